@@ -1,0 +1,87 @@
+"""What a round may do. Every action carries a reason that a person can read (rule 13)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from factory.model import VM, JobId, Shape
+
+Method = Literal["off", "drain"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submit:
+    """Submit new VM jobs, or plain jobs, in one transaction."""
+
+    queue: str
+    n: int
+    shapes: tuple[Shape, ...] = ()
+    """One for each VM; empty for plain jobs."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unretire:
+    """Take a retirement back: cancel the drain, or have the startd start again when it has left."""
+
+    queue: str
+    vm: VM
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClearRetire:
+    """Forget ``APFRetireTime`` once the ads confirm that the VM is in service again."""
+
+    queue: str
+    vm: VM
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retire:
+    """Write ``APFRetireTime`` on the VM job, then ask the startd to finish its jobs and leave."""
+
+    queue: str
+    vm: VM
+    method: Method
+    repeat: bool = False
+    """The job already has its APFRetireTime; only the command is sent again."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remove:
+    """Remove a job, which ends its instance, if it still is what it was when that was decided."""
+
+    queue: str
+    job: JobId
+    still: str = "true"
+    """ClassAd expression over the job ad: the state that justified the removal; the schedd checks it."""
+    vm: VM | None = None
+    """For a VM that had a startd: no polled schedd may show a job running there (rule 5)."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """Release a held job whose termination failed, so that the termination is tried again."""
+
+    queue: str
+    job: JobId
+    still: str = "true"
+    reason: str
+
+
+Action = Submit | Unretire | ClearRetire | Retire | Remove | Release
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an action went."""
+
+    action: Action
+    error: str | None = None
+    jobs: tuple[JobId, ...] = field(default=())
+    """Jobs that were submitted or touched."""

@@ -1,0 +1,1 @@
+"""Everything that talks to HTCondor; runs in worker processes."""

@@ -1,0 +1,1 @@
+"""Reading queues.conf into typed settings."""

@@ -1,0 +1,146 @@
+"""The settings that are no plugin's own: [Factory] and what every queue has."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from factory.config.types import CommaList, Duration, Settings, Switch
+
+if TYPE_CHECKING:
+    from factory.plugin import BatchStatusPlugin, BatchSubmitPlugin, MonitorPlugin, SchedPlugin, WmsStatusPlugin
+
+
+class FactorySettings(Settings):
+    """Section ``[Factory]``."""
+
+    id: str = Field(default="apf", alias="factoryId", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    """Name of this factory. Everything it owns carries it; two factories on one schedd need two names."""
+    statedir: Path = Path("/var/lib/apf")
+    """Directory of the factory's own files, on the host of the schedd; made with mode 0700."""
+    owner: str = Field(default_factory=getpass.getuser)
+    """Owner of the jobs that the factory submits: the account it runs as."""
+    schedd: str | None = None
+    """Name of the schedd that gets the factory's jobs; none: the local one."""
+    pool: str | None = None
+    """Collector (host or host:port) of the pool that the machines join; none: COLLECTOR_HOST of this host."""
+    admin_email: str | None = Field(default=None, alias="factoryAdminEmail")
+    """Where HTCondor sends mail about pilots."""
+    enable_queues: Switch = Field(default=True, alias="enablequeues")
+    """False stops every queue, whatever its own ``enabled`` says."""
+    queue_conf: CommaList = Field(default=(), alias="queueConf")
+    """More files with queues, read after the file that names them."""
+    queue_dir_conf: Path | None = Field(default=None, alias="queueDirConf")
+    """Directory whose ``*.conf`` files are read in the order of their names."""
+    base_log_dir: Path | None = Field(default=None, alias="baseLogDir")
+    """Where output and logs of plain jobs go, one directory a day and queue; none: ``statedir/logs``."""
+    base_log_dir_url: str | None = Field(default=None, alias="baseLogDirUrl")
+    """URL under which a web server shows ``baseLogDir``."""
+    keepdays: int | None = Field(default=None, alias="cleanlogs.keepdays", ge=0)
+    """Days that output and logs of plain jobs are kept; none or 0: for ever."""
+    monitor_conf: Path | None = Field(default=None, alias="monitorConf")
+    """File with the sections that ``monitorsection`` names."""
+    max_per_factory: int | None = Field(default=None, alias="maxperfactory.maximum")
+    """Cap of the sched plugin MaxPerFactory on pending + running of all queues; none: no cap."""
+    update_interval: Duration = Field(default=300, ge=1)
+    """Longest time between two updates of a machine's ads. After twice this a restarted collector is believed."""
+    maxage: Duration = Field(default=360, ge=1)
+    """A reading older than this is unknown, so that the queue holds."""
+    deadline: Duration = Field(default=60, ge=1)
+    """A query, edit or submit that takes longer is given up and its worker process ended."""
+    command_timeout: Duration = Field(default=20, ge=1)
+    """A command to a machine (condor_off, condor_on, condor_drain) that takes longer is given up."""
+    drop: float = Field(default=0.3, ge=0, le=1)
+    """A fall of more than this part of a queue's startds between two polls stops removals until it is confirmed."""
+
+
+class QueueSettings(Settings):
+    """What every queue's section may have, beside the keys of its plugins."""
+
+    name: str
+    """Name of the section."""
+    enabled: Switch = False
+    """Only queues with ``enabled = True`` run."""
+    wmsqueue: str | None = None
+    """The work that this queue serves: the queue name in the WMS, or ``MATCH_APF_QUEUE`` of its jobs."""
+    sleep: Duration = Field(default=360, alias="apfqueue.sleep", ge=1)
+    """Time between two decisions."""
+    priority: int = 0
+    """Queues that read the same demand are served in this order, smallest first."""
+    wmsstatusplugin: str | None = None
+    """Plugin that says what work waits."""
+    batchstatusplugin: str
+    """Plugin that says what the queue already has."""
+    schedplugin: CommaList
+    """Plugins that decide how many machines to add or retire, in this order."""
+    batchsubmitplugin: str
+    """Plugin that submits."""
+    monitorsection: CommaList = ()
+    """Sections of ``monitorConf`` whose plugins are told of each round."""
+    executable: str | None = None
+    """Program of plain jobs."""
+    arguments: str | None = Field(default=None, alias="executable.arguments")
+    """Its arguments."""
+    keepdays: int | None = Field(default=None, alias="cleanlogs.keepdays", ge=0)
+    """Days that output and logs of this queue are kept; none: as ``[Factory]`` says."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong, or worth a look, in the configuration."""
+
+    file: str
+    line: int | None
+    section: str | None
+    key: str | None
+    text: str
+    severity: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        section = f" [{self.section}]" if self.section is not None else ""
+        key = f" {self.key}:" if self.key is not None else ""
+        kind = "warning: " if self.severity == "warning" else ""
+        return f"{where}:{section}{key} {kind}{self.text}"
+
+
+class ConfigError(Exception):
+    """The configuration can't be used; ``problems`` has everything that is wrong with it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue as configured: its settings and its plugins."""
+
+    settings: QueueSettings
+    batchstatus: BatchStatusPlugin
+    sched: tuple[SchedPlugin, ...]
+    batchsubmit: BatchSubmitPlugin
+    wmsstatus: WmsStatusPlugin | None = None
+    monitors: tuple[MonitorPlugin, ...] = ()
+    text: tuple[tuple[str, str], ...] = ()
+    """The section after interpolation: equal text, unchanged queue."""
+
+    @property
+    def name(self) -> str:
+        """Name of the section."""
+        return self.settings.name
+
+
+@dataclass(frozen=True)
+class Config:
+    """A valid configuration."""
+
+    factory: FactorySettings
+    queues: tuple[Queue, ...]
+    """Enabled queues, in the order of priority, then of the file."""
+    disabled: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()

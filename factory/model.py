@@ -1,0 +1,236 @@
+"""The words of the factory as data: jobs that wait, VMs, what a chain asks for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Information that is missing or too old, and why. Never the same as zero (rule 2)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class JobId:
+    """An HTCondor job: ``cluster.proc``."""
+
+    cluster: int
+    proc: int
+
+    def __str__(self) -> str:
+        return f"{self.cluster}.{self.proc}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a VM is made of: image, instance type, zone (None: the cloud chooses) and market."""
+
+    image: str
+    instance_type: str
+    zone: str | None = None
+    spot: bool = False
+
+    def __str__(self) -> str:
+        market = "spot" if self.spot else "on-demand"
+        return "/".join((self.image, self.instance_type, self.zone or "*", market))
+
+
+class VMState(Enum):
+    """Where a VM is in its life (DESIGN section 2)."""
+
+    SUBMITTED = "submitted"
+    """VM job without an instance."""
+    BOOTING = "booting"
+    """Instance without a startd."""
+    JOINED = "joined"
+    """Startd in the pool, never claimed yet."""
+    BUSY = "busy"
+    IDLE = "idle"
+    RETIRING = "retiring"
+    """Asked to leave; its claims run to their end."""
+    RETIRED = "retired"
+    """Proven empty: the master is there and says that its startd is not."""
+    HELD = "held"
+    LOST = "lost"
+    """Was in the pool and left without being asked."""
+    DONE = "done"
+    """VM job removed or completed, about to leave the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a job is held (HTCondor's HoldReasonCode, HoldReasonSubCode, HoldReason)."""
+
+    code: int
+    subcode: int
+    reason: str
+    status_on_release: int | None = None
+    """JobStatusOnRelease; 3: it was being removed and the termination failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """A drain that a startd reports."""
+
+    reason: str
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VM:
+    """VM job, instance and startd, joined by ``APFVM``. Times are epoch seconds."""
+
+    uuid: str
+    queue: str
+    job: JobId
+    state: VMState
+    why: str
+    """The evidence for the state, for people."""
+    shape: str = ""
+    job_status: int = 1
+    submitted: float = 0
+    entered_status: float = 0
+    instance: str | None = None
+    startd: str | None = None
+    """Name of its startd and of its master, which are equal."""
+    slots: tuple[str, ...] = ()
+    """Names of its static and partitionable slots; condor_drain wants one of them."""
+    claims: int = 0
+    idle_since: float | None = None
+    """Wholly unclaimed since; None: busy, or not in the pool."""
+    joined_at: float | None = None
+    """Start of its startd."""
+    lease_end: float | None = None
+    retire_time: float | None = None
+    """APFRetireTime: when the factory decided to retire it."""
+    retire_seen: bool = False
+    """Its ads show that the retirement is under way."""
+    drain: Drain | None = None
+    hold: Hold | None = None
+    evictable: bool = False
+    """A job on it set its own MaxJobRetirementTime, so that any retirement may evict it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainJob:
+    """A job that is capacity in itself, such as a pilot."""
+
+    job: JobId
+    status: int
+    submitted: float
+
+
+_PENDING = {VMState.SUBMITTED, VMState.BOOTING, VMState.JOINED}
+_RUNNING = {VMState.BUSY, VMState.IDLE}
+
+
+@dataclass(frozen=True)
+class BatchStatus:
+    """What a queue already has. Held and lost VMs are counted, and are no capacity."""
+
+    pending: int = 0
+    running: int = 0
+    suspended: int = 0
+    done: int = 0
+    retiring: int = 0
+    retired: int = 0
+    held: int = 0
+    lost: int = 0
+    vms: tuple[VM, ...] = ()
+    jobs: tuple[PlainJob, ...] = ()
+
+    @classmethod
+    def of_vms(cls, vms: Iterable[VM]) -> BatchStatus:
+        """Count VMs by state: pending = submitted + booting + joined, running = busy + idle."""
+        vms = tuple(vms)
+        states = Counter(vm.state for vm in vms)
+        return cls(
+            pending=sum(states[s] for s in _PENDING),
+            running=sum(states[s] for s in _RUNNING),
+            suspended=sum(1 for vm in vms if vm.job_status == 7),
+            done=states[VMState.DONE],
+            retiring=states[VMState.RETIRING],
+            retired=states[VMState.RETIRED],
+            held=states[VMState.HELD],
+            lost=states[VMState.LOST],
+            vms=vms,
+        )
+
+    @property
+    def may_own_instance(self) -> int:
+        """VM jobs that may own an instance, whatever their state: what the hard cap counts (rule 6)."""
+        return len(self.vms)
+
+    @cached_property
+    def states(self) -> Counter[VMState]:
+        """VMs by state."""
+        return Counter(vm.state for vm in self.vms)
+
+
+@dataclass(frozen=True)
+class WmsStatus:
+    """The work that a queue serves, in jobs."""
+
+    notready: int = 0
+    ready: int = 0
+    running: int = 0
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class SiteStatus:
+    """What the WMS says of the site, for example ``online``, ``test`` or ``offline``."""
+
+    status: str
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a chain passes on. n > 0: add n VMs; n < 0: retire -n.
+
+    ``shapes`` names the shapes to add, most wanted first, and ``victims`` the UUIDs to retire, best
+    first; either may be empty, then the queue's first shape, or the usual order, serves.
+    """
+
+    n: int = 0
+    shapes: tuple[Shape, ...] = ()
+    victims: tuple[str, ...] = ()
+
+    def to(self, n: int) -> Ask:
+        """The same ask for n: lowering cuts from the end, raising adds the first shape, a new sign drops both."""
+        if n == self.n:
+            return self
+        if n == 0 or self.n == 0 or (n > 0) != (self.n > 0):
+            return Ask(n)
+        if n < 0:
+            return replace(self, n=n, victims=self.victims[:-n])
+        shapes = self.shapes[:n]
+        if shapes:
+            shapes += (self.shapes[0],) * (n - len(shapes))
+        return replace(self, n=n, shapes=shapes)
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One step of a chain as it was decided: what a person reads in ``apf status`` and ``explain``."""
+
+    plugin: str
+    n_in: int
+    n_out: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A decided chain. ``hold`` says why nothing may be concluded; then ``ask`` is empty."""
+
+    steps: tuple[StepRecord, ...] = ()
+    ask: Ask = field(default_factory=Ask)
+    hold: str | None = None

@@ -1,0 +1,263 @@
+"""What a plugin is: the only module of the engine that a plugin author needs.
+
+A plugin is one class in one module, found by an entry point of its category whose name is the name
+that stands in queues.conf: ``apf.wmsstatus``, ``apf.batchstatus``, ``apf.sched``, ``apf.batchsubmit``,
+``apf.cloud``, ``apf.monitor``. Its settings are the fields of its inner ``Settings`` model, read from
+``<category>.<name in lower case>.<field>`` of the queue's section.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from factory.config.types import CommaList, Duration, Named, Settings, Switch
+from factory.model import Ask, BatchStatus, Shape, SiteStatus, Unknown, WmsStatus
+from factory.source import Reading, Readings, Source
+
+if TYPE_CHECKING:
+    from factory.actions import Action
+    from factory.config.settings import FactorySettings, QueueSettings
+    from factory.track import Memory
+
+T = TypeVar("T")
+
+__all__ = [
+    "Ask",
+    "AskPlugin",
+    "AskStep",
+    "BatchStatus",
+    "BatchStatusPlugin",
+    "BatchSubmitPlugin",
+    "CommaList",
+    "Duration",
+    "Info",
+    "MonitorPlugin",
+    "Named",
+    "Plugin",
+    "PluginSettings",
+    "Reading",
+    "Readings",
+    "SchedPlugin",
+    "Settings",
+    "Shape",
+    "SiteStatus",
+    "Source",
+    "Step",
+    "Submission",
+    "SubmitTools",
+    "Switch",
+    "Unknown",
+    "View",
+    "WmsStatus",
+    "WmsStatusPlugin",
+]
+
+
+class PluginSettings(Settings):
+    """Base of a plugin's ``Settings``."""
+
+
+class Plugin:
+    """What all plugins have: the queue they serve and their settings."""
+
+    category: ClassVar[str]
+
+    class Settings(PluginSettings):
+        """No settings."""
+
+    def __init__(self, queue: QueueSettings, settings: Any, factory: FactorySettings) -> None:
+        self.queue = queue
+        self.settings = settings
+        self.factory = factory
+
+
+class Info(Enum):
+    """Information that a sched plugin may need; a chain holds when one that it needs is unknown."""
+
+    WMS = "WMS status"
+    BATCH = "batch status"
+    SITE = "site status"
+    FACTORY_TOTAL = "factory total"
+
+
+class WmsStatusPlugin(Plugin, ABC):
+    """Says what work waits. Does no I/O: it names sources and reads what they brought."""
+
+    category = "wmsstatus"
+
+    @abstractmethod
+    def sources(self) -> tuple[Source, ...]:
+        """What to poll."""
+
+    @abstractmethod
+    def read(self, readings: Readings) -> WmsStatus | Unknown:
+        """The work of this queue; pure."""
+
+    def read_site(self, readings: Readings) -> SiteStatus | Unknown:
+        """Status of the site; pure."""
+        return Unknown(f"{type(self).__name__} knows no site status")
+
+
+class BatchStatusPlugin(Plugin, ABC):
+    """Says what a queue already has. Does no I/O: it names sources and reads what they brought."""
+
+    category = "batchstatus"
+
+    @abstractmethod
+    def sources(self) -> tuple[Source, ...]:
+        """What to poll."""
+
+    @abstractmethod
+    def read(self, readings: Readings, memory: Memory) -> BatchStatus | Unknown:
+        """Jobs or VMs of this queue; pure. ``memory`` may delay a conclusion, never cause one (rule 1)."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What a sched plugin sees. Only what the plugin declared in ``needs`` may be read."""
+
+    queue: str
+    now: float
+    wms_or_unknown: WmsStatus | Unknown
+    batch_or_unknown: BatchStatus | Unknown
+    site_or_unknown: SiteStatus | Unknown
+    total_or_unknown: int | Unknown
+
+    @property
+    def wms(self) -> WmsStatus:
+        """The work that waits."""
+        return _known(self.wms_or_unknown)
+
+    @property
+    def batch(self) -> BatchStatus:
+        """What the queue already has."""
+        return _known(self.batch_or_unknown)
+
+    @property
+    def site(self) -> SiteStatus:
+        """What the WMS says of the site."""
+        return _known(self.site_or_unknown)
+
+    @property
+    def factory_total(self) -> int:
+        """Pending + running of all queues of the factory."""
+        return _known(self.total_or_unknown)
+
+    def unknown(self, needs: frozenset[Info]) -> Unknown | None:
+        """The first of ``needs`` that is unknown, if any."""
+        values = {
+            Info.WMS: self.wms_or_unknown,
+            Info.BATCH: self.batch_or_unknown,
+            Info.SITE: self.site_or_unknown,
+            Info.FACTORY_TOTAL: self.total_or_unknown,
+        }
+        for info in Info:
+            value = values[info]
+            if info in needs and isinstance(value, Unknown):
+                return Unknown(f"{info.value} unknown: {value.reason}")
+        return None
+
+
+def _known(value: T | Unknown) -> T:
+    if isinstance(value, Unknown):
+        raise LookupError(f"a plugin read what it did not declare in needs: {value.reason}")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a plain sched plugin answers: n, and why."""
+
+    n: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskStep:
+    """What a sched plugin that sees the whole ask answers."""
+
+    ask: Ask
+    reason: str
+
+
+class SchedPlugin(Plugin, ABC):
+    """One step of a chain, in numbers: n in, n out."""
+
+    category = "sched"
+    needs: ClassVar[frozenset[Info]] = frozenset()
+
+    @abstractmethod
+    def step(self, n: int, view: View) -> Step:
+        """n for the next plugin; pure. Below zero: retire that many."""
+
+    def step_ask(self, ask: Ask, view: View) -> AskStep:
+        """The step in whole asks, as the chain calls it."""
+        step = self.step(ask.n, view)
+        return AskStep(ask.to(step.n), step.reason)
+
+
+class AskPlugin(SchedPlugin):
+    """One step of a chain that sees and returns the whole ask: shapes and victims too."""
+
+    def step(self, n: int, view: View) -> Step:
+        """The same in numbers."""
+        answer = self.step_ask(Ask(n), view)
+        return Step(answer.ask.n, answer.reason)
+
+    @abstractmethod
+    def step_ask(self, ask: Ask, view: View) -> AskStep:
+        """The ask for the next plugin; pure."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What goes to the schedd in one transaction: a submit description and one dictionary for each job."""
+
+    description: str
+    items: tuple[Mapping[str, str], ...]
+    files: Mapping[str, bytes]
+    """Files to write (0600) before the submit, by path."""
+
+
+@dataclass(frozen=True)
+class SubmitTools:
+    """The effects that a submit plugin may have, passed in by act."""
+
+    now: float
+    incarnation: str
+    statedir: str
+    uuid: Callable[[], str]
+    token: Callable[[int], str]
+    """An IDTOKEN for the VM with only ADVERTISE_STARTD, ADVERTISE_MASTER and READ, for so many seconds."""
+
+
+class BatchSubmitPlugin(Plugin, ABC):
+    """Turns what a chain asks for into actions, and a Submit into a submit description."""
+
+    category = "batchsubmit"
+
+    @abstractmethod
+    def plan(self, ask: Ask, batch: BatchStatus, now: float) -> tuple[Action, ...]:
+        """Actions for this ask; pure."""
+
+    def housekeeping(self, batch: BatchStatus, now: float) -> tuple[Action, ...]:
+        """Actions that are due whatever the chain asks, as soon as the batch status is known; pure."""
+        return ()
+
+    @abstractmethod
+    def submission(self, n: int, shapes: tuple[Shape, ...], tools: SubmitTools) -> Submission:
+        """What to submit for n jobs, or for these shapes."""
+
+
+class MonitorPlugin(Plugin, ABC):
+    """Is told of each round. Runs after act, with a deadline; what it raises is logged and changes nothing."""
+
+    category = "monitor"
+
+    @abstractmethod
+    def report(self, decision: Mapping[str, Any]) -> None:
+        """One queue's part of a round, as it stands in the journal."""

@@ -1,0 +1,1 @@
+"""The plugins that apf ships: one plugin, one module."""

@@ -1,0 +1,1 @@
+"""How machines and pilots are submitted."""

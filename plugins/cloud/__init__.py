@@ -1,0 +1,1 @@
+"""What needs a cloud's own API."""

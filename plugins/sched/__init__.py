@@ -1,0 +1,1 @@
+"""How many machines to add or to retire."""
