@@ -1,0 +1,1 @@
+"""The parts of deploy/sandbox; standard library only, because it runs before anything is installed."""

@@ -1,0 +1,80 @@
+"""The bubble: the bwrap command that puts a process into the root."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from . import pip
+from .debian import HOSTNAME
+from .places import CHECKOUT, HOME_INSIDE, VENV_INSIDE, Missing, cache
+from .tools import need, run
+
+UID = "1000"
+KEPT = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TZ", "CI", "KEEP")
+KEPT_PREFIXES = ("APF_", "SANDBOX_", "PYTEST_", "HYPOTHESIS_", "MPL")
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+def enter(root: Path, venv: Path) -> list[str]:
+    """The command that enters; what follows it runs inside, with no network but its own loopback."""
+    return [*_base(root), "--unshare-net", "--ro-bind", str(venv), VENV_INSIDE, *_end()]
+
+
+def build_in(root: Path):  # noqa: ANN201
+    """A shell for the venv's builder: the same bubble, but with the host's network, names and pip settings."""
+    settings = pip.environment()
+    downloads = cache() / "pip"
+
+    def shell(venv: Path, command: list[str], what: str, advice: str) -> None:
+        downloads.mkdir(exist_ok=True)
+        opened = ["--bind", str(venv), VENV_INSIDE, "--bind", str(downloads), f"{HOME_INSIDE}/.cache/pip"]
+        for path in (Path("/etc/resolv.conf"), Path("/etc/hosts"), CERTIFICATES):
+            if path.exists():
+                opened += ["--ro-bind", str(path.resolve()), str(path)]
+        for path in pip.local_paths(settings):
+            if path != CERTIFICATES and path.exists() and path not in CHECKOUT.parents:
+                opened += ["--ro-bind", str(path), str(path)]
+        for key, value in settings.items():
+            opened += ["--setenv", key, value]
+        # Its own files are what makes starting Python quick.
+        run([*_base(root), *opened, *_end(), *command], what, advice)
+
+    return shell
+
+
+def _base(root: Path) -> list[str]:
+    bwrap = need("bwrap", "bubblewrap")
+    command = [bwrap, "--die-with-parent", "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    command += ["--uid", UID, "--gid", UID, "--hostname", HOSTNAME, "--clearenv"]
+    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        if (root / name).is_symlink():
+            command += ["--symlink", os.readlink(root / name), f"/{name}"]
+    command += ["--ro-bind", str(root / "usr"), "/usr", "--ro-bind", str(root / "etc"), "/etc"]
+    command += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp", "--tmpfs", "/run"]
+    command += ["--tmpfs", "/var", "--symlink", "/tmp", "/var/tmp", "--symlink", "/run", "/var/run"]
+    command += ["--tmpfs", HOME_INSIDE, "--bind", str(CHECKOUT), str(CHECKOUT)]
+    for key, value in _environment().items():
+        command += ["--setenv", key, value]
+    return command
+
+
+def _end() -> list[str]:
+    here = Path.cwd()
+    inside = here if here.is_relative_to(CHECKOUT) else CHECKOUT
+    return ["--remount-ro", "/", "--chdir", str(inside), "--"]
+
+
+def _environment() -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if key in KEPT or key.startswith(KEPT_PREFIXES)}
+    return kept | {
+        "APF_SANDBOX": "1",
+        "HOME": HOME_INSIDE,
+        "USER": "apf",
+        "LOGNAME": "apf",
+        "SHELL": "/bin/bash",
+        "LANG": "C.UTF-8",
+        "PATH": f"{VENV_INSIDE}/bin:/usr/local/bin:/usr/bin:/usr/sbin",
+        "VIRTUAL_ENV": VENV_INSIDE,
+    }
