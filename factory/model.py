@@ -109,12 +109,24 @@ class VM:
     lease_end: float | None = None
     retire_time: float | None = None
     """APFRetireTime: when the factory decided to retire it."""
+    unretire_time: float | None = None
+    """APFUnretireTime: when the factory decided to take that back."""
     retire_seen: bool = False
     """Its ads show that the retirement is under way."""
     drain: Drain | None = None
     hold: Hold | None = None
     evictable: bool = False
     """A job on it set its own MaxJobRetirementTime, so that any retirement may evict it."""
+
+    @property
+    def wanted_back(self) -> bool:
+        """Its retirement was taken back."""
+        return self.retire_time is not None and (self.unretire_time or 0) >= self.retire_time
+
+    @property
+    def asked_to_leave(self) -> bool:
+        """It was asked to retire and that stands."""
+        return self.retire_time is not None and not self.wanted_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,3 +246,14 @@ class Chain:
     steps: tuple[StepRecord, ...] = ()
     ask: Ask = field(default_factory=Ask)
     hold: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it came out so, in one line: the hold, or the step that had the last word on n."""
+        if self.hold is not None:
+            return self.hold
+        if not self.steps:
+            return "no sched plugin"
+        changed = [step for step in self.steps if step.n_in != step.n_out]
+        last = (changed or self.steps)[-1]
+        return f"{last.plugin}: {last.reason}"

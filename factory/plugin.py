@@ -9,13 +9,13 @@ that stands in queues.conf: ``apf.wmsstatus``, ``apf.batchstatus``, ``apf.sched`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from factory.config.types import CommaList, Duration, Named, Settings, Switch
-from factory.model import Ask, BatchStatus, Shape, SiteStatus, Unknown, WmsStatus
+from factory.config.types import CommaList, Count, Duration, Named, Settings, Switch
+from factory.model import VM, Ask, BatchStatus, Shape, SiteStatus, Unknown, VMState, WmsStatus
 from factory.source import Reading, Readings, Source
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 __all__ = [
+    "VM",
     "Ask",
     "AskPlugin",
     "AskStep",
@@ -33,6 +34,7 @@ __all__ = [
     "BatchStatusPlugin",
     "BatchSubmitPlugin",
     "CommaList",
+    "Count",
     "Duration",
     "Info",
     "MonitorPlugin",
@@ -51,6 +53,7 @@ __all__ = [
     "SubmitTools",
     "Switch",
     "Unknown",
+    "VMState",
     "View",
     "WmsStatus",
     "WmsStatusPlugin",
@@ -126,6 +129,8 @@ class View:
     batch_or_unknown: BatchStatus | Unknown
     site_or_unknown: SiteStatus | Unknown
     total_or_unknown: int | Unknown
+    readings: Readings | None = None
+    """What the sources of the sched plugins themselves brought."""
 
     @property
     def wms(self) -> WmsStatus:
@@ -147,8 +152,15 @@ class View:
         """Pending + running of all queues of the factory."""
         return _known(self.total_or_unknown)
 
-    def unknown(self, needs: frozenset[Info]) -> Unknown | None:
-        """The first of ``needs`` that is unknown, if any."""
+    def rows(self, source: Source) -> Any:
+        """Rows of a source that the plugin named in its ``sources``."""
+        return _known(self._rows(source))
+
+    def _rows(self, source: Source) -> Any:
+        return Unknown(f"{source.key}: not read") if self.readings is None else self.readings.rows(source)
+
+    def unknown(self, needs: frozenset[Info], sources: Iterable[Source] = ()) -> Unknown | None:
+        """The first of ``needs``, then of ``sources``, that is unknown, if any."""
         values = {
             Info.WMS: self.wms_or_unknown,
             Info.BATCH: self.batch_or_unknown,
@@ -159,6 +171,10 @@ class View:
             value = values[info]
             if info in needs and isinstance(value, Unknown):
                 return Unknown(f"{info.value} unknown: {value.reason}")
+        for source in sources:
+            rows = self._rows(source)
+            if isinstance(rows, Unknown):
+                return rows
         return None
 
 
@@ -188,16 +204,16 @@ class SchedPlugin(Plugin, ABC):
     """One step of a chain, in numbers: n in, n out."""
 
     category = "sched"
-    needs: ClassVar[frozenset[Info]] = frozenset()
+    needs: frozenset[Info] = frozenset()
+    """What must be known, or the chain holds; where it follows from the settings, set it in __init__."""
+
+    def sources(self) -> tuple[Source, ...]:
+        """What it polls for itself and reads with ``view.rows``; if one is unknown the chain holds."""
+        return ()
 
     @abstractmethod
     def step(self, n: int, view: View) -> Step:
         """n for the next plugin; pure. Below zero: retire that many."""
-
-    def step_ask(self, ask: Ask, view: View) -> AskStep:
-        """The step in whole asks, as the chain calls it."""
-        step = self.step(ask.n, view)
-        return AskStep(ask.to(step.n), step.reason)
 
 
 class AskPlugin(SchedPlugin):

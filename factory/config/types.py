@@ -48,12 +48,20 @@ def parse_switch(value: Any) -> Any:
     raise ValueError(f"{value!r} is neither True nor False")
 
 
+def parse_none(value: Any) -> Any:
+    """None from the word ``None``, which old files write for a key that is not set."""
+    return None if isinstance(value, str) and value.strip().lower() == "none" else value
+
+
 Duration = Annotated[int, BeforeValidator(parse_duration)]
 """Seconds."""
 
 CommaList = Annotated[tuple[str, ...], BeforeValidator(split_list)]
 
 Switch = Annotated[bool, BeforeValidator(parse_switch)]
+
+Count = Annotated[int | None, BeforeValidator(parse_none)]
+"""A whole number, or none."""
 
 
 class Named:

@@ -1,0 +1,69 @@
+"""Run a chain of sched plugins: each passes its ask on to the next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from factory.model import Ask, Chain, StepRecord
+from factory.plugin import AskPlugin, AskStep, SchedPlugin, Step, View
+
+LIMIT = 10**9
+"""No pool wants so many machines: a plugin that answers more, up or down, is wrong."""
+
+
+def run_chain(plugins: Iterable[SchedPlugin], view: View, n: int = 0) -> Chain:
+    """Decide for one queue, starting from n.
+
+    The chain holds at the first plugin that needs something unknown, that raises, or whose answer
+    makes no sense. ``steps`` then has what came before.
+    """
+    ask = Ask(n)
+    steps: list[StepRecord] = []
+    for plugin in plugins:
+        name = type(plugin).__name__
+        try:
+            missing = view.unknown(plugin.needs, plugin.sources())
+            if missing is not None:
+                return Chain(tuple(steps), hold=f"{name}: {missing.reason}")
+            answer = _answer(plugin, ask, view)
+        except _NonsenseError as error:
+            return Chain(tuple(steps), hold=f"sched plugin {name} {error}")
+        except Exception as error:  # a plugin may raise anything, and must stop no queue but its own
+            return Chain(tuple(steps), hold=f"sched plugin {name} failed: {type(error).__name__}: {error}")
+        steps.append(StepRecord(name, ask.n, answer.ask.n, answer.reason))
+        ask = answer.ask
+    return Chain(tuple(steps), ask)
+
+
+class _NonsenseError(Exception):
+    """A plugin's answer makes no sense."""
+
+
+def _answer(plugin: SchedPlugin, ask: Ask, view: View) -> AskStep:
+    if isinstance(plugin, AskPlugin):
+        answer = plugin.step_ask(ask, view)
+        if not isinstance(answer, AskStep) or not isinstance(answer.ask, Ask):
+            raise _NonsenseError(f"answered {_short(answer)}, which is no AskStep")
+        _check(answer.ask.n, answer.reason)
+        if len(answer.ask.shapes) > max(answer.ask.n, 0) or len(answer.ask.victims) > max(-answer.ask.n, 0):
+            raise _NonsenseError(f"named more shapes or victims than its n = {answer.ask.n} allows")
+        return answer
+    step = plugin.step(ask.n, view)
+    if not isinstance(step, Step):
+        raise _NonsenseError(f"answered {_short(step)}, which is no Step")
+    _check(step.n, step.reason)
+    return AskStep(ask.to(step.n), step.reason)
+
+
+def _check(n: object, reason: object) -> None:
+    if not isinstance(n, int) or isinstance(n, bool):
+        raise _NonsenseError(f"answered n = {_short(n)}, which is no whole number")
+    if abs(n) > LIMIT:
+        raise _NonsenseError(f"answered n = {n:.3e}, which is more machines than any pool has")
+    if not isinstance(reason, str):
+        raise _NonsenseError(f"gave {_short(reason)} as its reason, which is no text")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,22 @@
+"""KeepNRunning: keep a fixed number of machines or pilots."""
+
+from factory.plugin import Count, Info, PluginSettings, SchedPlugin, Step, View
+
+
+class KeepNRunning(SchedPlugin):
+    """Keep ``pending + running`` at a target, by adding or retiring.
+
+    n_out = target - (pending + running), where the target is ``keep_running``, or n where that is not set.
+    Machines that retire are not counted: they are on their way out. Same law as AutoPyFactory's KeepNRunning.
+    """
+
+    needs = frozenset({Info.BATCH})
+
+    class Settings(PluginSettings):
+        keep_running: Count = None
+        """Machines to keep; none: as many as the plugin before this one asks for."""
+
+    def step(self, n: int, view: View) -> Step:
+        target = n if self.settings.keep_running is None else self.settings.keep_running
+        here = max(0, view.batch.pending) + max(0, view.batch.running)
+        return Step(target - here, f"{here} of {target} are here")

@@ -1,0 +1,20 @@
+"""MaxPerCycle: cap what is added in one cycle."""
+
+from factory.plugin import Count, PluginSettings, SchedPlugin, Step, View
+
+
+class MaxPerCycle(SchedPlugin):
+    """Keep ``n <= maximum``.
+
+    n_out = min(n, maximum). Same law as AutoPyFactory's MaxPerCycle.
+    """
+
+    class Settings(PluginSettings):
+        maximum: Count = None
+        """Added in one cycle; none: no cap."""
+
+    def step(self, n: int, view: View) -> Step:
+        cap = self.settings.maximum
+        if cap is None:
+            return Step(n, "no maximum set")
+        return Step(min(n, cap), f"at most {cap} a cycle")

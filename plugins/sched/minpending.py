@@ -1,0 +1,22 @@
+"""MinPending: keep something under way at any time."""
+
+from factory.plugin import Count, Info, PluginSettings, SchedPlugin, Step, View
+
+
+class MinPending(SchedPlugin):
+    """Keep ``pending + n >= minimum``.
+
+    n_out = max(n, minimum - pending). Same law as AutoPyFactory's MinPending.
+    """
+
+    needs = frozenset({Info.BATCH})
+
+    class Settings(PluginSettings):
+        minimum: Count = None
+        """Pending at once, at least; none: no minimum."""
+
+    def step(self, n: int, view: View) -> Step:
+        least, pending = self.settings.minimum, view.batch.pending
+        if least is None:
+            return Step(n, "no minimum set")
+        return Step(max(n, least - pending), f"{pending} pending, at least {least} wanted")
