@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
-from . import pip
-from .debian import HOSTNAME
-from .places import CHECKOUT, HOME_INSIDE, VENV_INSIDE, Missing, cache
+from . import debian, pip
+from .places import CHECKOUT, HOME_INSIDE, VENV_INSIDE, cache
 from .tools import need, run
+from .venv import LOCK_FILE, Shell
 
 UID = "1000"
 KEPT = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TZ", "CI", "KEEP")
@@ -19,17 +18,18 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 def enter(root: Path, venv: Path) -> list[str]:
     """The command that enters; what follows it runs inside, with no network but its own loopback."""
-    return [*_base(root), "--unshare-net", "--ro-bind", str(venv), VENV_INSIDE, *_end()]
+    in_use = ["--lock-file", f"/{debian.LOCK_FILE}", "--lock-file", f"{VENV_INSIDE}/{LOCK_FILE}"]
+    return [*_base(root), "--unshare-net", "--ro-bind", str(venv), VENV_INSIDE, *in_use, *_end()]
 
 
-def build_in(root: Path):  # noqa: ANN201
-    """A shell for the venv's builder: the same bubble, but with the host's network, names and pip settings."""
+def builder(root: Path) -> Shell:
+    """Where the venv is built: the same bubble, but with the host's network, names and pip settings."""
     settings = pip.environment()
     downloads = cache() / "pip"
 
-    def shell(venv: Path, command: list[str], what: str, advice: str) -> None:
+    def shell(directory: Path, command: list[str], what: str, advice: str) -> None:
         downloads.mkdir(exist_ok=True)
-        opened = ["--bind", str(venv), VENV_INSIDE, "--bind", str(downloads), f"{HOME_INSIDE}/.cache/pip"]
+        opened = ["--bind", str(directory), VENV_INSIDE, "--bind", str(downloads), f"{HOME_INSIDE}/.cache/pip"]
         for path in (Path("/etc/resolv.conf"), Path("/etc/hosts"), CERTIFICATES):
             if path.exists():
                 opened += ["--ro-bind", str(path.resolve()), str(path)]
@@ -38,7 +38,6 @@ def build_in(root: Path):  # noqa: ANN201
                 opened += ["--ro-bind", str(path), str(path)]
         for key, value in settings.items():
             opened += ["--setenv", key, value]
-        # Its own files are what makes starting Python quick.
         run([*_base(root), *opened, *_end(), *command], what, advice)
 
     return shell
@@ -47,7 +46,7 @@ def build_in(root: Path):  # noqa: ANN201
 def _base(root: Path) -> list[str]:
     bwrap = need("bwrap", "bubblewrap")
     command = [bwrap, "--die-with-parent", "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
-    command += ["--uid", UID, "--gid", UID, "--hostname", HOSTNAME, "--clearenv"]
+    command += ["--uid", UID, "--gid", UID, "--hostname", debian.HOSTNAME, "--clearenv"]
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         if (root / name).is_symlink():
             command += ["--symlink", os.readlink(root / name), f"/{name}"]

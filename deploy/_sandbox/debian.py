@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from .places import HOME_INSIDE, Missing, building, cache, locked, say
+from .places import HOME_INSIDE, Missing, building, cache, locked, prune, say
 from .tools import need, run
 
 PACKAGES = ("condor", "python3-venv", "ca-certificates", "procps", "iproute2")
@@ -18,6 +18,8 @@ SUITES = ("trixie", "forky")
 HOSTNAME = "sandbox"
 HOSTS = ("localhost", f"{HOSTNAME}.localdomain {HOSTNAME}", "ec2.us-east-1.localhost ec2.eu-west-1.localhost")
 """An EC2 emulator needs such a name: ec2_gahp takes service and region from it."""
+LOCK_FILE = "etc/hostname"
+"""Locked by those who run in the root."""
 RECIPE = 2
 """Raise it when the root is to be built anew for another reason than its packages."""
 
@@ -39,6 +41,7 @@ def root() -> Path:
         with locked(f"root-{name}"):
             if not target.is_dir():
                 _build(name, target)
+                prune((old for old in cache().glob(f"root-{name}-*") if old != target), LOCK_FILE)
     return target
 
 

@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -45,6 +45,19 @@ def locked(name: str) -> Iterator[None]:
             say(f"waiting for another process that builds {name}")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def prune(directories: Iterable[Path], lock_file: str) -> None:
+    """Remove builds that nobody runs in: a bubble holds a lock on ``lock_file`` for as long as it lasts."""
+    for directory in directories:
+        try:
+            with open(directory / lock_file, "r+b") as held:
+                fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(directory, ignore_errors=True)
+        except FileNotFoundError:
+            shutil.rmtree(directory, ignore_errors=True)
+        except OSError:
+            continue
 
 
 @contextlib.contextmanager

@@ -23,6 +23,22 @@ def need(tool: str, package: str) -> str:
     return found
 
 
+def host_python(names: list[str]) -> str:
+    """The first of these interpreters that is 3.11 or newer and can make a venv."""
+    for name in names:
+        path = shutil.which(name)
+        if not path or not _succeeds(path, "import sys; sys.exit(sys.version_info < (3, 11))"):
+            continue
+        if not _succeeds(path, "import ensurepip"):
+            _install("Python's venv module", "python3-venv")
+        return path
+    raise Missing("Python 3.11 or newer is needed: put one on PATH as python3")
+
+
+def _succeeds(python: str, program: str) -> bool:
+    return subprocess.run([python, "-c", program], stderr=subprocess.DEVNULL).returncode == 0
+
+
 def _install(tool: str, package: str) -> None:
     ask = f"{tool} is missing: as root, run: apt-get install {package}"
     if not shutil.which("apt-get"):

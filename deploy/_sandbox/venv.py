@@ -1,77 +1,115 @@
-"""The venv: the Python packages that setup.cfg names, beside the distribution's own htcondor2."""
+"""A venv with the Python packages that setup.cfg names and the checkout installed editable."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from configparser import ConfigParser
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from .places import CHECKOUT, Missing, building, cache, locked, say
+from .places import CHECKOUT, Missing, locked, say
 
-EXTRAS = ("localcloud", "demo", "test")
+SETUP = CHECKOUT / "setup.cfg"
+CONSTRAINTS = CHECKOUT / "constraints.txt"
+RUN_EXTRAS = ("localcloud", "demo", "test")
+"""What is needed where HTCondor is."""
+HOST_EXTRAS = (*RUN_EXTRAS, "lint")
+LOCK_FILE = "checkout.stamp"
+"""Locked by those who run in a cached venv."""
 
 
 class Shell(Protocol):
-    """Runs one command where the venv is to live, with the venv writable and the registry in reach."""
+    """Runs one command where the venv is to live, with ``directory`` writable and the package index in reach."""
 
-    def __call__(self, venv: Path, command: list[str], what: str, advice: str) -> None: ...
+    def __call__(self, directory: Path, command: list[str], what: str, advice: str) -> None: ...
 
 
-def venv(place: str, inside: str, shell: Shell) -> Path:
-    """Directory of the venv for ``place``, as the host sees it; ``inside`` is its path for those who use it.
+@dataclass(frozen=True)
+class Venv:
+    """Two stamps: what pip was asked for, and the rest of setup.cfg.
 
-    Two stamps: other dependencies mean another venv, so that those who run in the old one are left alone; any other
-    change to setup.cfg (an entry point, say) only registers the checkout anew, which takes no network.
+    When only the rest has changed (an entry point, say), the checkout is registered anew, which takes no network.
     """
-    checkout = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:8]
-    target = cache() / f"venv-{place}-{checkout}-{_dependencies()}"
-    stamp = target / "setup.cfg.sha256"
-    wanted = hashlib.sha256((CHECKOUT / "setup.cfg").read_bytes()).hexdigest()
-    if not stamp.is_file() or stamp.read_text() != wanted:
-        with locked(f"venv-{place}-{checkout}"):
-            if not target.is_dir():
-                _install(target, inside, shell)
-            if not stamp.is_file() or stamp.read_text() != wanted:
-                _register(target, inside, shell)
-                stamp.write_text(wanted)
-    return target
+
+    directory: Path
+    """As the host sees it."""
+    inside: str
+    """Its path for those who use it."""
+    python: str
+    """The interpreter that it is made from."""
+    extras: tuple[str, ...]
+    system_packages: bool
+    shell: Shell
+
+    def refresh(self) -> None:
+        """Bring it up to date with setup.cfg and constraints.txt."""
+        if self._fresh():
+            return
+        with locked(f"venv-{checkout_id()}"):
+            if self._read("dependencies") != dependencies_id(self.extras):
+                self._install()
+                self._write("checkout", str(CHECKOUT))
+                self._write("dependencies", dependencies_id(self.extras))
+            if not self._fresh():
+                self._register()
+                self._write("setup", _digest(SETUP.read_text()))
+
+    def _fresh(self) -> bool:
+        setup = _digest(SETUP.read_text())
+        return self._read("setup") == setup and self._read("dependencies") == dependencies_id(self.extras)
+
+    def _read(self, stamp: str) -> str:
+        path = self.directory / f"{stamp}.stamp"
+        return path.read_text() if path.is_file() else ""
+
+    def _write(self, stamp: str, text: str) -> None:
+        (self.directory / f"{stamp}.stamp").write_text(text)
+
+    def _install(self) -> None:
+        say(f"installing the Python packages of setup.cfg ({self.directory.name}); this happens once")
+        self.directory.mkdir(parents=True, exist_ok=True)
+        flags = ["--system-site-packages"] if self.system_packages else []
+        if self._read("dependencies") == "":
+            flags.append("--clear")
+        pins = ["-c", str(CONSTRAINTS)] if CONSTRAINTS.is_file() else []
+        advice = "see the lines above; it needs a Python package index that answers (pip.conf, PIP_INDEX_URL, proxies)"
+        self.shell(self.directory, [self.python, "-m", "venv", *flags, self.inside], "making a venv", "")
+        self._pip([*pins, "setuptools>=68", *requirements(self.extras)], "pip install", advice)
+
+    def _register(self) -> None:
+        """Install the checkout editable, so that its entry points and scripts are found."""
+        advice = "see the lines above: setup.cfg is probably at fault"
+        self._pip(["--no-deps", "--no-build-isolation", "-e", str(CHECKOUT)], "installing the checkout", advice)
+        # A copy of the metadata that setuptools leaves in the checkout would be found first, and go stale.
+        for left in CHECKOUT.glob("*.egg-info"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _pip(self, arguments: list[str], what: str, advice: str) -> None:
+        self.shell(self.directory, [f"{self.inside}/bin/python", "-m", "pip", "-q", "install", *arguments], what, advice)
 
 
-def _dependencies() -> str:
-    """Identifies what pip is asked for: dependencies, extras and pins."""
-    constraints = CHECKOUT / "constraints.txt"
-    asked = [*_requirements(), constraints.read_text() if constraints.is_file() else ""]
-    return hashlib.sha256("\n".join(asked).encode()).hexdigest()[:8]
+def checkout_id() -> str:
+    """Tells this checkout from others."""
+    return _digest(str(CHECKOUT))
 
 
-def _requirements() -> list[str]:
-    """Requirement lines of setup.cfg: the project's own and those of EXTRAS."""
+def dependencies_id(extras: tuple[str, ...]) -> str:
+    """Identifies what pip is asked for: requirements and pins."""
+    return _digest("\n".join([*requirements(extras), CONSTRAINTS.read_text() if CONSTRAINTS.is_file() else ""]))
+
+
+def requirements(extras: tuple[str, ...]) -> list[str]:
+    """Requirement lines of setup.cfg: the project's own and those of ``extras``."""
     setup = ConfigParser(interpolation=None)
-    setup.read(CHECKOUT / "setup.cfg")
-    texts = [setup["options"]["install_requires"]]
-    extras = setup["options.extras_require"]
-    texts += [extras[name] for name in EXTRAS if name in extras]
+    setup.read(SETUP)
+    try:
+        texts = [setup["options"]["install_requires"], *(setup["options.extras_require"][name] for name in extras)]
+    except KeyError as key:
+        raise Missing(f"setup.cfg has no {key}, which the sandbox needs") from None
     return [line.strip() for text in texts for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
 
 
-def _install(target: Path, inside: str, shell: Shell) -> None:
-    say("installing the Python packages of setup.cfg; this happens once")
-    constraints = CHECKOUT / "constraints.txt"
-    pins = ["-c", str(constraints)] if constraints.is_file() else []
-    advice = "see the lines above; it needs a Python package index that answers (pip.conf, PIP_INDEX_URL, proxies)"
-    with building(target) as scratch:
-        shell(scratch, ["python3", "-m", "venv", "--system-site-packages", inside], "making a venv", "")
-        pip = [f"{inside}/bin/python", "-m", "pip", "-q", "install", *pins]
-        shell(scratch, [*pip, "setuptools>=68", *_requirements()], "pip install", advice)
-
-
-def _register(target: Path, inside: str, shell: Shell) -> None:
-    """Install the checkout editable, so that its entry points and scripts are found."""
-    pip = [f"{inside}/bin/python", "-m", "pip", "-q", "install", "--no-deps", "--no-build-isolation", "-e", str(CHECKOUT)]
-    shell(target, pip, "installing the checkout", "see the lines above: setup.cfg is probably at fault")
-    # A copy of the metadata that setuptools leaves in the checkout would be found first, and go stale.
-    for left in CHECKOUT.glob("*.egg-info"):
-        shutil.rmtree(left, ignore_errors=True)
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
