@@ -29,7 +29,14 @@ def builder(root: Path) -> Shell:
 
     def shell(directory: Path, command: list[str], what: str, advice: str) -> None:
         downloads.mkdir(exist_ok=True)
-        opened = ["--bind", str(directory), VENV_INSIDE, "--bind", str(downloads), f"{HOME_INSIDE}/.cache/pip"]
+        opened = [
+            "--bind",
+            str(directory),
+            VENV_INSIDE,
+            "--bind",
+            str(downloads),
+            f"{HOME_INSIDE}/.cache/pip",
+        ]
         for path in (Path("/etc/resolv.conf"), Path("/etc/hosts"), CERTIFICATES):
             if path.exists():
                 opened += ["--ro-bind", str(path.resolve()), str(path)]
@@ -45,7 +52,14 @@ def builder(root: Path) -> Shell:
 
 def _base(root: Path) -> list[str]:
     bwrap = need("bwrap", "bubblewrap")
-    command = [bwrap, "--die-with-parent", "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    command = [
+        bwrap,
+        "--die-with-parent",
+        "--unshare-user",
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--unshare-uts",
+    ]
     command += ["--uid", UID, "--gid", UID, "--hostname", debian.HOSTNAME, "--clearenv"]
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         if (root / name).is_symlink():

@@ -48,10 +48,15 @@ def root() -> Path:
 def _build(name: str, target: Path) -> None:
     mmdebstrap = need("mmdebstrap", "mmdebstrap")
     # forky's release file may be past its date, and a snapshot's always is.
-    options = ["--aptopt=Acquire::Check-Valid-Until \"false\"", *(f"--aptopt={line}" for line in _apt_options())]
+    options = [
+        '--aptopt=Acquire::Check-Valid-Until "false"',
+        *(f"--aptopt={line}" for line in _apt_options()),
+    ]
     command = [mmdebstrap, "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", *options]
     source = f"deb {mirror()} {name} main"
-    advice = "see the lines above; it needs a Debian mirror that serves this suite (SANDBOX_MIRROR sets another)"
+    advice = (
+        "see the lines above; it needs a Debian mirror that serves this suite (SANDBOX_MIRROR sets another)"
+    )
     say(f"building a Debian root with HTCondor ({name}); this happens once")
     with building(target) as scratch:
         if os.geteuid() == 0:
@@ -62,7 +67,7 @@ def _build(name: str, target: Path) -> None:
 
 
 def _build_unprivileged(command: list[str], name: str, source: str, scratch: Path, advice: str) -> None:
-    """mmdebstrap in a user namespace, by way of a tar file so that every file belongs to this user."""
+    """Run mmdebstrap in a user namespace, by way of a tar file so that every file belongs to this user."""
     need("newuidmap", "uidmap")
     tar = scratch.with_suffix(".tar")
     try:
@@ -79,7 +84,10 @@ def _settle(scratch: Path) -> None:
     With a name server in it that nobody answers for, every import of htcondor2 waits for its time-out.
     """
     etc = scratch / "etc"
-    for name, user in (("passwd", f"apf:x:1000:1000:apf:{HOME_INSIDE}:/bin/bash\n"), ("group", "apf:x:1000:\n")):
+    for name, user in (
+        ("passwd", f"apf:x:1000:1000:apf:{HOME_INSIDE}:/bin/bash\n"),
+        ("group", "apf:x:1000:\n"),
+    ):
         path = etc / name
         path.write_text(path.read_text() + user)
     for name, text in (
@@ -122,8 +130,15 @@ def _apt_sources() -> Iterator[tuple[str, str, list[str]]]:
 def _stanzas(text: str) -> Iterator[tuple[str, str, list[str]]]:
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     for stanza in re.split(r"\n\s*\n", "\n".join(lines)):
-        fields = {key.lower(): value.split() for key, value in re.findall(r"^([\w-]+):(.*(?:\n[ \t].*)*)", stanza, re.M)}
-        if "deb" in fields.get("types", []) and fields.get("enabled", ["yes"])[0].lower() not in ("no", "false", "0"):
+        fields = {
+            key.lower(): value.split()
+            for key, value in re.findall(r"^([\w-]+):(.*(?:\n[ \t].*)*)", stanza, re.MULTILINE)
+        }
+        if "deb" in fields.get("types", []) and fields.get("enabled", ["yes"])[0].lower() not in (
+            "no",
+            "false",
+            "0",
+        ):
             for uri in fields.get("uris", []):
                 for suite_ in fields.get("suites", []):
                     yield from ((real, suite_, fields.get("components", [])) for real in _real(uri))
@@ -136,12 +151,14 @@ def _real(uri: str) -> Iterator[str]:
         return
     listed = Path(uri.removeprefix("mirror+file:"))
     if listed.is_file():
-        yield from (line.split()[0] for line in listed.read_text().splitlines() if line.strip() and line[0] != "#")
+        yield from (
+            line.split()[0] for line in listed.read_text().splitlines() if line.strip() and line[0] != "#"
+        )
 
 
 def _apt_options() -> list[str]:
     """How the host's apt reaches its mirrors (proxy, certificates); mmdebstrap itself ignores it."""
     if not shutil.which("apt-config"):
         return []
-    said = subprocess.run(["apt-config", "dump"], capture_output=True, text=True)
+    said = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False)
     return [line for line in said.stdout.splitlines() if re.match(r'Acquire::https?::\S+ "[^"]', line)]

@@ -7,8 +7,32 @@ from configparser import ConfigParser
 from configparser import Error as BadConfig
 from pathlib import Path
 
-SYSTEM = {"bin", "boot", "dev", "etc", "home", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "var"}
-PASSED = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NETRC")
+SYSTEM = {
+    "bin",
+    "boot",
+    "dev",
+    "etc",
+    "home",
+    "lib",
+    "lib64",
+    "proc",
+    "root",
+    "run",
+    "sbin",
+    "sys",
+    "tmp",
+    "usr",
+    "var",
+}
+PASSED = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "NETRC",
+)
 
 
 def environment() -> dict[str, str]:
@@ -28,10 +52,22 @@ def environment() -> dict[str, str]:
             continue
         for section in ("global", "install"):
             if config.has_section(section):
-                values |= {f"PIP_{key.upper().replace('-', '_')}": " ".join(value.split()) for key, value in config[section].items()}
-    values |= {key: value for key, value in os.environ.items() if key.startswith("PIP_") and key != "PIP_CONFIG_FILE"}
+                values |= {
+                    f"PIP_{key.upper().replace('-', '_')}": " ".join(value.split())
+                    for key, value in config[section].items()
+                }
+    values |= {
+        key: value for key, value in os.environ.items() if key.startswith("PIP_") and key != "PIP_CONFIG_FILE"
+    }
     values |= {key: value for key, value in os.environ.items() if key.upper() in PASSED}
-    for key in ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "PIP_CACHE_DIR", "PIP_PYTHON"):
+    for key in (
+        "PIP_USER",
+        "PIP_TARGET",
+        "PIP_PREFIX",
+        "PIP_REQUIRE_VIRTUALENV",
+        "PIP_CACHE_DIR",
+        "PIP_PYTHON",
+    ):
         values.pop(key, None)
     return values
 
@@ -39,7 +75,7 @@ def environment() -> dict[str, str]:
 def local_paths(values: dict[str, str]) -> list[Path]:
     """Directories and files of the host that these settings name (certificates, local indexes).
 
-    An index may point beside itself, so outside the system's own directories the top directory is what counts.
+    An index may point beside itself, so outside the system's directories the top directory is what counts.
     """
     found: set[Path] = set()
     for word in " ".join(values.values()).split():

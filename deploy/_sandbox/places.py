@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def cache() -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Missing(f"can't write to {path} ({error.strerror}): set XDG_CACHE_HOME to a writable directory") from None
+        raise Missing(
+            f"can't write to {path} ({error.strerror}): set XDG_CACHE_HOME to a writable directory"
+        ) from None
     return path.resolve()
 
 
@@ -63,9 +66,10 @@ def prune(directories: Iterable[Path], lock_file: str) -> None:
 @contextlib.contextmanager
 def building(target: Path) -> Iterator[Path]:
     """A fresh directory beside ``target`` that becomes it if the block succeeds; call with the lock held."""
-    scratch = target.with_name(target.name + ".new")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
+    for left in target.parent.glob(f"{target.name}.new*"):
+        shutil.rmtree(left, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f"{target.name}.new", dir=target.parent))
+    scratch.chmod(0o755)
     try:
         yield scratch
     except BaseException:

@@ -1,4 +1,4 @@
-"""What deploy/sandbox and deploy/venv do: pick the place, make what is missing, become the command."""
+"""What deploy/sandbox, deploy/venv and deploy/lock do."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from . import bubble, debian
+from .lock import constraints, python_version, resolve
 from .places import CHECKOUT, VENV_INSIDE, Missing, cache, prune, say
 from .tools import host_python, run
-from .venv import HOST_EXTRAS, LOCK_FILE, RUN_EXTRAS, Venv, checkout_id, dependencies_id
+from .venv import CONSTRAINTS, HOST_EXTRAS, LOCK_FILE, RUN_EXTRAS, Venv, checkout_id, dependencies_id
 
 
 def main(command: list[str], usage: str) -> int:
@@ -21,10 +22,15 @@ def main(command: list[str], usage: str) -> int:
     try:
         if os.environ.get("APF_SANDBOX"):
             become(command)
-        elif shutil.which("condor_master") and shutil.which("ec2_gahp"):
-            on_host(command)
+        elif _htcondor_here():
+            venv = on_host()
+            os.environ["PATH"] = f"{venv.inside}/bin{os.pathsep}{os.environ['PATH']}"
+            os.environ["VIRTUAL_ENV"] = venv.inside
+            become(command)
         else:
-            in_bubble(command)
+            root = debian.root()
+            venv = in_root(root)
+            become([*bubble.enter(root, venv.directory), *command])
     except Missing as missing:
         say(str(missing))
     except KeyboardInterrupt:
@@ -32,34 +38,47 @@ def main(command: list[str], usage: str) -> int:
     return 1
 
 
-def in_bubble(command: list[str]) -> None:
-    """No HTCondor on this host: bring a root that has it."""
-    root = debian.root()
-    directory = _cached(debian.suite())
-    Venv(directory, VENV_INSIDE, "python3", RUN_EXTRAS, True, bubble.builder(root)).refresh()
-    become([*bubble.enter(root, directory), *command])
-
-
-def on_host(command: list[str]) -> None:
-    """HTCondor is installed here: only the venv is needed, of the Python that has htcondor2."""
-    directory = _cached("host")
-    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
-    Venv(directory, str(directory), host_python([python]), RUN_EXTRAS, True, _plain).refresh()
-    os.environ["PATH"] = f"{directory}/bin{os.pathsep}{os.environ['PATH']}"
-    os.environ["VIRTUAL_ENV"] = str(directory)
-    become(command)
-
-
 def make_host_venv() -> int:
     """Make or refresh .venv."""
-    directory = CHECKOUT / ".venv"
-    names = [sys.executable, "python3.11", "python3.12", "python3.13", "python3.14"]
     try:
-        Venv(directory, str(directory), host_python(names), HOST_EXTRAS, False, _plain).refresh()
+        for_checks()
     except Missing as missing:
         say(str(missing))
         return 1
     return 0
+
+
+def lock() -> int:
+    """Write constraints.txt."""
+    try:
+        older = for_checks()
+        newer = on_host() if _htcondor_here() else in_root(debian.root())
+        text = constraints(resolve(older), resolve(newer), python_version(newer))
+    except Missing as missing:
+        say(str(missing))
+        return 1
+    CONSTRAINTS.write_text(text)
+    return 0
+
+
+def in_root(root: Path) -> Venv:
+    """The venv beside the HTCondor of a root."""
+    directory = _cached(debian.suite())
+    return Venv(directory, VENV_INSIDE, "python3", RUN_EXTRAS, True, bubble.builder(root)).refreshed()
+
+
+def on_host() -> Venv:
+    """The venv beside the HTCondor of this host, of the Python that has its htcondor2."""
+    directory = _cached("host")
+    python = host_python(["/usr/bin/python3", sys.executable])
+    return Venv(directory, str(directory), python, RUN_EXTRAS, True, _plain).refreshed()
+
+
+def for_checks() -> Venv:
+    """.venv, for what needs no HTCondor."""
+    directory = CHECKOUT / ".venv"
+    python = host_python([sys.executable, "python3.11", "python3.12", "python3.13", "python3.14"])
+    return Venv(directory, str(directory), python, HOST_EXTRAS, False, _plain).refreshed()
 
 
 def become(command: list[str]) -> None:
@@ -71,12 +90,17 @@ def become(command: list[str]) -> None:
         raise Missing(f"{command[0]}: {error.strerror}") from None
 
 
+def _htcondor_here() -> bool:
+    return bool(shutil.which("condor_master") and shutil.which("ec2_gahp"))
+
+
 def _cached(place: str) -> Path:
     """The cached venv of this checkout, apart for each set of dependencies; those it replaces are removed."""
     stem = f"venv-{place}-{checkout_id()}"
     directory = cache() / f"{stem}-{dependencies_id(RUN_EXTRAS)}"
     if not directory.is_dir():
-        prune((old for old in cache().glob("venv-*-*-*") if old.name.startswith(stem) or _orphaned(old)), LOCK_FILE)
+        old = [path for path in cache().glob("venv-*-*-*") if path.name.startswith(stem) or _orphaned(path)]
+        prune(old, LOCK_FILE)
     return directory
 
 
@@ -86,5 +110,5 @@ def _orphaned(venv: Path) -> bool:
     return stamp.is_file() and not Path(stamp.read_text()).is_dir()
 
 
-def _plain(directory: Path, command: list[str], what: str, advice: str) -> None:
+def _plain(_directory: Path, command: list[str], what: str, advice: str) -> None:
     run(command, what, advice)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from .places import CHECKOUT, Missing, locked, say
 
@@ -16,21 +16,24 @@ CONSTRAINTS = CHECKOUT / "constraints.txt"
 RUN_EXTRAS = ("localcloud", "demo", "test")
 """What is needed where HTCondor is."""
 HOST_EXTRAS = (*RUN_EXTRAS, "lint")
+BUILD_REQUIREMENTS = ("setuptools>=68",)
+"""As in pyproject.toml; the checkout is installed without a build environment, so without network."""
 LOCK_FILE = "checkout.stamp"
 """Locked by those who run in a cached venv."""
 
 
-class Shell(Protocol):
-    """Runs one command where the venv is to live, with ``directory`` writable and the package index in reach."""
+Shell = Callable[[Path, list[str], str, str], None]
+"""``shell(directory, command, what, advice)`` runs one command where the venv of ``directory`` lives.
 
-    def __call__(self, directory: Path, command: list[str], what: str, advice: str) -> None: ...
+There the directory is writable and the package index in reach. What it was for and advice go into an error message.
+"""
 
 
 @dataclass(frozen=True)
 class Venv:
     """Two stamps: what pip was asked for, and the rest of setup.cfg.
 
-    When only the rest has changed (an entry point, say), the checkout is registered anew, which takes no network.
+    When only the rest has changed (an entry point, say), the checkout is registered anew, without network.
     """
 
     directory: Path
@@ -43,10 +46,10 @@ class Venv:
     system_packages: bool
     shell: Shell
 
-    def refresh(self) -> None:
-        """Bring it up to date with setup.cfg and constraints.txt."""
+    def refreshed(self) -> Venv:
+        """This venv, brought up to date with setup.cfg and constraints.txt."""
         if self._fresh():
-            return
+            return self
         with locked(f"venv-{checkout_id()}"):
             if self._read("dependencies") != dependencies_id(self.extras):
                 self._install()
@@ -55,6 +58,7 @@ class Venv:
             if not self._fresh():
                 self._register()
                 self._write("setup", _digest(SETUP.read_text()))
+        return self
 
     def _fresh(self) -> bool:
         setup = _digest(SETUP.read_text())
@@ -74,20 +78,22 @@ class Venv:
         if self._read("dependencies") == "":
             flags.append("--clear")
         pins = ["-c", str(CONSTRAINTS)] if CONSTRAINTS.is_file() else []
-        advice = "see the lines above; it needs a Python package index that answers (pip.conf, PIP_INDEX_URL, proxies)"
+        advice = "see the lines above; it needs a Python package index (pip.conf, PIP_INDEX_URL, proxies)"
         self.shell(self.directory, [self.python, "-m", "venv", *flags, self.inside], "making a venv", "")
-        self._pip([*pins, "setuptools>=68", *requirements(self.extras)], "pip install", advice)
+        self._pip([*pins, *BUILD_REQUIREMENTS, *requirements(self.extras)], "pip install", advice)
 
     def _register(self) -> None:
         """Install the checkout editable, so that its entry points and scripts are found."""
         advice = "see the lines above: setup.cfg is probably at fault"
-        self._pip(["--no-deps", "--no-build-isolation", "-e", str(CHECKOUT)], "installing the checkout", advice)
+        editable = ["--no-deps", "--no-build-isolation", "-e", str(CHECKOUT)]
+        self._pip(editable, "installing the checkout", advice)
         # A copy of the metadata that setuptools leaves in the checkout would be found first, and go stale.
         for left in CHECKOUT.glob("*.egg-info"):
             shutil.rmtree(left, ignore_errors=True)
 
     def _pip(self, arguments: list[str], what: str, advice: str) -> None:
-        self.shell(self.directory, [f"{self.inside}/bin/python", "-m", "pip", "-q", "install", *arguments], what, advice)
+        pip = [f"{self.inside}/bin/python", "-m", "pip", "-q", "install"]
+        self.shell(self.directory, [*pip, *arguments], what, advice)
 
 
 def checkout_id() -> str:
@@ -97,7 +103,8 @@ def checkout_id() -> str:
 
 def dependencies_id(extras: tuple[str, ...]) -> str:
     """Identifies what pip is asked for: requirements and pins."""
-    return _digest("\n".join([*requirements(extras), CONSTRAINTS.read_text() if CONSTRAINTS.is_file() else ""]))
+    pins = CONSTRAINTS.read_text() if CONSTRAINTS.is_file() else ""
+    return _digest("\n".join([*requirements(extras), pins]))
 
 
 def requirements(extras: tuple[str, ...]) -> list[str]:
@@ -105,10 +112,18 @@ def requirements(extras: tuple[str, ...]) -> list[str]:
     setup = ConfigParser(interpolation=None)
     setup.read(SETUP)
     try:
-        texts = [setup["options"]["install_requires"], *(setup["options.extras_require"][name] for name in extras)]
+        texts = [
+            setup["options"]["install_requires"],
+            *(setup["options.extras_require"][name] for name in extras),
+        ]
     except KeyError as key:
         raise Missing(f"setup.cfg has no {key}, which the sandbox needs") from None
-    return [line.strip() for text in texts for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
+    return [
+        line.strip()
+        for text in texts
+        for line in text.splitlines()
+        if line.strip() and line.strip()[0] != "#"
+    ]
 
 
 def _digest(text: str) -> str:

@@ -1,0 +1,73 @@
+# Every target sets up what it needs; `make help` lists them.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+SANDBOX := deploy/sandbox
+PYTEST := python -m pytest
+ARGS ?=
+
+# Test directories with targets of their own, because they take long; a target is there when its directory is.
+SLOW := $(wildcard tests/faults tests/soak)
+ABSENT := $(if $(wildcard tests/faults),,test-faults) $(if $(wildcard tests/soak),,soak)
+ABSENT += $(if $(wildcard benchmarks/*.py),,bench)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit lint format lock shell package clean venv
+
+help:                 ## List the targets
+	@echo "Usage: make TARGET [ARGS='more arguments for pytest']"
+	@sed -n $(ABSENT:%=-e '/^%:/d') -e 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@echo "SANDBOX_SUITE=forky make TARGET runs against HTCondor 25 in place of 23.9."
+
+demo:                 ## Run the main job end to end in the sandbox; KEEP=1 leaves it running to look around
+	@$(SANDBOX) python -m localcloud.demo
+
+test: test-unit       ## All tests: the unit tests on this host, then everything in the sandbox on real HTCondor
+	@$(SANDBOX) $(PYTEST) tests --durations=10 $(SLOW:%=--ignore=%) $(ARGS)
+
+test-unit: venv       ## The tests that need no HTCondor, on this host's Python
+	@$(PYTHON) -m pytest tests/unit $(ARGS)
+
+ifneq ($(wildcard tests/faults),)
+.PHONY: test-faults
+test-faults:          ## Tests that break daemons, clouds and networks
+	@$(SANDBOX) $(PYTEST) tests/faults --durations=10 $(ARGS)
+endif
+
+ifneq ($(wildcard tests/soak),)
+.PHONY: soak
+soak:                 ## Run for long and look for leaks
+	@$(SANDBOX) $(PYTEST) tests/soak $(ARGS)
+endif
+
+ifneq ($(wildcard benchmarks/*.py),)
+.PHONY: bench
+bench:                ## Measure what benchmarks/ measures
+	@$(SANDBOX) $(PYTEST) benchmarks $(ARGS)
+endif
+
+lint: venv            ## Style, types, and who may import whom
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-logo
+
+format: venv          ## Put the code into the project's style
+	@$(VENV)/bin/ruff check --select I --fix --quiet .
+	@$(VENV)/bin/ruff format .
+
+lock: venv            ## Pin every dependency anew in constraints.txt, for this host's Python and the sandbox's
+	@deploy/lock
+
+shell:                ## Open a shell in the sandbox
+	@$(SANDBOX) bash
+
+package: venv         ## Build sdist and wheel into dist/ and check that they work outside the checkout
+	@deploy/package
+
+clean:                ## Remove what was built in the checkout (the sandbox's cache stays)
+	@rm -rf $(VENV) build dist demo-output *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv:
+	@deploy/venv
