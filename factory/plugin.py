@@ -12,16 +12,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from factory.condor.daemons import ScheddAddress
 from factory.config.types import CommaList, Count, Duration, Named, Settings, Switch
 from factory.model import VM, Ask, BatchStatus, Shape, SiteStatus, Unknown, VMState, WmsStatus
 from factory.source import Reading, Readings, Source
+from factory.track import Memory
 
 if TYPE_CHECKING:
     from factory.actions import Action
     from factory.config.settings import FactorySettings, QueueSettings
-    from factory.track import Memory
 
 T = TypeVar("T")
 
@@ -33,17 +35,21 @@ __all__ = [
     "BatchStatus",
     "BatchStatusPlugin",
     "BatchSubmitPlugin",
+    "Cap",
     "CommaList",
     "Count",
     "Duration",
     "Info",
+    "Memory",
     "MonitorPlugin",
     "Named",
+    "Plan",
     "Plugin",
     "PluginSettings",
     "Reading",
     "Readings",
     "SchedPlugin",
+    "ScheddAddress",
     "Settings",
     "Shape",
     "SiteStatus",
@@ -213,7 +219,7 @@ class SchedPlugin(Plugin, ABC):
 
     @abstractmethod
     def step(self, n: int, view: View) -> Step:
-        """n for the next plugin; pure. Below zero: retire that many."""
+        """N for the next plugin; pure. Below zero: retire that many."""
 
 
 class AskPlugin(SchedPlugin):
@@ -230,6 +236,22 @@ class AskPlugin(SchedPlugin):
 
 
 @dataclass(frozen=True)
+class Plan:
+    """Actions, and notes on what was asked and will not be done."""
+
+    actions: tuple[Action, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cap:
+    """At most ``maximum`` jobs that fit ``constraint`` may be in the schedd after the submit."""
+
+    constraint: str
+    maximum: int
+
+
+@dataclass(frozen=True)
 class Submission:
     """What goes to the schedd in one transaction: a submit description and one dictionary for each job."""
 
@@ -237,6 +259,9 @@ class Submission:
     items: tuple[Mapping[str, str], ...]
     files: Mapping[str, bytes]
     """Files to write (0600) before the submit, by path."""
+    schedd: ScheddAddress = ScheddAddress()
+    cap: Cap | None = None
+    """Checked again by the worker that submits (rule 6)."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +270,10 @@ class SubmitTools:
 
     now: float
     incarnation: str
-    statedir: str
+    userdata: Path
+    """Directory for user-data files, named by ``APFVM``."""
+    pool: str
+    """Collector that machines join."""
     uuid: Callable[[], str]
     token: Callable[[int], str]
     """An IDTOKEN for the VM with only ADVERTISE_STARTD, ADVERTISE_MASTER and READ, for so many seconds."""
@@ -257,12 +285,11 @@ class BatchSubmitPlugin(Plugin, ABC):
     category = "batchsubmit"
 
     @abstractmethod
-    def plan(self, ask: Ask, batch: BatchStatus, now: float) -> tuple[Action, ...]:
-        """Actions for this ask; pure."""
+    def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
+        """Actions for this ask, and what is due whatever the chain asks; pure.
 
-    def housekeeping(self, batch: BatchStatus, now: float) -> tuple[Action, ...]:
-        """Actions that are due whatever the chain asks, as soon as the batch status is known; pure."""
-        return ()
+        Called whenever the batch status is known; with an empty ask when the chain holds.
+        """
 
     @abstractmethod
     def submission(self, n: int, shapes: tuple[Shape, ...], tools: SubmitTools) -> Submission:

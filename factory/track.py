@@ -6,8 +6,8 @@ knows less, and so does less, until it has seen for itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,31 @@ class Seen:
     joined: float
     """Its startd was first seen."""
     gone: float | None = None
-    """All its ads are missing since; None: they are there."""
+    """Its startd is missing since; None: it is there."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What the process remembers."""
+    """What the process remembers, by ``APFVM``."""
 
     vms: Mapping[str, Seen] = field(default_factory=dict)
+    sent: Mapping[str, float] = field(default_factory=dict)
+    """When a command was last sent to a VM."""
+
+
+def track(memory: Memory, machines: Collection[str], vm_jobs: Collection[str], now: float) -> Memory:
+    """The memory after a poll that showed startds of these VMs, and these VM jobs; VMs without a job are forgotten."""
+    vms = {}
+    for uuid in vm_jobs:
+        seen = memory.vms.get(uuid)
+        if uuid in machines:
+            vms[uuid] = Seen(joined=seen.joined if seen else now)
+        elif seen is not None:
+            vms[uuid] = seen if seen.gone is not None else replace(seen, gone=now)
+    sent = {uuid: when for uuid, when in memory.sent.items() if uuid in vm_jobs}
+    return Memory(vms, sent)
+
+
+def remember_sent(memory: Memory, uuids: Collection[str], now: float) -> Memory:
+    """The memory after commands went to these VMs."""
+    return replace(memory, sent={**memory.sent, **dict.fromkeys(uuids, now)})

@@ -1,0 +1,77 @@
+"""What is done to a schedd. Every function runs in a worker process and re-states what justified it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from factory.condor.daemons import ScheddAddress, quoted
+from factory.model import JobId
+
+
+class NotDone(Exception):
+    """The schedd found nothing that still was as decided; nothing was changed."""
+
+
+def submit(schedd: ScheddAddress, description: str, items: Sequence[Mapping[str, str]]) -> tuple[JobId, ...]:
+    """Submit one job for each item, in one transaction.
+
+    Raises:
+        htcondor2.HTCondorException: the schedd refused; nothing was submitted.
+    """
+    import htcondor2
+
+    result = schedd.open().submit(htcondor2.Submit(description), itemdata=iter([dict(item) for item in items]))
+    first = result.first_proc()
+    return tuple(JobId(result.cluster(), first + i) for i in range(result.num_procs()))
+
+
+def _one(job: JobId, still: str) -> str:
+    return f"ClusterId == {job.cluster} && ProcId == {job.proc} && ({still})"
+
+
+def edit(schedd: ScheddAddress, job: JobId, still: str, attribute: str, value: str) -> None:
+    """Set an attribute of a job, with the dirty flag so that the gridmanager sees it.
+
+    Raises:
+        NotDone: the job is gone or no longer as decided.
+    """
+    import htcondor2
+
+    done = schedd.open().edit(_one(job, still), attribute, value, flags=htcondor2.TransactionFlag.SetDirty)
+    if getattr(done, "count", done) == 0:
+        raise NotDone(f"job {job} is gone or no longer fits: {still}")
+
+
+def remove(schedd: ScheddAddress, job: JobId, still: str, reason: str, empty: str | None = None) -> None:
+    """Remove a job. ``empty`` names a startd: no job of this schedd may be running there (rule 5).
+
+    Raises:
+        NotDone: the job is gone or no longer as decided, or a job runs on the startd.
+    """
+    import htcondor2
+
+    handle = schedd.open()
+    if empty is not None:
+        here = f"(RemoteHost == {quoted(empty)} || endsWith(RemoteHost, {quoted('@' + empty)}))"
+        busy = handle.query(constraint=f"JobStatus == 2 && {here}", projection=["ClusterId", "ProcId"], limit=1)
+        if busy:
+            raise NotDone(f"job {busy[0]['ClusterId']}.{busy[0]['ProcId']} still runs on {empty}")
+    _act(handle, htcondor2.JobAction.Remove, job, still, reason)
+
+
+def release(schedd: ScheddAddress, job: JobId, still: str, reason: str) -> None:
+    """Release a held job.
+
+    Raises:
+        NotDone: the job is gone or no longer as decided.
+    """
+    import htcondor2
+
+    _act(schedd.open(), htcondor2.JobAction.Release, job, f"JobStatus == 5 && ({still})", reason)
+
+
+def _act(handle: object, action: object, job: JobId, still: str, reason: str) -> None:
+    # The bindings drop a plain string reason; a tuple with a code gets through.
+    answer = handle.act(action, _one(job, still), reason=(reason, 0))  # type: ignore[attr-defined]
+    if int(answer.get("TotalSuccess", 0)) == 0:
+        raise NotDone(f"job {job} is gone or no longer fits: {still}")

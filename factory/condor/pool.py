@@ -1,0 +1,159 @@
+"""Source: the machines of this factory as the collector shows them."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from factory.condor.daemons import PoolAddress, quoted
+from factory.source import Source
+
+_SLOT = ["Name", "Machine", "SlotType", "PartitionableSlot", "State", "Activity", "NumDynamicSlots", "NumDynamicSlotsTime", "EnteredCurrentState", "DaemonStartTime", "MyCurrentTime", "LastHeardFrom", "AuthenticatedIdentity", "APFFactory", "APFVM", "EC2InstanceID", "Draining", "DrainReason", "JobStarts"]
+_MASTER = ["Name", "STARTD_StartTime", "DaemonStartTime", "MyCurrentTime", "LastHeardFrom", "AuthenticatedIdentity", "APFFactory", "APFVM"]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRow:
+    """One startd, folded from its slots. Times are this host's, whatever clock the machine has."""
+
+    name: str
+    vm: str
+    identity: str
+    instance: str | None
+    heard: float
+    """Last update that the collector got."""
+    started: float
+    slots: tuple[str, ...]
+    """Static and partitionable slots."""
+    claims: int
+    """Claimed static and dynamic slots."""
+    retiring: int
+    """Of these, slots whose activity is Retiring."""
+    idle_since: float | None
+    """Wholly unclaimed since; None if not."""
+    claimed_before: bool
+    """A job has been started on it."""
+    drain_reason: str | None
+    """DrainReason while it drains."""
+
+
+@dataclass(frozen=True, slots=True)
+class MasterRow:
+    """One master."""
+
+    name: str
+    vm: str
+    identity: str
+    heard: float
+    started: float
+    startd_runs: bool
+    """False: the master is there and says ``STARTD_StartTime == 0``."""
+
+
+@dataclass(frozen=True)
+class PoolRows:
+    """What the collector knows of one factory's machines, by ``APFVM``."""
+
+    collector_up_s: float
+    """How long the collector has been up."""
+    machines: Mapping[str, MachineRow] = field(default_factory=dict)
+    masters: Mapping[str, MasterRow] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolSource(Source):
+    """Startds and masters with this factory's id, and how long the collector has been up."""
+
+    STAGE = 0
+
+    pool: PoolAddress
+    factory_id: str
+
+    @property
+    def key(self) -> str:
+        return f"machines in {self.pool}"
+
+    @property
+    def address(self) -> str:
+        return str(self.pool)
+
+    def fetch(self) -> PoolRows:
+        """Three queries of one collector."""
+        import htcondor2
+
+        collector = self.pool.open()
+        now = time.time()
+        own = collector.query(htcondor2.AdType.Collector, projection=["StatsLifetime", "DaemonStartTime", "MyCurrentTime"])
+        if not own:
+            raise LookupError("the collector does not show its own ad yet")
+        ours = f"APFFactory == {quoted(self.factory_id)}"
+        slots = collector.query(htcondor2.AdType.Startd, constraint=ours, projection=_SLOT)
+        masters = collector.query(htcondor2.AdType.Master, constraint=ours, projection=_MASTER)
+        return PoolRows(
+            collector_up_s=min(_uptime(ad, now) for ad in own),
+            machines=fold_slots(slots, now),
+            masters={row.vm: row for row in (_master(ad, now) for ad in masters)},
+        )
+
+
+def _uptime(ad: Mapping[str, Any], now: float) -> float:
+    started = ad.get("DaemonStartTime")
+    return now - float(started) if started is not None else float(ad.get("StatsLifetime", 0))
+
+
+def fold_slots(ads: Iterable[Mapping[str, Any]], now: float) -> dict[str, MachineRow]:
+    """Machines by ``APFVM`` from slot ads; pure."""
+    by_vm: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for ad in ads:
+        if "APFVM" in ad:
+            by_vm[str(ad["APFVM"])].append(ad)
+    return {vm: _machine(vm, slots, now) for vm, slots in by_vm.items()}
+
+
+def _machine(vm: str, slots: list[Mapping[str, Any]], now: float) -> MachineRow:
+    roots = [ad for ad in slots if ad.get("SlotType") != "Dynamic"] or slots
+    claimed = [ad for ad in slots if not ad.get("PartitionableSlot", False) and ad.get("State") in ("Claimed", "Preempting")]
+    dynamic = sum(int(ad.get("NumDynamicSlots", 0)) for ad in roots)
+    busy = bool(claimed) or dynamic > 0
+    newest = max(roots, key=lambda ad: float(ad.get("LastHeardFrom", 0)))
+    draining = next((ad for ad in roots if ad.get("Draining", False)), None)
+    return MachineRow(
+        name=str(newest["Name"]).split("@", 1)[-1],
+        vm=vm,
+        identity=str(newest.get("AuthenticatedIdentity", "")),
+        instance=str(newest["EC2InstanceID"]) if "EC2InstanceID" in newest else None,
+        heard=min(float(ad.get("LastHeardFrom", 0)) for ad in roots),
+        started=_local(newest, newest.get("DaemonStartTime", 0), now),
+        slots=tuple(sorted(str(ad["Name"]) for ad in roots)),
+        claims=max(len(claimed), dynamic),
+        retiring=sum(1 for ad in claimed if ad.get("Activity") == "Retiring"),
+        idle_since=None if busy else max(_idle_since(ad, now) for ad in roots),
+        claimed_before=busy or any(int(ad.get("JobStarts", 0)) > 0 for ad in roots),
+        drain_reason=None if draining is None else str(draining.get("DrainReason", "")),
+    )
+
+
+def _idle_since(ad: Mapping[str, Any], now: float) -> float:
+    """A partitionable slot keeps its EnteredCurrentState while dynamic slots come and go (DESIGN section 8)."""
+    since = ad.get("NumDynamicSlotsTime") if ad.get("PartitionableSlot", False) else ad.get("EnteredCurrentState")
+    return _local(ad, since or ad.get("DaemonStartTime", 0), now)
+
+
+def _local(ad: Mapping[str, Any], moment: Any, now: float) -> float:
+    """A moment on the machine's clock, on ours: its age in the ad, counted back from when the ad was heard."""
+    heard = float(ad.get("LastHeardFrom", now))
+    return heard - (float(ad.get("MyCurrentTime", heard)) - float(moment))
+
+
+def _master(ad: Mapping[str, Any], now: float) -> MasterRow:
+    return MasterRow(
+        name=str(ad.get("Name", "")),
+        vm=str(ad.get("APFVM", "")),
+        identity=str(ad.get("AuthenticatedIdentity", "")),
+        heard=float(ad.get("LastHeardFrom", 0)),
+        started=_local(ad, ad.get("DaemonStartTime", 0), now),
+        startd_runs=int(ad.get("STARTD_StartTime", 0)) != 0,
+    )

@@ -1,0 +1,121 @@
+"""Source: the VM jobs of this factory as the schedd shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from factory.condor.daemons import ScheddAddress, quoted
+from factory.model import Hold, JobId
+from factory.source import Source
+
+_PROJECTION = ["ClusterId", "ProcId", "JobStatus", "QDate", "EnteredCurrentStatus", "APF_QUEUE", "APFVM", "APFShape", "APFIdentity", "APFIncarnation", "APFLeaseEnd", "APFRetireTime", "APFUnretireTime", "EC2InstanceName", "GridJobStatus", "HoldReason", "HoldReasonCode", "HoldReasonSubCode", "JobStatusOnRelease"]
+
+
+@dataclass(frozen=True, slots=True)
+class VMJobRow:
+    """One VM job."""
+
+    job: JobId
+    status: int
+    uuid: str
+    queue: str
+    shape: str
+    identity: str
+    incarnation: str
+    submitted: float
+    entered_status: float
+    lease_end: float | None
+    retire_time: float | None
+    unretire_time: float | None
+    instance: str | None
+    grid_status: str | None
+    """The cloud's own word for the state of the instance."""
+    hold: Hold | None
+
+
+@dataclass(frozen=True)
+class VMJobRows:
+    """VM jobs of one factory, and the startds with a job that any retirement may evict."""
+
+    jobs: tuple[VMJobRow, ...] = ()
+    evictable: frozenset[str] = frozenset()
+    """Names of startds on which a job runs that set its own MaxJobRetirementTime."""
+
+
+def ours(owner: str, factory_id: str) -> str:
+    """Constraint over job ads: VM jobs of this owner and factory (rule 10)."""
+    return f"Owner == {quoted(owner)} && APFFactory == {quoted(factory_id)} && APFVM =!= undefined"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VMJobsSource(Source):
+    """VM jobs with this owner and factory id."""
+
+    schedd: ScheddAddress
+    owner: str
+    factory_id: str
+
+    @property
+    def key(self) -> str:
+        return f"VM jobs in {self.schedd}"
+
+    @property
+    def address(self) -> str:
+        return str(self.schedd)
+
+    def fetch(self) -> VMJobRows:
+        """Two queries of one schedd."""
+        schedd = self.schedd.open()
+        ads = schedd.query(constraint=ours(self.owner, self.factory_id), projection=_PROJECTION)
+        running = schedd.query(
+            constraint="JobStatus == 2 && MaxJobRetirementTime =!= undefined && RemoteHost =!= undefined",
+            projection=["RemoteHost"],
+        )
+        return VMJobRows(
+            jobs=tuple(job_row(ad) for ad in ads),
+            evictable=frozenset(str(ad["RemoteHost"]).split("@", 1)[-1] for ad in running),
+        )
+
+
+def job_row(ad: Mapping[str, Any]) -> VMJobRow:
+    """A row from a job ad; pure."""
+    status = int(ad["JobStatus"])
+    return VMJobRow(
+        job=JobId(int(ad["ClusterId"]), int(ad["ProcId"])),
+        status=status,
+        uuid=str(ad["APFVM"]),
+        queue=str(ad.get("APF_QUEUE", "")),
+        shape=str(ad.get("APFShape", "")),
+        identity=str(ad.get("APFIdentity", "")),
+        incarnation=str(ad.get("APFIncarnation", "")),
+        submitted=float(ad.get("QDate", 0)),
+        entered_status=float(ad.get("EnteredCurrentStatus", 0)),
+        lease_end=_number(ad, "APFLeaseEnd"),
+        retire_time=_number(ad, "APFRetireTime"),
+        unretire_time=_number(ad, "APFUnretireTime"),
+        instance=_text(ad, "EC2InstanceName"),
+        grid_status=_text(ad, "GridJobStatus"),
+        hold=_hold(ad) if status == 5 else None,
+    )
+
+
+def _hold(ad: Mapping[str, Any]) -> Hold:
+    on_release = _number(ad, "JobStatusOnRelease")
+    return Hold(
+        code=int(ad.get("HoldReasonCode", 0)),
+        subcode=int(ad.get("HoldReasonSubCode", 0)),
+        reason=str(ad.get("HoldReason", "")),
+        status_on_release=None if on_release is None else int(on_release),
+    )
+
+
+def _number(ad: Mapping[str, Any], name: str) -> float | None:
+    value = ad.get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _text(ad: Mapping[str, Any], name: str) -> str | None:
+    value = ad.get(name)
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,170 @@
+"""From an ask to actions on VMs: unretire before buying, retire the least useful first, keep the rules. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from factory.actions import Action, ClearRetire, Method, Release, Remove, Retire, Submit, Unretire
+from factory.model import VM, Ask, BatchStatus, Shape, VMState
+from factory.plugin import Plan
+from factory.track import Memory
+
+NO_INSTANCE = "JobStatus == 1 && EC2InstanceName =?= undefined"
+"""Over the job ad: a VM job without an instance."""
+
+_SETTLE_S = 120
+"""A startd that was called back is waited for this long before its VM may be removed as empty."""
+
+
+@dataclass(frozen=True)
+class Life:
+    """How the VMs of a queue live and leave. Times in seconds."""
+
+    queue: str
+    shape: Shape
+    retire: Literal["auto", "off", "drain"] = "auto"
+    removefraction: float = 0.2
+    """At most max(1, this part of the VMs) begin to leave, and as many are removed, in one round (rule 8)."""
+    starttimeout_s: float = 1800
+    maxinstances: int | None = None
+    repeat_s: float = 60
+    """A command that shows no effect is sent again after this."""
+
+
+def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
+    """Actions for this ask, and what is due in any case.
+
+    n > 0: retiring VMs of the shapes asked for are taken back first, the rest is bought, never more than
+    ``maxinstances`` VM jobs in all. n < 0: the victims of the ask, else VM jobs without an instance, then
+    booting VMs, then idle ones (longest idle first), then busy ones, which finish their jobs.
+    """
+    ramp = _Ramp(life, batch, memory, now)
+    kept = {vm.uuid for vm in ramp.taken_back(ask)} if ask.n > 0 else set()
+    up = ramp.up(ask) if ask.n > 0 else Plan()
+    removals = list(ramp.removals(kept))
+    down = ramp.down(ask, {a.vm.uuid for a in removals if isinstance(a, Remove) and a.vm}) if ask.n < 0 else Plan()
+    limit = max(1, int(life.removefraction * len(batch.vms)))
+    notes = list(up.notes + down.notes)
+    for kind, wanted in (("removals", len(removals)), ("retirements", len(down.actions))):
+        if wanted > limit:
+            notes.append(f"{limit} of {wanted} {kind} this round: no more of {len(batch.vms)} VMs at once")
+    actions = (*up.actions, *ramp.upkeep(), *removals[:limit], *down.actions[:limit])
+    return Plan(actions, tuple(notes))
+
+
+class _Ramp:
+    def __init__(self, life: Life, batch: BatchStatus, memory: Memory, now: float) -> None:
+        self.life = life
+        self.batch = batch
+        self.memory = memory
+        self.now = now
+
+    def taken_back(self, ask: Ask) -> list[VM]:
+        """VMs that are leaving and can serve this ask instead of new ones, the soonest back first."""
+        wanted = {str(shape) for shape in ask.shapes}
+        leaving = [vm for vm in self.batch.vms if _can_come_back(vm) and (not wanted or vm.shape in wanted)]
+        return sorted(leaving, key=_comes_back)[: ask.n]
+
+    def up(self, ask: Ask) -> Plan:
+        back = self.taken_back(ask)
+        actions: list[Action] = [
+            Unretire(queue=self.life.queue, vm=vm, reason="wanted again: unretire before buying")
+            for vm in back
+            if not (vm.wanted_back and self._recently_sent(vm))
+        ]
+        left = ask.n - sum(1 for vm in back if vm.claims == 0 or vm.drain is not None)
+        notes = []
+        cap = self.life.maxinstances
+        if cap is not None and self.batch.may_own_instance + left > cap:
+            room = max(0, cap - self.batch.may_own_instance)
+            notes.append(f"maxinstances = {cap}: {self.batch.may_own_instance} VM jobs exist, room for {room} of {left}")
+            left = min(left, room)
+        if left > 0:
+            shapes = ask.shapes[:left] if ask.shapes else (self.life.shape,) * left
+            reason = f"{left} of {ask.n} asked for" + (f", {len(back)} taken back" if back else "")
+            actions.append(Submit(queue=self.life.queue, n=left, shapes=shapes, reason=reason))
+        return Plan(tuple(actions), tuple(notes))
+
+    def down(self, ask: Ask, leaving: set[str]) -> Plan:
+        by_uuid = {vm.uuid: vm for vm in self.batch.vms}
+        named = [by_uuid[uuid] for uuid in ask.victims if uuid in by_uuid]
+        victims = [vm for vm in (named if ask.victims else victim_order(self.batch.vms)) if vm.uuid not in leaving]
+        actions = tuple(self._leave(vm) for vm in victims[: -ask.n])
+        notes = () if len(actions) == -ask.n else (f"only {len(actions)} VMs can leave",)
+        return Plan(actions, notes)
+
+    def _leave(self, vm: VM) -> Action:
+        if vm.state is VMState.SUBMITTED:
+            return Remove(queue=self.life.queue, job=vm.job, still=NO_INSTANCE, reason="not needed, no instance yet")
+        reason = f"not needed: {vm.state.value}, {vm.why}"
+        return Retire(queue=self.life.queue, vm=vm, method=self._method(vm), reason=reason)
+
+    def _method(self, vm: VM) -> Method:
+        if self.life.retire != "auto":
+            return self.life.retire
+        return "drain" if vm.claims else "off"
+
+    def removals(self, kept: set[str]) -> Iterator[Remove]:
+        """VM jobs to remove: proven empty, or without an instance for too long (rules 5, 9)."""
+        for vm in self.batch.vms:
+            if vm.state is VMState.RETIRED and vm.uuid not in kept and not self._coming_back(vm):
+                still = f'JobStatus == 2 && EC2InstanceName == "{vm.instance}"'
+                yield Remove(queue=self.life.queue, job=vm.job, still=still, vm=vm, reason=f"empty: {vm.why}")
+            waited = self.now - vm.submitted
+            if vm.state is VMState.SUBMITTED and waited > self.life.starttimeout_s:
+                reason = f"no instance after {waited:.0f} s"
+                yield Remove(queue=self.life.queue, job=vm.job, still=NO_INSTANCE, reason=reason)
+
+    def upkeep(self) -> Iterator[Action]:
+        """Commands to repeat, marks to clear, failed terminations to try again."""
+        for vm in self.batch.vms:
+            stands = vm.state is VMState.RETIRING and vm.asked_to_leave and not vm.retire_seen and vm.startd
+            if stands and not self._recently_sent(vm):
+                reason = "asked to retire, shows no sign of it"
+                yield Retire(queue=self.life.queue, vm=vm, method=self._method(vm), repeat=True, reason=reason)
+            if vm.wanted_back and vm.state in (VMState.BUSY, VMState.IDLE, VMState.JOINED, VMState.BOOTING):
+                yield ClearRetire(queue=self.life.queue, vm=vm, reason="in service again")
+            if vm.state is VMState.HELD and vm.hold and vm.hold.status_on_release == 3:
+                if not self._recently_sent(vm):
+                    reason = f"its termination failed, try again: {vm.hold.reason[:120]}"
+                    yield Release(queue=self.life.queue, job=vm.job, still="JobStatusOnRelease == 3", reason=reason)
+
+    def _recently_sent(self, vm: VM) -> bool:
+        return self.now - self.memory.sent.get(vm.uuid, 0) < self.life.repeat_s
+
+    def _coming_back(self, vm: VM) -> bool:
+        return vm.wanted_back and self.now - (vm.unretire_time or 0) < _SETTLE_S
+
+
+def _can_come_back(vm: VM) -> bool:
+    if vm.state is VMState.RETIRED:
+        return vm.startd is not None
+    return vm.state is VMState.RETIRING and (vm.drain is None or vm.drain.ours)
+
+
+def _comes_back(vm: VM) -> tuple[int, float, str]:
+    """A cancelled drain is back at once, a startd that left in seconds, one with claims when they end."""
+    soon = 0 if vm.drain is not None else 1 if vm.claims == 0 else 2
+    return soon, -(vm.retire_time or 0), vm.uuid
+
+
+_LEAVE_ORDER = (VMState.SUBMITTED, VMState.BOOTING, VMState.IDLE, VMState.JOINED, VMState.BUSY)
+
+
+def victim_order(vms: Iterable[VM]) -> list[VM]:
+    """VMs that may be asked to leave, the least useful first.
+
+    No instance yet (newest first), then booting (newest first), then unclaimed (longest idle first), then
+    busy by the end of their lease; VMs with a job that a retirement may evict come last (rule 5).
+    """
+
+    def rank(vm: VM) -> tuple[bool, int, float, str]:
+        if vm.state in (VMState.SUBMITTED, VMState.BOOTING):
+            return vm.evictable, _LEAVE_ORDER.index(vm.state), -vm.submitted, vm.uuid
+        if vm.state is VMState.BUSY:
+            return vm.evictable, 4, vm.lease_end or 0, vm.uuid
+        return vm.evictable, 2, vm.idle_since or vm.submitted, vm.uuid
+
+    return sorted((vm for vm in vms if vm.state in _LEAVE_ORDER), key=rank)

@@ -1,0 +1,120 @@
+"""The factory's own files: locks, user-data of VMs not yet started, status. Nothing here is needed to go on."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+
+class StateDirError(Exception):
+    """The state directory can't be used; the message says why and what to do."""
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file with mode 0600, whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+class StateDir:
+    """``[Factory] statedir``, one directory below it for each factory id."""
+
+    def __init__(self, root: Path, factory_id: str) -> None:
+        self.path = root / factory_id
+        self.userdata = self.path / "userdata"
+        self.status = self.path / "status.json"
+        self.journal = self.path / "journal.jsonl"
+        self.workers_lock = self.path / "workers.lock"
+        self._held: list[int] = []
+
+    def open(self) -> None:
+        """Make the directories, mode 0700.
+
+        Raises:
+            StateDirError: they can't be made or written, or others can read them.
+        """
+        try:
+            self.userdata.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for path in (self.path, self.userdata):
+                if path.stat().st_uid != os.geteuid():
+                    raise StateDirError(f"{path} belongs to another account; set [Factory] statedir to one of our own")
+                path.chmod(0o700)
+        except OSError as error:
+            raise StateDirError(
+                f"statedir {self.path}: {error.strerror}; make it writable or set [Factory] statedir"
+            ) from None
+
+    def lock(self, wait_s: float = 60) -> int:
+        """Hold this factory id on this host, and wait until the workers of a predecessor are gone (rule 3).
+
+        Returns the descriptor of the shared lock, which commands inherit so that a successor waits for them too.
+
+        Raises:
+            StateDirError: another factory with this id runs here, or a predecessor's worker does not end.
+        """
+        factory = os.open(self.path / "factory.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if not _try_lock(factory, fcntl.LOCK_EX):
+            raise StateDirError(f"another factory with this id is running: {self.path}/factory.lock is held")
+        workers = os.open(self.workers_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline = time.monotonic() + wait_s
+        while not _try_lock(workers, fcntl.LOCK_EX):
+            if time.monotonic() > deadline:
+                raise StateDirError(
+                    f"processes of an earlier factory still run after {wait_s:.0f} s: see who holds {self.workers_lock}"
+                )
+            time.sleep(0.05)
+        fcntl.flock(workers, fcntl.LOCK_SH)
+        self._held = [factory, workers]
+        return workers
+
+    def write_status(self, status: dict[str, Any]) -> None:
+        """What ``apf status`` shows."""
+        write_private(self.status, json.dumps(status, indent=1).encode())
+
+    def add_to_journal(self, entry: dict[str, Any], keep_bytes: int = 50_000_000) -> None:
+        """Append one line of history; past ``keep_bytes`` the file becomes ``journal.jsonl.1``."""
+        if self.journal.exists() and self.journal.stat().st_size > keep_bytes:
+            self.journal.replace(self.journal.with_suffix(".jsonl.1"))
+        handle = os.open(self.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w") as stream:
+            stream.write(json.dumps(entry) + "\n")
+
+    def userdata_files(self) -> Iterator[Path]:
+        """Files of user-data, named by ``APFVM``."""
+        return (path for path in self.userdata.iterdir() if not path.name.startswith("."))
+
+    def sweep_userdata(self, needed: Iterable[str], written_before: float) -> int:
+        """Remove the user-data that no VM job needs any more; returns how many files went.
+
+        ``needed``: ``APFVM`` of VM jobs without an instance, from a poll that started at ``written_before``;
+        younger files may belong to jobs that the poll did not see.
+        """
+        keep = set(needed)
+        gone = 0
+        for path in self.userdata.iterdir():
+            if path.name not in keep and path.stat().st_mtime < written_before:
+                path.unlink(missing_ok=True)
+                gone += 1
+        return gone
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,195 @@
+"""CondorEC2: the VMs of a queue, joined from VM jobs, startds and masters."""
+
+from __future__ import annotations
+
+from factory.condor.daemons import PoolAddress, ScheddAddress
+from factory.condor.pool import MachineRow, MasterRow, PoolRows, PoolSource
+from factory.condor.vmjobs import VMJobRow, VMJobRows, VMJobsSource
+from factory.model import VM, BatchStatus, Drain, Unknown, VMState
+from factory.plugin import BatchStatusPlugin, Duration, PluginSettings, Readings, Source
+from factory.track import Memory
+
+Seat = tuple[VMState, str]
+"""A state, and the evidence for it."""
+
+_RUNNING = 2
+_GONE = {3: "removed", 4: "completed"}
+_STARTS_S = 120
+"""A master says STARTD_StartTime == 0 also while its first startd starts; believed after this."""
+
+
+class CondorEC2(BatchStatusPlugin):
+    """Joins job, startd and master by ``APFVM``; a startd counts only if identity and instance agree.
+
+    Needs the schedd and the collector. A collector that restarted answers with what has reported since, so
+    it is not believed before it has been up for twice ``[Factory] update_interval`` (rule 2).
+    """
+
+    class Settings(PluginSettings):
+        interval: Duration = 0
+        """A reading younger than this is used again; 0: poll for every decision."""
+
+    def sources(self) -> tuple[Source, ...]:
+        """The factory's machines in the pool, and its VM jobs."""
+        return self._pool(), self._jobs()
+
+    def _pool(self) -> PoolSource:
+        factory = self.factory
+        return PoolSource(
+            pool=PoolAddress(factory.pool),
+            factory_id=factory.id,
+            interval_s=self.settings.interval,
+            deadline_s=factory.deadline,
+            maxage_s=factory.maxage,
+        )
+
+    def _jobs(self) -> VMJobsSource:
+        factory = self.factory
+        return VMJobsSource(
+            schedd=ScheddAddress(factory.schedd, factory.pool if factory.schedd else None),
+            owner=factory.owner,
+            factory_id=factory.id,
+            interval_s=self.settings.interval,
+            deadline_s=factory.deadline,
+            maxage_s=factory.maxage,
+        )
+
+    def read(self, readings: Readings, memory: Memory) -> BatchStatus | Unknown:
+        """The VMs of this queue."""
+        jobs = readings.rows(self._jobs())
+        pool = readings.rows(self._pool())
+        for rows in (jobs, pool):
+            if isinstance(rows, Unknown):
+                return rows
+        assert isinstance(jobs, VMJobRows)
+        assert isinstance(pool, PoolRows)
+        mine = [job for job in jobs.jobs if job.queue == self.queue.name]
+        believed_after = 2 * self.factory.update_interval
+        if pool.collector_up_s < believed_after and any(job.instance for job in mine):
+            return Unknown(
+                f"the collector has been up for {pool.collector_up_s:.0f} s; what it shows is believed after "
+                f"{believed_after} s, when every machine has reported"
+            )
+        joiner = Joiner(pool, jobs.evictable, memory, self.factory.id, readings.now, believed_after)
+        return BatchStatus.of_vms(joiner.vm(job) for job in mine)
+
+
+class Joiner:
+    """Joins one VM job with its startd and its master into a VM; pure."""
+
+    def __init__(
+        self, pool: PoolRows, evictable: frozenset[str], memory: Memory, factory_id: str, now: float, fresh_s: float
+    ) -> None:
+        self._pool = pool
+        self._evictable = evictable
+        self._memory = memory
+        self._factory_id = factory_id
+        self._now = now
+        self._fresh_s = fresh_s
+
+    def vm(self, job: VMJobRow) -> VM:
+        """The VM of this job."""
+        machine = self._pool.machines.get(job.uuid)
+        master = self._pool.masters.get(job.uuid)
+        stranger = None if machine is None else _stranger(job, machine)
+        if stranger is not None or job.status != _RUNNING:
+            machine = None
+        if master is not None and job.identity and master.identity != job.identity:
+            master = None
+        drain = None
+        if machine is not None and machine.drain_reason is not None:
+            drain = Drain(machine.drain_reason, ours=machine.drain_reason.startswith(drain_reason(self._factory_id)))
+        state, why = self._seat(job, machine, master, drain)
+        fresh = machine is not None and self._now - machine.heard <= self._fresh_s
+        return VM(
+            uuid=job.uuid,
+            queue=job.queue,
+            job=job.job,
+            state=state,
+            why=f"{why}; {stranger}" if stranger else why,
+            shape=job.shape,
+            job_status=job.status,
+            submitted=job.submitted,
+            entered_status=job.entered_status,
+            instance=job.instance,
+            startd=machine.name if machine else (master.name if master else None),
+            slots=machine.slots if machine else (),
+            claims=machine.claims if machine else 0,
+            idle_since=machine.idle_since if machine and fresh else None,
+            joined_at=machine.started if machine else None,
+            lease_end=job.lease_end,
+            retire_time=job.retire_time,
+            unretire_time=job.unretire_time,
+            retire_seen=machine is not None and (drain is not None or machine.retiring > 0),
+            drain=drain,
+            hold=job.hold,
+            evictable=machine is not None and machine.name in self._evictable,
+        )
+
+    def _seat(self, job: VMJobRow, machine: MachineRow | None, master: MasterRow | None, drain: Drain | None) -> Seat:
+        if job.hold is not None:
+            return VMState.HELD, f"held {job.hold.code}/{job.hold.subcode}"
+        if job.status in _GONE:
+            return VMState.DONE, f"VM job {_GONE[job.status]}"
+        if job.status != _RUNNING and job.instance is None:
+            return VMState.SUBMITTED, "no instance yet"
+        if machine is not None:
+            return _seat_in_pool(job, machine, drain)
+        state, why = self._seat_outside(job, master)
+        if state is VMState.BOOTING and _asked(job):
+            return VMState.RETIRING, f"{why}; will retire as soon as it joins"
+        return state, why
+
+    def _seat_outside(self, job: VMJobRow, master: MasterRow | None) -> Seat:
+        seen = self._memory.vms.get(job.uuid)
+        asked = _asked(job)
+        if job.status != _RUNNING:
+            return VMState.BOOTING, f"instance {job.grid_status or 'starting'}"
+        if master is None:
+            if seen is not None:
+                return VMState.LOST, "its startd and its master are not in the pool any more"
+            return VMState.BOOTING, "instance runs, no startd yet"
+        stale_s = self._now - master.heard
+        if stale_s > self._fresh_s:
+            return VMState.LOST, f"last word of its master is {stale_s:.0f} s old"
+        if not master.startd_runs and (asked or seen is not None or self._now - master.started > _STARTS_S):
+            return VMState.RETIRED, "its master is there and says that its startd is not"
+        if seen is not None:
+            return VMState.LOST, "its startd is not in the pool, its master does not say that it left"
+        return VMState.BOOTING, "master in the pool, no startd yet"
+
+
+def _seat_in_pool(job: VMJobRow, machine: MachineRow, drain: Drain | None) -> Seat:
+    if drain is not None:
+        whose = "ours" if drain.ours else f"not ours: {drain.reason or 'no reason given'}"
+        return VMState.RETIRING, f"drains ({whose}), {machine.claims} claims"
+    if machine.retiring > 0:
+        back = ", comes back when they end" if job.retire_time is not None and not _asked(job) else ""
+        return VMState.RETIRING, f"{machine.retiring} of {machine.claims} claims retiring{back}"
+    if job.retire_time is not None and _asked(job) and machine.started < job.retire_time:
+        return VMState.RETIRING, "asked to retire, no sign of it yet"
+    if machine.claims > 0:
+        return VMState.BUSY, f"{machine.claims} claims"
+    if machine.claimed_before:
+        return VMState.IDLE, "no claims"
+    return VMState.JOINED, "never claimed yet"
+
+
+def _asked(job: VMJobRow) -> bool:
+    return job.retire_time is not None and (job.unretire_time or 0) < job.retire_time
+
+
+def _stranger(job: VMJobRow, machine: MachineRow) -> str | None:
+    """Why a startd with this job's APFVM is not its startd, if so."""
+    if job.identity and machine.identity != job.identity:
+        return f"startd {machine.name} claims its APFVM as {machine.identity or 'nobody'}, not {job.identity}"
+    if job.instance and machine.instance and machine.instance != job.instance:
+        return f"startd {machine.name} runs on {machine.instance}, not on {job.instance}"
+    return None
+
+
+def drain_reason(factory_id: str) -> str:
+    """How the reason of a drain of this factory begins."""
+    return f"apf {factory_id}:"
+
+
