@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +13,21 @@ from pydantic import Field
 from factory.config.types import CommaList, Duration, Settings, Switch
 
 if TYPE_CHECKING:
-    from factory.plugin import BatchStatusPlugin, BatchSubmitPlugin, MonitorPlugin, SchedPlugin, WmsStatusPlugin
+    from factory.plugin import (
+        BatchStatusPlugin,
+        BatchSubmitPlugin,
+        MonitorPlugin,
+        SchedPlugin,
+        WmsStatusPlugin,
+    )
+
+
+def account() -> str:
+    """Name of the account that this process runs as, or its number if it has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 class FactorySettings(Settings):
@@ -22,7 +37,7 @@ class FactorySettings(Settings):
     """Name of this factory. Everything it owns carries it; two factories on one schedd need two names."""
     statedir: Path = Path("/var/lib/apf")
     """Directory of the factory's own files, on the host of the schedd; made with mode 0700."""
-    owner: str = Field(default_factory=getpass.getuser)
+    owner: str = Field(default_factory=account, json_schema_extra={"default": "the account"})
     """Owner of the jobs that the factory submits: the account it runs as."""
     schedd: str | None = None
     """Name of the schedd that gets the factory's jobs; none: the local one."""
@@ -47,7 +62,7 @@ class FactorySettings(Settings):
     max_per_factory: int | None = Field(default=None, alias="maxperfactory.maximum")
     """Cap of the sched plugin MaxPerFactory on pending + running of all queues; none: no cap."""
     update_interval: Duration = Field(default=300, ge=1)
-    """Longest time between two updates of a machine's ads. After twice this a restarted collector is believed."""
+    """Longest time between two updates of a machine's ads; after twice this a new collector is believed."""
     maxage: Duration = Field(default=360, ge=1)
     """A reading older than this is unknown, so that the queue holds."""
     deadline: Duration = Field(default=60, ge=1)
@@ -55,13 +70,13 @@ class FactorySettings(Settings):
     command_timeout: Duration = Field(default=20, ge=1)
     """A command to a machine (condor_off, condor_on, condor_drain) that takes longer is given up."""
     drop: float = Field(default=0.3, ge=0, le=1)
-    """A fall of more than this part of a queue's startds between two polls stops removals until it is confirmed."""
+    """A fall of more than this part of a queue's startds between two polls stops removals until confirmed."""
 
 
 class QueueSettings(Settings):
     """What every queue's section may have, beside the keys of its plugins."""
 
-    name: str
+    name: str = Field(json_schema_extra={"internal": True})
     """Name of the section."""
     enabled: Switch = False
     """Only queues with ``enabled = True`` run."""

@@ -21,7 +21,7 @@ def parse_duration(value: Any) -> Any:
         return value
     match = _DURATION.fullmatch(value.strip().lower())
     if match is None:
-        raise ValueError(f"{value!r} is not a duration; write seconds, or a number with s, m, h or d, such as 15m")
+        raise ValueError(f"{value!r} is not a duration; write seconds, or a number with s, m, h, d or w, as 15m")
     return round(float(match[1]) * _UNITS_S[match[2]])
 
 
@@ -48,20 +48,12 @@ def parse_switch(value: Any) -> Any:
     raise ValueError(f"{value!r} is neither True nor False")
 
 
-def parse_none(value: Any) -> Any:
-    """None from the word ``None``, which old files write for a key that is not set."""
-    return None if isinstance(value, str) and value.strip().lower() == "none" else value
-
-
 Duration = Annotated[int, BeforeValidator(parse_duration)]
 """Seconds."""
 
 CommaList = Annotated[tuple[str, ...], BeforeValidator(split_list)]
 
 Switch = Annotated[bool, BeforeValidator(parse_switch)]
-
-Count = Annotated[int | None, BeforeValidator(parse_none)]
-"""A whole number, or none."""
 
 
 class Named:

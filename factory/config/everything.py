@@ -1,0 +1,141 @@
+"""All files together: ``[Factory]``, the files and directories that it names, and the sections of queues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory.config import old
+from factory.config.form import Form, Problems
+from factory.config.interpolate import references
+from factory.config.keys import Keys
+from factory.config.plugins import Registry
+from factory.config.read import (
+    Defaults,
+    Group,
+    Section,
+    local_path,
+    merge,
+    read_directory,
+    read_file,
+    read_path,
+)
+from factory.config.scan import Entry
+from factory.config.settings import FactorySettings, Problem
+from factory.config.types import parse_duration
+
+FACTORY = "Factory"
+
+
+@dataclass
+class Everything:
+    """What all files say, before the queues are looked at."""
+
+    factory: FactorySettings
+    queues: dict[str, Section]
+    defaults: list[Defaults]
+    monitors: dict[str, Section]
+    keys: Keys
+
+
+def read_everything(paths: Sequence[Path], registry: Registry, problems: Problems) -> Everything:
+    """Read these files and directories, and what their [Factory] names."""
+    groups = [read_path(path) for path in paths]
+    section = merge(groups)[0].get(FACTORY) or Section(FACTORY, str(paths[0]), 0)
+    form = Form(section, problems)
+    factory = form.fill(FactorySettings) or FactorySettings()
+    groups += _named_files(form, factory, problems)
+    sections, defaults, found = merge(groups)
+    sections.pop(FACTORY, None)
+    monitors, monitor_groups = _monitors(form, factory, problems)
+    scanned = [file for group in (*groups, *monitor_groups) for file in group]
+    for problem in (*(problem for file in scanned for problem in file.problems), *found):
+        problems.add(problem)
+    referenced = {
+        name
+        for file in scanned
+        for entries in file.sections.values()
+        for entry in entries.values()
+        for name in references(entry.value)
+    }
+    keys = Keys(registry, referenced)
+    inherited = _inherited(form, keys)
+    for queue in sections.values():
+        queue.defaults.append(inherited)
+    for key in section.own:
+        verdict = keys.unread_in_factory(key) if key not in form.seen else None
+        if verdict is not None:
+            form.tell(verdict.severity, verdict.text, key)
+    return Everything(factory, sections, defaults, monitors, keys)
+
+
+def _named_files(form: Form, factory: FactorySettings, problems: Problems) -> list[Group]:
+    """What queueConf and queueDirConf name, in this order."""
+    groups: list[Group] = []
+    for text in factory.queue_conf:
+        path = _relative(form, "queueConf", text)
+        if path is None:
+            continue
+        if path.is_dir():
+            form.error(f"{text} is a directory; name it in queueDirConf", "queueConf")
+        else:
+            groups.append(read_file(path))
+    if factory.queue_dir_conf is not None:
+        path = _relative(form, "queueDirConf", str(factory.queue_dir_conf))
+        if path is not None:
+            groups.append(read_directory(path))
+    for file in (file for group in groups for file in group):
+        if file.sections.pop(FACTORY, None) is not None:
+            text = "is not read here: it belongs into a file that is given with --conf"
+            problems.add(Problem(file.file, file.lines.pop(FACTORY), FACTORY, None, text))
+    return groups
+
+
+def _monitors(form: Form, factory: FactorySettings, problems: Problems) -> tuple[dict[str, Section], Iterable[Group]]:
+    if factory.monitor_conf is None:
+        return {}, ()
+    path = _relative(form, "monitorConf", str(factory.monitor_conf))
+    if path is None:
+        return {}, ()
+    group = read_file(path)
+    sections, _, found = merge([group])
+    for problem in found:
+        problems.add(problem)
+    return sections, (group,)
+
+
+def _relative(form: Form, key: str, text: str) -> Path | None:
+    """A path, beside the file that names it if it is relative."""
+    try:
+        path = local_path(text)
+    except ValueError as error:
+        form.error(str(error), key)
+        return None
+    entry = form.section.get(key)
+    return Path(entry.file).parent / path if entry else path
+
+
+def _inherited(form: Form, keys: Keys) -> Defaults:
+    """Keys of plugins that stood in [Factory], as the defaults of every queue."""
+    found = Defaults()
+    for table in (old.MAXTIME, old.FACTORY_TO_QUEUES):
+        for name, targets in table.items():
+            value = form.value(name) if name in form.section else None
+            if value is None or value in ("None", "none"):
+                continue
+            try:
+                seconds = parse_duration(value)
+            except ValueError as error:
+                form.error(str(error), name)
+                continue
+            if seconds == 0:
+                form.warn(f"is not read: 0 meant no limit; now it is {FactorySettings().maxage} s", name)
+                continue
+            readers = [target for target in targets if (owner := keys.owner_or_none(target)) and owner.key]
+            if not readers:
+                form.warn("is not read any more: no plugin that is installed has it; remove it", name)
+            place = form.section[name]
+            for target in readers:
+                found[target] = Entry(value.replace("%", "%%"), place.file, place.line, FACTORY)
+    return found

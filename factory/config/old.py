@@ -1,0 +1,214 @@
+"""Keys and plugins of AutoPyFactory that are not read any more, and what takes their place.
+
+Both generations are here: up to 2.4.10 (``proxymanager``, ``wmsstatus.maxtime``) and after it
+(``authmanager``, ``config.queues.plugin``). An old spelling of a key that lives on stands at its field
+instead (``json_schema_extra={"old": ...}``), and a key that a plugin has is never looked up here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+
+_AUTH = "credentials are keys of the plugin that uses them; remove it"
+_LOG_SERVER = "there is no log server; let a web server show baseLogDir, and name it in baseLogDirUrl"
+_SIGHUP = "the files are read again on SIGHUP (systemctl reload apf); remove it"
+_MONITOR = "monitors are named for each queue, by monitorsection; remove it"
+_MAIL = "apf sends no mail; watch its log, its metrics or apf status; remove it"
+_EFFECTLESS = "had no effect in AutoPyFactory either; remove it"
+_HELPER = "only %(…)s in another key can use it, and none does; remove it, or put x- before it"
+_GRAM = "GRAM is gone from HTCondor; remove it"
+_PROXY = "apf handles no X.509 proxies; use tokens (SciTokens, IDTOKENs) and remove it"
+_QUERYARGS = "is not read; name schedd and collector by the plugin's keys scheddhost and collectorhost"
+
+FACTORY: Mapping[str, str] = {
+    "factoryUser": "jobs belong to the account that apf runs as; remove it",
+    "factorySMTPServer": _MAIL,
+    "factoryMinEmailRepeatSeconds": _MAIL,
+    "factory.sleep": "each queue has its own apfqueue.sleep; remove it",
+    "cycles": "apf runs until it is stopped; apf --once runs one round; remove it",
+    "abort_no_queues": "apf runs on without queues and waits for a reload; remove it",
+    "authmanager.*": _AUTH,
+    "authConf": _AUTH,
+    "proxymanager.*": _AUTH,
+    "proxyConf": _AUTH,
+    "mappingsConf": "what each JobStatus means is no setting any more; remove it",
+    "logserver.*": _LOG_SERVER,
+    "config.reconfig": _SIGHUP,
+    "config.reconfig.interval": _SIGHUP,
+    "reconfig": _SIGHUP,
+    "config.queues.plugin": "queues come from files: queueConf and queueDirConf; remove it",
+    "config.auth.plugin": _AUTH,
+    "config.queues.agis.*": "queues come from files: write what AGIS says into one; remove it",
+    "configplugin": "queues come from files: queueConf and queueDirConf; remove it",
+    "monitor": _MONITOR,
+    "monitor.*": _MONITOR,
+    "wmsstatus.queue.*": "the WMS status plugin Queue never worked; remove it",
+    "wmsstatus.maximum": "was misnamed in the documentation and never read; write [Factory] maxage",
+    "enabled": "is for queues; enablequeues = False stops all of them",
+}
+"""Keys of [Factory] that are dead, by pattern."""
+
+FACTORY_TO_QUEUES: Mapping[str, tuple[str, ...]] = {
+    f"{category}.{plugin}.{name}": tuple(f"{category}.{reader}.{name}" for reader in readers)
+    for category, plugin, readers in (
+        ("wmsstatus", "panda", ("panda",)),
+        ("wmsstatus", "condor", ("condor", "condorlocal")),
+        ("batchstatus", "condor", ("condor", "condorlocal", "condorec2")),
+    )
+    for name in ("sleep", "maxage")
+}
+"""Keys that stood in [Factory] and count there as a default of every queue, with the keys they set."""
+
+MAXTIME: Mapping[str, tuple[str, ...]] = {
+    f"{category}.maxtime": tuple(f"{category}.{plugin}.maxage" for plugin in plugins)
+    for category, plugins in (
+        ("wmsstatus", ("panda", "condor", "condorlocal")),
+        ("batchstatus", ("condor", "condorlocal", "condorec2")),
+    )
+}
+"""Limits of age up to 2.4.10, in [Factory]; 0 meant no limit."""
+
+QUEUE: Mapping[str, str] = {
+    "cloud": _HELPER,
+    "status": _EFFECTLESS,
+    "override": _EFFECTLESS,
+    "autofill": _EFFECTLESS,
+    "batchqueue": _HELPER,
+    "grid": _HELPER,
+    "vo": _HELPER,
+    "req": _HELPER,
+    "hold": _HELPER,
+    "remove": _HELPER,
+    "creamattr": _HELPER,
+    "periodic_hold": _HELPER,
+    "periodic_remove": _HELPER,
+    "executable.defaultarguments": _HELPER,
+    "queueargs": _EFFECTLESS,
+    "sched.simple.*": "the sched plugin Simple is gone; use Fixed, or Ready with MaxPerCycle and MaxPending",
+    "sched.simplenqueue.*": "the sched plugin SimpleNQueue is gone; use KeepNRunning",
+    "sched.trivial.*": "the sched plugin Trivial is gone; use Fixed",
+    "sched.weightedactivated.*": "the sched plugin WeightedActivated never worked; use Ready, Scale",
+    "sched.fillactivated.*": "the sched plugin Fillactivated never worked; use Ready",
+    "sched.keepnqueuelife.*": "the sched plugin KeepNQueueLife never worked; use KeepNRunning",
+    "sched.statustest.allowed": _EFFECTLESS,
+    "sched.statusoffline.allowed": _EFFECTLESS,
+    "wmsstatus.condor.queueskey": "work is selected by wmsqueue, or by a constraint; remove it",
+    "batchhistory.*": _EFFECTLESS,
+    "wmsstatus.queue.*": "the WMS status plugin Queue never worked; remove it",
+    "batchsubmit.condorec2.usessh": "machines are reached through HTCondor alone; remove it",
+    "batchsubmit.condorec2.proxy": "EC2 needs no X.509 proxy; remove it",
+    "batchsubmit.*.proxy": _PROXY,
+    "batchsubmit.*.proxyfile": _PROXY,
+    "batchsubmit.condorosgce.remote_condor_schedd": _HELPER,
+    "batchsubmit.condorosgce.remote_condor_collector": _HELPER,
+    "batchsubmit.condorgt2.*": _GRAM,
+    "batchsubmit.condorgt5.*": _GRAM,
+    "globusrsl.*": _GRAM,
+    "batchsubmit.condorcream.*": "CREAM is gone from HTCondor; use CondorCE",
+    "batchsubmit.condornordugrid.*": "the plugin CondorNordugrid is gone; use CondorCE",
+    "nordugridrsl.*": "the plugin CondorNordugrid is gone; use CondorCE",
+    "batchsubmit.condorlsf.*": "the plugin CondorLSF is gone; use CondorLocal and condor_attributes",
+    "batchsubmit.condorpbs.*": "the plugin CondorPBS is gone; use CondorLocal and condor_attributes",
+    "batchsubmit.condorssh.*": "the plugin CondorSSH is gone; use CondorLocal and condor_attributes",
+    "batchsubmit.condordeltacloud.*": "Deltacloud is gone; use CondorEC2",
+}
+"""Keys of a queue's section that are dead, by pattern. They are warnings: the queue runs without them."""
+
+QUEUE_REFUSED: Mapping[str, str] = {
+    "wmsstatus.*.queryargs": _QUERYARGS,
+    "batchstatus.*.queryargs": _QUERYARGS,
+    "batchsubmit.*.submitargs": "is not read: nothing calls condor_submit; name the schedd in [Factory]",
+}
+"""Dead keys without which a queue would look, or submit, where it should not: errors."""
+
+PLUGINS: Mapping[tuple[str, str], str] = {
+    ("wmsstatus", "Queue"): "never worked; name the work with Condor or CondorLocal and wmsqueue",
+    ("wmsstatus", "Cloud"): "is gone; use Condor",
+    ("sched", "WeightedActivated"): "never worked after 2.3; use Ready, Scale",
+    ("sched", "Fillactivated"): "never worked after 2.3; use Ready",
+    ("sched", "KeepNQueueLife"): "never worked; use KeepNRunning",
+    ("sched", "MaxToSubmit"): "never worked; use MaxPerCycle",
+    ("sched", "MinToSubmit"): "never worked; use MinPerCycle",
+    ("sched", "Simple"): "is gone; use Fixed, or Ready with MaxPerCycle and MaxPending",
+    ("sched", "SimpleNQueue"): "is gone; use KeepNRunning",
+    ("sched", "Trivial"): "is gone; use Fixed",
+    ("batchsubmit", "Exec"): "never worked; use CondorLocal",
+    ("batchsubmit", "CondorGT2"): "is gone, as GRAM is gone from HTCondor; use CondorCE",
+    ("batchsubmit", "CondorGT5"): "is gone, as GRAM is gone from HTCondor; use CondorCE",
+    ("batchsubmit", "CondorGRAM"): "is gone, as GRAM is gone from HTCondor; use CondorCE",
+    ("batchsubmit", "CondorCREAM"): "is gone, as CREAM is gone from HTCondor; use CondorCE",
+    ("batchsubmit", "CondorNordugrid"): "is gone; use CondorCE",
+    ("batchsubmit", "CondorLSF"): "is gone; use CondorLocal and condor_attributes",
+    ("batchsubmit", "CondorPBS"): "is gone; use CondorLocal and condor_attributes",
+    ("batchsubmit", "CondorSSH"): "is gone; use CondorLocal and condor_attributes",
+    ("batchsubmit", "CondorDeltaCloud"): "is gone, as Deltacloud is; use CondorEC2",
+    ("monitor", "Panda"): "is gone; use Log, or APF",
+}
+"""Plugins that are not there any more, unless another package brings one of that name."""
+
+
+def _no(value: str) -> bool:
+    return value.strip().lower() in {"false", "no", "off", "0"}
+
+
+def _yes(value: str) -> bool:
+    return value.strip().lower() in {"true", "yes", "on", "1"}
+
+
+DANGEROUS: tuple[tuple[str, Callable[[str], bool], str], ...] = (
+    (
+        "batchsubmit.condorec2.*peaceful",
+        _no,
+        "killed the jobs on the machines; VMs always leave peacefully now, and empty ones at once",
+    ),
+    (
+        "batchsubmit.*peaceful",
+        _no,
+        "lets a negative n remove jobs that run; MaxPending makes one unless allow_negative = False",
+    ),
+    (
+        "batchsubmit.condorec2.user_data",
+        bool,
+        "can be read in the queue by everybody; put it into a file and name that in user_data_file",
+    ),
+    (
+        "sched.minpercycle.minimum",
+        lambda value: value.strip() == "0",
+        "turns every request to retire into 0, so that nothing ever retires",
+    ),
+    (
+        "*.maxage",
+        lambda value: value.strip() == "0",
+        "meant no limit; a reading of any age would be believed: write the seconds, such as 360",
+    ),
+)
+"""Keys that are read, with values that do what one hardly wants: pattern, test of the value, what to know."""
+
+
+def dead_factory_key(key: str) -> str | None:
+    """What to do about a dead key of [Factory]."""
+    return _find(FACTORY, key)
+
+
+def dead_queue_key(key: str) -> str | None:
+    """What to do about a dead key of a queue that runs without it."""
+    return _find(QUEUE, key)
+
+
+def refused_queue_key(key: str) -> str | None:
+    """What to do about a dead key without which a queue must not run."""
+    return _find(QUEUE_REFUSED, key)
+
+
+def danger(key: str, value: str) -> str | None:
+    """What to know about a key with this value."""
+    found = (text for pattern, test, text in DANGEROUS if fnmatchcase(key, pattern) and test(value))
+    return next(found, None)
+
+
+def _find(table: Mapping[str, str], key: str) -> str | None:
+    if key in table:
+        return table[key]
+    patterns = ((pattern, text) for pattern, text in table.items() if "*" in pattern)
+    return next((text for pattern, text in patterns if fnmatchcase(key, pattern)), None)
