@@ -28,7 +28,7 @@ def run_chain(plugins: Iterable[SchedPlugin], view: View, n: int = 0) -> Chain:
             answer = _answer(plugin, ask, view)
         except _NonsenseError as error:
             return Chain(tuple(steps), hold=f"sched plugin {name} {error}")
-        except Exception as error:  # a plugin may raise anything, and must stop no queue but its own
+        except Exception as error:  # noqa: BLE001  a plugin may raise anything, and must stop no queue but its own
             return Chain(tuple(steps), hold=f"sched plugin {name} failed: {type(error).__name__}: {error}")
         steps.append(StepRecord(name, ask.n, answer.ask.n, answer.reason))
         ask = answer.ask

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from factory.condor.daemons import ScheddAddress
-from factory.config.types import CommaList, Count, Duration, Named, Settings, Switch
+from factory.condor.history import HistorySource, HistoryWindow, RecentJobs
+from factory.config.types import CommaList, Duration, Named, Settings, Switch
 from factory.model import VM, Ask, BatchStatus, Shape, SiteStatus, Unknown, VMState, WmsStatus
 from factory.source import Reading, Readings, Source
 from factory.track import Memory
@@ -37,8 +38,9 @@ __all__ = [
     "BatchSubmitPlugin",
     "Cap",
     "CommaList",
-    "Count",
     "Duration",
+    "HistorySource",
+    "HistoryWindow",
     "Info",
     "Memory",
     "MonitorPlugin",
@@ -48,6 +50,7 @@ __all__ = [
     "PluginSettings",
     "Reading",
     "Readings",
+    "RecentJobs",
     "SchedPlugin",
     "ScheddAddress",
     "Settings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,8 +16,8 @@ _NEWEST = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Jobs of one queue that started in the last ``span_s``; those that ran for less than ``short_s`` are short."""
+class HistoryWindow:
+    """Jobs of a queue that started in the last ``span_s``; short are those that ran less than ``short_s``."""
 
     queue: str
     span_s: int
@@ -38,7 +39,7 @@ class HistorySource(Source):
     schedd: ScheddAddress
     owner: str
     factory_id: str
-    windows: frozenset[Window]
+    windows: frozenset[HistoryWindow]
 
     @property
     def key(self) -> str:
@@ -48,11 +49,11 @@ class HistorySource(Source):
     def address(self) -> str:
         return str(self.schedd)
 
-    def merge(self, other: HistorySource) -> HistorySource:  # type: ignore[override]
+    def merge(self, other: HistorySource) -> HistorySource:
         """One poll for all: the windows of both."""
         return replace(super().merge(other), windows=self.windows | other.windows)
 
-    def fetch(self) -> dict[Window, RecentJobs]:
+    def fetch(self) -> dict[HistoryWindow, RecentJobs]:
         """One pass over the history, newest first, back to the start of the longest window."""
         import classad2
 
@@ -65,19 +66,29 @@ class HistorySource(Source):
             match=_NEWEST,
             since=classad2.ExprTree(f"{ours} && EnteredCurrentStatus < {start}"),
         )
-        return count(ads, self.windows, now)
+        runs: dict[str, list[JobRun]] = {}
+        for ad in ads:
+            runs.setdefault(str(ad.get("MATCH_APF_QUEUE")), []).append(job_run(ad))
+        return {window: recent_jobs(runs.get(window.queue, ()), window, now) for window in self.windows}
 
 
-def count(ads: Iterable[Mapping[str, Any]], windows: Iterable[Window], now: float) -> dict[Window, RecentJobs]:
-    """Jobs in each window; pure."""
-    jobs: dict[str, list[tuple[float, float | None]]] = {}
-    for ad in ads:
-        start, wall_s = ad.get("JobStartDate"), ad.get("RemoteWallClockTime")
-        if isinstance(start, int | float):
-            ran_s = float(wall_s) if isinstance(wall_s, int | float) else None
-            jobs.setdefault(str(ad.get("MATCH_APF_QUEUE")), []).append((start, ran_s))
-    counts = {}
-    for window in windows:
-        ran = [ran_s for start, ran_s in jobs.get(window.queue, ()) if start > now - window.span_s]
-        counts[window] = RecentJobs(len(ran), sum(ran_s is not None and ran_s < window.short_s for ran_s in ran))
-    return counts
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """A job that has ended: when it first started (epoch), and how long it ran in all."""
+
+    started: float
+    ran_s: float
+
+
+def job_run(ad: Mapping[str, Any]) -> JobRun:
+    """A row from a job ad; pure. A job that does not say how long it ran is not taken for a short one."""
+    return JobRun(
+        started=float(ad.get("JobStartDate", 0)),
+        ran_s=float(ad.get("RemoteWallClockTime", math.inf)),
+    )
+
+
+def recent_jobs(runs: Iterable[JobRun], window: HistoryWindow, now: float) -> RecentJobs:
+    """Jobs of the window's queue that are inside it; pure."""
+    inside = [run for run in runs if run.started > now - window.span_s]
+    return RecentJobs(len(inside), sum(run.ran_s < window.short_s for run in inside))

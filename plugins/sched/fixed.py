@@ -1,6 +1,6 @@
 """Fixed: the same number each cycle."""
 
-from factory.plugin import Count, PluginSettings, SchedPlugin, Step, View
+from factory.plugin import PluginSettings, SchedPlugin, Step, View
 
 
 class Fixed(SchedPlugin):
@@ -10,7 +10,7 @@ class Fixed(SchedPlugin):
     """
 
     class Settings(PluginSettings):
-        pilotspercycle: Count = None
+        pilotspercycle: int | None = None
         """What to ask for each cycle; below zero: retire that many. None: 0."""
 
     def step(self, n: int, view: View) -> Step:

@@ -1,6 +1,6 @@
 """KeepNRunning: keep a fixed number of machines or pilots."""
 
-from factory.plugin import Count, Info, PluginSettings, SchedPlugin, Step, View
+from factory.plugin import Info, PluginSettings, SchedPlugin, Step, View
 
 
 class KeepNRunning(SchedPlugin):
@@ -13,7 +13,7 @@ class KeepNRunning(SchedPlugin):
     needs = frozenset({Info.BATCH})
 
     class Settings(PluginSettings):
-        keep_running: Count = None
+        keep_running: int | None = None
         """Machines to keep; none: as many as the plugin before this one asks for."""
 
     def step(self, n: int, view: View) -> Step:

@@ -1,6 +1,6 @@
 """MaxPending: cap what is under way at any time."""
 
-from factory.plugin import Count, Info, PluginSettings, SchedPlugin, Step, Switch, View
+from factory.plugin import Info, PluginSettings, SchedPlugin, Step, Switch, View
 
 
 class MaxPending(SchedPlugin):
@@ -14,7 +14,7 @@ class MaxPending(SchedPlugin):
     needs = frozenset({Info.BATCH})
 
     class Settings(PluginSettings):
-        maximum: Count = None
+        maximum: int | None = None
         """Pending at once; none: no cap."""
         allow_negative: Switch = True
         """Whether more than the maximum pending means retiring the surplus."""

@@ -1,6 +1,6 @@
 """MaxPerCycle: cap what is added in one cycle."""
 
-from factory.plugin import Count, PluginSettings, SchedPlugin, Step, View
+from factory.plugin import PluginSettings, SchedPlugin, Step, View
 
 
 class MaxPerCycle(SchedPlugin):
@@ -10,7 +10,7 @@ class MaxPerCycle(SchedPlugin):
     """
 
     class Settings(PluginSettings):
-        maximum: Count = None
+        maximum: int | None = None
         """Added in one cycle; none: no cap."""
 
     def step(self, n: int, view: View) -> Step:

@@ -1,6 +1,6 @@
 """MaxToRun: cap the machines that a queue may have at once."""
 
-from factory.plugin import Count, Info, PluginSettings, SchedPlugin, Step, View
+from factory.plugin import Info, PluginSettings, SchedPlugin, Step, View
 
 
 class MaxToRun(SchedPlugin):
@@ -13,7 +13,7 @@ class MaxToRun(SchedPlugin):
     needs = frozenset({Info.BATCH})
 
     class Settings(PluginSettings):
-        maximum: Count = None
+        maximum: int | None = None
         """Machines at once; none: no cap."""
 
     def step(self, n: int, view: View) -> Step:

@@ -1,6 +1,6 @@
 """MinPending: keep something under way at any time."""
 
-from factory.plugin import Count, Info, PluginSettings, SchedPlugin, Step, View
+from factory.plugin import Info, PluginSettings, SchedPlugin, Step, View
 
 
 class MinPending(SchedPlugin):
@@ -12,7 +12,7 @@ class MinPending(SchedPlugin):
     needs = frozenset({Info.BATCH})
 
     class Settings(PluginSettings):
-        minimum: Count = None
+        minimum: int | None = None
         """Pending at once, at least; none: no minimum."""
 
     def step(self, n: int, view: View) -> Step:

@@ -1,6 +1,6 @@
 """MinPerCycle: the least that is added in one cycle, or the most that is retired."""
 
-from factory.plugin import Count, PluginSettings, SchedPlugin, Step, View
+from factory.plugin import PluginSettings, SchedPlugin, Step, View
 
 
 class MinPerCycle(SchedPlugin):
@@ -11,7 +11,7 @@ class MinPerCycle(SchedPlugin):
     """
 
     class Settings(PluginSettings):
-        minimum: Count = None
+        minimum: int | None = None
         """Added in one cycle, at least; -2: at most 2 retired. None: no minimum."""
 
     def step(self, n: int, view: View) -> Step:

@@ -30,9 +30,7 @@ class RetireIdle(AskPlugin):
         if ask.n > 0:
             return AskStep(ask, f"{ask.n} more are wanted")
         after, keep = self.settings.after, self.settings.keep
-        idle = sorted(
-            (vm.idle_since, vm.uuid) for vm in view.batch.vms if _is_idle(vm) and vm.idle_since is not None
-        )
+        idle = sorted((vm.idle_since, vm.uuid) for vm in view.batch.vms if _is_idle(vm) and vm.idle_since is not None)
         spare = idle[: max(0, len(idle) - keep)]
         due = [uuid for since, uuid in spare if view.now - since >= after]
         victims = ask.victims + tuple(uuid for uuid in due if uuid not in ask.victims)
