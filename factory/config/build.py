@@ -33,18 +33,19 @@ def build(paths: Sequence[Path], registry: Registry) -> Config:
     problems = Problems()
     everything = read_everything(paths, registry, problems)
     builder = _Builder(everything, registry, problems)
-    queues = [builder.queue(section) for section in everything.queues.values()]
+    sound = [queue for queue in map(builder.queue, everything.queues.values()) if queue is not None]
     builder.check_names(str(paths[0]))
     builder.check_defaults()
     found = problems.all()
     if any(problem.severity == "error" for problem in found):
         raise ConfigError(found)
-    running = [queue for queue in queues if queue is not None] if everything.factory.enable_queues else []
+    running = [queue for queue in sound if queue.settings.enabled and everything.factory.enable_queues]
     names = {queue.name for queue in running}
     return Config(
         factory=everything.factory,
         queues=tuple(sorted(running, key=lambda queue: queue.settings.priority)),
         disabled=tuple(name for name in everything.queues if name not in names),
+        stopped=tuple(queue for queue in sound if queue.name not in names),
         warnings=tuple(found),
     )
 
@@ -71,7 +72,7 @@ class _Builder:
         self.monitors: dict[str, tuple[type[Plugin], Settings, dict[str, str]] | None] = {}
 
     def queue(self, section: Section) -> Queue | None:
-        """The queue of a section; None: it does not run, or something is wrong with it."""
+        """The queue of a section, whether it is to run or not; None: something is wrong with it."""
         enabled = _enabled(section)
         form = Form(section, self.problems, lenient=not enabled)
         if not QUEUE_NAME.fullmatch(section.name):
@@ -87,7 +88,7 @@ class _Builder:
         for key in section.own:
             if key not in form.seen:
                 self._unread(form, key)
-        if form.failed or settings is None or not enabled:
+        if form.failed or settings is None:
             return None
         return Queue(
             settings=settings,

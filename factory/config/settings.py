@@ -158,4 +158,11 @@ class Config:
     queues: tuple[Queue, ...]
     """Enabled queues, in the order of priority, then of the file."""
     disabled: tuple[str, ...] = ()
+    """Names of the queues that do not run."""
+    stopped: tuple[Queue, ...] = ()
+    """Those of them with which nothing is wrong."""
     warnings: tuple[Problem, ...] = ()
+
+    def queue(self, name: str) -> Queue | None:
+        """The queue of that name, whether it runs or not."""
+        return next((queue for queue in (*self.queues, *self.stopped) if queue.name == name), None)
