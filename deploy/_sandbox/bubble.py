@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 from . import debian, pip
-from .places import CHECKOUT, HOME_INSIDE, VENV_INSIDE, cache
+from .places import CHECKOUT, HOME_INSIDE, VENV_INSIDE, Missing, cache
 from .tools import need, run
 from .venv import LOCK_FILE, Shell
 
 UID = "1000"
+NAMESPACES = ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts")
 KEPT = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TZ", "CI", "KEEP")
 KEPT_PREFIXES = ("APF_", "SANDBOX_", "PYTEST_", "HYPOTHESIS_", "MPL")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -22,6 +24,18 @@ def enter(root: Path, venv: Path) -> list[str]:
     return [*_base(root), "--unshare-net", "--ro-bind", str(venv), VENV_INSIDE, *in_use, *_end()]
 
 
+def check() -> None:
+    """See that bubbles can be blown here, before anything long is begun."""
+    command = [need("bwrap", "bubblewrap"), *NAMESPACES, "--unshare-net", "--ro-bind", "/", "/"]
+    said = subprocess.run([*command, "--proc", "/proc", "true"], capture_output=True, text=True, check=False)
+    if said.returncode != 0:
+        raise Missing(
+            f"no user namespaces here ({said.stderr.strip()}): as root, allow them with "
+            "sysctl -w user.max_user_namespaces=10000, or kernel.unprivileged_userns_clone=1, or "
+            "kernel.apparmor_restrict_unprivileged_userns=0; in a container, start it with --privileged"
+        )
+
+
 def builder(root: Path) -> Shell:
     """Where the venv is built: the same bubble, but with the host's network, names and pip settings."""
     settings = pip.environment()
@@ -29,14 +43,8 @@ def builder(root: Path) -> Shell:
 
     def shell(directory: Path, command: list[str], what: str, advice: str) -> None:
         downloads.mkdir(exist_ok=True)
-        opened = [
-            "--bind",
-            str(directory),
-            VENV_INSIDE,
-            "--bind",
-            str(downloads),
-            f"{HOME_INSIDE}/.cache/pip",
-        ]
+        opened = ["--bind", str(directory), VENV_INSIDE]
+        opened += ["--bind", str(downloads), f"{HOME_INSIDE}/.cache/pip"]
         for path in (Path("/etc/resolv.conf"), Path("/etc/hosts"), CERTIFICATES):
             if path.exists():
                 opened += ["--ro-bind", str(path.resolve()), str(path)]
@@ -51,15 +59,7 @@ def builder(root: Path) -> Shell:
 
 
 def _base(root: Path) -> list[str]:
-    bwrap = need("bwrap", "bubblewrap")
-    command = [
-        bwrap,
-        "--die-with-parent",
-        "--unshare-user",
-        "--unshare-pid",
-        "--unshare-ipc",
-        "--unshare-uts",
-    ]
+    command = [need("bwrap", "bubblewrap"), "--die-with-parent", *NAMESPACES]
     command += ["--uid", UID, "--gid", UID, "--hostname", debian.HOSTNAME, "--clearenv"]
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         if (root / name).is_symlink():

@@ -56,9 +56,7 @@ def environment() -> dict[str, str]:
                     f"PIP_{key.upper().replace('-', '_')}": " ".join(value.split())
                     for key, value in config[section].items()
                 }
-    values |= {
-        key: value for key, value in os.environ.items() if key.startswith("PIP_") and key != "PIP_CONFIG_FILE"
-    }
+    values |= {key: value for key, value in os.environ.items() if key.startswith("PIP_") and key != "PIP_CONFIG_FILE"}
     values |= {key: value for key, value in os.environ.items() if key.upper() in PASSED}
     for key in (
         "PIP_USER",

@@ -27,9 +27,7 @@ def cache() -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Missing(
-            f"can't write to {path} ({error.strerror}): set XDG_CACHE_HOME to a writable directory"
-        ) from None
+        raise Missing(f"can't write to {path} ({error.strerror}): set XDG_CACHE_HOME to a writable directory") from None
     return path.resolve()
 
 

@@ -28,7 +28,7 @@ def main(command: list[str], usage: str) -> int:
             os.environ["VIRTUAL_ENV"] = venv.inside
             become(command)
         else:
-            root = debian.root()
+            root = _root()
             venv = in_root(root)
             become([*bubble.enter(root, venv.directory), *command])
     except Missing as missing:
@@ -52,7 +52,7 @@ def lock() -> int:
     """Write constraints.txt."""
     try:
         older = for_checks()
-        newer = on_host() if _htcondor_here() else in_root(debian.root())
+        newer = on_host() if _htcondor_here() else in_root(_root())
         text = constraints(resolve(older), resolve(newer), python_version(newer))
     except Missing as missing:
         say(str(missing))
@@ -88,6 +88,15 @@ def become(command: list[str]) -> None:
         os.execvp(command[0], command)
     except OSError as error:
         raise Missing(f"{command[0]}: {error.strerror}") from None
+
+
+def _root() -> Path:
+    """The root for the suite; before one is built, everything else that it takes is looked for."""
+    target = debian.target()
+    if not target.is_dir():
+        bubble.check()
+        debian.build(target)
+    return target
 
 
 def _htcondor_here() -> bool:

@@ -25,7 +25,7 @@ LOCK_FILE = "checkout.stamp"
 Shell = Callable[[Path, list[str], str, str], None]
 """``shell(directory, command, what, advice)`` runs one command where the venv of ``directory`` lives.
 
-There the directory is writable and the package index in reach. What it was for and advice go into an error message.
+There the directory is writable and the package index in reach. ``what`` and ``advice`` are for errors.
 """
 
 
@@ -118,12 +118,7 @@ def requirements(extras: tuple[str, ...]) -> list[str]:
         ]
     except KeyError as key:
         raise Missing(f"setup.cfg has no {key}, which the sandbox needs") from None
-    return [
-        line.strip()
-        for text in texts
-        for line in text.splitlines()
-        if line.strip() and line.strip()[0] != "#"
-    ]
+    return [line.strip() for text in texts for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
 
 
 def _digest(text: str) -> str:
