@@ -47,6 +47,8 @@ class Activated(SchedPlugin):
         testmode_max_pending: int = Field(default=10, alias="testmode.max_pending")
         """With more than this pending nothing is asked for while the site is ``test``."""
 
+    settings: Settings
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         if self.queue.wmsstatusplugin in _WITHOUT_SITES:
@@ -60,7 +62,7 @@ class Activated(SchedPlugin):
         if status == "test" and self.settings.testmode_allowed:
             most = self.settings.testmode_max_pending
             n_out = 0 if pending > most else self.settings.testmode_pilots
-            return Step(n_out, f"the site is in test, {pending} pending of {most}")
+            return Step(n_out, f"the site is test, {pending} pending of at most {most}")
         return self._online(view.wms.ready, pending, view.batch.running)
 
     def _online(self, ready: int, pending: int, running: int) -> Step:

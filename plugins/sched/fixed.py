@@ -13,6 +13,8 @@ class Fixed(SchedPlugin):
         pilotspercycle: int | None = None
         """What to ask for each cycle; below zero: retire that many. None: 0."""
 
+    settings: Settings
+
     def step(self, n: int, view: View) -> Step:
         fixed = self.settings.pilotspercycle
         if fixed is None:

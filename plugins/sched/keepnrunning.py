@@ -16,7 +16,9 @@ class KeepNRunning(SchedPlugin):
         keep_running: int | None = None
         """Machines to keep; none: as many as the plugin before this one asks for."""
 
+    settings: Settings
+
     def step(self, n: int, view: View) -> Step:
         target = n if self.settings.keep_running is None else self.settings.keep_running
         here = max(0, view.batch.pending) + max(0, view.batch.running)
-        return Step(target - here, f"{here} of {target} are here")
+        return Step(target - here, f"{here} here, {target} wanted")

@@ -19,6 +19,8 @@ class MaxPending(SchedPlugin):
         allow_negative: Switch = True
         """Whether more than the maximum pending means retiring the surplus."""
 
+    settings: Settings
+
     def step(self, n: int, view: View) -> Step:
         cap, pending = self.settings.maximum, view.batch.pending
         if cap is None:
@@ -26,4 +28,4 @@ class MaxPending(SchedPlugin):
         if pending == 0:
             return Step(n, "nothing is pending")
         room = cap - pending if self.settings.allow_negative else max(0, cap - pending)
-        return Step(min(n, room), f"{pending} pending of {cap}")
+        return Step(min(n, room), f"{pending} pending of at most {cap}")

@@ -13,6 +13,8 @@ class MaxPerCycle(SchedPlugin):
         maximum: int | None = None
         """Added in one cycle; none: no cap."""
 
+    settings: Settings
+
     def step(self, n: int, view: View) -> Step:
         cap = self.settings.maximum
         if cap is None:

@@ -16,6 +16,8 @@ class MaxToRun(SchedPlugin):
         maximum: int | None = None
         """Machines at once; none: no cap."""
 
+    settings: Settings
+
     def step(self, n: int, view: View) -> Step:
         cap = self.settings.maximum
         if cap is None:

@@ -15,6 +15,8 @@ class MinPending(SchedPlugin):
         minimum: int | None = None
         """Pending at once, at least; none: no minimum."""
 
+    settings: Settings
+
     def step(self, n: int, view: View) -> Step:
         least, pending = self.settings.minimum, view.batch.pending
         if least is None:

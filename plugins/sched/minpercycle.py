@@ -14,6 +14,8 @@ class MinPerCycle(SchedPlugin):
         minimum: int | None = None
         """Added in one cycle, at least; -2: at most 2 retired. None: no minimum."""
 
+    settings: Settings
+
     def step(self, n: int, view: View) -> Step:
         least = self.settings.minimum
         if least is None:

@@ -16,6 +16,8 @@ class Ready(SchedPlugin):
         offset: int = 0
         """Jobs that may wait without anything being added for them."""
 
+    settings: Settings
+
     def step(self, n: int, view: View) -> Step:
         ready, pending, offset = view.wms.ready, view.batch.pending, self.settings.offset
         beyond = f" beyond the offset of {offset}" if offset else ""

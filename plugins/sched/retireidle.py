@@ -26,19 +26,23 @@ class RetireIdle(AskPlugin):
         keep: int = Field(default=0, ge=0)
         """Idle VMs to keep, warm for the next jobs."""
 
+    settings: Settings
+
     def step_ask(self, ask: Ask, view: View) -> AskStep:
         if ask.n > 0:
             return AskStep(ask, f"{ask.n} more are wanted")
-        after, keep = self.settings.after, self.settings.keep
-        idle = sorted((vm.idle_since, vm.uuid) for vm in view.batch.vms if _is_idle(vm) and vm.idle_since is not None)
-        spare = idle[: max(0, len(idle) - keep)]
-        due = [uuid for since, uuid in spare if view.now - since >= after]
+        idle = sorted((vm.idle_since, vm.uuid) for vm in view.batch.vms if vm.idle_since is not None and _is_idle(vm))
+        spare = idle[: max(0, len(idle) - self.settings.keep)]
+        due = [uuid for since, uuid in spare if view.now - since >= self.settings.after]
         victims = ask.victims + tuple(uuid for uuid in due if uuid not in ask.victims)
-        kept = f", {keep} to be kept" if keep else ""
-        return AskStep(
-            Ask(min(ask.n, -len(victims)), victims=victims),
-            f"{len(due)} idle for {after} s of {len(idle)} idle{kept}",
-        )
+        n_out = min(ask.n, -len(victims))
+        return AskStep(Ask(n_out, victims=victims), self._reason(len(idle), len(due)))
+
+    def _reason(self, idle: int, due: int) -> str:
+        if not idle:
+            return "no VM is idle"
+        keep = f", {self.settings.keep} to be kept" if self.settings.keep else ""
+        return f"{idle} idle{keep}: {due} to go after {self.settings.after} s"
 
 
 def _is_idle(vm: VM) -> bool:

@@ -16,6 +16,8 @@ class Scale(SchedPlugin):
         factor: float = 1.0
         """What to multiply with."""
 
+    settings: Settings
+
     def step(self, n: int, view: View) -> Step:
         factor = self.settings.factor
         return Step(ceil(n * factor), f"{n} times {factor:g}, rounded up")

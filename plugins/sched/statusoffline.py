@@ -16,6 +16,8 @@ class StatusOffline(SchedPlugin):
         pilots: int = 0
         """What to ask for each cycle while the site is ``offline``."""
 
+    settings: Settings
+
     def step(self, n: int, view: View) -> Step:
         status = view.site.status
         n_out = self.settings.pilots if status == "offline" else n

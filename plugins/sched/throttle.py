@@ -34,6 +34,8 @@ class Throttle(SchedPlugin):
         submit: int = 1
         """What to ask for each cycle while more of them are short."""
 
+    settings: Settings
+
     def sources(self) -> tuple[Source, ...]:
         """The schedd's job history."""
         return (self._source,)

@@ -1,0 +1,166 @@
+"""``apf chain``: what a queue's chain would say to numbers given on the command line. Touches nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import click
+
+from factory.chain import run_chain
+from factory.condor.history import HistorySource, RecentJobs
+from factory.config import load
+from factory.config.settings import Config, ConfigError, Queue
+from factory.model import BatchStatus, Chain, SiteStatus, Unknown, WmsStatus
+from factory.plugin import SchedPlugin, View
+from factory.source import Reading, Readings
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NOT_GIVEN = Unknown("not given")
+
+
+def _values(kind: type[T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
+    """Reads ``name=value,…`` into a dataclass: its whole numbers and texts by name; the rest keep their default."""
+    types = {name: hint for name, hint in get_type_hints(kind).items() if hint in (int, str)}
+
+    def read(_ctx: click.Context, _param: click.Parameter, text: str | None) -> T | None:
+        if text is None:
+            return None
+        found: dict[str, Any] = {}
+        for part in text.split(","):
+            name, _, value = (piece.strip() for piece in part.partition("="))
+            if name not in types:
+                known = ", ".join(f"{known}=…" for known in types)
+                raise click.BadParameter(f"{part.strip()!r} is none of {known}")
+            if name in found:
+                raise click.BadParameter(f"{name} is there twice")
+            if not value:
+                raise click.BadParameter(f"{name} has no value")
+            try:
+                found[name] = types[name](value)
+            except ValueError:
+                raise click.BadParameter(f"{name}={value} is no whole number") from None
+        return kind(**found)
+
+    return read
+
+
+def _given(flag: str, kind: type[Any], text: str) -> Callable[[F], F]:
+    return click.option(flag, metavar="NAME=VALUE,…", callback=_values(kind), help=text)
+
+
+@click.command()
+@click.option(
+    "--conf",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File or directory with queues; may be repeated.",
+)
+@_given("--wms", WmsStatus, "Work that waits: ready=100,running=3")
+@_given("--batch", BatchStatus, "What the queue has: pending=10,running=8,retiring=0")
+@_given("--site", SiteStatus, "What the WMS says of the site: status=online")
+@click.option("--factory-total", type=int, help="Pending and running of all queues together.")
+@_given("--history", RecentJobs, "Recent jobs of the queue, for Throttle: total=20,short=15")
+@click.option("-n", "start", type=int, default=0, show_default=True, help="What goes into the first plugin.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.argument("queue", metavar="QUEUE")
+def chain(
+    conf: tuple[Path, ...],
+    wms: WmsStatus | None,
+    batch: BatchStatus | None,
+    site: SiteStatus | None,
+    factory_total: int | None,
+    history: RecentJobs | None,
+    start: int,
+    as_json: bool,
+    queue: str,
+) -> None:
+    """Say what the chain of QUEUE makes of these numbers, step by step.
+
+    What is not given is unknown, so that the chain holds if one of its plugins needs it. Numbers that are not
+    named in what is given are 0. Exit status: 0 for any outcome, 2 for a wrong call or configuration.
+    """
+    chosen = _find(_load(conf), queue)
+    now = time.time()
+    view = View(
+        queue=chosen.name,
+        now=now,
+        wms_or_unknown=wms or _NOT_GIVEN,
+        batch_or_unknown=batch or _NOT_GIVEN,
+        site_or_unknown=site or _NOT_GIVEN,
+        total_or_unknown=_NOT_GIVEN if factory_total is None else factory_total,
+        readings=Readings(now, _history(chosen.sched, history, now)),
+    )
+    result = run_chain(chosen.sched, view, start)
+    click.echo(json.dumps(as_dict(chosen.name, result)) if as_json else as_text(chosen.name, result))
+
+
+def _load(conf: tuple[Path, ...]) -> Config:
+    try:
+        return load(conf)
+    except ConfigError as error:
+        click.echo(error, err=True)
+        raise SystemExit(2) from None
+
+
+def _find(config: Config, name: str) -> Queue:
+    found = config.queue(name)
+    if found is not None:
+        return found
+    broken = [str(problem) for problem in config.warnings if name in config.disabled and problem.section == name]
+    if broken:
+        raise click.UsageError("\n".join((f"queue {name} is disabled and can't be evaluated:", *broken)))
+    names = [*(queue.name for queue in config.queues), *config.disabled]
+    near = get_close_matches(name, names, 1)
+    raise click.UsageError(f"no queue {name}" + (f"; did you mean {near[0]}?" if near else ""))
+
+
+def _history(plugins: Iterable[SchedPlugin], history: RecentJobs | None, now: float) -> Mapping[str, Reading]:
+    """Readings in which every window of the plugins has seen this; without it, none has seen anything."""
+    readings = {}
+    for plugin in plugins:
+        try:
+            sources = plugin.sources()
+        except Exception:  # noqa: BLE001, S112  the chain will say so
+            continue
+        for source in sources:
+            if isinstance(source, HistorySource):
+                rows = dict.fromkeys(source.windows, history)
+                error = _NOT_GIVEN.reason if history is None else None
+                readings[source.key] = Reading(source.key, now, now, rows, error)
+    return readings
+
+
+def outcome(result: Chain) -> str:
+    """What a chain comes to, in one word."""
+    if result.hold is not None:
+        return "hold"
+    n = result.ask.n
+    return "submit" if n > 0 else "retire" if n < 0 else "none"
+
+
+def as_dict(queue: str, result: Chain) -> dict[str, Any]:
+    """A chain for programs; n is None when it holds."""
+    return {
+        "queue": queue,
+        "outcome": outcome(result),
+        "n": None if result.hold is not None else result.ask.n,
+        "steps": [asdict(step) for step in result.steps],
+        "reason": result.reason,
+    }
+
+
+def as_text(queue: str, result: Chain) -> str:
+    """A chain for people."""
+    wide = max((len(step.plugin) for step in result.steps), default=0)
+    lines = [f"  {s.plugin:<{wide}}  {s.n_in:>6} -> {s.n_out:<6}  {s.reason}" for s in result.steps]
+    n = f" {abs(result.ask.n)}" if result.ask.n else ""
+    return "\n".join((queue, *lines, f"{outcome(result)}{n}: {result.reason}"))
