@@ -22,7 +22,8 @@ help:                 ## List the targets
 demo:                 ## Run the main job end to end in the sandbox; KEEP=1 leaves it running to look around
 	@$(SANDBOX) python -m localcloud.demo
 
-test: test-unit       ## All tests: the unit tests on this host, then everything in the sandbox on real HTCondor
+test: test-unit       ## All tests: on this host those of units and of the sandbox, then all in it on real HTCondor
+	@$(PYTHON) -m pytest tests/sandbox $(ARGS)
 	@$(SANDBOX) $(PYTEST) tests --durations=10 $(SLOW:%=--ignore=%) $(ARGS)
 
 test-unit: venv       ## The tests that need no HTCondor, on this host's Python
