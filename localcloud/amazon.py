@@ -1,0 +1,76 @@
+"""What moto lacks of Amazon's EC2, made good on the way in and out: pure functions on requests and responses."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from localcloud.hardware import UnknownInstanceType, hardware
+from localcloud.query import ApiRequest, ApiResponse, encode, error
+
+USER_DATA_LIMIT = 16384
+"""Bytes of user-data before base64 that EC2 takes (EC2 User Guide, "Instance user data")."""
+
+_EVERYTHING = "1000000"
+
+
+def refusal(request: ApiRequest) -> ApiResponse | None:
+    """The error with which EC2 refuses a launch that moto would accept; None if there is none."""
+    if request.action not in ("RunInstances", "RequestSpotInstances"):
+        return None
+    prefix = "LaunchSpecification." if request.action == "RequestSpotInstances" else ""
+    user_data = request.params.get(f"{prefix}UserData", "")
+    try:
+        size = len(base64.b64decode(user_data))
+    except binascii.Error:
+        return error(400, "InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.")
+    if size > USER_DATA_LIMIT:
+        return error(400, "InvalidParameterValue", f"User data is limited to {USER_DATA_LIMIT} bytes")
+    instance_type = request.params.get(f"{prefix}InstanceType")
+    try:
+        hardware(instance_type or "m1.small")
+    except UnknownInstanceType:
+        return error(400, "InvalidParameterValue", f"Invalid value '{instance_type}' for InstanceType.")
+    return None
+
+
+def adapt(request: ApiRequest) -> ApiRequest:
+    """Say to moto what EC2 understands by the same request."""
+    params = dict(request.params)
+    if request.action == "CreateTags":
+        params = one_based(params, ("ResourceId", "Tag"))
+    elif request.action == "DescribeInstances":
+        # ec2_gahp asks for no page and follows none: EC2 then answers with everything, moto with the first hundred.
+        if "MaxResults" not in params:
+            params["MaxResults"] = _EVERYTHING if not _names_instances(params) else params.get("MaxResults", "")
+            if not params["MaxResults"]:
+                del params["MaxResults"]
+    elif request.action == "RunInstances":
+        params["MinCount"] = params.get("MaxCount", params.get("MinCount", "1"))
+    return request if params == request.params else replace(request, params=params, body=encode(params))
+
+
+def _names_instances(params: Mapping[str, str]) -> bool:
+    return any(name.startswith("InstanceId.") for name in params)
+
+
+def one_based(params: Mapping[str, str], lists: tuple[str, ...]) -> dict[str, str]:
+    """Count the given list parameters from one where they were counted from zero, as ec2_gahp does."""
+    zero_based = {name for name in lists if any(re.match(rf"{name}\.0(\.|$)", key) for key in params)}
+
+    def shifted(key: str) -> str:
+        name, _, rest = key.partition(".")
+        number, dot, rest = rest.partition(".")
+        return f"{name}.{int(number) + 1}{dot}{rest}" if name in zero_based and number.isdigit() else key
+
+    return {shifted(key): value for key, value in params.items()}
+
+
+def dress(response: ApiResponse) -> ApiResponse:
+    """Make an answer look like Amazon's. HTCondor tells the kinds of clouds apart by exactly these two things."""
+    headers = tuple((name, value) for name, value in response.headers if name.lower() != "server")
+    prolog, found, rest = response.body.partition(b"?>")
+    if found and prolog.startswith(b"<?xml"):
+        prolog = prolog.replace(b'encoding="utf-8"', b'encoding="UTF-8"')
+    return ApiResponse(response.status, prolog + found + rest, (*headers, ("Server", "AmazonEC2")))

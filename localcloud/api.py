@@ -1,0 +1,124 @@
+"""The EC2 API: every request passes here, through the seam, to moto and back."""
+
+import base64
+import io
+import logging
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+from xml.sax.saxutils import escape
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from localcloud import amazon
+from localcloud.boot import Console
+from localcloud.cloud import Cloud
+from localcloud.machine import Flavour
+from localcloud.query import ApiRequest, ApiResponse, error, read_request, result
+from localcloud.seam import Drop, Seam
+from localcloud.tokens import ClientTokens
+
+log = logging.getLogger(__name__)
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+
+class Api:
+    """A WSGI application that is the cloud's API."""
+
+    def __init__(self, cloud: Cloud, seam: Seam, access_keys: Iterable[str]) -> None:
+        self.requests: Counter[tuple[str, int]] = Counter()
+        """Requests by action and HTTP status; status 0 is a connection that was reset."""
+        self.down_until = 0.0
+        """Epoch until which every connection is reset: an outage."""
+        self._cloud = cloud
+        self._access_keys = frozenset(access_keys)
+        self._tokens = ClientTokens()
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._answer = seam.wrap(self._serve)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        started = time.monotonic()
+        request = read_request(environ)
+        try:
+            response = self._answer(request) if time.time() >= self.down_until else None
+        except Drop:
+            response = None
+        if response is None:
+            self._note(request, 0, started)
+            reset(environ)
+            raise ConnectionResetError("dropped on purpose")
+        self._note(request, response.status, started)
+        headers = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
+        start_response(f"{response.status} -", [*headers, ("Content-Length", str(len(response.body)))])
+        return [response.body]
+
+    def _note(self, request: ApiRequest, status: int, started: float) -> None:
+        self.requests[request.action, status] += 1
+        elapsed_ms = 1000 * (time.monotonic() - started)
+        log.info("request service=%s action=%s status=%d ms=%.0f", request.service, request.action, status, elapsed_ms)
+
+    def _serve(self, request: ApiRequest) -> ApiResponse:
+        """Answer a request without any hook."""
+        dressed = self._cloud.settings.flavour is Flavour.AMAZON
+        if request.access_key not in self._access_keys:
+            response = error(401, "AuthFailure", "AWS was not able to validate the provided access credentials")
+        elif request.is_ec2:
+            response = self._ec2(request)
+        else:
+            response = self._ask_moto(request)
+        return amazon.dress(response) if dressed else response
+
+    def _ec2(self, request: ApiRequest) -> ApiResponse:
+        if request.action == "GetConsoleOutput":
+            return self._console_output(request)
+        refusal = amazon.refusal(request)
+        if refusal is not None:
+            return refusal
+        idempotent = request.action == "RunInstances" and self._cloud.settings.flavour is Flavour.AMAZON
+        with self._cloud.lock:
+            response = self._tokens.recall(request) if idempotent else None
+            if response is None:
+                response = self._ask_moto(amazon.adapt(request))
+                if idempotent:
+                    self._tokens.remember(request, response)
+        return response
+
+    def _ask_moto(self, request: ApiRequest) -> ApiResponse:
+        """Let moto answer; what that did to its instances happens to the machines at once."""
+        environ = dict(request.environ)
+        environ["wsgi.input"] = io.BytesIO(request.body)
+        environ["CONTENT_LENGTH"] = str(len(request.body))
+        status: list[str] = []
+        headers: list[tuple[str, str]] = []
+
+        def start_response(line: str, fields: list[tuple[str, str]], _: Any = None) -> Callable[[bytes], object]:
+            status.append(line)
+            headers.extend(fields)
+            return lambda data: None
+
+        with self._cloud.lock:
+            body = b"".join(self._moto(environ, start_response))
+            if not request.changes_nothing:
+                self._cloud.reconcile()
+        return ApiResponse(int(status[0].split()[0]), body, tuple(headers))
+
+    def _console_output(self, request: ApiRequest) -> ApiResponse:
+        instance_id = request.params.get("InstanceId", "")
+        machine = self._cloud.machines.get(instance_id)
+        if machine is None:
+            return error(400, "InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' does not exist")
+        output = base64.b64encode(Console(machine.directory).read().encode()[-65536:]).decode()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+        fields = {"instanceId": instance_id, "timestamp": stamp, "output": output}
+        return result(request.action, "".join(f"<{key}>{escape(text)}</{key}>" for key, text in fields.items()))
+
+
+def reset(environ: dict[str, Any]) -> None:
+    """Send the client of this request a TCP reset instead of an answer."""
+    connection: socket.socket = environ["werkzeug.socket"]
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()

@@ -1,0 +1,141 @@
+"""Guard of one instance: starts a command and sees to it that nothing which came from it survives.
+
+Run as a program by path (``python -I -S guard.py GRACE_S COMMAND…``) with nothing but the standard library, so that
+it starts in milliseconds. It is the subreaper of everything below it: a descendant that leaves its process group or
+session, or whose parent dies, is still found by walking the process table.
+
+* stdin: a line ``stop`` asks the command to leave (SIGQUIT, HTCondor's fast shutdown) and kills what is left after
+  GRACE_S; ``kill`` kills at once. End of file, which is also what the death of the local cloud looks like by
+  whatever cause, kills at once.
+* stdout: one JSON line ``{"pid": …}`` when the command runs, one ``{"status": …}`` when it has ended (exit code, or
+  minus the signal), and end of file when nothing is left.
+"""
+
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+import time
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def _report(**what: int) -> None:
+    os.write(1, (json.dumps(what) + "\n").encode())
+
+
+def _start(command: list[str]) -> int:
+    """Start the command in a session of its own; stdout and stderr go to our stderr, the console."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        os.setsid()
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(2, 1)
+        os.execvp(command[0], command)  # noqa: S606 - becomes the command it was given
+    except OSError as error:
+        os.write(2, f"cannot start {command[0]}: {error.strerror}\n".encode())
+    os._exit(127)
+
+
+def _descendants(ancestor: int) -> set[int]:
+    """Every process below ``ancestor``, from one pass over /proc."""
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", "rb") as stat:
+                parent = int(stat.read().rpartition(b")")[2].split()[1])
+        except OSError:
+            continue  # ended meanwhile
+        children.setdefault(parent, []).append(int(entry))
+    found: set[int] = set()
+    left = [ancestor]
+    while left:
+        for child in children.get(left.pop(), ()):
+            if child not in found:
+                found.add(child)
+                left.append(child)
+    return found
+
+
+def _reap() -> dict[int, int]:
+    """Collect every child that has ended: status by pid."""
+    ended: dict[int, int] = {}
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if pid == 0:
+            return ended
+        ended[pid] = os.waitstatus_to_exitcode(status)
+
+
+def _kill_all() -> dict[int, int]:
+    """Kill everything below us until nothing is left, also what is born meanwhile."""
+    ended: dict[int, int] = {}
+    while True:
+        below = _descendants(os.getpid())
+        ended |= _reap()
+        if not below:
+            return ended
+        for pid in below:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.01)
+
+
+def main(grace_s: float, command: list[str]) -> None:
+    """Guard ``command`` until it and everything that came from it is gone."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    woken, wake = os.pipe()
+    os.set_blocking(woken, False)
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    terminated: list[int] = []
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda signum, _: terminated.append(signum))
+    pid = _start(command)
+    _report(pid=pid)
+
+    status: int | None = None
+    kill_at: float | None = None
+    while status is None and not terminated:
+        wait_s = None if kill_at is None else max(0.0, kill_at - time.monotonic())
+        ready, _, _ = select.select([0, woken], [], [], wait_s)
+        if woken in ready:
+            os.read(woken, 4096)
+        status = _reap().get(pid)
+        if status is None and 0 in ready:
+            order = os.read(0, 64)
+            if order.strip() != b"stop":
+                break
+            os.kill(pid, signal.SIGQUIT)
+            kill_at = time.monotonic() + grace_s
+        if kill_at is not None and time.monotonic() >= kill_at:
+            break
+    ended = _kill_all()
+    _report(status=ended.get(pid, -signal.SIGKILL) if status is None else status)
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,70 @@
+"""The server: API and control route on one port, the cloud's event loop, and a clean end on SIGTERM."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from localcloud.address import ACCESS_KEY, READY, SECRET_KEY, url_of
+from localcloud.api import Api
+from localcloud.cloud import Cloud, CloudSettings
+from localcloud.control import Control
+from localcloud.installation import installed_parts
+from localcloud.seam import Seam
+
+log = logging.getLogger(__name__)
+
+
+class _Handler(WSGIRequestHandler):
+    """Keeps connections open, and leaves logging to the API."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *_: object) -> None:
+        """Say nothing: the API logs each request, werkzeug's line would repeat it."""
+
+
+async def serve(
+    settings: CloudSettings, host: str, port: int, hooks: Iterable[str], access_keys: Iterable[str]
+) -> None:
+    """Run a local cloud until SIGTERM or SIGINT; no process of a machine is left when it returns."""
+    settings.directory.mkdir(parents=True, exist_ok=True)
+    seam = Seam.load(hooks)
+    cloud = Cloud(settings, seam, installed_parts())
+    api = Api(cloud, seam, {ACCESS_KEY, *access_keys})
+    server = make_server(host, port, Control(cloud, api), threaded=True, request_handler=_Handler)
+    threading.Thread(target=server.serve_forever, name="api", daemon=True).start()
+    stopping = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
+    ready = _announce(settings, server.server_port)
+    log.info("ready url=%s flavour=%s", url_of(server.server_port), settings.flavour)
+    await stopping.wait()
+    ready.unlink(missing_ok=True)
+    server.shutdown()
+    await cloud.close()
+    log.info("stopped")
+
+
+def _announce(settings: CloudSettings, port: int) -> Path:
+    """Write credentials and the ready file, in that order: whoever sees the file can begin."""
+    keys = {"access_key_file": ACCESS_KEY, "secret_key_file": SECRET_KEY}
+    files = {}
+    for name, content in keys.items():
+        path = settings.directory / name.removesuffix("_file")
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
+            out.write(content + "\n")
+        files[name] = str(path)
+    about = {"url": url_of(port), "port": port, "pid": os.getpid(), "flavour": settings.flavour, **files}
+    ready = settings.directory / READY
+    scratch = ready.with_suffix(".new")
+    scratch.write_text(json.dumps(about, indent=1) + "\n")
+    scratch.replace(ready)
+    return ready

@@ -1,0 +1,1 @@
+"""Fixtures of the tests: pool, cloud and factory."""
