@@ -69,7 +69,7 @@ class Release:
     """Release a held job whose termination failed, so that the termination is tried again."""
 
     queue: str
-    job: JobId
+    vm: VM
     still: str = "true"
     reason: str
 

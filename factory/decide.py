@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from factory.actions import Action, Submit
+from factory.actions import Action, ClearRetire, Release, Remove, Retire, Submit, Unretire
 from factory.chain import run_chain
 from factory.config.settings import Config, Queue
 from factory.ledger import Ledger
@@ -52,6 +52,18 @@ class Round:
 
     now: float
     decisions: tuple[Decision, ...]
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """What to do: additions in the order of priority, then what ends machines in the reverse order."""
+        up = [action for decision in self.decisions for action in decision.actions]
+        down = [action for decision in reversed(self.decisions) for action in decision.actions]
+        return tuple(
+            action
+            for kind in (Unretire, Submit, ClearRetire, Release, Remove, Retire)
+            for action in (down if kind in (Remove, Retire) else up)
+            if isinstance(action, kind)
+        )
 
 
 @dataclass(frozen=True)

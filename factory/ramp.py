@@ -129,7 +129,7 @@ class _Ramp:
             if vm.state is VMState.HELD and vm.hold and vm.hold.status_on_release == 3:
                 if not self._recently_sent(vm):
                     reason = f"its termination failed, try again: {vm.hold.reason[:120]}"
-                    yield Release(queue=self.life.queue, job=vm.job, still="JobStatusOnRelease == 3", reason=reason)
+                    yield Release(queue=self.life.queue, vm=vm, still="JobStatusOnRelease == 3", reason=reason)
 
     def _recently_sent(self, vm: VM) -> bool:
         return self.now - self.memory.sent.get(vm.uuid, 0) < self.life.repeat_s

@@ -12,15 +12,27 @@ class NotDone(Exception):
     """The schedd found nothing that still was as decided; nothing was changed."""
 
 
-def submit(schedd: ScheddAddress, description: str, items: Sequence[Mapping[str, str]]) -> tuple[JobId, ...]:
-    """Submit one job for each item, in one transaction.
+def submit(
+    schedd: ScheddAddress,
+    description: str,
+    items: Sequence[Mapping[str, str]],
+    cap: tuple[str, int] | None = None,
+) -> tuple[JobId, ...]:
+    """Submit one job for each item, in one transaction. ``cap``: a constraint, and how many may fit it afterwards.
 
     Raises:
+        NotDone: the cap leaves no room; nothing was submitted.
         htcondor2.HTCondorException: the schedd refused; nothing was submitted.
     """
     import htcondor2
 
-    result = schedd.open().submit(htcondor2.Submit(description), itemdata=iter([dict(item) for item in items]))
+    handle = schedd.open()
+    if cap is not None:
+        constraint, maximum = cap
+        there = len(handle.query(constraint=constraint, projection=["ClusterId"]))
+        if there + len(items) > maximum:
+            raise NotDone(f"{there} jobs are there and {len(items)} more would pass the cap of {maximum}")
+    result = handle.submit(htcondor2.Submit(description), itemdata=iter([dict(item) for item in items]))
     first = result.first_proc()
     return tuple(JobId(result.cluster(), first + i) for i in range(result.num_procs()))
 

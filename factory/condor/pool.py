@@ -86,7 +86,7 @@ class PoolSource(Source):
 
         collector = self.pool.open()
         now = time.time()
-        own = collector.query(htcondor2.AdType.Collector, projection=["StatsLifetime", "DaemonStartTime", "MyCurrentTime"])
+        own = collector.query(htcondor2.AdType.Collector, projection=["StatsLifetime", "MyCurrentTime"])
         if not own:
             raise LookupError("the collector does not show its own ad yet")
         ours = f"APFFactory == {quoted(self.factory_id)}"
@@ -100,8 +100,8 @@ class PoolSource(Source):
 
 
 def _uptime(ad: Mapping[str, Any], now: float) -> float:
-    started = ad.get("DaemonStartTime")
-    return now - float(started) if started is not None else float(ad.get("StatsLifetime", 0))
+    """The collector renews its own ad rarely: its uptime then, and the time since."""
+    return float(ad.get("StatsLifetime", 0)) + max(0.0, now - float(ad.get("MyCurrentTime", now)))
 
 
 def fold_slots(ads: Iterable[Mapping[str, Any]], now: float) -> dict[str, MachineRow]:

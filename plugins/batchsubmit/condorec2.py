@@ -143,7 +143,7 @@ class CondorEC2(BatchSubmitPlugin):
                 }
             )
         macros = {
-            "queue": self.queue.name,
+            "apf_queue": self.queue.name,
             "factory": self.factory.id,
             "incarnation": tools.incarnation,
             "identity": token_subject(token),

@@ -1,0 +1,166 @@
+"""Carrying out a round: one loop over actions, with a seam after each step of each."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+
+from factory.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
+from factory.condor import acts, tools
+from factory.condor.daemons import PoolAddress, ScheddAddress, quoted
+from factory.condor.vmjobs import ours
+from factory.config.settings import Config, FactorySettings
+from factory.model import VM, JobId
+from factory.plugin import BatchSubmitPlugin, SubmitTools
+from factory.statedir import StateDir, write_private
+from factory.workers import CallFailed, Workers, one_line
+
+After = Callable[[str, Action], None]
+"""Called after each step that leaves a trace outside the process: its name, and the action it belongs to."""
+
+_PARALLEL = 16
+"""Commands to machines at once; each waits for a network most of the time."""
+
+
+def nothing(step: str, action: Action) -> None:
+    """The usual ``after``: go on."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Carries out actions. What one action raises is its outcome, and stops no other."""
+
+    config: Config
+    workers: Workers
+    statedir: StateDir
+    incarnation: str
+    keep_fds: tuple[int, ...] = ()
+    """Descriptors that commands inherit: the lock that a successor waits for."""
+    after: After = nothing
+
+    def act(self, actions: Iterable[Action]) -> tuple[Outcome, ...]:
+        """Carry out the actions: those of one kind side by side, kinds in the order given."""
+        outcomes: list[Outcome] = []
+        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="act") as threads:
+            for _, group in groupby(actions, key=type):
+                outcomes += threads.map(self._outcome, list(group))
+        return tuple(outcomes)
+
+    def _outcome(self, action: Action) -> Outcome:
+        try:
+            return Outcome(action, jobs=tuple(self._perform(action)))
+        except (CallFailed, tools.ToolError) as error:
+            return Outcome(action, error=str(error))
+        except Exception as error:  # a submit plugin's fault, a file that can't be read
+            return Outcome(action, error=one_line(error))
+
+    def _perform(self, action: Action) -> Sequence[JobId]:
+        match action:
+            case Submit():
+                return self._submit(action)
+            case Remove():
+                return self._remove(action)
+            case Release():
+                self._call(acts.release, self._schedd, action.vm.job, self._ours(action.still), action.reason)
+                self.after("released", action)
+            case Retire():
+                self._retire(action)
+            case Unretire():
+                self._unretire(action)
+            case ClearRetire():
+                self._edit(action.vm, f"APFUnretireTime =?= {action.vm.unretire_time:.0f}", "APFRetireTime", "undefined")
+                self.after("cleared", action)
+        return (action.vm.job,)
+
+    def _submit(self, action: Submit) -> Sequence[JobId]:
+        plugin = self._plugin(action.queue)
+        submission = plugin.submission(action.n, action.shapes, self._submit_tools())
+        self.after("prepared", action)
+        for path, content in submission.files.items():
+            write_private(self.statedir.userdata / path.rsplit("/", 1)[-1], content)
+        self.after("userdata written", action)
+        submitted: Sequence[JobId] = self.workers.call(
+            str(submission.schedd),
+            self._factory.deadline,
+            acts.submit,
+            submission.schedd,
+            submission.description,
+            submission.items,
+            submission.cap and (submission.cap.constraint, submission.cap.maximum),
+        )
+        self.after("submitted", action)
+        return submitted
+
+    def _submit_tools(self) -> SubmitTools:
+        pool = PoolAddress(self._factory.pool)
+        return SubmitTools(
+            now=time.time(),
+            incarnation=self.incarnation,
+            userdata=self.statedir.userdata,
+            pool=self._factory.pool or tools.run(["condor_config_val", "COLLECTOR_HOST"], 10).strip(),
+            uuid=lambda: str(uuid.uuid4()),
+            token=lambda lifetime_s: self._run(tools.token_argv(pool, lifetime_s)).strip(),
+        )
+
+    def _remove(self, action: Remove) -> Sequence[JobId]:
+        startd = action.vm.startd if action.vm is not None else None
+        self._call(acts.remove, self._schedd, action.job, self._ours(action.still), action.reason, startd)
+        self.after("removed", action)
+        return (action.job,)
+
+    def _retire(self, action: Retire) -> None:
+        vm = action.vm
+        if not action.repeat:
+            self._edit(vm, "JobStatus =!= 3", "APFRetireTime", str(int(time.time())))
+            self.after("retirement noted", action)
+        if vm.startd is None:
+            return  # it retires when it joins: a later round sends the command
+        if action.method == "off":
+            self._run(tools.off_argv(self._pool, vm.startd))
+        else:
+            for slot in vm.slots[:1]:
+                self._run(tools.drain_argv(self._pool, slot, f"apf {self._factory.id}: {action.reason}"))
+        self.after("told to retire", action)
+
+    def _unretire(self, action: Unretire) -> None:
+        vm = action.vm
+        if not vm.wanted_back:
+            self._edit(vm, "JobStatus =!= 3", "APFUnretireTime", str(int(time.time())))
+            self.after("return noted", action)
+        if vm.drain is not None:
+            for slot in vm.slots[:1]:
+                self._run(tools.cancel_argv(self._pool, slot))
+        elif vm.startd is not None:
+            self._run(tools.on_argv(self._pool, vm.startd))
+        self.after("told to return", action)
+
+    def _edit(self, vm: VM, still: str, attribute: str, value: str) -> None:
+        self._call(acts.edit, self._schedd, vm.job, self._ours(f"{still} && APFVM == {quoted(vm.uuid)}"), attribute, value)
+
+    def _call(self, function: Callable[..., object], *args: object) -> None:
+        self.workers.call(str(self._schedd), self._factory.deadline, function, *args)
+
+    def _run(self, argv: list[str]) -> str:
+        return tools.run(argv, self._factory.command_timeout, self.keep_fds)
+
+    def _ours(self, still: str) -> str:
+        return f"{ours(self._factory.owner, self._factory.id)} && ({still})"
+
+    def _plugin(self, queue: str) -> BatchSubmitPlugin:
+        return next(known.batchsubmit for known in self.config.queues if known.name == queue)
+
+    @property
+    def _factory(self) -> FactorySettings:
+        return self.config.factory
+
+    @property
+    def _schedd(self) -> ScheddAddress:
+        return ScheddAddress(self._factory.schedd, self._factory.pool if self._factory.schedd else None)
+
+    @property
+    def _pool(self) -> PoolAddress:
+        return PoolAddress(self._factory.pool)

@@ -1,0 +1,50 @@
+"""The command ``apf``: the service, and what people ask of it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from factory.config.settings import ConfigError
+
+CONF = click.option(
+    "--conf", "conf", multiple=True, type=click.Path(path_type=Path), default=("/etc/apf/queues.conf",),
+    show_default=True, help="File or directory with queues; may be given several times.",
+)  # fmt: skip
+
+
+@click.group(invoke_without_command=True)
+@CONF
+@click.option("--once", is_flag=True, help="Run one round of all queues and end.")
+@click.option("-d", "--debug", is_flag=True, help="Log more.")
+@click.version_option(package_name="apf", prog_name="apf")
+@click.pass_context
+def main(context: click.Context, conf: tuple[Path, ...], once: bool, debug: bool) -> None:
+    """Elastic cloud factory for HTCondor. Without a command: run as a service in the foreground."""
+    if context.invoked_subcommand is None:
+        logging.basicConfig(
+            level=logging.DEBUG if debug else logging.INFO,
+            format="%(asctime)s %(levelname)s %(message)s",
+            stream=sys.stderr,
+        )
+        logging.getLogger("apscheduler").setLevel(logging.WARNING)
+        serve(conf, once)
+
+
+def serve(conf: tuple[Path, ...], once: bool) -> None:
+    """Run the factory; a configuration or a state directory that can't be used ends it with status 1."""
+    from factory.daemon import Daemon
+    from factory.statedir import StateDirError
+
+    try:
+        Daemon(conf).run(once)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        raise SystemExit(1) from None
+    except StateDirError as error:
+        click.echo(f"apf: {error}", err=True)
+        raise SystemExit(1) from None

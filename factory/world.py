@@ -1,0 +1,48 @@
+"""From readings to the World that a round is decided on. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from factory.condor.pool import PoolRows
+from factory.condor.vmjobs import VMJobRows
+from factory.decide import World
+from factory.source import Reading
+from factory.track import Memory, track
+
+
+def make_world(
+    now: float,
+    readings: Mapping[str, Reading],
+    memory: Memory,
+    acted: Mapping[str, float],
+    incarnation: str,
+    believed_after_s: float,
+    paused: Collection[str] = (),
+) -> World:
+    """The World at ``now``; its memory has been moved on by what the readings show.
+
+    ``believed_after_s``: a collector that has been up for less than this shows only a part of the machines,
+    from which nothing is learned.
+    """
+    fresh = [reading.rows for reading in readings.values() if reading.usable(now, 0) is None]
+    pools = [rows for rows in fresh if isinstance(rows, PoolRows)]
+    jobs = [job for rows in fresh if isinstance(rows, VMJobRows) for job in rows.jobs]
+    if pools and all(rows.collector_up_s >= believed_after_s for rows in pools):
+        memory = track(memory, {vm for rows in pools for vm in rows.machines}, {job.uuid for job in jobs}, now)
+    usurper = newer_incarnation((job.incarnation for job in jobs), incarnation)
+    return World(now, readings, memory, acted, usurper, frozenset(paused))
+
+
+def newer_incarnation(seen: Iterable[str], ours: str) -> str | None:
+    """The newest incarnation of this factory id that started after ours, if any (rule 10).
+
+    An incarnation is ``<epoch of start> <host> <pid>``; a predecessor started earlier.
+    """
+    newest = max(seen, key=_start, default="")
+    return str(newest) if _start(newest) > _start(ours) else None
+
+
+def _start(incarnation: str) -> float:
+    word = incarnation.split(" ", 1)[0]
+    return float(word) if word.replace(".", "", 1).isdigit() else 0.0
