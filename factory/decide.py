@@ -99,7 +99,8 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, world: World) -> Deci
     stop = _stop(queue, world)
     if stop is not None:
         return Decision(queue.name, Chain(hold=stop), (), (), status.wms, status.batch, status.site)
-    view = View(queue.name, world.now, status.wms, status.batch, status.site, ledger.total)
+    readings = _readings(queue, world)
+    view = View(queue.name, world.now, status.wms, status.batch, status.site, ledger.total, readings)
     chain = run_chain(queue.sched, view)
     if chain.hold is None and isinstance(status.batch, Unknown):
         chain = Chain(chain.steps, Ask(), f"batch status unknown: {status.batch.reason}")
@@ -120,8 +121,12 @@ def _stop(queue: Queue, world: World) -> str | None:
     return None
 
 
+def _readings(queue: Queue, world: World) -> Readings:
+    return Readings(world.now, world.readings, world.acted.get(queue.name, 0))
+
+
 def _read(queue: Queue, world: World) -> _Status:
-    readings = Readings(world.now, world.readings, world.acted.get(queue.name, 0))
+    readings = _readings(queue, world)
     wms: WmsStatus | Unknown = Unknown("the queue has no wmsstatusplugin")
     site: SiteStatus | Unknown = Unknown("the queue has no wmsstatusplugin")
     if queue.wmsstatus is not None:

@@ -10,6 +10,7 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 from factory.config.settings import Queue
+from factory.plugin import BatchStatusPlugin, SchedPlugin, WmsStatusPlugin
 from factory.source import Reading, Source
 from factory.workers import CallFailed, CallTimedOut, Workers, one_line, result
 
@@ -19,8 +20,15 @@ _SPARE_S = 5
 
 def queue_sources(queue: Queue) -> tuple[Source, ...]:
     """The sources of one queue's plugins."""
-    wms = queue.wmsstatus.sources() if queue.wmsstatus else ()
-    return (*wms, *queue.batchstatus.sources())
+    polling = (queue.wmsstatus, queue.batchstatus, *queue.sched)
+    return tuple(source for plugin in polling if plugin is not None for source in _sources(plugin))
+
+
+def _sources(plugin: WmsStatusPlugin | BatchStatusPlugin | SchedPlugin) -> tuple[Source, ...]:
+    try:
+        return tuple(plugin.sources())
+    except Exception:  # noqa: BLE001  its queue holds, since what it wants is not read; no other queue suffers
+        return ()
 
 
 def merged(sources: Iterable[Source]) -> dict[str, Source]:

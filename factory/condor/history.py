@@ -47,7 +47,7 @@ class HistorySource(Source):
 
     @property
     def address(self) -> str:
-        return str(self.schedd)
+        return self.key  # a pass over a long history takes time, and must not delay the queries of the queue
 
     def merge(self, other: HistorySource) -> HistorySource:
         """One poll for all: the windows of both."""
