@@ -9,10 +9,10 @@ from typing import Any
 
 from factory.config import old
 from factory.config.everything import FACTORY, Everything, read_everything
-from factory.config.form import Form, Problems
+from factory.config.form import MAX_ERRORS, Form, Problems, TooMany
 from factory.config.keys import CHOICE, FREE
 from factory.config.plugins import PluginError, Registry
-from factory.config.read import Section
+from factory.config.read import Section, local_path
 from factory.config.scan import DEFAULT
 from factory.config.settings import Config, ConfigError, Problem, Queue, QueueSettings
 from factory.config.types import Settings, parse_switch, split_list
@@ -31,11 +31,15 @@ def build(paths: Sequence[Path], registry: Registry) -> Config:
     if not paths:
         raise ConfigError([Problem("--conf", None, None, None, "names no file")])
     problems = Problems()
-    everything = read_everything(paths, registry, problems)
-    builder = _Builder(everything, registry, problems)
-    sound = [queue for queue in map(builder.queue, everything.queues.values()) if queue is not None]
-    builder.check_names(str(paths[0]))
-    builder.check_defaults()
+    try:
+        everything = read_everything(_local(paths), registry, problems)
+        builder = _Builder(everything, registry, problems)
+        sound = [queue for queue in map(builder.queue, everything.queues.values()) if queue is not None]
+        builder.check_defaults()
+        builder.check_names(str(paths[0]))
+    except TooMany:
+        more = Problem(str(paths[0]), None, None, None, f"has more than {MAX_ERRORS} errors; these are the first")
+        raise ConfigError([*problems.all(), more]) from None
     found = problems.all()
     if any(problem.severity == "error" for problem in found):
         raise ConfigError(found)
@@ -48,6 +52,13 @@ def build(paths: Sequence[Path], registry: Registry) -> Config:
         stopped=tuple(queue for queue in sound if queue.name not in names),
         warnings=tuple(found),
     )
+
+
+def _local(paths: Sequence[Path]) -> list[Path]:
+    try:
+        return [local_path(str(path)) for path in paths]
+    except ValueError as error:
+        raise ConfigError([Problem("--conf", None, None, None, str(error))]) from None
 
 
 def _enabled(section: Section) -> bool:
@@ -103,15 +114,13 @@ class _Builder:
     def _plugins(self, form: Form, category: str, settings: QueueSettings | None) -> list[Any]:
         """The plugins of a category that a queue names."""
         choice = CHOICE[category]
-        written = form.used.get(choice, "")
-        if written in ("", "None", "none"):
-            if category == "sched" and choice in form.used and written == "":
-                form.error("names no plugin; to add nothing ever write Null", choice)
+        written = form.used.get(choice)
+        if written is None or written in ("None", "none"):
             return []
-        names = split_list(written) if category == "sched" else (written,)
+        names = split_list(written) if category == "sched" else (written,) if written else ()
+        if not names and category != "wmsstatus":
+            form.error("names no plugin" + ("; to add nothing, write Null" if category == "sched" else ""), choice)
         made = [self._plugin(form, category, name, settings) for name in names]
-        if not made:
-            form.error(f"{written!r} names no plugin", choice)
         return [plugin for plugin in made if plugin is not None]
 
     def _plugin(self, form: Form, category: str, name: str, settings: QueueSettings | None) -> Plugin | None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.config import old
 from factory.config.form import Form, Problems
+from factory.config.inherited import inherit
 from factory.config.interpolate import references
 from factory.config.keys import Keys
 from factory.config.plugins import Registry
@@ -21,9 +21,7 @@ from factory.config.read import (
     read_file,
     read_path,
 )
-from factory.config.scan import Entry
 from factory.config.settings import FactorySettings, Problem
-from factory.config.types import parse_duration
 
 FACTORY = "Factory"
 
@@ -42,9 +40,9 @@ class Everything:
 def read_everything(paths: Sequence[Path], registry: Registry, problems: Problems) -> Everything:
     """Read these files and directories, and what their [Factory] names."""
     groups = [read_path(path) for path in paths]
-    section = merge(groups)[0].get(FACTORY) or Section(FACTORY, str(paths[0]), 0)
+    section = merge(groups)[0].get(FACTORY, Section(FACTORY, str(paths[0]), 0))
     form = Form(section, problems)
-    factory = form.fill(FactorySettings) or FactorySettings()
+    factory = form.fill(FactorySettings) or _only_files(form)
     groups += _named_files(form, factory, problems)
     sections, defaults, found = merge(groups)
     sections.pop(FACTORY, None)
@@ -60,7 +58,7 @@ def read_everything(paths: Sequence[Path], registry: Registry, problems: Problem
         for name in references(entry.value)
     }
     keys = Keys(registry, referenced)
-    inherited = _inherited(form, keys)
+    factory, inherited = inherit(form, factory, keys)
     for queue in sections.values():
         queue.defaults.append(inherited)
     for key in section.own:
@@ -68,6 +66,13 @@ def read_everything(paths: Sequence[Path], registry: Registry, problems: Problem
         if verdict is not None:
             form.tell(verdict.severity, verdict.text, key)
     return Everything(factory, sections, defaults, monitors, keys)
+
+
+def _only_files(form: Form) -> FactorySettings:
+    """What a wrong [Factory] says of other files, so that their errors are found too."""
+    keys = ("queueConf", "queueDirConf", "monitorConf")
+    given = {key: form.used[key] for key in keys if form.used.get(key) not in (None, "", "None", "none")}
+    return FactorySettings.model_validate(given)
 
 
 def _named_files(form: Form, factory: FactorySettings, problems: Problems) -> list[Group]:
@@ -114,28 +119,3 @@ def _relative(form: Form, key: str, text: str) -> Path | None:
         return None
     entry = form.section.get(key)
     return Path(entry.file).parent / path if entry else path
-
-
-def _inherited(form: Form, keys: Keys) -> Defaults:
-    """Keys of plugins that stood in [Factory], as the defaults of every queue."""
-    found = Defaults()
-    for table in (old.MAXTIME, old.FACTORY_TO_QUEUES):
-        for name, targets in table.items():
-            value = form.value(name) if name in form.section else None
-            if value is None or value in ("None", "none"):
-                continue
-            try:
-                seconds = parse_duration(value)
-            except ValueError as error:
-                form.error(str(error), name)
-                continue
-            if seconds == 0:
-                form.warn(f"is not read: 0 meant no limit; now it is {FactorySettings().maxage} s", name)
-                continue
-            readers = [target for target in targets if (owner := keys.owner_or_none(target)) and owner.key]
-            if not readers:
-                form.warn("is not read any more: no plugin that is installed has it; remove it", name)
-            place = form.section[name]
-            for target in readers:
-                found[target] = Entry(value.replace("%", "%%"), place.file, place.line, FACTORY)
-    return found

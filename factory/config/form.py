@@ -20,14 +20,31 @@ from factory.config.words import wrong
 S = TypeVar("S", bound=Settings)
 
 
+MAX_ERRORS = 1000
+"""Errors after which the rest is not looked at."""
+
+
+class TooMany(Exception):
+    """There are more than ``MAX_ERRORS`` errors."""
+
+
 class Problems:
     """Problems as they are found. One of a default comes up once, with the queues that it is about."""
 
     def __init__(self) -> None:
         self._queues: dict[Problem, list[str]] = {}
+        self._errors = 0
 
     def add(self, problem: Problem, queue: str | None = None) -> None:
-        """Note a problem."""
+        """Note a problem.
+
+        Raises:
+            TooMany: there are too many errors to go on.
+        """
+        if problem.severity == "error" and problem not in self._queues:
+            self._errors += 1
+            if self._errors > MAX_ERRORS:
+                raise TooMany
         queues = self._queues.setdefault(problem, [])
         if queue is not None and problem.section == DEFAULT:
             queues.append(queue)
@@ -135,7 +152,10 @@ class Form:
 
     def _spelling(self, key: Key, prefix: str) -> str | None:
         """The spelling that counts: the section before its defaults, the modern one before old ones."""
-        spellings = [prefix + spelling for spelling in (key.name, *key.old)]
+        modern = prefix + key.name
+        if not key.old:
+            return modern if modern in self.section else None
+        spellings = (modern, *(prefix + spelling for spelling in key.old))
         there = [name for name in spellings if name in self.section]
         if not there:
             return None
@@ -144,8 +164,8 @@ class Form:
         for name in there:
             if name != chosen and name in self.section.own:
                 self.warn(f"is not read, because {chosen} is set too", name)
-        if chosen != prefix + key.name:
-            self.warn(f"is an old spelling; write {prefix}{key.name}", chosen)
+        if chosen != modern:
+            self.warn(f"is an old spelling; write {modern}", chosen)
         return chosen
 
     def _named(self, key: Key, known: Schema, prefix: str) -> dict[str, str]:
@@ -171,7 +191,7 @@ class Form:
             told.add(field)
             key = keys.get(field)
             if key is None:
-                self.error(wrong(detail))
+                self.error(wrong(detail), prefix.rstrip(".") or None)
             elif detail["type"] == "missing":
                 self.error(f"is missing: {key.meaning}" if key.meaning else "is missing", prefix + key.name)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
@@ -120,30 +121,30 @@ class Keys:
             return Verdict("is a key of queues; put it into a queue's section or into [DEFAULT]")
         return Verdict("no such key in [Factory]" + self.nearest(name, names))
 
-    def nearest(self, name: str, names: list[str]) -> str:
+    def nearest(self, name: str, candidates: Iterable[str]) -> str:
         """``; did you mean …?``, or nothing."""
         self._looked += 1
         if self._looked > MAX_NEAREST or len(name) > 100:
             return ""
+        names = list(candidates)
         lower = {known.lower(): known for known in reversed(names)}
         near = difflib.get_close_matches(name.lower(), lower, 1, 0.7)
         return f"; did you mean {lower[near[0]]}?" if near else ""
 
-    def all(self) -> list[str]:
+    def all(self) -> Iterator[str]:
         """Every key that a queue's section may have, plugin by plugin."""
-        names = [key.shown for key in schema(QueueSettings).keys]
-        return names + [name for category in CHOICE for name in self._under(category)]
+        yield from (key.shown for key in schema(QueueSettings).keys)
+        for category in CHOICE:
+            yield from self._under(category)
 
-    def _like(self, name: str) -> list[str]:
+    def _like(self, name: str) -> Iterator[str]:
         category = name.partition(".")[0].lower()
         return self._under(category) if category in CHOICE else self.all()
 
-    def _under(self, category: str) -> list[str]:
-        return [
-            f"{category}.{plugin.lower()}.{key.shown}"
-            for plugin in self.registry.names(category)
-            for key in self._keys_of(category, plugin)
-        ]
+    def _under(self, category: str) -> Iterator[str]:
+        for plugin in self.registry.names(category):
+            for key in self._keys_of(category, plugin):
+                yield f"{category}.{plugin.lower()}.{key.shown}"
 
     def _keys_of(self, category: str, plugin: str) -> tuple[Key, ...]:
         try:

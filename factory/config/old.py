@@ -7,8 +7,10 @@ instead (``json_schema_extra={"old": ...}``), and a key that a plugin has is nev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
+from functools import cache
 
 _AUTH = "credentials are keys of the plugin that uses them; remove it"
 _LOG_SERVER = "there is no log server; let a web server show baseLogDir, and name it in baseLogDirUrl"
@@ -49,25 +51,26 @@ FACTORY: Mapping[str, str] = {
 }
 """Keys of [Factory] that are dead, by pattern."""
 
-FACTORY_TO_QUEUES: Mapping[str, tuple[str, ...]] = {
-    f"{category}.{plugin}.{name}": tuple(f"{category}.{reader}.{name}" for reader in readers)
-    for category, plugin, readers in (
-        ("wmsstatus", "panda", ("panda",)),
-        ("wmsstatus", "condor", ("condor", "condorlocal")),
-        ("batchstatus", "condor", ("condor", "condorlocal", "condorec2")),
-    )
-    for name in ("sleep", "maxage")
+_READERS = {
+    "wmsstatus.panda": ("wmsstatus.panda",),
+    "wmsstatus.condor": ("wmsstatus.condor", "wmsstatus.condorlocal"),
+    "batchstatus.condor": ("batchstatus.condor", "batchstatus.condorlocal", "batchstatus.condorec2"),
+    "wmsstatus": ("wmsstatus.panda", "wmsstatus.condor", "wmsstatus.condorlocal"),
+    "batchstatus": ("batchstatus.condor", "batchstatus.condorlocal", "batchstatus.condorec2"),
 }
-"""Keys that stood in [Factory] and count there as a default of every queue, with the keys they set."""
 
-MAXTIME: Mapping[str, tuple[str, ...]] = {
-    f"{category}.maxtime": tuple(f"{category}.{plugin}.maxage" for plugin in plugins)
-    for category, plugins in (
-        ("wmsstatus", ("panda", "condor", "condorlocal")),
-        ("batchstatus", ("condor", "condorlocal", "condorec2")),
+FACTORY_TO_QUEUES: Mapping[str, tuple[str, ...]] = {
+    f"{plugin}.{name}": tuple(f"{reader}.{new}" for reader in _READERS[plugin])
+    for name, new, plugins in (
+        ("maxtime", "maxage", ("wmsstatus", "batchstatus")),
+        ("sleep", "sleep", ("wmsstatus.panda", "wmsstatus.condor", "batchstatus.condor")),
+        ("maxage", "maxage", ("wmsstatus.panda", "wmsstatus.condor", "batchstatus.condor")),
     )
+    for plugin in plugins
 }
-"""Limits of age up to 2.4.10, in [Factory]; 0 meant no limit."""
+"""Keys that stood in [Factory], with the keys of plugins that they set in every queue."""
+
+SLEEP = "what a queue reads is read anew each time that it is due (apfqueue.sleep); remove it"
 
 QUEUE: Mapping[str, str] = {
     "cloud": _HELPER,
@@ -186,29 +189,32 @@ DANGEROUS: tuple[tuple[str, Callable[[str], bool], str], ...] = (
 """Keys that are read, with values that do what one hardly wants: pattern, test of the value, what to know."""
 
 
-def dead_factory_key(key: str) -> str | None:
-    """What to do about a dead key of [Factory]."""
-    return _find(FACTORY, key)
+class _Table:
+    """A table by pattern, to be asked for many keys: one regular expression of all its patterns."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = tuple(texts.values())
+        self._match = re.compile("|".join(f"({translate(pattern)})" for pattern in texts)).match
+
+    def find(self, key: str) -> str | None:
+        """The text of the first pattern that the key fits."""
+        found = self._match(key)
+        return self._texts[found.lastindex - 1] if found and found.lastindex else None
 
 
-def dead_queue_key(key: str) -> str | None:
-    """What to do about a dead key of a queue that runs without it."""
-    return _find(QUEUE, key)
-
-
-def refused_queue_key(key: str) -> str | None:
-    """What to do about a dead key without which a queue must not run."""
-    return _find(QUEUE_REFUSED, key)
+dead_factory_key = _Table(FACTORY).find
+"""What to do about a dead key of [Factory]; None: it is none."""
+dead_queue_key = _Table(QUEUE).find
+"""What to do about a dead key of a queue that runs without it."""
+refused_queue_key = _Table(QUEUE_REFUSED).find
+"""What to do about a dead key without which a queue must not run."""
 
 
 def danger(key: str, value: str) -> str | None:
     """What to know about a key with this value."""
-    found = (text for pattern, test, text in DANGEROUS if fnmatchcase(key, pattern) and test(value))
-    return next(found, None)
+    return next((text for test, text in _dangers(key) if test(value)), None)
 
 
-def _find(table: Mapping[str, str], key: str) -> str | None:
-    if key in table:
-        return table[key]
-    patterns = ((pattern, text) for pattern, text in table.items() if "*" in pattern)
-    return next((text for pattern, text in patterns if fnmatchcase(key, pattern)), None)
+@cache
+def _dangers(key: str) -> tuple[tuple[Callable[[str], bool], str], ...]:
+    return tuple((test, text) for pattern, test, text in DANGEROUS if fnmatchcase(key, pattern))

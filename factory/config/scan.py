@@ -11,8 +11,12 @@ from pathlib import Path
 
 from factory.config.settings import Problem
 
-MAX_BYTES = 8 * 1024 * 1024
-"""A larger file is refused: 8 MiB are some ten thousand queues."""
+MAX_BYTES = 2 * 1024 * 1024
+"""A larger file is refused: 2 MiB are some three thousand queues. What a file may have keeps reading it short."""
+
+MAX_LINES = 50_000
+MAX_SECTIONS = 10_000
+MAX_LINE = 64 * 1024
 
 DEFAULT = "DEFAULT"
 
@@ -110,7 +114,13 @@ def scan(path: Path) -> Scanned:
     except Unreadable as reason:
         into.wrong(str(reason), reason.line)
     else:
-        _parse(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), into)
+        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        if len(lines) > MAX_LINES:
+            into.wrong(f"has {len(lines)} lines; a configuration file may have {MAX_LINES}")
+        elif long := next((number for number, line in enumerate(lines, 1) if len(line) > MAX_LINE), None):
+            into.wrong(f"has {len(lines[long - 1])} characters; a line may have {MAX_LINE}", long)
+        else:
+            _parse(lines, into)
     return into
 
 
@@ -164,6 +174,9 @@ def _parse(lines: list[str], into: Scanned) -> None:
     except configparser.ParsingError as error:
         for number, _ in error.errors:
             into.wrong("is neither [section] nor key = value", number)
+    if len(into.lines) > MAX_SECTIONS:
+        into.wrong(f"has {len(into.lines)} sections; a configuration file may have {MAX_SECTIONS}")
+        return
     for section in parser.sections():
         into.sections[section] = {
             key: Entry(value, into.file, parser.key_lines[section, key], section)
