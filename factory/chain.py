@@ -59,7 +59,7 @@ def _check(n: object, reason: object) -> None:
     if not isinstance(n, int) or isinstance(n, bool):
         raise _NonsenseError(f"answered n = {_short(n)}, which is no whole number")
     if abs(n) > LIMIT:
-        raise _NonsenseError(f"answered n = {n:.3e}, which is more machines than any pool has")
+        raise _NonsenseError(f"answered n = {n:.3e}, which is more than any pool has")
     if not isinstance(reason, str):
         raise _NonsenseError(f"gave {_short(reason)} as its reason, which is no text")
 

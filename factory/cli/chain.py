@@ -120,7 +120,8 @@ def _find(config: Config, name: str) -> Queue:
         raise click.UsageError("\n".join((f"queue {name} is disabled and can't be evaluated:", *broken)))
     names = [*(queue.name for queue in config.queues), *config.disabled]
     near = get_close_matches(name, names, 1)
-    raise click.UsageError(f"no queue {name}" + (f"; did you mean {near[0]}?" if near else ""))
+    some = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    raise click.UsageError(f"no queue {name}; " + (f"did you mean {near[0]}?" if near else f"there are: {some}"))
 
 
 def _history(plugins: Iterable[SchedPlugin], history: RecentJobs | None, now: float) -> Mapping[str, Reading]:

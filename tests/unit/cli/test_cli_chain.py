@@ -1,0 +1,184 @@
+"""``apf chain``: a queue's chain evaluated offline."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from factory.cli.chain import chain
+from tests.rig.chains import conf
+
+SAMPLE = conf(
+    "Ready, MinPerCycle, MaxPerCycle, MaxPending",
+    {"sched.minpercycle.minimum": 10, "sched.maxpercycle.maximum": 20, "sched.maxpending.maximum": 50},
+)
+
+
+@pytest.fixture
+def queues(tmp_path: Path) -> Path:
+    return written(tmp_path, SAMPLE)
+
+
+def written(directory: Path, text: str) -> Path:
+    file = directory / "queues.conf"
+    file.write_text(text)
+    return file
+
+
+def run(file: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(chain, ["--conf", str(file), *arguments])
+
+
+def answer(file: Path, *arguments: str) -> Any:
+    result = run(file, *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_json_has_each_step_and_the_outcome(queues: Path) -> None:
+    assert answer(queues, "Q", "--wms", "ready=100,running=3", "--batch", "pending=45,running=8") == {
+        "queue": "Q",
+        "outcome": "submit",
+        "n": 5,
+        "steps": [
+            {"plugin": "Ready", "n_in": 0, "n_out": 55, "reason": "100 ready, 45 pending"},
+            {"plugin": "MinPerCycle", "n_in": 55, "n_out": 55, "reason": "at least 10 a cycle"},
+            {"plugin": "MaxPerCycle", "n_in": 55, "n_out": 20, "reason": "at most 20 a cycle"},
+            {"plugin": "MaxPending", "n_in": 20, "n_out": 5, "reason": "45 pending of at most 50"},
+        ],
+        "reason": "MaxPending: 45 pending of at most 50",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "outcome", "n"),
+    [
+        (("--wms", "ready=100", "--batch", "pending=60"), "retire", -10),
+        (("--wms", "ready=100", "--batch", "pending=50"), "none", 0),
+        (("--wms", "ready=100", "--batch", "running=8"), "submit", 20),
+        (("--wms", "ready=100"), "hold", None),
+        (("--batch", "pending=60"), "hold", None),
+        ((), "hold", None),
+    ],
+)
+def test_each_outcome(queues: Path, arguments: tuple[str, ...], outcome: str, n: int | None) -> None:
+    found = answer(queues, "Q", *arguments)
+    assert (found["outcome"], found["n"]) == (outcome, n)
+
+
+def test_a_hold_says_what_is_missing(queues: Path) -> None:
+    found = answer(queues, "Q", "--wms", "ready=100")
+    assert found["reason"] == "Ready: batch status unknown: not given"
+    assert found["steps"] == []
+
+
+def test_the_start_value_may_be_negative(tmp_path: Path) -> None:
+    file = written(tmp_path, conf("MinPerCycle", {"sched.minpercycle.minimum": -2}))
+    assert answer(file, "-n", "-5", "Q")["n"] == -2
+    assert answer(file, "-n", "-1", "Q")["n"] == -1
+    assert answer(file, "Q")["n"] == 0
+
+
+def test_the_factory_total_of_nothing_is_known(tmp_path: Path) -> None:
+    file = written(tmp_path, conf("MaxPerFactory", {}, {"maxperfactory.maximum": 5}))
+    assert answer(file, "-n", "9", "--factory-total", "0", "Q")["n"] == 5
+    assert answer(file, "-n", "9", "Q")["outcome"] == "hold"
+
+
+def test_an_unset_maximum_of_the_factory_caps_nothing(tmp_path: Path) -> None:
+    file = written(tmp_path, conf("MaxPerFactory", {}))
+    assert answer(file, "-n", "9", "--factory-total", "100000", "Q")["n"] == 9
+
+
+def test_throttle_is_told_the_history(tmp_path: Path) -> None:
+    file = written(tmp_path, conf("Throttle", {"sched.throttle.maxtime": "1m"}))
+    assert answer(file, "-n", "9", "--history", "total=20,short=15", "Q")["n"] == 1
+    assert answer(file, "-n", "9", "--history", "total=20,short=5", "Q")["n"] == 9
+    assert answer(file, "-n", "9", "Q")["reason"] == "Throttle: history of schedd local: not given"
+
+
+def test_retireidle_has_no_vms_to_name(tmp_path: Path) -> None:
+    file = written(tmp_path, conf("Ready, RetireIdle", {"sched.retireidle.after": "15m"}))
+    found = answer(file, "--wms", "ready=0", "--batch", "running=30", "Q")
+    assert (found["outcome"], found["reason"]) == ("none", "RetireIdle: no VM is idle")
+
+
+def test_a_disabled_queue_is_evaluated_too(tmp_path: Path) -> None:
+    file = written(tmp_path, SAMPLE.replace("enabled = True", "enabled = False"))
+    assert answer(file, "Q", "--wms", "ready=100", "--batch", "pending=45")["n"] == 5
+    file = written(tmp_path, SAMPLE.replace("[Factory]", "[Factory]\nenablequeues = False"))
+    assert answer(file, "Q", "--wms", "ready=100", "--batch", "pending=45")["n"] == 5
+
+
+def test_people_see_the_steps_and_the_outcome(queues: Path) -> None:
+    result = run(queues, "Q", "--wms", "ready=100", "--batch", "pending=60")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "Q",
+        "  Ready             0 -> 40      100 ready, 60 pending",
+        "  MinPerCycle      40 -> 40      at least 10 a cycle",
+        "  MaxPerCycle      40 -> 20      at most 20 a cycle",
+        "  MaxPending       20 -> -10     60 pending of at most 50",
+        "retire 10: MaxPending: 60 pending of at most 50",
+    ]
+    assert run(queues, "Q").stdout.splitlines() == ["Q", "hold: Ready: WMS status unknown: not given"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("X",), "no queue X; there are: Q"),
+        ((), "QUEUE"),
+        (("QQ",), "no queue QQ; did you mean Q?"),
+        (("Q", "--wms", "reddy=1"), "'reddy=1' is none of notready=…, ready=…"),
+        (("Q", "--wms", "5"), "'5' is none of notready=…"),
+        (("Q", "--wms", ""), "is none of notready=…"),
+        (("Q", "--wms", "ready="), "ready has no value"),
+        (("Q", "--wms", "ready=many"), "ready=many is no whole number"),
+        (("Q", "--wms", "ready=1.5"), "ready=1.5 is no whole number"),
+        (("Q", "--wms", "ready=1,ready=2"), "ready is there twice"),
+        (("Q", "--batch", "vms=1"), "'vms=1' is none of pending=…"),
+        (("Q", "--site", "online"), "'online' is none of status=…"),
+        (("Q", "--factory-total", "many"), "many"),
+        (("Q", "-n", "1.5"), "1.5"),
+        (("Q", "--no-such-option"), "--no-such-option"),
+    ],
+)
+def test_a_wrong_call_ends_with_2_and_says_what_is_wrong(queues: Path, arguments: tuple[str, ...], says: str) -> None:
+    result = run(queues, *arguments)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_wrong_file_ends_with_2_and_says_what_is_wrong(tmp_path: Path) -> None:
+    missing = run(tmp_path / "none.conf", "Q")
+    assert missing.exit_code == 2
+    assert "none.conf" in missing.stderr
+    wrong = run(written(tmp_path, SAMPLE.replace("= 20", "= many")), "Q")
+    assert wrong.exit_code == 2
+    assert "sched.maxpercycle.maximum" in wrong.stderr
+    assert wrong.stdout == ""
+
+
+def test_a_disabled_queue_that_is_wrong_says_what_is_wrong(tmp_path: Path) -> None:
+    text = SAMPLE.replace("enabled = True", "enabled = False").replace("= 20", "= many")
+    result = run(written(tmp_path, text), "Q")
+    assert result.exit_code == 2
+    assert "sched.maxpercycle.maximum" in result.stderr
+
+
+def test_nothing_of_htcondor_is_touched(queues: Path) -> None:
+    code = (
+        "import sys; from factory.cli.chain import chain\n"
+        "chain(sys.argv[1:], standalone_mode=False)\n"
+        "assert not {'htcondor', 'htcondor2', 'classad2'} & set(sys.modules)\n"
+    )
+    arguments = ["--conf", str(queues), "Q", "--wms", "ready=100", "--batch", "pending=45"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "submit 5" in done.stdout
