@@ -8,12 +8,9 @@ from pathlib import Path
 
 import click
 
+from factory.cli.chain import chain
+from factory.cli.options import CONF
 from factory.config.settings import ConfigError
-
-CONF = click.option(
-    "--conf", "conf", multiple=True, type=click.Path(path_type=Path), default=("/etc/apf/queues.conf",),
-    show_default=True, help="File or directory with queues; may be given several times.",
-)  # fmt: skip
 
 
 @click.group(invoke_without_command=True)
@@ -48,3 +45,6 @@ def serve(conf: tuple[Path, ...], once: bool) -> None:
     except StateDirError as error:
         click.echo(f"apf: {error}", err=True)
         raise SystemExit(1) from None
+
+
+main.add_command(chain)

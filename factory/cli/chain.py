@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_type_hints
 import click
 
 from factory.chain import run_chain
+from factory.cli.options import CONF
 from factory.condor.history import HistorySource, RecentJobs
 from factory.config import load
 from factory.config.settings import Config, ConfigError, Queue
@@ -57,13 +58,7 @@ def _given(flag: str, kind: type[Any], text: str) -> Callable[[F], F]:
 
 
 @click.command()
-@click.option(
-    "--conf",
-    multiple=True,
-    required=True,
-    type=click.Path(path_type=Path),
-    help="File or directory with queues; may be repeated.",
-)
+@CONF
 @_given("--wms", WmsStatus, "Work that waits: ready=100,running=3")
 @_given("--batch", BatchStatus, "What the queue has: pending=10,running=8,retiring=0")
 @_given("--site", SiteStatus, "What the WMS says of the site: status=online")

@@ -172,13 +172,13 @@ def test_a_disabled_queue_that_is_wrong_says_what_is_wrong(tmp_path: Path) -> No
     assert "sched.maxpercycle.maximum" in result.stderr
 
 
-def test_nothing_of_htcondor_is_touched(queues: Path) -> None:
+def test_as_a_command_it_touches_nothing_of_htcondor(queues: Path) -> None:
     code = (
-        "import sys; from factory.cli.chain import chain\n"
-        "chain(sys.argv[1:], standalone_mode=False)\n"
+        "import sys; from factory.cli import main\n"
+        "main(sys.argv[1:], standalone_mode=False)\n"
         "assert not {'htcondor', 'htcondor2', 'classad2'} & set(sys.modules)\n"
     )
-    arguments = ["--conf", str(queues), "Q", "--wms", "ready=100", "--batch", "pending=45"]
+    arguments = ["chain", "--conf", str(queues), "Q", "--wms", "ready=100", "--batch", "pending=45"]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "submit 5" in done.stdout
