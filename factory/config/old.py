@@ -94,11 +94,17 @@ QUEUE: Mapping[str, str] = {
     "sched.weightedactivated.*": "the sched plugin WeightedActivated never worked; use Ready, Scale",
     "sched.fillactivated.*": "the sched plugin Fillactivated never worked; use Ready",
     "sched.keepnqueuelife.*": "the sched plugin KeepNQueueLife never worked; use KeepNRunning",
+    "sched.activated.default": "was the answer when something is unknown, and then the chain holds; remove it",
     "sched.statustest.allowed": _EFFECTLESS,
     "sched.statusoffline.allowed": _EFFECTLESS,
     "wmsstatus.condor.queueskey": "work is selected by wmsqueue, or by a constraint; remove it",
     "batchhistory.*": _EFFECTLESS,
     "wmsstatus.queue.*": "the WMS status plugin Queue never worked; remove it",
+    "sched.activated.default": "a queue of which something is unknown holds; remove it",
+    "batchsubmit.condorec2.peaceful": "machines always leave peacefully; remove it",
+    "batchsubmit.condorec2.overlay.peaceful": "machines always leave peacefully; remove it",
+    "batchsubmit.condorec2.killorder": "machines without an instance go first, then the idle ones; remove it",
+    "batchsubmit.condorec2.overlay.killorder": "machines without an instance go first, then the idle ones; remove it",
     "batchsubmit.condorec2.usessh": "machines are reached through HTCondor alone; remove it",
     "batchsubmit.condorec2.proxy": "EC2 needs no X.509 proxy; remove it",
     "batchsubmit.*.proxy": _PROXY,
@@ -159,34 +165,36 @@ def _yes(value: str) -> bool:
     return value.strip().lower() in {"true", "yes", "on", "1"}
 
 
-DANGEROUS: tuple[tuple[str, Callable[[str], bool], str], ...] = (
+DANGEROUS: tuple[tuple[str, Callable[[str], bool], bool, str], ...] = (
     (
         "batchsubmit.condorec2.*peaceful",
         _no,
+        True,
         "killed the jobs on the machines; VMs always leave peacefully now, and empty ones at once",
     ),
     (
         "batchsubmit.*peaceful",
         _no,
+        False,
         "lets a negative n remove jobs that run; MaxPending makes one unless allow_negative = False",
     ),
     (
         "batchsubmit.condorec2.user_data",
         bool,
+        True,
         "can be read in the queue by everybody; put it into a file and name that in user_data_file",
     ),
     (
         "sched.minpercycle.minimum",
-        lambda value: value.strip() == "0",
-        "turns every request to retire into 0, so that nothing ever retires",
-    ),
-    (
-        "*.maxage",
-        lambda value: value.strip() == "0",
-        "meant no limit; a reading of any age would be believed: write the seconds, such as 360",
+        lambda value: value.strip().isdecimal(),
+        True,
+        "lifts every request to retire up to this, so that no machine ever retires",
     ),
 )
-"""Keys that are read, with values that do what one hardly wants: pattern, test of the value, what to know."""
+"""Keys that are read, with values that do what one hardly wants.
+
+Pattern of the key, test of the value, whether it matters only where machines are bought, what to know.
+"""
 
 
 class _Table:
@@ -210,11 +218,11 @@ refused_queue_key = _Table(QUEUE_REFUSED).find
 """What to do about a dead key without which a queue must not run."""
 
 
-def danger(key: str, value: str) -> str | None:
-    """What to know about a key with this value."""
-    return next((text for test, text in _dangers(key) if test(value)), None)
+def danger(key: str, value: str, buys: bool) -> str | None:
+    """What to know about a key with this value, in a queue that buys machines or does not."""
+    return next((text for test, only, text in _dangers(key) if (buys or not only) and test(value)), None)
 
 
 @cache
-def _dangers(key: str) -> tuple[tuple[Callable[[str], bool], str], ...]:
-    return tuple((test, text) for pattern, test, text in DANGEROUS if fnmatchcase(key, pattern))
+def _dangers(key: str) -> tuple[tuple[Callable[[str], bool], bool, str], ...]:
+    return tuple((test, only, text) for pattern, test, only, text in DANGEROUS if fnmatchcase(key, pattern))

@@ -114,6 +114,13 @@ def test_a_disabled_queue_is_evaluated_too(tmp_path: Path) -> None:
     assert answer(file, "Q", "--wms", "ready=100", "--batch", "pending=45")["n"] == 5
 
 
+def test_the_old_answer_to_missing_information_is_not_read(tmp_path: Path) -> None:
+    keys = {"sched.activated.max_pilots_per_cycle": 80, "sched.activated.default": 7}
+    file = written(tmp_path, conf("Activated", keys))
+    assert answer(file, "Q", "--wms", "ready=100")["outcome"] == "hold"
+    assert answer(file, "Q", "--wms", "ready=100", "--batch", "pending=5")["n"] == 80
+
+
 def test_people_see_the_steps_and_the_outcome(queues: Path) -> None:
     result = run(queues, "Q", "--wms", "ready=100", "--batch", "pending=60")
     assert result.exit_code == 0
