@@ -42,16 +42,19 @@ def _one(job: JobId, still: str) -> str:
 
 
 def edit(schedd: ScheddAddress, job: JobId, still: str, attribute: str, value: str) -> None:
-    """Set an attribute of a job, with the dirty flag so that the gridmanager sees it.
+    """Set an attribute of a job. The gridmanager does not see it: it must be one of the factory's own.
+
+    Not with the dirty flag, which would tell the gridmanager: since HTCondor 23.9 schedd and gridmanager run in a
+    circle for ever over a dirty grid job (docs/decisions/0005-no-dirty-flag.md).
 
     Raises:
         NotDone: the job is gone or no longer as decided.
     """
-    import htcondor2
-
-    done = schedd.open().edit(_one(job, still), attribute, value, flags=htcondor2.TransactionFlag.SetDirty)
-    if getattr(done, "count", done) == 0:
+    handle = schedd.open()
+    constraint = _one(job, still)
+    if not handle.query(constraint=constraint, projection=["ClusterId"], limit=1):
         raise NotDone(f"job {job} is gone or no longer fits: {still}")
+    handle.edit(constraint, attribute, value)
 
 
 def remove(schedd: ScheddAddress, job: JobId, still: str, reason: str, empty: str | None = None) -> None:

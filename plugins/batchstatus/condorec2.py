@@ -154,6 +154,8 @@ class Joiner:
             return VMState.LOST, f"last word of its master is {stale_s:.0f} s old"
         if not master.startd_runs and (asked or seen is not None or self._now - master.started > _STARTS_S):
             return VMState.RETIRED, "its master is there and says that its startd is not"
+        if asked:
+            return VMState.RETIRING, "its startd has left the pool, its master has not said so yet"
         if seen is not None:
             return VMState.LOST, "its startd is not in the pool, its master does not say that it left"
         return VMState.BOOTING, "master in the pool, no startd yet"
