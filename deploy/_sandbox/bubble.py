@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import debian, pip
 from .places import CHECKOUT, HOME_INSIDE, VENV_INSIDE, Missing, cache
-from .tools import need, run
+from .tools import run
 from .venv import LOCK_FILE, Shell
 
 UID = "1000"
@@ -26,7 +26,7 @@ def enter(root: Path, venv: Path) -> list[str]:
 
 def check() -> None:
     """See that bubbles can be blown here, before anything long is begun."""
-    command = [need("bwrap", "bubblewrap"), *NAMESPACES, "--unshare-net", "--ro-bind", "/", "/"]
+    command = ["bwrap", *NAMESPACES, "--unshare-net", "--ro-bind", "/", "/"]
     said = subprocess.run([*command, "--proc", "/proc", "true"], capture_output=True, text=True, check=False)
     if said.returncode != 0:
         raise Missing(
@@ -59,7 +59,7 @@ def builder(root: Path) -> Shell:
 
 
 def _base(root: Path) -> list[str]:
-    command = [need("bwrap", "bubblewrap"), "--die-with-parent", *NAMESPACES]
+    command = ["bwrap", "--die-with-parent", *NAMESPACES]
     command += ["--uid", UID, "--gid", UID, "--hostname", debian.HOSTNAME, "--clearenv"]
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         if (root / name).is_symlink():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import shutil
 from pathlib import Path
 
 from . import apt
 from .places import HOME_INSIDE, Missing, building, cache, locked, prune, say
-from .tools import need, run
+from .tools import run
 
 PACKAGES = ("condor", "python3-venv", "ca-certificates", "procps", "iproute2")
 SUITES = ("trixie", "forky")
@@ -36,6 +37,23 @@ def target() -> Path:
     return cache() / f"root-{suite()}-{recipe}"
 
 
+def tools() -> tuple[str, ...]:
+    """What a root is built with."""
+    return ("mmdebstrap",) if os.geteuid() == 0 else ("mmdebstrap", "newuidmap")
+
+
+def check() -> None:
+    """See that this user may build, before anything long is begun."""
+    if os.geteuid() == 0:
+        return
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    if not any(line.startswith(f"{user}:") for line in Path("/etc/subuid").read_text().splitlines()):
+        ids = "100000-165535"
+        raise Missing(
+            f"{user} has no sub-uids: as root, run: usermod --add-subuids {ids} --add-subgids {ids} {user}"
+        )
+
+
 def build(target: Path) -> None:
     """Build the root, unless another process does."""
     with locked(f"root-{suite()}"):
@@ -51,15 +69,14 @@ def build(target: Path) -> None:
 def _debootstrap(scratch: Path) -> None:
     # forky's release file may be past its date, and a snapshot's always is.
     options = ['Acquire::Check-Valid-Until "false"', *apt.options()]
-    command = [need("mmdebstrap", "mmdebstrap"), "--quiet", "--variant=minbase"]
+    command = ["mmdebstrap", "--quiet", "--variant=minbase"]
     command += [f"--include={','.join(PACKAGES)}", *(f"--aptopt={option}" for option in options)]
     source = f"deb {apt.mirror()} {suite()} main"
-    advice = "see the lines above; it needs a Debian mirror with this suite (SANDBOX_MIRROR names another)"
+    advice = "it needs a Debian mirror that answers and has this suite; SANDBOX_MIRROR names another"
     if os.geteuid() == 0:
         run([*command, suite(), str(scratch), source], "mmdebstrap", advice)
         return
     # In a user namespace, and by way of a tar file so that every file belongs to this user.
-    need("newuidmap", "uidmap")
     tar = scratch.with_suffix(".tar")
     try:
         run([*command, "--mode=unshare", suite(), str(tar), source], "mmdebstrap", advice)

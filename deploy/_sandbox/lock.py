@@ -15,7 +15,7 @@ def resolve(venv: Venv) -> dict[str, str]:
     report = "report.json"
     command = [f"{venv.inside}/bin/python", "-m", "pip", "-q", "install", "--dry-run", "--ignore-installed"]
     command += ["--report", f"{venv.inside}/{report}", *BUILD_REQUIREMENTS, *requirements(venv.extras)]
-    venv.shell(venv.directory, command, "resolving dependencies", "see the lines above")
+    venv.shell(venv.directory, command, "resolving dependencies", "it needs a Python package index that answers")
     path = venv.directory / report
     installs = json.loads(path.read_text())["install"]
     path.unlink()

@@ -10,7 +10,7 @@ from pathlib import Path
 from . import bubble, debian
 from .lock import constraints, python_version, resolve
 from .places import CHECKOUT, VENV_INSIDE, Missing, cache, prune, say
-from .tools import host_python, run
+from .tools import host_python, need, run
 from .venv import CONSTRAINTS, HOST_EXTRAS, LOCK_FILE, RUN_EXTRAS, Venv, checkout_id, dependencies_id
 
 
@@ -91,10 +91,12 @@ def become(command: list[str]) -> None:
 
 
 def _root() -> Path:
-    """The root for the suite; before one is built, everything else that it takes is looked for."""
+    """The root for the suite; before one is built, all else that it takes is looked for."""
     target = debian.target()
+    need("bwrap", *(() if target.is_dir() else debian.tools()))
     if not target.is_dir():
         bubble.check()
+        debian.check()
         debian.build(target)
     return target
 

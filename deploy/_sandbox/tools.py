@@ -6,21 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 
-from .places import Missing, say
+from .places import Missing, cache, say
+
+DEBIAN_PACKAGES = {"bwrap": "bubblewrap", "mmdebstrap": "mmdebstrap", "newuidmap": "uidmap"}
 
 
-def need(tool: str, package: str) -> str:
-    """Path of ``tool``; Debian's ``package`` is installed for it when we may."""
-    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-    found = shutil.which(tool, path=path)
-    if not found:
-        _install(tool, package)
-        found = shutil.which(tool, path=path)
-    if not found:
-        raise Missing(f"{tool} is missing and {package} did not bring it: install it and try again")
-    return found
+def need(*tools: str) -> None:
+    """See that these tools are there, or install what has them if we may."""
+    absent = [tool for tool in tools if not shutil.which(tool)]
+    if absent:
+        _install(", ".join(absent), [DEBIAN_PACKAGES[tool] for tool in absent])
 
 
 def host_python(names: list[str]) -> str:
@@ -29,27 +25,28 @@ def host_python(names: list[str]) -> str:
         path = shutil.which(name)
         if path and _succeeds([path, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]):
             if not _succeeds([path, "-c", "import ensurepip"]):
-                _install("Python's venv module", "python3-venv")
+                _install("Python's venv module", ["python3-venv"])
             return path
     raise Missing("Python 3.11 or newer is needed: put one on PATH as python3")
 
 
-def _install(tool: str, package: str) -> None:
+def _install(what: str, packages: list[str]) -> None:
+    names = " ".join(packages)
     if not shutil.which("apt-get"):
-        raise Missing(f"{tool} is missing: install {package} with this system's package manager")
-    ask = f"{tool} is missing: as root, run: apt-get install {package}"
+        raise Missing(f"missing: {what}; install {names} with this system's package manager")
+    ask = f"missing: {what}; as root, run: apt-get install {names}"
     become_root: list[str] = []
     if os.geteuid() != 0:
         become_root = ["sudo", "-n"]
         if not shutil.which("sudo") or not _succeeds([*become_root, "true"]):
             raise Missing(ask)
     apt_get = [*become_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
-    install = [*apt_get, "-y", "--no-install-recommends", "install", package]
-    say(f"installing {package}")
+    install = [*apt_get, "-y", "--no-install-recommends", "install", *packages]
+    say(f"installing {names}")
     # Without package lists, or with old ones, apt-get finds nothing.
     if not _succeeds(install):
-        run([*apt_get, "update"], "apt-get update", f"{ask} (the package lists can't be fetched)")
-        run(install, f"installing {package}", ask)
+        run([*apt_get, "update"], "apt-get update", f"{ask}, once Debian's mirror answers")
+        run(install, f"installing {names}", ask)
 
 
 def _succeeds(command: list[str]) -> bool:
@@ -57,14 +54,16 @@ def _succeeds(command: list[str]) -> bool:
 
 
 def run(command: list[str], what: str, advice: str = "") -> None:
-    """Run a builder; what it prints is shown only when it fails, or at once with SANDBOX_VERBOSE."""
-    verbose = bool(os.environ.get("SANDBOX_VERBOSE"))
-    with tempfile.TemporaryFile() as log:
-        out = sys.stderr if verbose else log
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False)
-        log.seek(0)
-        lines = log.read().decode(errors="replace").strip().splitlines()
+    """Run a builder. What it prints is shown with SANDBOX_VERBOSE or CI, and else kept in a file if it fails."""
+    if os.environ.get("SANDBOX_VERBOSE") or os.environ.get("CI"):
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
+        said = "see the lines above"
+    else:
+        pipe = subprocess.PIPE
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.STDOUT, check=False)
+        log = cache() / "failed.log"
+        said = f"what it said is in {log}"
+        if done.returncode != 0:
+            log.write_bytes(done.stdout)
     if done.returncode != 0:
-        if lines:
-            print("\n".join(lines[-15:]), file=sys.stderr)
-        raise Missing(f"{what} failed" + (f": {advice}" if advice else ""))
+        raise Missing(f"{what} failed ({said})" + (f": {advice}" if advice else ""))

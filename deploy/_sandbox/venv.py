@@ -78,13 +78,13 @@ class Venv:
         if self._read("dependencies") == "":
             flags.append("--clear")
         pins = ["-c", str(CONSTRAINTS)] if CONSTRAINTS.is_file() else []
-        advice = "see the lines above; it needs a Python package index (pip.conf, PIP_INDEX_URL, proxies)"
+        advice = "it needs a Python package index that answers; pip.conf, PIP_INDEX_URL and proxies are honoured"
         self.shell(self.directory, [self.python, "-m", "venv", *flags, self.inside], "making a venv", "")
         self._pip([*pins, *BUILD_REQUIREMENTS, *requirements(self.extras)], "pip install", advice)
 
     def _register(self) -> None:
         """Install the checkout editable, so that its entry points and scripts are found."""
-        advice = "see the lines above: setup.cfg is probably at fault"
+        advice = "setup.cfg is probably at fault"
         editable = ["--no-deps", "--no-build-isolation", "-e", str(CHECKOUT)]
         self._pip(editable, "installing the checkout", advice)
         # A copy of the metadata that setuptools leaves in the checkout would be found first, and go stale.

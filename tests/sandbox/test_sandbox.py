@@ -186,7 +186,7 @@ def test_a_missing_tool_is_one_line_that_says_what_to_do(tmp_path: Path) -> None
     )
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert "install bubblewrap" in done.stderr
+    assert "install bubblewrap mmdebstrap" in done.stderr
 
 
 @bubble
