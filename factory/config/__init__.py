@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from factory.config.settings import Config
     from factory.plugin import Plugin
 
+    Plugins = Registry | Mapping[str, Mapping[str, type[Plugin]]] | None
+
 # Plugins import factory.config.types and so this module: what knows plugins is imported when it is needed.
 
 
-def load(paths: Sequence[Path], registry: Registry | Mapping[str, Mapping[str, type[Plugin]]] | None = None) -> Config:
+def load(paths: Sequence[Path], registry: Plugins = None) -> Config:
     """The configuration in these files and directories.
 
     ``registry`` has the plugins, by category and name; without it they are those that are installed.
@@ -23,8 +25,24 @@ def load(paths: Sequence[Path], registry: Registry | Mapping[str, Mapping[str, t
         factory.config.settings.ConfigError: with everything that is wrong, errors and warnings.
     """
     from factory.config.build import build
+
+    return build(paths, _registry(registry))
+
+
+def explain(name: str, registry: Plugins = None) -> str:
+    """What a key means, with its type, unit, default and plugin; or what a plugin does, with its keys.
+
+    Raises:
+        LookupError: nothing is called so; the text says what may have been meant.
+    """
+    from factory.config.explain import explain
+
+    return explain(name, _registry(registry))
+
+
+def _registry(plugins: Plugins) -> Registry:
     from factory.config.plugins import Registry, installed
 
-    if registry is None:
-        registry = installed()
-    return build(paths, registry if isinstance(registry, Registry) else Registry.of(registry))
+    if plugins is None:
+        return installed()
+    return plugins if isinstance(plugins, Registry) else Registry.of(plugins)

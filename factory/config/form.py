@@ -141,7 +141,7 @@ class Form:
                 broken.add(key.field)
             elif value not in ("None", "none") and not (value == "" and key.empty_is_unset):
                 values[key.field] = value
-                if text := old.danger(prefix + key.name, value):
+                if text := old.danger(prefix + key.name, value, self.used.get("batchsubmitplugin")):
                     self.warn(text, name)
         try:
             filled = model.model_validate(values)

@@ -72,6 +72,11 @@ class Keys:
             return None
         return Owner(category, plugin, schema(self.registry.get(category, plugin).Settings).find(rest))
 
+    def is_read(self, name: str) -> bool:
+        """Whether a queue, or a plugin that is installed, reads this key."""
+        owner = self.owner_or_none(name)
+        return schema(QueueSettings).find(name) is not None or (owner is not None and owner.key is not None)
+
     def owner_or_none(self, name: str) -> Owner | None:
         """The same, None also for a plugin that can't be imported."""
         try:

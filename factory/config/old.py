@@ -100,7 +100,6 @@ QUEUE: Mapping[str, str] = {
     "wmsstatus.condor.queueskey": "work is selected by wmsqueue, or by a constraint; remove it",
     "batchhistory.*": _EFFECTLESS,
     "wmsstatus.queue.*": "the WMS status plugin Queue never worked; remove it",
-    "sched.activated.default": "a queue of which something is unknown holds; remove it",
     "batchsubmit.condorec2.peaceful": "machines always leave peacefully; remove it",
     "batchsubmit.condorec2.overlay.peaceful": "machines always leave peacefully; remove it",
     "batchsubmit.condorec2.killorder": "machines without an instance go first, then the idle ones; remove it",
@@ -218,8 +217,13 @@ refused_queue_key = _Table(QUEUE_REFUSED).find
 """What to do about a dead key without which a queue must not run."""
 
 
-def danger(key: str, value: str, buys: bool) -> str | None:
-    """What to know about a key with this value, in a queue that buys machines or does not."""
+BUYS = ("CondorEC2",)
+"""Submit plugins that buy machines."""
+
+
+def danger(key: str, value: str, submitplugin: str | None) -> str | None:
+    """What to know about a key with this value, in a queue with this submit plugin."""
+    buys = submitplugin in BUYS
     return next((text for test, only, text in _dangers(key) if (buys or not only) and test(value)), None)
 
 

@@ -30,6 +30,7 @@ class Key:
     old: tuple[str, ...] = ()
     empty_is_unset: bool = False
     """Text that may be left out: an empty value leaves it out."""
+    unit: str = ""
     secret: bool = False
     """Messages must not show the value."""
 
@@ -82,6 +83,7 @@ def _key(name: str, field: FieldInfo) -> Key:
         required=field.is_required(),
         named=named is not None,
         old=(old,) if isinstance(old, str) else tuple(old),
+        unit=_extra(field, "unit") or "",
         secret=bool(_extra(field, "secret")),
         empty_is_unset=not field.is_required() and optional and (str in parts or Path in parts),
     )

@@ -70,8 +70,10 @@ class Named:
 class Settings(BaseModel):
     """Base of every settings model: frozen, closed, and its fields carry their docstring.
 
-    A field's ``alias`` is its key where that is not a Python name (``apfqueue.sleep``), and
-    ``json_schema_extra={"old": ("older_name", ...)}`` names spellings that are still read.
+    A field's ``alias`` is its key where that is not a Python name (``apfqueue.sleep``). In
+    ``json_schema_extra`` may stand: ``"old": ("older_name", ...)``, spellings that are still read;
+    ``"unit": "MiB"``; ``"default": "..."``, the default in words; ``"secret": True``, for a value that no
+    message may show.
     """
 
     model_config = ConfigDict(

@@ -1,0 +1,215 @@
+"""Configurations for tests: plugins that do nothing but have settings, and files made of text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from factory.config import load
+from factory.config.settings import Config, ConfigError, Problem
+from factory.plugin import (
+    BatchStatusPlugin,
+    BatchSubmitPlugin,
+    CommaList,
+    Duration,
+    MonitorPlugin,
+    Named,
+    Plugin,
+    PluginSettings,
+    SchedPlugin,
+    Switch,
+    WmsStatusPlugin,
+)
+
+
+class _Wms(WmsStatusPlugin):
+    def sources(self) -> Any: ...
+    def read(self, *args: Any) -> Any: ...
+
+
+class _Batch(BatchStatusPlugin):
+    def sources(self) -> Any: ...
+    def read(self, *args: Any) -> Any: ...
+
+
+class _Sched(SchedPlugin):
+    def step(self, *args: Any) -> Any: ...
+
+
+class _Submit(BatchSubmitPlugin):
+    def plan(self, *args: Any) -> Any: ...
+    def submission(self, *args: Any) -> Any: ...
+
+
+class Panda(_Wms):
+    """Jobs of PanDA."""
+
+    class Settings(PluginSettings):
+        interval: Duration = Field(default=0, json_schema_extra={"old": "sleep"})
+        """How long a reading is used."""
+        maxage: Duration | None = None
+        """When it is too old."""
+
+
+class Condor(_Batch):
+    """Plain jobs."""
+
+
+class CondorEC2Status(_Batch):
+    """VMs."""
+
+    class Settings(PluginSettings):
+        interval: Duration = Field(default=0, json_schema_extra={"old": "sleep"})
+        """How long a reading is used."""
+
+
+class Ready(_Sched):
+    """Jobs that wait."""
+
+    class Settings(PluginSettings):
+        offset: int = 0
+        """Jobs that are left waiting."""
+
+
+class MaxToRun(_Sched):
+    """A cap.
+
+    n_out = min(n, ``maximum`` - running).
+    """
+
+    class Settings(PluginSettings):
+        maximum: int | None = Field(default=None, ge=0)
+        """Machines at once; none: no cap."""
+
+
+class MinPerCycle(_Sched):
+    """A floor."""
+
+    class Settings(PluginSettings):
+        minimum: int | None = None
+        """Machines a cycle."""
+
+
+class Scale(_Sched):
+    """A factor."""
+
+    class Settings(PluginSettings):
+        factor: float = 1.0
+        """What to multiply with."""
+
+
+class CondorLocal(_Submit):
+    """Pilots."""
+
+    class Settings(PluginSettings):
+        executable: Path | None = None
+        """The program."""
+        environ: str | None = None
+        """Its environment."""
+        peaceful: Switch = Field(default=True, alias="overlay.peaceful", json_schema_extra={"old": "peaceful"})
+        """Whether jobs that run are left alone."""
+        killorder: Literal["newest", "oldest"] = Field(default="newest", alias="overlay.killorder")
+        """Which go first."""
+        condor_attributes: str | None = None
+        """Submit lines."""
+        attributes: Annotated[dict[str, str], Named("condor_attributes.")] = {}
+        """Submit lines, one by one."""
+
+
+class CondorEC2(_Submit):
+    """Machines."""
+
+    class Settings(PluginSettings):
+        gridresource: str
+        """URL of the cloud."""
+        ami_id: str | None = None
+        """Image."""
+        spot_price: float | None = Field(default=None, ge=0, json_schema_extra={"unit": "USD an hour"})
+        """Highest price."""
+        security_groups: CommaList = ()
+        """Groups."""
+        tags: Annotated[dict[str, str], Named("tag_")] = {}
+        """Tags."""
+        password: int | None = Field(default=None, json_schema_extra={"secret": True})
+        """Nobody's business."""
+        lease: Duration = 172800
+        """Longest life."""
+        lease_max: Duration | None = None
+        """Longest life with extensions."""
+
+        @model_validator(mode="after")
+        def _fits(self) -> CondorEC2.Settings:
+            if self.lease_max is not None and self.lease_max < self.lease:
+                raise ValueError("lease_max is shorter than lease")
+            return self
+
+
+class Fussy(_Submit):
+    """Does not like the queue."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        if self.queue.wmsqueue is None:
+            raise ValueError("needs wmsqueue")
+        raise KeyError(self.queue.wmsqueue)
+
+
+class APF(MonitorPlugin):
+    """A web service."""
+
+    class Settings(PluginSettings):
+        url: str = Field(alias="monitorURL")
+        """Its address."""
+
+    def report(self, *args: Any) -> Any: ...
+
+
+PLUGINS: Mapping[str, Mapping[str, type[Plugin]]] = {
+    "wmsstatus": {"Panda": Panda},
+    "batchstatus": {"Condor": Condor, "CondorEC2": CondorEC2Status},
+    "sched": {"Ready": Ready, "MaxToRun": MaxToRun, "MinPerCycle": MinPerCycle, "Scale": Scale},
+    "batchsubmit": {"CondorLocal": CondorLocal, "CondorEC2": CondorEC2, "Fussy": Fussy},
+    "monitor": {"APF": APF},
+}
+
+QUEUE = """
+    [Q]
+    enabled = True
+    batchstatusplugin = Condor
+    batchsubmitplugin = CondorLocal
+    schedplugin = Ready
+"""
+
+
+def queue(*lines: str, name: str = "Q") -> str:
+    """A queue that is right, with more lines."""
+    return "\n".join([textwrap.dedent(QUEUE).replace("[Q]", f"[{name}]").strip(), *lines, ""])
+
+
+def write(directory: Path, text: str | bytes, name: str = "queues.conf") -> Path:
+    """A file of this text."""
+    path = directory / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def read(*paths: Path) -> Config:
+    """What the files say to the plugins above."""
+    return load(paths, PLUGINS)
+
+
+def problems(*paths: Path) -> list[Problem]:
+    """What is wrong with the files, or worth a look."""
+    try:
+        return list(read(*paths).warnings)
+    except ConfigError as error:
+        return error.problems
+
+
+def told(*paths: Path) -> str:
+    """The same as text, without directories."""
+    return "\n".join(map(str, problems(*paths))).replace(f"{paths[0].parent}/", "") if paths else ""
