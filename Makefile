@@ -48,7 +48,7 @@ bench:                ## Measure what benchmarks/ measures
 endif
 
 lint: venv            ## Style, types, and who may import whom
-	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff check --output-format concise .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo
