@@ -3,8 +3,6 @@
 import base64
 import io
 import logging
-import socket
-import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -31,9 +29,9 @@ class Api:
 
     def __init__(self, cloud: Cloud, seam: Seam, access_keys: Iterable[str]) -> None:
         self.requests: Counter[tuple[str, int]] = Counter()
-        """Requests by action and HTTP status; status 0 is a connection that was reset."""
+        """Requests by action and HTTP status; status 0 is a connection closed without an answer."""
         self.down_until = 0.0
-        """Epoch until which every connection is reset: an outage."""
+        """Epoch until which no request is answered: an outage."""
         self._cloud = cloud
         self._access_keys = frozenset(access_keys)
         self._tokens = ClientTokens()
@@ -49,8 +47,7 @@ class Api:
             response = None
         if response is None:
             self._note(request, 0, started)
-            reset(environ)
-            raise ConnectionResetError("dropped on purpose")
+            raise ConnectionAbortedError("dropped on purpose")  # the server closes the connection without a word
         self._note(request, response.status, started)
         headers = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
         start_response(f"{response.status} -", [*headers, ("Content-Length", str(len(response.body)))])
@@ -115,10 +112,3 @@ class Api:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         fields = {"instanceId": instance_id, "timestamp": stamp, "output": output}
         return result(request.action, "".join(f"<{key}>{escape(text)}</{key}>" for key, text in fields.items()))
-
-
-def reset(environ: dict[str, Any]) -> None:
-    """Send the client of this request a TCP reset instead of an answer."""
-    connection: socket.socket = environ["werkzeug.socket"]
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()

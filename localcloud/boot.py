@@ -125,13 +125,15 @@ class Power:
                 start_new_session=True,
             )
         assert guard.stdout is not None
-        started = json.loads(await guard.stdout.readline() or b'{"pid": 0}')
-        return cls(guard, started["pid"])
+        _, _, pid = (await guard.stdout.readline()).partition(b" ")
+        return cls(guard, int(pid))
 
     async def _watch(self) -> None:
         assert self._guard.stdout is not None
         async for line in self._guard.stdout:
-            self.status = json.loads(line).get("status", self.status)
+            what, _, number = line.partition(b" ")
+            if what == b"status":
+                self.status = int(number)
         await self._guard.wait()
 
     def order(self, word: str) -> None:

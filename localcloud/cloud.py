@@ -44,7 +44,7 @@ class CloudSettings:
     """How long a terminated instance stays visible."""
     starts_at_once: int = 4
     """Machines that may be starting up together; more would only slow each other down."""
-    start_gap_s: float = 0.25
+    start_gap_s: float = 0.5
     """How long a start counts as such."""
 
 

@@ -2,7 +2,7 @@
 
 * ``GET instances``: every machine with its state, history and process;
 * ``GET requests``: how many requests, by action and status;
-* ``POST outage`` ``{"seconds": S}``: reset every API connection for S seconds; 0 ends an outage;
+* ``POST outage`` ``{"seconds": S}``: close every API connection without an answer for S seconds; 0 ends an outage;
 * ``POST end`` ``{"instance": ID, "code": C, "message": M}``: terminate a machine as the cloud itself would.
 """
 

@@ -7,12 +7,11 @@ session, or whose parent dies, is still found by walking the process table.
 * stdin: a line ``stop`` asks the command to leave (SIGQUIT, HTCondor's fast shutdown) and kills what is left after
   GRACE_S; ``kill`` kills at once. End of file, which is also what the death of the local cloud looks like by
   whatever cause, kills at once.
-* stdout: one JSON line ``{"pid": …}`` when the command runs, one ``{"status": …}`` when it has ended (exit code, or
-  minus the signal), and end of file when nothing is left.
+* stdout: a line ``pid N`` when the command runs, ``status N`` when it has ended (exit code, or minus the signal), and
+  end of file when nothing is left.
 """
 
 import ctypes
-import json
 import os
 import select
 import signal
@@ -29,8 +28,8 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-def _report(**what: int) -> None:
-    os.write(1, (json.dumps(what) + "\n").encode())
+def _report(what: str, number: int) -> None:
+    os.write(1, f"{what} {number}\n".encode())
 
 
 def _start(command: list[str]) -> int:
@@ -115,7 +114,7 @@ def main(grace_s: float, command: list[str]) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda signum, _: terminated.append(signum))
     pid = _start(command)
-    _report(pid=pid)
+    _report("pid", pid)
 
     status: int | None = None
     kill_at: float | None = None
@@ -134,7 +133,7 @@ def main(grace_s: float, command: list[str]) -> None:
         if kill_at is not None and time.monotonic() >= kill_at:
             break
     ended = _kill_all()
-    _report(status=ended.get(pid, -signal.SIGKILL) if status is None else status)
+    _report("status", ended.get(pid, -signal.SIGKILL) if status is None else status)
 
 
 if __name__ == "__main__":

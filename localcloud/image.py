@@ -53,7 +53,7 @@ DISK = {disk_kb}
 # benchmarks, and one process less for each of two helpers.
 SEC_USE_FAMILY_SESSION = False
 RUNBENCHMARKS = False
-STARTD_CRON_BENCHMARKS_JOBLIST =
+BENCHMARKS_JOBLIST =
 USE_SHARED_PORT = False
 USE_PROCD = False
 """

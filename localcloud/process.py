@@ -148,7 +148,7 @@ class CloudProcess:
         return counts
 
     def outage(self, seconds: float) -> None:
-        """Reset every API connection for so long, from now; 0 ends an outage."""
+        """Close every API connection without an answer for so long, from now; 0 ends an outage."""
         self._ask("outage", {"seconds": seconds})
 
     def end(self, instance_id: str, code: str) -> None:

@@ -18,7 +18,7 @@ Forward = Callable[[ApiRequest], ApiResponse]
 
 
 class Drop(Exception):
-    """Raised by a request hook: reset the connection without an answer."""
+    """Raised by a request hook: close the connection without an answer."""
 
 
 @runtime_checkable

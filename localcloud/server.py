@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -22,9 +23,18 @@ log = logging.getLogger(__name__)
 
 
 class _Handler(WSGIRequestHandler):
-    """Keeps connections open, and leaves logging to the API."""
+    """Leaves logging and the Server header to the API, and lets it drop a connection."""
 
     protocol_version = "HTTP/1.1"
+
+    def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:
+        """Close the connection: the API has raised ConnectionAbortedError, or the client is gone."""
+        self.close_connection = True
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """Send the status line, and no header but the date."""
+        self.send_response_only(code, message)
+        self.send_header("Date", self.date_time_string())
 
     def log(self, *_: object) -> None:
         """Say nothing: the API logs each request, werkzeug's line would repeat it."""

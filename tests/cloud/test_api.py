@@ -1,0 +1,222 @@
+"""The EC2 API of the local cloud, as boto3 sees it."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from localcloud.process import CloudProcess
+from tests.rig.wait import until
+
+
+@pytest.fixture
+def launched(cloud: CloudProcess) -> Iterator[list[str]]:
+    """Ids to be terminated after the test."""
+    ids: list[str] = []
+    yield ids
+    if ids:
+        cloud.client().terminate_instances(InstanceIds=ids)
+
+
+def run(cloud: CloudProcess, launched: list[str], **parameters: Any) -> dict[str, Any]:
+    defaults = {"ImageId": "ami-12345678", "InstanceType": "m5.large", "MinCount": 1, "MaxCount": 1}
+    reply: dict[str, Any] = cloud.client().run_instances(**(defaults | parameters))
+    launched.extend(instance["InstanceId"] for instance in reply["Instances"])
+    return reply
+
+
+def described(cloud: CloudProcess, instance_id: str) -> dict[str, Any]:
+    reply = cloud.client().describe_instances(InstanceIds=[instance_id])
+    instance: dict[str, Any] = reply["Reservations"][0]["Instances"][0]
+    return instance
+
+
+def state(cloud: CloudProcess, instance_id: str) -> str:
+    return str(described(cloud, instance_id)["State"]["Name"])
+
+
+def refused(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
+    reply = error.value.response
+    return reply["Error"]["Code"], reply["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_states_take_their_time_and_have_a_reason_only_at_the_end(cloud: CloudProcess, launched: list[str]) -> None:
+    instance_id = run(cloud, launched)["Instances"][0]["InstanceId"]
+    assert state(cloud, instance_id) == "pending"
+    until(lambda: state(cloud, instance_id) == "running", "running")
+    assert not described(cloud, instance_id).get("StateReason", {}).get("Code")
+
+    ended = cloud.client().terminate_instances(InstanceIds=[instance_id])["TerminatingInstances"][0]
+    assert (ended["PreviousState"]["Name"], ended["CurrentState"]["Name"]) == ("running", "shutting-down")
+    assert state(cloud, instance_id) == "shutting-down"
+    until(lambda: state(cloud, instance_id) == "terminated", "terminated")
+    assert described(cloud, instance_id)["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
+
+    times = dict(cloud.instances()[instance_id]["history"])
+    assert list(times) == ["pending", "running", "shutting-down", "terminated"]
+    assert times["running"] - times["pending"] >= 0.5
+    assert times["terminated"] - times["shutting-down"] >= 0.5
+
+
+def test_an_instance_ended_while_pending_never_runs(cloud: CloudProcess, launched: list[str]) -> None:
+    instance_id = run(cloud, launched)["Instances"][0]["InstanceId"]
+    cloud.client().terminate_instances(InstanceIds=[instance_id])
+    until(lambda: state(cloud, instance_id) == "terminated", "terminated")
+    assert "running" not in dict(cloud.instances()[instance_id]["history"])
+
+
+def test_the_same_client_token_launches_once(cloud: CloudProcess, launched: list[str]) -> None:
+    first = run(cloud, launched, ClientToken="once")["Instances"][0]
+    again = run(cloud, launched, ClientToken="once")["Instances"][0]
+    assert first["InstanceId"] == again["InstanceId"]
+    assert described(cloud, first["InstanceId"])["ClientToken"] == "once"
+    with pytest.raises(ClientError) as error:
+        run(cloud, launched, ClientToken="once", InstanceType="m5.xlarge")
+    assert refused(error) == ("IdempotentParameterMismatch", 400)
+
+
+def test_tags_at_launch_are_found_by_filter(cloud: CloudProcess, launched: list[str]) -> None:
+    tags = [{"Key": "apf:factory", "Value": "f1"}, {"Key": "apf:queue", "Value": "q"}]
+    spec = [{"ResourceType": "instance", "Tags": tags}]
+    instance_id = run(cloud, launched, TagSpecifications=spec)["Instances"][0]["InstanceId"]
+    pages = cloud.client().get_paginator("describe_instances")
+    found = [
+        instance["InstanceId"]
+        for page in pages.paginate(
+            Filters=[{"Name": "tag:apf:factory", "Values": ["f1"]}], PaginationConfig={"PageSize": 5}
+        )
+        for reservation in page["Reservations"]
+        for instance in reservation["Instances"]
+    ]
+    assert found == [instance_id]
+    assert cloud.instances()[instance_id]["tags"] == {"apf:factory": "f1", "apf:queue": "q"}
+
+
+def test_max_count_is_how_many_are_launched(cloud: CloudProcess, launched: list[str]) -> None:
+    reply = run(cloud, launched, MinCount=1, MaxCount=3)
+    assert len(reply["Instances"]) == 3
+
+
+def test_spot_by_market_options(cloud: CloudProcess, launched: list[str]) -> None:
+    reply = run(cloud, launched, InstanceMarketOptions={"MarketType": "spot"})
+    instance_id = reply["Instances"][0]["InstanceId"]
+    assert described(cloud, instance_id)["InstanceLifecycle"] == "spot"
+    until(lambda: state(cloud, instance_id) == "running", "running")
+    cloud.end(instance_id, "Server.SpotInstanceTermination")
+    until(lambda: state(cloud, instance_id) == "terminated", "terminated")
+    assert described(cloud, instance_id)["StateReason"]["Code"] == "Server.SpotInstanceTermination"
+
+
+def test_a_spot_request_gets_an_instance(cloud: CloudProcess, launched: list[str]) -> None:
+    specification = {"ImageId": "ami-12345678", "InstanceType": "m5.large"}
+    cloud.client().request_spot_instances(InstanceCount=1, LaunchSpecification=specification)
+    request = until(lambda: cloud.client().describe_spot_instance_requests()["SpotInstanceRequests"], "a spot request")[
+        0
+    ]
+    launched.append(request["InstanceId"])
+    assert cloud.instances()[request["InstanceId"]]["spot"]
+
+
+def test_types_and_prices_are_described(cloud: CloudProcess) -> None:
+    types = cloud.client().describe_instance_types(InstanceTypes=["m5.large"])["InstanceTypes"]
+    assert types[0]["VCpuInfo"]["DefaultVCpus"] == 2
+    prices = cloud.client().describe_spot_price_history(InstanceTypes=["m5.large"])["SpotPriceHistory"]
+    assert {price["InstanceType"] for price in prices} == {"m5.large"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [
+        ({"InstanceType": "m5.gigantic"}, "InvalidParameterValue"),
+        ({"UserData": "x" * 16385}, "InvalidParameterValue"),
+        ({"ImageId": "ami-12345678", "SecurityGroupIds": ["sg-nowhere"]}, "InvalidGroup.NotFound"),
+    ],
+)
+def test_bad_launches_are_refused(
+    cloud: CloudProcess, launched: list[str], parameters: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(ClientError) as error:
+        run(cloud, launched, **parameters)
+    assert refused(error) == (code, 400)
+
+
+def test_user_data_of_16_kb_is_taken(cloud: CloudProcess, launched: list[str]) -> None:
+    run(cloud, launched, UserData="x" * 16384)
+
+
+def test_unknown_instances_are_not_found(cloud: CloudProcess) -> None:
+    for call in ("describe_instances", "terminate_instances"):
+        with pytest.raises(ClientError) as error:
+            getattr(cloud.client(), call)(InstanceIds=["i-0123456789abcdef0"])
+        assert refused(error) == ("InvalidInstanceID.NotFound", 400)
+    with pytest.raises(ClientError) as error:
+        cloud.client().get_console_output(InstanceId="i-0123456789abcdef0")
+    assert refused(error) == ("InvalidInstanceID.NotFound", 400)
+
+
+def test_an_unknown_key_is_not_let_in(cloud: CloudProcess) -> None:
+    with pytest.raises(ClientError) as error:
+        cloud.client(access_key="AKIANOBODY0000000000").describe_instances()
+    assert refused(error) == ("AuthFailure", 401)
+
+
+def test_answers_look_like_amazons(cloud: CloudProcess) -> None:
+    headers = cloud.client().describe_key_pairs()["ResponseMetadata"]["HTTPHeaders"]
+    assert headers["server"] == "AmazonEC2"
+
+
+def test_bad_user_data_is_told_on_the_console_without_its_content(cloud: CloudProcess, launched: list[str]) -> None:
+    document = "#cloud-config\nwrite_files:\n- path: /etc/x\n  encoding: b64\n  content: s3cret!\n"
+    instance_id = run(cloud, launched, UserData=document)["Instances"][0]["InstanceId"]
+    until(lambda: state(cloud, instance_id) == "running", "running")
+
+    def console() -> str:
+        return str(cloud.client().get_console_output(InstanceId=instance_id).get("Output", ""))
+
+    until(lambda: "write_files entry 1: content is not b64" in console(), "the console tells")
+    assert "s3cret" not in console()
+    assert cloud.instances()[instance_id]["pid"] is None
+
+
+def test_stop_and_start(cloud: CloudProcess, launched: list[str]) -> None:
+    instance_id = run(cloud, launched)["Instances"][0]["InstanceId"]
+    until(lambda: state(cloud, instance_id) == "running", "running")
+    cloud.client().stop_instances(InstanceIds=[instance_id])
+    assert state(cloud, instance_id) == "stopping"
+    until(lambda: state(cloud, instance_id) == "stopped", "stopped")
+    cloud.client().start_instances(InstanceIds=[instance_id])
+    assert state(cloud, instance_id) == "pending"
+    until(lambda: state(cloud, instance_id) == "running", "running again")
+    assert cloud.instances()[instance_id]["boots"] == 2
+
+
+def test_an_outage_leaves_requests_without_answer_and_ends(cloud: CloudProcess) -> None:
+    cloud.outage(30)
+    with pytest.raises(ConnectionClosedError):
+        cloud.client().describe_instances()
+    cloud.outage(0)
+    before = cloud.requests()["DescribeInstances"]
+    cloud.client().describe_instances()
+    assert cloud.requests()["DescribeInstances"] == before + 1
+
+
+def test_other_services_answer_too(cloud: CloudProcess) -> None:
+    cloud.client("s3").create_bucket(Bucket="config")
+    assert [bucket["Name"] for bucket in cloud.client("s3").list_buckets()["Buckets"]] == ["config"]
+    assert cloud.client("sts").get_caller_identity()["Account"]
+
+
+def test_more_than_a_page_comes_at_once_when_no_page_is_asked_for(cloud: CloudProcess, launched: list[str]) -> None:
+    """ec2_gahp follows no NextToken: with moto's own page of 100 it would take the rest for purged."""
+    for _ in range(101):
+        run(cloud, launched)
+    reply = cloud.client().describe_instances()
+    assert "NextToken" not in reply
+    seen = {instance["InstanceId"] for reservation in reply["Reservations"] for instance in reservation["Instances"]}
+    assert set(launched) <= seen
+    started = time.monotonic()
+    cloud.client().terminate_instances(InstanceIds=launched)
+    cloud.wait(lambda machines: all(machines[i]["state"] == "terminated" for i in launched), "all terminated", 20)
+    assert time.monotonic() - started < 10

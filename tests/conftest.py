@@ -1,0 +1,3 @@
+"""Fixtures are in ``tests.rig``; see there."""
+
+pytest_plugins = ("tests.rig.fixtures",)
