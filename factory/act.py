@@ -55,7 +55,7 @@ class Actor:
             return Outcome(action, jobs=tuple(self._perform(action)))
         except (CallFailed, tools.ToolError) as error:
             return Outcome(action, error=str(error))
-        except Exception as error:  # a submit plugin's fault, a file that can't be read
+        except Exception as error:  # noqa: BLE001 - a submit plugin's fault, a file that can't be read
             return Outcome(action, error=one_line(error))
 
     def _perform(self, action: Action) -> Sequence[JobId]:
@@ -72,7 +72,9 @@ class Actor:
             case Unretire():
                 self._unretire(action)
             case ClearRetire():
-                self._edit(action.vm, f"APFUnretireTime =?= {action.vm.unretire_time:.0f}", "APFRetireTime", "undefined")
+                self._edit(
+                    action.vm, f"APFUnretireTime =?= {action.vm.unretire_time:.0f}", "APFRetireTime", "undefined"
+                )
                 self.after("cleared", action)
         return (action.vm.job,)
 
@@ -80,6 +82,8 @@ class Actor:
         plugin = self._plugin(action.queue)
         submission = plugin.submission(action.n, action.shapes, self._submit_tools())
         self.after("prepared", action)
+        for directory in submission.directories:
+            directory.mkdir(parents=True, exist_ok=True)
         for path, content in submission.files.items():
             write_private(self.statedir.userdata / path.rsplit("/", 1)[-1], content)
         self.after("userdata written", action)
@@ -101,6 +105,7 @@ class Actor:
             now=time.time(),
             incarnation=self.incarnation,
             userdata=self.statedir.userdata,
+            logs=self.statedir.path / "logs",
             pool=self._factory.pool or tools.run(["condor_config_val", "COLLECTOR_HOST"], 10).strip(),
             uuid=lambda: str(uuid.uuid4()),
             token=lambda lifetime_s: self._run(tools.token_argv(pool, lifetime_s)).strip(),
@@ -108,7 +113,7 @@ class Actor:
 
     def _remove(self, action: Remove) -> Sequence[JobId]:
         startd = action.vm.startd if action.vm is not None else None
-        self._call(acts.remove, self._schedd, action.job, self._ours(action.still), action.reason, startd)
+        self._call(acts.remove, self._schedd, action.job, self._own(action.still), action.reason, startd)
         self.after("removed", action)
         return (action.job,)
 
@@ -139,13 +144,20 @@ class Actor:
         self.after("told to return", action)
 
     def _edit(self, vm: VM, still: str, attribute: str, value: str) -> None:
-        self._call(acts.edit, self._schedd, vm.job, self._ours(f"{still} && APFVM == {quoted(vm.uuid)}"), attribute, value)
+        self._call(
+            acts.edit, self._schedd, vm.job, self._ours(f"{still} && APFVM == {quoted(vm.uuid)}"), attribute, value
+        )
 
     def _call(self, function: Callable[..., object], *args: object) -> None:
         self.workers.call(str(self._schedd), self._factory.deadline, function, *args)
 
     def _run(self, argv: list[str]) -> str:
         return tools.run(argv, self._factory.command_timeout, self.keep_fds)
+
+    def _own(self, still: str) -> str:
+        """VM jobs and plain jobs of this factory."""
+        factory = self._factory
+        return f"Owner == {quoted(factory.owner)} && APFFactory == {quoted(factory.id)} && ({still})"
 
     def _ours(self, still: str) -> str:
         return f"{ours(self._factory.owner, self._factory.id)} && ({still})"

@@ -78,7 +78,12 @@ class Daemon:
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._schedule()
         self._scheduler.start()
-        log.info("started factory=%s incarnation=%r queues=%d", self.config.factory.id, self.incarnation, len(self.config.queues))
+        log.info(
+            "started factory=%s incarnation=%r queues=%d",
+            self.config.factory.id,
+            self.incarnation,
+            len(self.config.queues),
+        )
         while True:
             self._wake.wait()
             self._wake.clear()
@@ -137,7 +142,9 @@ class Daemon:
             return
         old = self.config.factory
         if (config.factory.statedir, config.factory.id) != (old.statedir, old.id):
-            log.error("configuration not reread: factoryId and statedir can't change while the factory runs; restart it")
+            log.error(
+                "configuration not reread: factoryId and statedir can't change while the factory runs; restart it"
+            )
             return
         self.config = config
         self._schedule()
@@ -208,7 +215,7 @@ class Daemon:
         for monitor in queue.monitors:
             try:
                 monitor.report(report)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a monitor never has an effect on its queue
                 log.error("queue=%s monitor=%s failed=%r", queue.name, type(monitor).__name__, one_line(error))
 
     def _queue(self, name: str) -> Queue:
@@ -224,4 +231,3 @@ class Daemon:
                     self._statedir.sweep_userdata(waiting, reading.started)
                 except OSError as error:
                     log.error('userdata=%s failed="%s"', self._statedir.userdata, error)
-

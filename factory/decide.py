@@ -108,7 +108,7 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, world: World) -> Deci
     if isinstance(status.batch, BatchStatus):
         try:
             plan = queue.batchsubmit.plan(chain.ask, status.batch, world.memory, world.now)
-        except Exception as error:  # a plugin's fault stops its own queue only
+        except Exception as error:  # noqa: BLE001 - a plugin's fault stops its own queue only
             chain = Chain(chain.steps, Ask(), f"plugin {type(queue.batchsubmit).__name__} failed: {error!r}")
     return Decision(queue.name, chain, plan.actions, plan.notes, status.wms, status.batch, status.site)
 
@@ -142,7 +142,7 @@ def _guard(plugin: object, read: Callable[[], object], kind: type[T]) -> T | Unk
     name = type(plugin).__name__
     try:
         status = read()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a plugin's fault stops its own queue only
         return Unknown(f"plugin {name} failed: {error!r}")
     if isinstance(status, kind | Unknown):
         return status

@@ -113,7 +113,7 @@ class Observer:
                 self.readings[key] = Reading(key, asked, time.time(), None, str(error), source.maxage_s)
                 if isinstance(error, CallTimedOut):
                     self._slow.add(key)
-            except Exception as error:  # a source that can't even be pickled
+            except Exception as error:  # noqa: BLE001 - a source that can't even be pickled
                 self.readings[key] = Reading(key, asked, time.time(), None, one_line(error), source.maxage_s)
             else:
                 self.readings[key] = Reading(key, started, ended, rows, None, source.maxage_s)

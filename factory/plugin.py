@@ -265,6 +265,8 @@ class Submission:
     schedd: ScheddAddress = ScheddAddress()
     cap: Cap | None = None
     """Checked again by the worker that submits (rule 6)."""
+    directories: tuple[Path, ...] = ()
+    """Directories to make before the submit, for logs and output."""
 
 
 @dataclass(frozen=True)
@@ -277,6 +279,8 @@ class SubmitTools:
     """Directory for user-data files, named by ``APFVM``."""
     pool: str
     """Collector that machines join."""
+    logs: Path
+    """Directory for logs and output of plain jobs, where the configuration names none."""
     uuid: Callable[[], str]
     token: Callable[[int], str]
     """An IDTOKEN for the VM with only ADVERTISE_STARTD, ADVERTISE_MASTER and READ, for so many seconds."""

@@ -79,7 +79,9 @@ class _Ramp:
         cap = self.life.maxinstances
         if cap is not None and self.batch.may_own_instance + left > cap:
             room = max(0, cap - self.batch.may_own_instance)
-            notes.append(f"maxinstances = {cap}: {self.batch.may_own_instance} VM jobs exist, room for {room} of {left}")
+            notes.append(
+                f"maxinstances = {cap}: {self.batch.may_own_instance} VM jobs exist, room for {room} of {left}"
+            )
             left = min(left, room)
         if left > 0:
             shapes = ask.shapes[:left] if ask.shapes else (self.life.shape,) * left

@@ -124,7 +124,9 @@ def log_line(report: Mapping[str, Any]) -> str:
     words += [f"n={report['n']}"] if report["n"] is not None else []
     words += [f"ready={wms['ready']}"] if "ready" in wms else []
     words += [f"{name}={batch[name]}" for name in _COUNTS if batch.get(name) or name in ("pending", "running")]
-    steps = "; ".join(f"{step['plugin']} {step['n_in']}->{step['n_out']} ({step['reason']})" for step in report["steps"])
+    steps = "; ".join(
+        f"{step['plugin']} {step['n_in']}->{step['n_out']} ({step['reason']})" for step in report["steps"]
+    )
     reason = report["hold"] or steps
     words += [f'reason="{reason}"'] if reason else []
     words += [f'note="{note}"' for note in report["notes"]]

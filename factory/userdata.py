@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 from typing import Any
 
 import yaml
@@ -70,17 +72,35 @@ def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def is_script(text: str) -> bool:
+    """Whether a layer is a script (``#!``) that cloud-init runs, rather than a cloud-config document."""
+    return text.startswith("#!")
+
+
 def compose(layers: Sequence[tuple[str, str]]) -> bytes:
     """One user-data document from named layers, the lowest first.
 
+    cloud-config layers are merged into one document; with scripts among the layers the whole becomes a MIME
+    multi-part message, as cloud-init reads it.
+
     Raises:
-        UserDataError: a layer is no cloud-config document, or the whole is too large for EC2.
+        UserDataError: a layer is neither, or the whole is too large for EC2.
     """
     document: dict[str, Any] = {}
     for name, text in layers:
-        document = merge(document, parse_layer(name, text))
-    text = "## template: jinja\n#cloud-config\n" + yaml.safe_dump(document, sort_keys=False, width=10_000)
-    data = text.encode()
+        if not is_script(text):
+            document = merge(document, parse_layer(name, text))
+    config = "## template: jinja\n#cloud-config\n" + yaml.safe_dump(document, sort_keys=False, width=10_000)
+    scripts = [text for _, text in layers if is_script(text)]
+    data = _multipart(config, scripts) if scripts else config.encode()
     if len(data) > MAX_BYTES:
         raise UserDataError(f"user-data has {len(data)} bytes, EC2 takes {MAX_BYTES}; make the layers smaller")
     return data
+
+
+def _multipart(config: str, scripts: Sequence[str]) -> bytes:
+    message = MIMEMultipart(boundary="==apf==")
+    message.attach(MIMEText(config, "jinja2", "utf-8"))
+    for script in scripts:
+        message.attach(MIMEText(script, "x-shellscript", "utf-8"))
+    return message.as_bytes()

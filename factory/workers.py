@@ -79,7 +79,7 @@ class Workers:
         """End all workers, whatever they are doing."""
         with self._guard:
             for pool in self._pools.values():
-                pool.stop()
+                pool.stop()  # type: ignore[no-untyped-call]
             for pool in self._pools.values():
                 pool.join()
             self._pools.clear()

@@ -42,7 +42,7 @@ class DemandSource(Source):
     def address(self) -> str:
         return str(self.schedd)
 
-    def merge(self, other: DemandSource) -> DemandSource:  # type: ignore[override]
+    def merge(self, other: DemandSource) -> DemandSource:
         """One poll for all: the constraints of both."""
         return replace(super().merge(other), constraints=self.constraints | other.constraints)
 

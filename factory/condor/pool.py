@@ -11,8 +11,37 @@ from typing import Any
 from factory.condor.daemons import PoolAddress, quoted
 from factory.source import Source
 
-_SLOT = ["Name", "Machine", "SlotType", "PartitionableSlot", "State", "Activity", "NumDynamicSlots", "NumDynamicSlotsTime", "EnteredCurrentState", "DaemonStartTime", "MyCurrentTime", "LastHeardFrom", "AuthenticatedIdentity", "APFFactory", "APFVM", "EC2InstanceID", "Draining", "DrainReason", "JobStarts"]
-_MASTER = ["Name", "STARTD_StartTime", "DaemonStartTime", "MyCurrentTime", "LastHeardFrom", "AuthenticatedIdentity", "APFFactory", "APFVM"]
+_SLOT = [
+    "Name",
+    "Machine",
+    "SlotType",
+    "PartitionableSlot",
+    "State",
+    "Activity",
+    "NumDynamicSlots",
+    "NumDynamicSlotsTime",
+    "EnteredCurrentState",
+    "DaemonStartTime",
+    "MyCurrentTime",
+    "LastHeardFrom",
+    "AuthenticatedIdentity",
+    "APFFactory",
+    "APFVM",
+    "EC2InstanceID",
+    "Draining",
+    "DrainReason",
+    "JobStarts",
+]
+_MASTER = [
+    "Name",
+    "STARTD_StartTime",
+    "DaemonStartTime",
+    "MyCurrentTime",
+    "LastHeardFrom",
+    "AuthenticatedIdentity",
+    "APFFactory",
+    "APFVM",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +144,9 @@ def fold_slots(ads: Iterable[Mapping[str, Any]], now: float) -> dict[str, Machin
 
 def _machine(vm: str, slots: list[Mapping[str, Any]], now: float) -> MachineRow:
     roots = [ad for ad in slots if ad.get("SlotType") != "Dynamic"] or slots
-    claimed = [ad for ad in slots if not ad.get("PartitionableSlot", False) and ad.get("State") in ("Claimed", "Preempting")]
+    claimed = [
+        ad for ad in slots if not ad.get("PartitionableSlot", False) and ad.get("State") in ("Claimed", "Preempting")
+    ]
     dynamic = sum(int(ad.get("NumDynamicSlots", 0)) for ad in roots)
     busy = bool(claimed) or dynamic > 0
     newest = max(roots, key=lambda ad: float(ad.get("LastHeardFrom", 0)))

@@ -10,7 +10,27 @@ from factory.condor.daemons import ScheddAddress, quoted
 from factory.model import Hold, JobId
 from factory.source import Source
 
-_PROJECTION = ["ClusterId", "ProcId", "JobStatus", "QDate", "EnteredCurrentStatus", "APF_QUEUE", "APFVM", "APFShape", "APFIdentity", "APFIncarnation", "APFLeaseEnd", "APFRetireTime", "APFUnretireTime", "EC2InstanceName", "GridJobStatus", "HoldReason", "HoldReasonCode", "HoldReasonSubCode", "JobStatusOnRelease"]
+_PROJECTION = [
+    "ClusterId",
+    "ProcId",
+    "JobStatus",
+    "QDate",
+    "EnteredCurrentStatus",
+    "APF_QUEUE",
+    "APFVM",
+    "APFShape",
+    "APFIdentity",
+    "APFIncarnation",
+    "APFLeaseEnd",
+    "APFRetireTime",
+    "APFUnretireTime",
+    "EC2InstanceName",
+    "GridJobStatus",
+    "HoldReason",
+    "HoldReasonCode",
+    "HoldReasonSubCode",
+    "JobStatusOnRelease",
+]
 
 
 @dataclass(frozen=True, slots=True)

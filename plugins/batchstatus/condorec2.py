@@ -193,5 +193,3 @@ def _stranger(job: VMJobRow, machine: MachineRow) -> str | None:
 def drain_reason(factory_id: str) -> str:
     """How the reason of a drain of this factory begins."""
     return f"apf {factory_id}:"
-
-

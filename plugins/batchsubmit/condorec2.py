@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 import submit_templates
 from factory.condor.tools import token_subject
@@ -21,7 +20,6 @@ from factory.plugin import (
     Memory,
     Named,
     Plan,
-    PluginSettings,
     ScheddAddress,
     Shape,
     Submission,
@@ -29,6 +27,8 @@ from factory.plugin import (
 )
 from factory.ramp import Life, plan
 from factory.userdata import compose, fill
+from plugins.batchsubmit.base import attribute_lines
+from plugins.batchsubmit.ec2commands import EC2Commands, command_lines, parameter_lines
 
 
 class CondorEC2(BatchSubmitPlugin):
@@ -38,35 +38,9 @@ class CondorEC2(BatchSubmitPlugin):
     checked when the round is decided and again by the worker that submits.
     """
 
-    class Settings(PluginSettings):
-        gridresource: str
-        """URL of the EC2 endpoint, such as https://ec2.us-east-1.amazonaws.com/."""
-        ami_id: str
-        """Image of the VMs: HTCondor and cloud-init installed."""
-        instance_type: str
-        """Type of the VMs, such as m5.large."""
-        access_key_id: Path
-        """File with the access key id; not readable by others."""
-        secret_access_key: Path
-        """File with the secret access key; not readable by others."""
-        spot_price: float | None = Field(default=None, ge=0)
-        """Buy on the spot market, at most at this price an hour; none: on demand. 0: at most the on-demand price."""
-        availability_zone: str | None = None
-        """Zone of the VMs; none: the cloud chooses."""
-        security_groups: CommaList = ()
-        """Names of security groups."""
-        security_ids: CommaList = ()
-        """Ids of security groups."""
-        vpc_subnet: str | None = None
-        """Id of the VPC subnet."""
-        keypair: str | None = None
-        """Name of an existing key pair, for logging in."""
-        iam_profile_arn: str | None = None
-        """ARN of the instance profile of the VMs."""
+    class Settings(EC2Commands):
         user_data_files: CommaList = ()
         """cloud-config documents laid over the factory's own, in this order."""
-        tags: Annotated[dict[str, str], Named("tag_")] = Field(default_factory=dict)
-        """``tag_<Name> = value``: further tags of the instances."""
         pool: str | None = None
         """Collector that the VMs join, as they see it; none: ``[Factory] pool``, else COLLECTOR_HOST of this host."""
         lease: Duration = Field(default=172800, ge=60)
@@ -85,14 +59,10 @@ class CondorEC2(BatchSubmitPlugin):
         """At most this part of the VMs begin to leave in one round, but always one."""
         starttimeout: Duration = Field(default=1800, ge=60)
         """A VM job without an instance ends after this."""
-
-        @field_validator("gridresource")
-        @classmethod
-        def _url(cls, value: str) -> str:
-            parts = urlsplit(value)
-            if parts.scheme not in ("http", "https") or not parts.hostname or any(c.isspace() for c in value):
-                raise ValueError(f"{value!r} is no URL of an EC2 endpoint, such as https://ec2.us-east-1.amazonaws.com/")
-            return value
+        condor_attributes: str | None = None
+        """Comma list of further submit lines ``name = value``; ``\\,`` is a comma."""
+        condor_attribute: Annotated[dict[str, str], Named("condor_attributes.")] = Field(default_factory=dict)
+        """``condor_attributes.<NAME> = value``: one submit line each."""
 
         @model_validator(mode="after")
         def _lease_fits(self) -> CondorEC2.Settings:
@@ -106,8 +76,7 @@ class CondorEC2(BatchSubmitPlugin):
     def shape(self) -> Shape:
         """The shape that this queue buys."""
         settings = self.settings
-        spot = settings.spot_price is not None
-        return Shape(settings.ami_id, settings.instance_type, settings.availability_zone, spot)
+        return Shape(settings.ami_id, settings.instance_type, settings.availability_zone, settings.spot)
 
     def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
         """Unretire before buying; retire the least useful first."""
@@ -154,8 +123,9 @@ class CondorEC2(BatchSubmitPlugin):
             "lease_max": str(int(tools.now) + lease_max),
         }
         lines = [f"{name} = {value}" for name, value in macros.items()]
-        description = "\n".join([*lines, submit_templates.read("ec2.sub"), *self._optional(), *self._parameters()])
-        return Submission(description, tuple(items), files, self._schedd(), self._cap())
+        lines += [submit_templates.read("ec2.sub"), *command_lines(settings), *parameter_lines(settings, self._tags())]
+        lines += attribute_lines(settings.condor_attributes, settings.condor_attribute)
+        return Submission("\n".join(lines) + "\n", tuple(items), files, self._schedd(), self._cap())
 
     def _schedd(self) -> ScheddAddress:
         return ScheddAddress(self.factory.schedd, self.factory.pool if self.factory.schedd else None)
@@ -166,31 +136,8 @@ class CondorEC2(BatchSubmitPlugin):
         constraint = f'{ours(self.factory.owner, self.factory.id)} && APF_QUEUE == "{self.queue.name}"'
         return Cap(constraint, self.settings.maxinstances)
 
-    def _optional(self) -> list[str]:
-        settings = self.settings
-        commands = {
-            "ec2_availability_zone": settings.availability_zone,
-            "ec2_security_groups": ", ".join(settings.security_groups),
-            "ec2_security_ids": ", ".join(settings.security_ids),
-            "ec2_vpc_subnet": settings.vpc_subnet,
-            "ec2_keypair": settings.keypair,
-            "ec2_iam_profile_arn": settings.iam_profile_arn,
-        }
-        return [f"{name} = {value}" for name, value in commands.items() if value]
-
-    def _parameters(self) -> list[str]:
-        """Tags come with the launch, and spot goes through the on-demand call, by a newer API version."""
-        parameters = {"Version": "2016-11-15", "TagSpecification.1.ResourceType": "instance"}
-        tags = {"apf:factory": self.factory.id, "apf:queue": self.queue.name, "apf:vm": "$(vm)", **self.settings.tags}
-        for i, (name, value) in enumerate(tags.items(), 1):
-            parameters[f"TagSpecification.1.Tag.{i}.Key"] = name
-            parameters[f"TagSpecification.1.Tag.{i}.Value"] = value
-        if self.settings.spot_price is not None:
-            parameters["InstanceMarketOptions.MarketType"] = "spot"
-            if self.settings.spot_price > 0:
-                parameters["InstanceMarketOptions.SpotOptions.MaxPrice"] = f"{self.settings.spot_price:.6f}"
-        values = [f"ec2_parameter_{name.replace('.', '_')} = {value}" for name, value in parameters.items()]
-        return [f"ec2_parameter_names = {', '.join(parameters)}", *values]
+    def _tags(self) -> dict[str, str]:
+        return {"apf:factory": self.factory.id, "apf:queue": self.queue.name, "apf:vm": "$(vm)"}
 
     def user_data(self, vm: str, shape: Shape, token: str, pool: str) -> bytes:
         """The cloud-config document of one VM.
@@ -214,4 +161,8 @@ class CondorEC2(BatchSubmitPlugin):
         }
         layers = [("vm.yaml", submit_templates.read("vm.yaml"))]
         layers += [(name, Path(name).read_text(encoding="utf-8")) for name in settings.user_data_files]
+        if settings.user_data_file is not None:
+            layers.append((str(settings.user_data_file), settings.user_data_file.read_text(encoding="utf-8")))
+        if settings.user_data is not None:
+            layers.append(("user_data", settings.user_data))
         return compose([(name, fill(text, values)) for name, text in layers])

@@ -1,0 +1,78 @@
+"""Condor: pilots and other plain jobs of a queue, counted by JobStatus."""
+
+from __future__ import annotations
+
+from factory.condor.daemons import ScheddAddress
+from factory.condor.pilots import PilotRows, PilotsSource
+from factory.plugin import (
+    BatchStatus,
+    BatchStatusPlugin,
+    Duration,
+    Memory,
+    PluginSettings,
+    Readings,
+    Source,
+    Unknown,
+)
+
+PENDING = (0, 1)
+RUNNING = (2, 6)
+"""6: running, and its output is on its way back."""
+DONE = (3, 4)
+HELD = (5,)
+SUSPENDED = (7,)
+
+
+class Condor(BatchStatusPlugin):
+    """Counts the jobs that this factory submitted for the queue.
+
+    JobStatus 0 and 1 are pending, 2 and 6 running, 3 and 4 done, 5 held, 7 suspended; nothing is dropped.
+    Held and suspended jobs are counted as themselves, and are no capacity.
+    """
+
+    class Settings(PluginSettings):
+        interval: Duration = 0
+        """A reading younger than this is used again; 0: poll for every decision."""
+        maxage: Duration | None = None
+        """A reading older than this is unknown; none: as ``[Factory] maxage`` says."""
+
+    settings: Settings
+
+    def sources(self) -> tuple[Source, ...]:
+        """The factory's plain jobs in the schedd that gets them."""
+        factory, settings = self.factory, self.settings
+        return (
+            PilotsSource(
+                schedd=ScheddAddress(factory.schedd, factory.pool if factory.schedd else None),
+                owner=factory.owner,
+                factory_id=factory.id,
+                one_by_one=frozenset({self.queue.name}),
+                interval_s=settings.interval,
+                deadline_s=factory.deadline,
+                maxage_s=settings.maxage or factory.maxage,
+            ),
+        )
+
+    def read(self, readings: Readings, memory: Memory) -> BatchStatus | Unknown:
+        """The jobs of this queue."""
+        rows = readings.rows(self.sources()[0])
+        if isinstance(rows, Unknown):
+            return rows
+        assert isinstance(rows, PilotRows)
+        counts = rows.counts.get(self.queue.name, {})
+
+        def count(statuses: tuple[int, ...]) -> int:
+            return sum(counts.get(status, 0) for status in statuses)
+
+        return BatchStatus(
+            pending=count(PENDING),
+            running=count(RUNNING),
+            done=count(DONE),
+            held=count(HELD),
+            suspended=count(SUSPENDED),
+            jobs=rows.jobs.get(self.queue.name, ()),
+        )
+
+
+class CondorLocal(Condor):
+    """The same, under the name that some configurations have for it."""

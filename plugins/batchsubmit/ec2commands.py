@@ -1,0 +1,131 @@
+"""Every ``ec2_*`` submit command of HTCondor as a typed key, and how they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from factory.plugin import CommaList, Named, PluginSettings
+
+
+class EC2Commands(PluginSettings):
+    """What an instance is started with (HTCondor manual, "The EC2 Grid Type")."""
+
+    gridresource: str
+    """URL of the EC2 endpoint, such as https://ec2.us-east-1.amazonaws.com/."""
+    ami_id: str
+    """Image of the VMs: HTCondor and cloud-init installed."""
+    instance_type: str
+    """Type of the VMs, such as m5.large."""
+    access_key_id: Path
+    """File with the access key id; not readable by others."""
+    secret_access_key: Path
+    """File with the secret access key; not readable by others."""
+    spot_price: float | None = Field(default=None, ge=0, json_schema_extra={"old": ["ec2_spot_price"]})
+    """Buy on the spot market, at most at this price an hour; none or 0: on demand."""
+    keypair: str | None = None
+    """Name of an existing key pair, for logging in. Only where the server counts as Amazon."""
+    keypair_file: Path | None = None
+    """File that receives the private key of a key pair that HTCondor makes for each VM."""
+    security_groups: CommaList = ()
+    """Names of security groups."""
+    security_ids: CommaList = ()
+    """Ids of security groups."""
+    vpc_subnet: str | None = None
+    """Id of the VPC subnet."""
+    vpc_ip: str | None = None
+    """Private address in the subnet; only one VM at a time can have it."""
+    availability_zone: str | None = None
+    """Zone of the VMs; none: the cloud chooses."""
+    elastic_ip: str | None = None
+    """Elastic IP of the VM, as ``address:allocation-id``; only one VM at a time can have it."""
+    ebs_volumes: CommaList = ()
+    """EBS volumes to attach, each ``volume-id:device``; only one VM at a time can have them. Needs a zone."""
+    block_device_mapping: CommaList = ()
+    """Block devices, each ``virtual-name:device``, such as ephemeral0:/dev/sdb."""
+    iam_profile_arn: str | None = None
+    """ARN of the instance profile of the VMs."""
+    iam_profile_name: str | None = None
+    """Name of the instance profile, in place of its ARN."""
+    user_data: str | None = None
+    """More user-data, inline: a script or a cloud-config document. It does not show in the job queue."""
+    user_data_file: Path | None = None
+    """The same from a file."""
+    tags: Annotated[dict[str, str], Named("tag_")] = Field(default_factory=dict)
+    """``tag_<Name> = value``: further tags of the instances."""
+    parameters: Annotated[dict[str, str], Named("parameter_")] = Field(default_factory=dict)
+    """``parameter_<Name> = value``: any other parameter of RunInstances, such as MetadataOptions.HttpTokens."""
+
+    @field_validator("gridresource")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or any(c.isspace() for c in value):
+            raise ValueError(f"{value!r} is no URL of an EC2 endpoint, such as https://ec2.us-east-1.amazonaws.com/")
+        return value
+
+    @field_validator("elastic_ip")
+    @classmethod
+    def _elastic_ip(cls, value: str | None) -> str | None:
+        # ec2_gahp reads beyond the end of a plain address (htcondor.md 1.1).
+        if value is not None and ":" not in value:
+            raise ValueError(f"{value!r} has no allocation id; write address:eipalloc-…")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> EC2Commands:
+        if self.ebs_volumes and not self.availability_zone:
+            raise ValueError("ebs_volumes needs availability_zone: a volume can only be attached in its own zone")
+        if self.iam_profile_arn and self.iam_profile_name:
+            raise ValueError("iam_profile_arn and iam_profile_name name the same thing; keep one of them")
+        if self.keypair and self.keypair_file:
+            raise ValueError("keypair and keypair_file exclude each other; keep one of them")
+        return self
+
+    @property
+    def spot(self) -> bool:
+        """Whether VMs are bought on the spot market."""
+        return bool(self.spot_price)
+
+
+def command_lines(settings: EC2Commands) -> list[str]:
+    """The optional ``ec2_*`` submit commands that are set."""
+    commands = {
+        "ec2_availability_zone": settings.availability_zone,
+        "ec2_block_device_mapping": ",".join(settings.block_device_mapping),
+        "ec2_ebs_volumes": ",".join(settings.ebs_volumes),
+        "ec2_elastic_ip": settings.elastic_ip,
+        "ec2_iam_profile_arn": settings.iam_profile_arn,
+        "ec2_keypair": settings.keypair,
+        "ec2_keypair_file": settings.keypair_file,
+        "ec2_security_groups": ", ".join(settings.security_groups),
+        "ec2_security_ids": ", ".join(settings.security_ids),
+        "ec2_vpc_ip": settings.vpc_ip,
+        "ec2_vpc_subnet": settings.vpc_subnet,
+    }
+    return [f"{name} = {value}" for name, value in commands.items() if value]
+
+
+def parameter_lines(settings: EC2Commands, tags: Mapping[str, str]) -> list[str]:
+    """Parameters of RunInstances that have no submit command of their own.
+
+    Tags come with the launch, so that no instance is ever without them, and spot goes through the on-demand
+    call, whose state machine survives more; both need a newer API version than ec2_gahp asks for by itself.
+    The submit command ``ec2_iam_profile_name`` is broken in HTCondor, so the name goes as a parameter too.
+    """
+    parameters = {"Version": "2016-11-15", "TagSpecification.1.ResourceType": "instance"}
+    for i, (name, value) in enumerate({**settings.tags, **tags}.items(), 1):
+        parameters[f"TagSpecification.1.Tag.{i}.Key"] = name
+        parameters[f"TagSpecification.1.Tag.{i}.Value"] = value
+    if settings.spot:
+        parameters["InstanceMarketOptions.MarketType"] = "spot"
+        parameters["InstanceMarketOptions.SpotOptions.MaxPrice"] = f"{settings.spot_price:.6f}"
+    if settings.iam_profile_name:
+        parameters["IamInstanceProfile.Name"] = settings.iam_profile_name
+    parameters |= settings.parameters
+    values = [f"ec2_parameter_{name.replace('.', '_')} = {value}" for name, value in parameters.items()]
+    return [f"ec2_parameter_names = {', '.join(parameters)}", *values]
