@@ -15,16 +15,31 @@ UID = "1000"
 NAMESPACES = ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts")
 KEPT = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TZ", "CI", "KEEP")
 KEPT_PREFIXES = ("APF_", "SANDBOX_", "PYTEST_", "HYPOTHESIS_", "MPL")
+TAKEN = ("bin", "dev", "etc", "lib", "lib64", "proc", "sbin", "usr", "venv")
+"""Directories of the sandbox's own, in which a checkout finds no place."""
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def enter(root: Path, venv: Path) -> list[str]:
     """The command that enters; what follows it runs inside, with no network but its own loopback."""
     in_use = ["--lock-file", f"/{debian.LOCK_FILE}", "--lock-file", f"{VENV_INSIDE}/{LOCK_FILE}"]
-    return [*_base(root), "--unshare-net", "--ro-bind", str(venv), VENV_INSIDE, *in_use, *_end()]
+    command = [*_base(root), "--unshare-net", "--ro-bind", str(venv), VENV_INSIDE, *in_use, *_end()]
+    # By way of a file, so that ps shows what runs and not how it was put here.
+    arguments = os.memfd_create("bwrap", 0)
+    os.write(arguments, b"".join(argument.encode() + b"\0" for argument in command[1:]))
+    os.lseek(arguments, 0, os.SEEK_SET)
+    os.set_inheritable(arguments, True)
+    return [command[0], "--args", str(arguments), "--"]
 
 
-def check() -> None:
+def check_place() -> None:
+    """See that the checkout can be at its own path inside."""
+    top = CHECKOUT.parts[1]
+    if top in TAKEN:
+        raise Missing(f"{CHECKOUT} can't be shown inside the sandbox, which has a /{top} of its own: move the checkout")
+
+
+def check_kernel() -> None:
     """See that bubbles can be blown here, before anything long is begun."""
     command = ["bwrap", *NAMESPACES, "--unshare-net", "--ro-bind", "/", "/"]
     said = subprocess.run([*command, "--proc", "/proc", "true"], capture_output=True, text=True, check=False)
@@ -53,7 +68,7 @@ def builder(root: Path) -> Shell:
                 opened += ["--ro-bind", str(path), str(path)]
         for key, value in settings.items():
             opened += ["--setenv", key, value]
-        run([*_base(root), *opened, *_end(), *command], what, advice)
+        run([*_base(root), *opened, *_end(), "--", *command], what, advice)
 
     return shell
 
@@ -76,7 +91,7 @@ def _base(root: Path) -> list[str]:
 def _end() -> list[str]:
     here = Path.cwd()
     inside = here if here.is_relative_to(CHECKOUT) else CHECKOUT
-    return ["--remount-ro", "/", "--chdir", str(inside), "--"]
+    return ["--remount-ro", "/", "--chdir", str(inside)]
 
 
 def _environment() -> dict[str, str]:

@@ -49,9 +49,7 @@ def check() -> None:
     user = pwd.getpwuid(os.geteuid()).pw_name
     if not any(line.startswith(f"{user}:") for line in Path("/etc/subuid").read_text().splitlines()):
         ids = "100000-165535"
-        raise Missing(
-            f"{user} has no sub-uids: as root, run: usermod --add-subuids {ids} --add-subgids {ids} {user}"
-        )
+        raise Missing(f"{user} has no sub-uids: as root, run: usermod --add-subuids {ids} --add-subgids {ids} {user}")
 
 
 def build(target: Path) -> None:

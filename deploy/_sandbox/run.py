@@ -92,10 +92,11 @@ def become(command: list[str]) -> None:
 
 def _root() -> Path:
     """The root for the suite; before one is built, all else that it takes is looked for."""
+    bubble.check_place()
     target = debian.target()
     need("bwrap", *(() if target.is_dir() else debian.tools()))
     if not target.is_dir():
-        bubble.check()
+        bubble.check_kernel()
         debian.check()
         debian.build(target)
     return target
