@@ -105,7 +105,7 @@ class Actor:
             now=time.time(),
             incarnation=self.incarnation,
             userdata=self.statedir.userdata,
-            logs=self.statedir.path / "logs",
+            logs=self.statedir.logs,
             pool=self._factory.pool or tools.run(["condor_config_val", "COLLECTOR_HOST"], 10).strip(),
             uuid=lambda: str(uuid.uuid4()),
             token=lambda lifetime_s: self._run(tools.token_argv(pool, lifetime_s)).strip(),

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from factory.act import Actor, After, nothing
 from factory.actions import Outcome, Release, Retire, Unretire
+from factory.cleanlogs import clean_logs
 from factory.condor.vmjobs import VMJobRows
 from factory.config import load
 from factory.config.settings import Config, ConfigError, Queue
@@ -32,6 +34,9 @@ log = logging.getLogger("apf")
 
 _GIVE_UP_S = 8
 """After SIGTERM a round may run for so long; what it did not finish, the next factory finds in the schedd."""
+
+_CLEANLOGS = " cleanlogs"
+"""Id of a scheduler job; no queue has a name that begins with a blank."""
 
 
 class Daemon:
@@ -77,6 +82,7 @@ class Daemon:
             signal.signal(number, self._signalled)
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._schedule()
+        self._scheduler.add_job(self._clean_logs, "interval", hours=1, id=_CLEANLOGS, next_run_time=datetime.now(UTC))
         self._scheduler.start()
         log.info(
             "started factory=%s incarnation=%r queues=%d",
@@ -120,7 +126,7 @@ class Daemon:
     def _schedule(self) -> None:
         """One scheduler job for each queue; unchanged queues keep theirs, and so their rhythm."""
         wanted = {queue.name: queue.settings.sleep for queue in self.config.queues}
-        known = {job.id: job for job in self._scheduler.get_jobs()}
+        known = {job.id: job for job in self._scheduler.get_jobs() if job.id != _CLEANLOGS}
         for name in known.keys() - wanted.keys():
             self._scheduler.remove_job(name)
         for name, sleep in wanted.items():
@@ -131,6 +137,16 @@ class Daemon:
                 coalesce=True, misfire_grace_time=None,
             )  # fmt: skip
             self._mark(name)
+
+    def _clean_logs(self) -> None:
+        config = self.config
+        base = config.factory.base_log_dir or self._statedir.logs
+        try:
+            removed = clean_logs(base, config, datetime.now(UTC).date())
+        except OSError as error:
+            log.error('logs=%s failed="%s"', base, error)
+        else:
+            log.debug("logs=%s removed=%d", base, removed)
 
     def _reread(self) -> None:
         try:

@@ -36,6 +36,7 @@ class StateDir:
     def __init__(self, root: Path, factory_id: str) -> None:
         self.path = root / factory_id
         self.userdata = self.path / "userdata"
+        self.logs = self.path / "logs"
         self.status = self.path / "status.json"
         self.journal = self.path / "journal.jsonl"
         self.workers_lock = self.path / "workers.lock"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from pydantic import Field
 
 import submit_templates
 from factory.actions import Remove, Submit
+from factory.cleanlogs import log_name
 from factory.model import PlainJob
 from factory.plugin import (
     Ask,
@@ -120,10 +120,13 @@ class PlainJobs(BatchSubmitPlugin):
     def submission(self, n: int, shapes: tuple[Shape, ...], tools: SubmitTools) -> Submission:
         """One transaction of n jobs."""
         day = time.strftime("%Y-%m-%d", time.gmtime(tools.now))
-        name = re.sub(r"[/:]", "_", self.queue.name)
         base = self.factory.base_log_dir or tools.logs
-        directory = Path(base) / day / name
-        url = f"{self.factory.base_log_dir_url.rstrip('/')}/{day}/{name}" if self.factory.base_log_dir_url else ""
+        directory = Path(base) / day / log_name(self.queue.name)
+        url = (
+            f"{self.factory.base_log_dir_url.rstrip('/')}/{day}/{directory.name}"
+            if self.factory.base_log_dir_url
+            else ""
+        )
         macros = {
             "apf_queue": self.queue.name,
             "factory": self.factory.id,
