@@ -1,0 +1,136 @@
+"""The words of fitting: room, job groups, machines that have room, offers of new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from factory.model import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Resources of a machine, or what a job asks for. Disk in KiB, memory in MiB, as HTCondor counts."""
+
+    cpus: float = 0
+    memory_mb: float = 0
+    disk_kb: float = 0
+    gpus: float = 0
+
+    def holds(self, other: Room) -> bool:
+        """Whether ``other`` fits into this room."""
+        return (
+            other.cpus <= self.cpus
+            and other.memory_mb <= self.memory_mb
+            and other.disk_kb <= self.disk_kb
+            and other.gpus <= self.gpus
+        )
+
+    def times(self, other: Room) -> int:
+        """How often ``other`` fits into this room; it must ask for something."""
+        counts = [
+            have // ask
+            for have, ask in (
+                (self.cpus, other.cpus),
+                (self.memory_mb, other.memory_mb),
+                (self.disk_kb, other.disk_kb),
+                (self.gpus, other.gpus),
+            )
+            if ask > 0
+        ]
+        if not counts:
+            raise ValueError("a job that asks for nothing fits without end")
+        return max(0, int(min(counts)))
+
+    def minus(self, other: Room, n: int = 1) -> Room:
+        """What is left after n times ``other``."""
+        return Room(
+            self.cpus - n * other.cpus,
+            self.memory_mb - n * other.memory_mb,
+            self.disk_kb - n * other.disk_kb,
+            self.gpus - n * other.gpus,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class JobGroup:
+    """Idle jobs of one schedd that ask for the same thing: same autocluster, owner and accounting group."""
+
+    key: str
+    """Stable from poll to poll, and unique: schedd, autocluster, owner, accounting group."""
+    ask: Room
+    count: int
+    owner: str = ""
+    accounting_group: str = ""
+    requirements: str = "true"
+    """Requirements as written, for people."""
+    oldest: float | None = None
+    """QDate of the oldest job, where known (epoch seconds)."""
+    example: str = ""
+    """One of its jobs, ``cluster.proc``."""
+    problem: str | None = None
+    """Why nothing is bought for it whatever the shapes: what it asks for can't be evaluated, say."""
+    reject_reason: str | None = None
+    """LastRejMatchReason of one of its jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A startd's slot (partitionable or static) with what is free on it now."""
+
+    name: str
+    kind: str
+    """Machine class: slots that are equal in every attribute that the groups refer to."""
+    free: Room
+    total: Room
+    vm: str | None = None
+    """APFVM, if it is a VM of a factory."""
+    static: bool = False
+    """Takes one job, whatever that leaves over."""
+    leaves_at: float | None = None
+    """End of its lease or lifetime, where known (epoch seconds)."""
+    leaving: bool = False
+    """Retires or drains: its room is nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A shape that a queue may buy, as the groups see it."""
+
+    shape: Shape
+    room: Room
+    """What a machine of it has for jobs, the startd's own overhead taken off."""
+    price: float | None = None
+    """Per hour; none: unknown, then cores stand for cost."""
+
+    @property
+    def cost(self) -> float:
+        """What one machine counts: its price, else its cores."""
+        return self.price if self.price is not None else max(self.room.cpus, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Whether a group's jobs run on a machine of one kind, and if not, what stands against it."""
+
+    ok: bool
+    maybe: bool = False
+    """Only a running machine can tell: worth one probe VM."""
+    why: str = ""
+    """The clause that fails, and on which side."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What one reading brought: groups, machines, and who matches whom."""
+
+    groups: tuple[JobGroup, ...] = ()
+    machines: tuple[Machine, ...] = ()
+    on_kinds: Mapping[tuple[str, str], Match] = field(default_factory=dict)
+    """(group key, machine class) → match."""
+    on_shapes: Mapping[tuple[str, str], Match] = field(default_factory=dict)
+    """(group key, ``str(shape)``) → match against the template machine of that shape."""
+    excluded: Mapping[str, int] = field(default_factory=dict)
+    """Idle jobs that can't run on a startd now, by reason."""
+    saturated: str | None = None
+    """Why the schedd could not start more jobs, if so."""
