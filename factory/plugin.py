@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from factory.condor.daemons import ScheddAddress
 from factory.condor.history import HistorySource, HistoryWindow, RecentJobs
-from factory.config.types import CommaList, Duration, Named, Settings, Switch
+from factory.config.types import CommaList, Duration, KeepLines, Named, Settings, Switch
 from factory.model import VM, Ask, BatchStatus, Shape, SiteStatus, Unknown, VMState, WmsStatus
 from factory.source import Reading, Readings, Source
 from factory.track import Memory
@@ -42,6 +42,7 @@ __all__ = [
     "HistorySource",
     "HistoryWindow",
     "Info",
+    "KeepLines",
     "Memory",
     "MonitorPlugin",
     "Named",
@@ -77,9 +78,15 @@ class Plugin:
     """What all plugins have: the queue they serve and their settings."""
 
     category: ClassVar[str]
+    name: str
+    """What it is called in queues.conf."""
 
     class Settings(PluginSettings):
         """No settings."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.name = cls.__name__
 
     def __init__(self, queue: QueueSettings, settings: Any, factory: FactorySettings) -> None:
         self.queue = queue
@@ -111,7 +118,7 @@ class WmsStatusPlugin(Plugin, ABC):
 
     def read_site(self, readings: Readings) -> SiteStatus | Unknown:
         """Status of the site; pure."""
-        return Unknown(f"{type(self).__name__} knows no site status")
+        return Unknown(f"{self.name} knows no site status")
 
 
 class BatchStatusPlugin(Plugin, ABC):

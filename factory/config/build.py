@@ -133,7 +133,10 @@ class _Builder:
         filled = form.fill(plugin.Settings, f"{category}.{name.lower()}.")
         if filled is None or settings is None:
             return None
-        return self._instance(form, plugin, f"{category} plugin {name}", settings, filled, CHOICE[category])
+        made = self._instance(form, plugin, f"{category} plugin {name}", settings, filled, CHOICE[category])
+        if made is not None:
+            made.name = name
+        return made
 
     def _class(self, category: str, name: str) -> type[Plugin]:
         if name not in self.registry.names(category) and (category, name) in old.PLUGINS:

@@ -30,7 +30,8 @@ errors with file, line, section and key; `apf check --explain KEY` prints what i
   uses as `%(key)s`, and one that starts with `x-`.
 * `%(key)s` stands for the value of that key in the same section, `%%` for a percent sign. `~` at the start of a
   value is the home directory. `None` is no value: the key counts as left out.
-* An indented line goes on with the value above it. `#` and `;` start a comment line; after a value only ` ;` does.
+* An indented line goes on with the value above it, joined by a blank. `#` and `;` start a comment line; after a
+  value only ` ;` does.
 * A queue's own key beats every default, also one of a file that is read later. If two files set the same key of
   the same section, the later one counts, with a warning. The files of a directory are read in the order of their
   names and share their `[DEFAULT]`.

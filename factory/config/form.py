@@ -109,7 +109,7 @@ class Form:
             problem = Problem(section.file, section.line or None, section.name, key, text, severity)
         self.problems.add(problem, section.name)
 
-    def value(self, key: str) -> str | None:
+    def value(self, key: str, keep_lines: bool = False) -> str | None:
         """Value of a key that is there, with references replaced and ``~`` expanded; None: it is broken."""
         self.seen.add(key)
         try:
@@ -117,6 +117,8 @@ class Form:
         except Unresolvable as reason:
             self.error(str(reason), key)
             return None
+        if "\n" in value and not keep_lines:
+            value = " ".join(line for line in value.split("\n") if line)
         if value.startswith("~"):
             value = os.path.expanduser(value)
         self.used[key] = value
@@ -136,7 +138,7 @@ class Form:
             if name is None:
                 continue
             spelling[key.field] = name
-            value = self.value(name)
+            value = self.value(name, key.keep_lines)
             if value is None:
                 broken.add(key.field)
             elif value not in ("None", "none") and not (value == "" and key.empty_is_unset):
@@ -190,9 +192,6 @@ class Form:
                 continue
             told.add(field)
             key = keys.get(field)
-            if key is None:
-                self.error(wrong(detail), prefix.rstrip(".") or None)
-            elif detail["type"] == "missing":
-                self.error(f"is missing: {key.meaning}" if key.meaning else "is missing", prefix + key.name)
-            else:
-                self.error(wrong(detail, key.secret), spelling.get(field, prefix + key.name))
+            name = prefix.rstrip(".") if key is None else spelling.get(field, prefix + key.name)
+            written = self.section[name].value if name in self.section else "?"
+            self.error(wrong(detail, key, written), name or None)

@@ -47,7 +47,7 @@ FACTORY: Mapping[str, str] = {
     "monitor.*": _MONITOR,
     "wmsstatus.queue.*": "the WMS status plugin Queue never worked; remove it",
     "wmsstatus.maximum": "was misnamed in the documentation and never read; write [Factory] maxage",
-    "enabled": "is for queues; enablequeues = False stops all of them",
+    "enabled": "only queues have it; enablequeues = False stops all of them",
 }
 """Keys of [Factory] that are dead, by pattern."""
 

@@ -68,7 +68,7 @@ class _Parser(configparser.RawConfigParser):
     """configparser that notes the line of each section and key, and goes on after a duplicate."""
 
     # As in Python 2, and linear in the length of the line, which the one of Python 3 is not.
-    OPTCRE = re.compile(r"(?P<option>[^:=\s][^:=]*)(?P<vi>[:=])\s*(?P<value>.*)$")
+    OPTCRE = re.compile(r"(?P<option>[^:=\s\[][^:=]*)(?P<vi>[:=])\s*(?P<value>.*)$")
 
     def __init__(self, into: Scanned) -> None:
         super().__init__(strict=False, default_section="\n", inline_comment_prefixes=(";",))

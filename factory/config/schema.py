@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
-from factory.config.types import Named, Settings, parse_duration, parse_switch, split_list
+from factory.config.types import KeepLines, Named, Settings, parse_duration, parse_switch, split_list
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,10 @@ class Key:
     old: tuple[str, ...] = ()
     empty_is_unset: bool = False
     """Text that may be left out: an empty value leaves it out."""
+    keep_lines: bool = False
     unit: str = ""
+    right: str = ""
+    """What a value must look like where a pattern says it."""
     secret: bool = False
     """Messages must not show the value."""
 
@@ -83,7 +86,9 @@ def _key(name: str, field: FieldInfo) -> Key:
         required=field.is_required(),
         named=named is not None,
         old=(old,) if isinstance(old, str) else tuple(old),
+        keep_lines=any(isinstance(part, KeepLines) for part in parts),
         unit=_extra(field, "unit") or "",
+        right=_extra(field, "right") or "",
         secret=bool(_extra(field, "secret")),
         empty_is_unset=not field.is_required() and optional and (str in parts or Path in parts),
     )

@@ -33,7 +33,12 @@ def account() -> str:
 class FactorySettings(Settings):
     """Section ``[Factory]``."""
 
-    id: str = Field(default="apf", alias="factoryId", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    id: str = Field(
+        default="apf",
+        alias="factoryId",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        json_schema_extra={"right": "a letter or digit, and up to 63 letters, digits and . _ - after it"},
+    )
     """Name of this factory. Everything it owns carries it; two factories on one schedd need two names."""
     statedir: Path = Path("/var/lib/apf")
     """Directory of the factory's own files, on the host of the schedd; made with mode 0700."""

@@ -67,13 +67,17 @@ class Named:
         self.prefix = prefix
 
 
+class KeepLines:
+    """Marks a text whose lines stay lines; elsewhere the lines of a value are joined by blanks."""
+
+
 class Settings(BaseModel):
     """Base of every settings model: frozen, closed, and its fields carry their docstring.
 
     A field's ``alias`` is its key where that is not a Python name (``apfqueue.sleep``). In
     ``json_schema_extra`` may stand: ``"old": ("older_name", ...)``, spellings that are still read;
-    ``"unit": "MiB"``; ``"default": "..."``, the default in words; ``"secret": True``, for a value that no
-    message may show.
+    ``"unit": "MiB"``; ``"default": "..."``, the default in words; ``"right": "..."``, what fits the field's
+    pattern, in words; ``"secret": True``, for a value that no message may show.
     """
 
     model_config = ConfigDict(

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from factory.config.schema import Key
+
 MAX_SHOWN = 60
 
 _KINDS = {
@@ -35,33 +37,39 @@ def shown(value: Any) -> str:
     return repr(text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "...")
 
 
-def wrong(error: ErrorDetails, secret: bool = False) -> str:
-    """One of pydantic's errors, as a sentence about the value in the file."""
+def wrong(error: ErrorDetails, key: Key | None, written: str) -> str:
+    """One of pydantic's errors, as a sentence about what is written in the file."""
+    text = _wrong(error, key)
+    return text + _hint(written) if error["type"] in {*_KINDS, "literal_error", "value_error"} else text
+
+
+def _wrong(error: ErrorDetails, key: Key | None) -> str:
     kind, value = error["type"], error["input"]
     context = error.get("ctx", {})
-    there = "the value" if secret else shown(value)
+    there = "the value" if key and key.secret else shown(value)
     if kind == "missing":
-        return "is missing"
+        return f"is missing: {key.meaning}" if key and key.meaning else "is missing"
     if kind in _KINDS:
-        return f"{there} is not {_KINDS[kind]}{_hint(value)}"
+        return f"{there} is not {_KINDS[kind]}"
     if kind in _BOUNDS:
         words, name = _BOUNDS[kind]
         return f"{there} is out of range; it must be {words} {context[name]}"
     if kind in ("literal_error", "enum"):
-        return f"{there} is none of {context['expected']}{_hint(value)}"
+        return f"{there} is none of {context['expected']}"
     if kind == "value_error":
-        return str(context["error"]) + _hint(value)
+        return str(context["error"])
     if kind == "string_pattern_mismatch":
-        return f"{there} has characters that can't stand here; it must match {context['pattern']}"
+        right = (key and key.right) or f"as the pattern {context['pattern']}"
+        return f"{there} can't stand here; it must be {right}"
     return f"{there}: {error['msg'][:1].lower()}{error['msg'][1:]}"
 
 
-def _hint(value: Any) -> str:
-    """Two ways to get a value that one did not mean."""
-    if isinstance(value, str) and "\n" in value:
+def _hint(written: str) -> str:
+    """How one gets a value that one did not mean."""
+    if "\n" in written:
         return "; an indented line goes on with the value above it"
-    if isinstance(value, str) and " #" in value:
+    if " #" in written:
         return "; a comment after a value starts with ' ;'"
-    if value == "":
+    if written == "":
         return "; write None, or leave the key out, for no value"
     return ""

@@ -16,6 +16,7 @@ from factory.plugin import (
     BatchSubmitPlugin,
     CommaList,
     Duration,
+    KeepLines,
     MonitorPlugin,
     Named,
     Plugin,
@@ -53,6 +54,20 @@ class Panda(_Wms):
         """How long a reading is used."""
         maxage: Duration | None = None
         """When it is too old."""
+
+
+class CondorWms(_Wms):
+    """Jobs of a schedd."""
+
+    class Settings(PluginSettings):
+        scheddhost: str = "localhost"
+        """Its host."""
+        scheddport: int = 9618
+        """Its port."""
+        collectorhost: str = "localhost"
+        """Host of its collector."""
+        collectorport: int = 9618
+        """Port of its collector."""
 
 
 class Condor(_Batch):
@@ -120,6 +135,20 @@ class CondorLocal(_Submit):
         """Submit lines, one by one."""
 
 
+class CondorOSGCE(_Submit):
+    """Pilots at another schedd."""
+
+    class Settings(PluginSettings):
+        gridresource: str
+        """Host."""
+        port: int = 9619
+        """Port."""
+        environ: str | None = None
+        """Environment."""
+        condor_attributes: str | None = None
+        """Submit lines."""
+
+
 class CondorEC2(_Submit):
     """Machines."""
 
@@ -132,6 +161,8 @@ class CondorEC2(_Submit):
         """Highest price."""
         security_groups: CommaList = ()
         """Groups."""
+        user_data: Annotated[str | None, KeepLines()] = None
+        """A script."""
         tags: Annotated[dict[str, str], Named("tag_")] = {}
         """Tags."""
         password: int | None = Field(default=None, json_schema_extra={"secret": True})
@@ -158,6 +189,12 @@ class Fussy(_Submit):
         raise KeyError(self.queue.wmsqueue)
 
 
+class Dummy(MonitorPlugin):
+    """Tells nobody."""
+
+    def report(self, *args: Any) -> Any: ...
+
+
 class APF(MonitorPlugin):
     """A web service."""
 
@@ -169,11 +206,11 @@ class APF(MonitorPlugin):
 
 
 PLUGINS: Mapping[str, Mapping[str, type[Plugin]]] = {
-    "wmsstatus": {"Panda": Panda},
+    "wmsstatus": {"Panda": Panda, "Condor": CondorWms, "CondorLocal": CondorWms},
     "batchstatus": {"Condor": Condor, "CondorEC2": CondorEC2Status},
     "sched": {"Ready": Ready, "MaxToRun": MaxToRun, "MinPerCycle": MinPerCycle, "Scale": Scale},
-    "batchsubmit": {"CondorLocal": CondorLocal, "CondorEC2": CondorEC2, "Fussy": Fussy},
-    "monitor": {"APF": APF},
+    "batchsubmit": {"CondorLocal": CondorLocal, "CondorOSGCE": CondorOSGCE, "CondorEC2": CondorEC2, "Fussy": Fussy},
+    "monitor": {"APF": APF, "Dummy": Dummy},
 }
 
 QUEUE = """

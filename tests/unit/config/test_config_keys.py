@@ -1,0 +1,225 @@
+"""A key that nothing reads is named, with the key that was meant; old keys are named with what takes their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from factory.config import old
+from factory.config.keys import MAX_NEAREST
+from tests.rig.configs import PLUGINS, Panda, problems, queue, read, told, write
+
+UNKNOWN = [
+    ("Enabled = True", "Enabled: no such key; did you mean enabled?"),
+    ("scedplugin = Ready", "scedplugin: no such key; did you mean schedplugin?"),
+    ("sched.ready.ofset = 1", "sched.ready.ofset: Ready has no such key; did you mean sched.ready.offset?"),
+    ("sched.Ready.offset = 1", "sched.Ready.offset: no such key; did you mean sched.ready.offset?"),
+    ("sched.redy.offset = 1", "sched.redy.offset: no such key; did you mean sched.ready.offset?"),
+    ("shed.ready.offset = 1", "shed.ready.offset: no such key; did you mean sched.ready.offset?"),
+    ("maximum = 1", "maximum: no such key"),
+    ("batchsubmit.condorlocal = x", "batchsubmit.condorlocal: no such key"),
+    ("batchsubmit.condorec2.tag_ = x", "CondorEC2 has no such key; did you mean batchsubmit.condorec2.tag_<NAME>?"),
+    ("factoryId = x", "factoryId: belongs into [Factory]"),
+    ("factory.sleep = 1", "factory.sleep: belongs into [Factory]"),
+    ("batchstatus.condor.sleep = 1", "batchstatus.condor.sleep: belongs into [Factory]"),
+    ("wmsstatus.condor.queryargs = -name x", "queryargs: is not read; name schedd and collector"),
+    ("batchsubmit.condorlocal.submitargs = -remote x", "submitargs: is not read: nothing calls condor_submit"),
+]
+
+
+@pytest.mark.parametrize(("line", "wrong"), UNKNOWN)
+def test_an_unknown_key_is_an_error_with_the_nearest_key(tmp_path: Path, line: str, wrong: str) -> None:
+    (problem,) = problems(write(tmp_path, queue(line)))
+    assert problem.severity == "error"
+    assert wrong in str(problem)
+    assert problem.line == 6
+
+
+@pytest.mark.parametrize(("line", "wrong"), [row for row in UNKNOWN if not row[0].startswith("factoryId")])
+def test_in_default_it_is_said_once(tmp_path: Path, line: str, wrong: str) -> None:
+    text = f"[DEFAULT]\n{line}\n" + queue(name="A") + queue(name="B")
+    (problem,) = problems(write(tmp_path, text))
+    assert (problem.severity, problem.section, problem.line) == ("error", "DEFAULT", 2)
+    assert wrong in str(problem)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["x-mine = 1"],
+        ["x-mine = 5%"],
+        ["grid = 1", "wmsqueue = %(grid)s"],
+        ["whatever = 1", "sched.ready.offset = %(whatever)s"],
+    ],
+)
+def test_keys_of_the_users_own_and_keys_that_others_refer_to_are_fine(tmp_path: Path, lines: list[str]) -> None:
+    assert not problems(write(tmp_path, queue(*lines)))
+
+
+def test_a_key_that_another_file_refers_to_is_fine(tmp_path: Path) -> None:
+    one = write(tmp_path, queue("site = x", name="A"), "1.conf")
+    two = write(tmp_path, queue("site = y", "wmsqueue = %(site)s", name="B"), "2.conf")
+    assert not problems(one, two)
+
+
+def test_a_key_of_a_plugin_that_is_not_used_is_a_warning_in_a_section_and_fine_in_default(tmp_path: Path) -> None:
+    line = "sched.maxtorun.maximum = 5"
+    assert told(write(tmp_path, queue(line))) == (
+        "queues.conf:6: [Q] sched.maxtorun.maximum: warning: is not read: schedplugin does not name MaxToRun"
+    )
+    assert not problems(write(tmp_path, f"[DEFAULT]\n{line}\n" + queue()))
+
+
+def test_the_keys_of_a_plugin_that_is_missing_are_not_errors_of_their_own(tmp_path: Path) -> None:
+    text = queue("sched.redy.offset = 1").replace("= Ready", "= Redy")
+    assert told(write(tmp_path, text)) == (
+        "queues.conf:5: [Q] schedplugin: no sched plugin 'Redy' is installed; did you mean Ready?"
+    )
+
+
+def test_many_unknown_keys_do_not_take_for_ever(tmp_path: Path) -> None:
+    found = problems(write(tmp_path, queue(*(f"sched.redy.key{i} = 1" for i in range(MAX_NEAREST + 10)))))
+    assert len(found) == MAX_NEAREST + 10
+
+
+def test_more_errors_than_anyone_reads_are_cut(tmp_path: Path) -> None:
+    found = problems(write(tmp_path, queue(*(f"k{i} = 1" for i in range(1100)))))
+    assert len(found) == 1001
+    assert "has more than 1000 errors; these are the first" in str(found[-1])
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("factoryID = x", "error no such key in [Factory]; did you mean factoryId?"),
+        ("statdir = /x", "error no such key in [Factory]; did you mean statedir?"),
+        ("wmsqueue = x", "error is a key of queues; put it into a queue's section or into [DEFAULT]"),
+        ("sched.ready.offset = 1", "error is a key of queues; put it into a queue's section or into [DEFAULT]"),
+        ("id = x", "error no such key in [Factory]"),
+        *((f"{pattern.replace('*', 'x')} = 1", "warning is not read any more: ") for pattern in old.FACTORY),
+    ],
+)
+def test_keys_of_factory_that_nothing_reads(tmp_path: Path, line: str, wrong: str) -> None:
+    (problem,) = problems(write(tmp_path, f"[Factory]\n{line}\n" + queue()))
+    assert f"{problem.severity} {problem.text}".startswith(wrong)
+
+
+@pytest.mark.parametrize("pattern", old.QUEUE)
+def test_old_keys_of_queues_are_warnings_that_say_what_to_do(tmp_path: Path, pattern: str) -> None:
+    key = pattern.replace("*", "x")
+    (problem,) = problems(write(tmp_path, queue(f"{key} = 1")))
+    assert problem.severity == "warning"
+    assert problem.text.startswith("is not read")
+
+
+@pytest.mark.parametrize(("category", "name"), [key for key in old.PLUGINS if key[0] in ("sched", "batchsubmit")])
+def test_old_plugins_are_errors_that_say_what_to_use(tmp_path: Path, category: str, name: str) -> None:
+    text = queue().replace({"sched": "= Ready", "batchsubmit": "= CondorLocal"}[category], f"= {name}")
+    assert f"{category} plugin {name} {old.PLUGINS[category, name]}" in told(write(tmp_path, text))
+
+
+def test_a_plugin_of_an_old_name_that_is_installed_is_used(tmp_path: Path) -> None:
+    from factory.config import load  # the plugins are others here
+
+    plugins = {**PLUGINS, "sched": {"Trivial": PLUGINS["sched"]["Ready"]}}
+    text = queue("sched.trivial.offset = 3").replace("= Ready", "= Trivial")
+    config = load([write(tmp_path, text)], plugins)
+    assert config.queues[0].sched[0].settings.offset == 3
+    assert not config.warnings
+
+
+def test_an_old_spelling_is_read_with_the_modern_one(tmp_path: Path) -> None:
+    key = "batchsubmit.condorlocal"
+    path = write(tmp_path, queue(f"{key}.peaceful = True"))
+    assert told(path) == f"queues.conf:6: [Q] {key}.peaceful: warning: is an old spelling; write {key}.overlay.peaceful"
+    assert read(path).queues[0].batchsubmit.settings.peaceful is True
+
+
+@pytest.mark.parametrize(
+    ("default", "lines", "peaceful", "told_of"),
+    [
+        ("overlay.peaceful = True", ["peaceful = no"], False, "old spelling"),
+        ("peaceful = no", ["overlay.peaceful = True"], True, None),
+        ("", ["peaceful = no", "overlay.peaceful = True"], True, "peaceful: warning: is not read, because"),
+    ],
+)
+def test_of_two_spellings_the_section_and_then_the_modern_one_counts(
+    tmp_path: Path, default: str, lines: list[str], peaceful: bool, told_of: str | None
+) -> None:
+    key = "batchsubmit.condorlocal"
+    text = (f"[DEFAULT]\n{key}.{default}\n" if default else "") + queue(*(f"{key}.{line}" for line in lines))
+    path = write(tmp_path, text)
+    assert read(path).queues[0].batchsubmit.settings.peaceful is peaceful
+    assert (told_of in told(path)) if told_of else not problems(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "seconds", "warning"),
+    [
+        ("wmsstatus.panda.sleep = 150", 150, None),
+        ("wmsstatus.panda.sleep = 2m", 120, None),
+        ("wmsstatus.panda.sleep = None", 0, None),
+        ("wmsstatus.panda.sleep = 0", 0, "is not read: 0 meant no limit"),
+    ],
+)
+def test_what_stood_in_factory_is_a_default_of_every_queue(
+    tmp_path: Path, line: str, seconds: int, warning: str | None
+) -> None:
+    path = write(tmp_path, f"[Factory]\n{line}\n" + queue("wmsstatusplugin = Panda"))
+    wms = read(path).queues[0].wmsstatus
+    assert isinstance(wms, Panda)
+    assert wms.settings.interval == seconds
+    assert warning in told(path) if warning else not problems(path)
+
+
+def test_a_key_of_a_queue_beats_what_stands_in_factory(tmp_path: Path) -> None:
+    text = "[Factory]\nwmsstatus.panda.maxage = 100\n[DEFAULT]\nwmsstatus.panda.maxage = 200\n"
+    wms = read(write(tmp_path, text + queue("wmsstatusplugin = Panda"))).queues[0].wmsstatus
+    assert isinstance(wms, Panda)
+    assert wms.settings.maxage == 200
+
+
+def test_limits_of_age_that_no_plugin_has_become_the_factorys(tmp_path: Path) -> None:
+    text = "[Factory]\nbatchstatus.condor.maxage = 500\nbatchstatus.maxtime = 400\nwmsstatus.maxtime = 0\n"
+    path = write(tmp_path, text + queue())
+    assert read(path).factory.maxage == 400
+    assert [problem.text for problem in problems(path)] == [
+        "counts for all that is read; write maxage",
+        "counts for all that is read; write maxage",
+        "is not read: 0 meant no limit, and maxage is 360 s without it",
+    ]
+    path = write(tmp_path, text.replace("[Factory]", "[Factory]\nmaxage = 90") + queue())
+    assert read(path).factory.maxage == 90
+
+
+def test_a_wrong_value_of_an_old_key_in_factory_is_an_error_there(tmp_path: Path) -> None:
+    path = write(tmp_path, "[Factory]\nbatchstatus.condor.sleep = often\n" + queue())
+    assert "queues.conf:2: [Factory] batchstatus.condor.sleep: 'often' is not a duration" in told(path)
+
+
+def test_defaults_reach_factory_and_other_keys_of_default_do_not_disturb_it(tmp_path: Path) -> None:
+    text = "[DEFAULT]\ncleanlogs.keepdays = 7\nwmsqueue = x\nsched.ready.offset = %(nothing)s1\nnothing = \n[Factory]\n"
+    config = read(write(tmp_path, text + queue()))
+    assert config.factory.keepdays == 7
+    assert not config.warnings
+
+
+@pytest.mark.parametrize(
+    ("lines", "submit", "wrong"),
+    [
+        (["batchsubmit.condorlocal.peaceful = False"], "CondorLocal", "lets a negative n remove jobs that run"),
+        (["batchsubmit.condorlocal.overlay.peaceful = False"], "CondorLocal", "lets a negative n remove jobs"),
+        (["schedplugin = MinPerCycle", "sched.minpercycle.minimum = 0"], "CondorEC2", "lifts every request to retire"),
+        (["schedplugin = MinPerCycle", "sched.minpercycle.minimum = 0"], "CondorLocal", None),
+        (["schedplugin = MinPerCycle", "sched.minpercycle.minimum = -2"], "CondorEC2", None),
+    ],
+)
+def test_dangerous_values_are_warnings(tmp_path: Path, lines: list[str], submit: str, wrong: str | None) -> None:
+    text = queue("batchsubmit.condorec2.gridresource = x", *lines).replace("schedplugin = Ready\n", "", len(lines) - 1)
+    if submit == "CondorLocal":
+        text = text.replace("batchsubmit.condorec2.gridresource = x\n", "")
+    text = text.replace("batchsubmitplugin = CondorLocal", f"batchsubmitplugin = {submit}")
+    found = [problem.text for problem in problems(write(tmp_path, text)) if "old spelling" not in problem.text]
+    assert [text for text in found if wrong and wrong in text] == found
+    assert bool(found) == bool(wrong)

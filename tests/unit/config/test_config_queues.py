@@ -1,0 +1,208 @@
+"""A section becomes a queue with typed settings, and what is wrong with a value is said where it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from factory.config.settings import ConfigError
+from tests.rig.configs import CondorEC2, CondorLocal, problems, queue, read, told, write
+
+EC2 = "batchsubmit.condorec2"
+
+
+def ec2(*lines: str) -> str:
+    """A queue that buys machines."""
+    text = queue(f"{EC2}.gridresource = https://ec2.example.org/", *lines)
+    return text.replace("CondorLocal", "CondorEC2").replace("= Condor\n", "= CondorEC2\n")
+
+
+def local_settings(path: Path) -> CondorLocal.Settings:
+    settings = read(path).queues[0].batchsubmit.settings
+    assert isinstance(settings, CondorLocal.Settings)
+    return settings
+
+
+def ec2_settings(path: Path) -> CondorEC2.Settings:
+    settings = read(path).queues[0].batchsubmit.settings
+    assert isinstance(settings, CondorEC2.Settings)
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value"),
+    [
+        ("spot_price = 0.156", "spot_price", 0.156),
+        ("spot_price = None", "spot_price", None),
+        ("ami_id = none", "ami_id", None),
+        ("ami_id =", "ami_id", None),
+        ("lease = 90", "lease", 90),
+        ("lease = 90s", "lease", 90),
+        ("lease = 1.5h", "lease", 5400),
+        ("lease = 2 d", "lease", 172800),
+        ("lease = None", "lease", 172800),
+        ("security_groups = a, b,,c ,", "security_groups", ("a", "b", "c")),
+        ("security_groups = None", "security_groups", ()),
+        ("tag_Name = x\n    y", "tags", {"Name": "x y"}),
+        ("ami_id = a ; b\n\n  # c\n  d", "ami_id", "a d"),
+        ("user_data = #!/bin/sh\n  echo\n\n  date", "user_data", "#!/bin/sh\necho\n\ndate"),
+        ("tag_name = None", "tags", {"name": "None"}),
+    ],
+)
+def test_values_have_types(tmp_path: Path, line: str, field: str, value: object) -> None:
+    settings = ec2_settings(write(tmp_path, ec2(f"{EC2}.{line}")))
+    assert getattr(settings, field) == value
+
+
+def test_none_takes_a_default_back(tmp_path: Path) -> None:
+    path = write(tmp_path, f"[DEFAULT]\n{EC2}.spot_price = 1\n" + ec2(f"{EC2}.spot_price = None"))
+    assert ec2_settings(path).spot_price is None
+
+
+def test_keys_with_a_name_of_the_users_own_come_from_the_section_and_from_defaults(tmp_path: Path) -> None:
+    default = "[DEFAULT]\nbatchsubmit.condorlocal.condor_attributes.a = 1\n"
+    attribute = "batchsubmit.condorlocal.condor_attributes"
+    path = write(tmp_path, default + queue(f"{attribute} = x=1", f"{attribute}.+Acc = %(g)s", "g = 2"))
+    settings = local_settings(path)
+    assert settings.attributes == {"+Acc": "2", "a": "1"}
+    assert settings.condor_attributes == "x=1"
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("priority = x", "priority: 'x' is not a whole number"),
+        ("priority = 1.5", "priority: '1.5' is not a whole number"),
+        ("priority =", "priority: '' is not a whole number; write None, or leave the key out, for no value"),
+        ("priority = 1 # one", "priority: '1 # one' is not a whole number; a comment after a value starts with ' ;'"),
+        (
+            "priority = 1\n  wmsqueue = x",
+            "priority: '1 wmsqueue = x' is not a whole number; an indented line goes on with the value above it",
+        ),
+        ("apfqueue.sleep = 0", "apfqueue.sleep: '0' is out of range; it must be at least 1"),
+        ("apfqueue.sleep = -5", "'-5' is not a duration; write seconds, or a number with s, m, h, d or w, as 15m"),
+        ("enabled = perhaps", "enabled: 'perhaps' is neither True nor False"),
+        ("schedplugin =", "schedplugin: names no plugin; to add nothing, write Null"),
+        ("schedplugin = None", "schedplugin: is missing: Plugins that decide how many"),
+        ("batchstatusplugin =", "batchstatusplugin: names no plugin"),
+        ("batchstatusplugin = None", "batchstatusplugin: is missing: Plugin that says what the queue already has."),
+        (f"{EC2}.spot_price = -1", "spot_price: '-1' is out of range; it must be at least 0"),
+        (f"{EC2}.spot_price = nan", "spot_price: 'nan' is not a finite number"),
+        (f"{EC2}.spot_price = 0,156", "spot_price: '0,156' is not a number"),
+        (f"{EC2}.gridresource = None", "gridresource: is missing: URL of the cloud."),
+        (f"{EC2}.lease_max = 60", f"{EC2}: lease_max is shorter than lease"),
+        (f"{EC2}.password = hunter2", "password: the value is not a whole number"),
+        (f"{EC2}.ami_id = %(x)s", "ami_id: refers to %(x)s, and there is no key 'x' in the section"),
+        (f"{EC2}.tag_A = 5%", "tag_A: has a single % at '%': write %%, or %(key)s"),
+        ("x-mine = 5%", None),
+        ("priority = " + "9" * 5000, "priority: '9999999999"),
+    ],
+)
+def test_a_wrong_value_is_said_with_what_would_be_right(tmp_path: Path, line: str, wrong: str | None) -> None:
+    base = ec2()
+    key = line.partition(" ")[0]
+    text = "\n".join(kept for kept in base.splitlines() if not kept.startswith(f"{key} ")) + f"\n{line}\n"
+    path = write(tmp_path, text)
+    if wrong is None:
+        assert not problems(path)
+        return
+    (problem,) = problems(path)
+    assert wrong in str(problem)
+    assert problem.severity == "error"
+    lines = text.splitlines()
+    assert problem.line == next((n for n, written in enumerate(lines, 1) if written.startswith(f"{problem.key} ")), 1)
+
+
+def test_literals_name_the_choices(tmp_path: Path) -> None:
+    path = write(tmp_path, queue("batchsubmit.condorlocal.overlay.killorder = best"))
+    assert told(path).endswith("'best' is none of 'newest' or 'oldest'")
+
+
+def test_a_wrong_default_is_said_once_with_the_queues_that_it_is_about(tmp_path: Path) -> None:
+    text = "[DEFAULT]\napfqueue.sleep = soon\n" + queue(name="A") + queue(name="B") + queue(name="C")
+    assert told(write(tmp_path, text)) == (
+        "queues.conf:2: [DEFAULT] apfqueue.sleep: 'soon' is not a duration; "
+        "write seconds, or a number with s, m, h, d or w, as 15m (queue A and 2 more)"
+    )
+
+
+def test_a_default_that_no_queue_reads_may_refer_to_nothing(tmp_path: Path) -> None:
+    assert not problems(write(tmp_path, f"[DEFAULT]\n{EC2}.ami_id = %(image)s\n" + queue()))
+
+
+def test_all_errors_of_all_queues_come_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, queue("priority = x", "nonsense = 1", name="A") + queue("sched.ready.offset = y", name="B"))
+    with pytest.raises(ConfigError) as caught:
+        read(path)
+    assert [(p.section, p.key, p.line) for p in caught.value.problems] == [
+        ("A", "priority", 6),
+        ("A", "nonsense", 7),
+        ("B", "sched.ready.offset", 13),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "runs"), [("enabled = True", True), ("enabled = no", False), ("enabled = None", False)]
+)
+def test_only_enabled_queues_run(tmp_path: Path, line: str, runs: bool) -> None:
+    config = read(write(tmp_path, queue().replace("enabled = True", line)))
+    assert [q.name for q in config.queues] == ["Q"] * runs
+    assert config.disabled == ("Q",) * (not runs)
+    assert not config.warnings
+
+
+def test_a_queue_that_does_not_say_enabled_does_not_run_and_says_so(tmp_path: Path) -> None:
+    config = read(write(tmp_path, queue().replace("enabled = True", "")))
+    assert config.disabled == ("Q",)
+    assert "has no key enabled, so the queue does not run; write enabled = True or False" in str(config.warnings[0])
+
+
+def test_enablequeues_stops_all(tmp_path: Path) -> None:
+    config = read(write(tmp_path, "[Factory]\nenablequeues = False\n" + queue()))
+    assert (config.queues, config.disabled) == ((), ("Q",))
+
+
+def test_errors_of_a_disabled_queue_are_warnings(tmp_path: Path) -> None:
+    text = queue("priority = x", "nonsense = 1").replace("= True", "= False").replace("= CondorLocal", "= CondorGT5")
+    config = read(write(tmp_path, text))
+    assert config.disabled == ("Q",)
+    assert {p.key: p.severity for p in config.warnings} == dict.fromkeys(
+        ("batchsubmitplugin", "priority", "nonsense"), "warning"
+    )
+
+
+def test_queues_come_by_priority_and_then_as_in_the_file(tmp_path: Path) -> None:
+    text = queue("priority = 2", name="A") + queue(name="B") + queue("priority = -1", name="C") + queue(name="D")
+    assert [q.name for q in read(write(tmp_path, text)).queues] == ["C", "B", "D", "A"]
+
+
+def test_the_text_of_a_queue_changes_with_what_it_reads_and_only_so(tmp_path: Path) -> None:
+    def text(*lines: str, default: str = "") -> tuple[tuple[str, str], ...]:
+        return read(write(tmp_path, f"[DEFAULT]\n{default}\n" + queue(*lines))).queues[0].text
+
+    plain = text("sched.ready.offset = 1")
+    assert text("# said aside", "sched.ready.offset = %(o)s", "o = 1") == plain
+    assert text(default="sched.ready.offset = 1") == plain
+    assert text("sched.ready.offset = 1", "x-mine = 2", default="sched.scale.factor = 3") == plain
+    assert text("sched.ready.offset = 2") != plain
+    assert text("sched.ready.offset = 1", "wmsqueue = x") != plain
+
+
+@pytest.mark.parametrize("name", ["ANALY_BNL-gridgk04", "a/b", "x:1", "a.b+c@d=e", "9" * 100])
+def test_names_of_queues_that_work(tmp_path: Path, name: str) -> None:
+    assert [q.name for q in read(write(tmp_path, queue(name=name))).queues] == [name]
+
+
+@pytest.mark.parametrize("name", ["a b", " a", "ä", "-a", "..", 'a"b', "a$b", "$(x)", "a\\b", "9" * 101, "a,b", "a;b"])
+def test_names_of_queues_that_are_refused(tmp_path: Path, name: str) -> None:
+    assert "a queue's name goes into ClassAds, tags and directories" in told(write(tmp_path, queue(name=name)))
+
+
+def test_names_that_mean_one_directory_are_said(tmp_path: Path) -> None:
+    assert "shares the directory of its logs with [a_b]" in told(write(tmp_path, queue(name="a_b") + queue(name="a/b")))
+
+
+@pytest.mark.parametrize(("name", "right"), [("default", "DEFAULT"), ("Default", "DEFAULT"), ("factory", "Factory")])
+def test_a_special_section_in_the_wrong_spelling_is_an_error(tmp_path: Path, name: str, right: str) -> None:
+    assert f"1: [{name}] write [{right}]; the spelling matters" in told(write(tmp_path, f"[{name}]\n" + queue()))
