@@ -20,7 +20,7 @@ def run_chain(plugins: Iterable[SchedPlugin], view: View, n: int = 0) -> Chain:
     ask = Ask(n)
     steps: list[StepRecord] = []
     for plugin in plugins:
-        name = type(plugin).__name__
+        name = plugin.name
         try:
             missing = view.unknown(plugin.needs, plugin.sources())
             if missing is not None:

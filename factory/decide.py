@@ -11,7 +11,7 @@ from factory.chain import run_chain
 from factory.config.settings import Config, Queue
 from factory.ledger import Ledger
 from factory.model import Ask, BatchStatus, Chain, SiteStatus, Unknown, WmsStatus
-from factory.plugin import Plan, View
+from factory.plugin import Plan, Plugin, View
 from factory.source import Reading, Readings
 from factory.track import Memory
 
@@ -109,7 +109,7 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, world: World) -> Deci
         try:
             plan = queue.batchsubmit.plan(chain.ask, status.batch, world.memory, world.now)
         except Exception as error:  # noqa: BLE001 - a plugin's fault stops its own queue only
-            chain = Chain(chain.steps, Ask(), f"plugin {type(queue.batchsubmit).__name__} failed: {error!r}")
+            chain = Chain(chain.steps, Ask(), f"plugin {queue.batchsubmit.name} failed: {error!r}")
     return Decision(queue.name, chain, plan.actions, plan.notes, status.wms, status.batch, status.site)
 
 
@@ -137,13 +137,12 @@ def _read(queue: Queue, world: World) -> _Status:
     return _Status(wms, batch, site)
 
 
-def _guard(plugin: object, read: Callable[[], object], kind: type[T]) -> T | Unknown:
+def _guard(plugin: Plugin, read: Callable[[], object], kind: type[T]) -> T | Unknown:
     """What a status plugin says; what it raises, or nonsense, is unknown and stops its own queue only."""
-    name = type(plugin).__name__
     try:
         status = read()
     except Exception as error:  # noqa: BLE001 - a plugin's fault stops its own queue only
-        return Unknown(f"plugin {name} failed: {error!r}")
+        return Unknown(f"plugin {plugin.name} failed: {error!r}")
     if isinstance(status, kind | Unknown):
         return status
-    return Unknown(f"plugin {name} answered {type(status).__name__}, not {kind.__name__}")
+    return Unknown(f"plugin {plugin.name} answered {type(status).__name__}, not {kind.__name__}")

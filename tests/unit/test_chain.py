@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factory.chain import LIMIT, run_chain
+from factory.config import load
 from factory.model import VM, Ask, BatchStatus, JobId, Shape, SiteStatus, Unknown, VMState, WmsStatus
-from factory.plugin import AskPlugin, AskStep, Info, SchedPlugin, Source, Step, View
+from factory.plugin import AskPlugin, AskStep, Info, Plugin, SchedPlugin, Source, Step, View
 from factory.source import Reading, Readings
+from plugins.batchstatus import condorec2 as batchstatus
+from plugins.batchsubmit import condorec2 as batchsubmit
 from plugins.sched.activated import Activated
 from plugins.sched.fixed import Fixed
 from plugins.sched.keepnrunning import KeepNRunning
@@ -29,7 +33,8 @@ from plugins.sched.scale import Scale
 from plugins.sched.statusoffline import StatusOffline
 from plugins.sched.statustest import StatusTest
 from plugins.sched.throttle import Throttle
-from tests.rig.chains import plugin, view
+from plugins.wmsstatus.condorlocal import CondorLocal
+from tests.rig.chains import conf, plugin, view
 
 SIMULATOR = (
     plugin(Ready, offset=4),
@@ -138,6 +143,22 @@ def test_the_reason_is_that_of_the_step_with_the_last_word() -> None:
     assert capped.reason == "MaxPerCycle: at most 80 a cycle"
     assert run_chain((plugin(Null), plugin(MaxToRun, maximum=100)), seen).reason == "MaxToRun: room for 82 of 100"
     assert run_chain((), seen).reason == "no sched plugin"
+
+
+def test_a_plugin_goes_by_the_name_that_stands_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "queues.conf"
+    file.write_text(conf("Nothing, Gap", {}))
+    registry: dict[str, dict[str, type[Plugin]]] = {
+        "wmsstatus": {"CondorLocal": CondorLocal},
+        "batchstatus": {"CondorEC2": batchstatus.CondorEC2},
+        "sched": {"Nothing": Null, "Gap": Ready},
+        "batchsubmit": {"CondorEC2": batchsubmit.CondorEC2},
+    }
+    queue = load([file], registry).queue("Q")
+    assert queue is not None
+    result = run_chain(queue.sched, view())
+    assert [step.plugin for step in result.steps] == ["Nothing"]
+    assert result.hold == "Gap: WMS status unknown: not given"
 
 
 class Odd(SchedPlugin):
