@@ -239,11 +239,11 @@ class Cloud:
             return Order.TERMINATE
 
     async def close(self) -> None:
-        """Cut the power of every machine and wait until nothing of them runs."""
+        """Shut every machine down and wait until nothing of them runs."""
         for life in self._lives:
             life.cancel()
         for power in self._powered:
-            power.order("kill")
+            power.order("stop")
         await asyncio.gather(*self._lives, *(power.off for power in self._powered), return_exceptions=True)
 
 

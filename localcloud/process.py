@@ -80,7 +80,13 @@ class CloudProcess:
         self.directory.mkdir(parents=True, exist_ok=True)
         ready.unlink(missing_ok=True)
         with open(self.log, "ab") as log:
-            self._child = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._child = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,  # Ctrl-C is for who started the cloud, and who ends it in order
+            )
         deadline = time.monotonic() + timeout_s
         while not ready.exists():
             if self._child.poll() is not None:

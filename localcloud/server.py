@@ -49,7 +49,7 @@ async def serve(
     cloud = Cloud(settings, seam, installed_parts())
     api = Api(cloud, seam, {ACCESS_KEY, *access_keys})
     server = make_server(host, port, Control(cloud, api), threaded=True, request_handler=_Handler)
-    threading.Thread(target=server.serve_forever, name="api", daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), name="api", daemon=True).start()
     stopping = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
