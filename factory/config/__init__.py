@@ -35,7 +35,7 @@ def explain(name: str, registry: Plugins = None) -> str:
     Raises:
         LookupError: nothing is called so; the text says what may have been meant.
     """
-    from factory.config.explain import explain
+    from factory.config.explanations import explain
 
     return explain(name, _registry(registry))
 

@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from factory.config import old
-from factory.config.explain import purpose
+from factory.config.explanations import purpose
 from factory.config.keys import CHOICE
 from factory.config.plugins import CATEGORIES, Registry
 from factory.config.schema import Key, schema

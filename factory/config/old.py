@@ -178,12 +178,6 @@ DANGEROUS: tuple[tuple[str, Callable[[str], bool], bool, str], ...] = (
         "lets a negative n remove jobs that run; MaxPending makes one unless allow_negative = False",
     ),
     (
-        "batchsubmit.condorec2.user_data",
-        bool,
-        True,
-        "can be read in the queue by everybody; put it into a file and name that in user_data_file",
-    ),
-    (
         "sched.minpercycle.minimum",
         lambda value: value.strip().isdecimal(),
         True,

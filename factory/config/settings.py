@@ -74,8 +74,6 @@ class FactorySettings(Settings):
     """A query, edit or submit that takes longer is given up and its worker process ended."""
     command_timeout: Duration = Field(default=20, ge=1)
     """A command to a machine (condor_off, condor_on, condor_drain) that takes longer is given up."""
-    drop: float = Field(default=0.3, ge=0, le=1)
-    """A fall of more than this part of a queue's startds between two polls stops removals until confirmed."""
 
 
 class QueueSettings(Settings):
