@@ -24,7 +24,7 @@ demo:                 ## Run the main job end to end in the sandbox; KEEP=1 leav
 
 test: test-unit       ## All tests: on this host those of units and of the sandbox, then all in it on real HTCondor
 	@$(PYTHON) -m pytest tests/sandbox $(ARGS)
-	@$(SANDBOX) $(PYTEST) tests --durations=10 $(SLOW:%=--ignore=%) $(ARGS)
+	@$(SANDBOX) $(PYTEST) tests --ignore=tests/sandbox $(SLOW:%=--ignore=%) --durations=10 $(ARGS)
 
 test-unit: venv       ## The tests that need no HTCondor, on this host's Python
 	@$(PYTHON) -m pytest tests/unit $(ARGS)
