@@ -1,19 +1,5 @@
 """Waiting for a condition, with a deadline."""
 
-import time
-from collections.abc import Callable
-from typing import TypeVar
+from localcloud.wait import until
 
-T = TypeVar("T")
-
-
-def until(condition: Callable[[], T], what: str, timeout_s: float = 30.0, every_s: float = 0.1) -> T:
-    """Return the first true value of ``condition()``; fail with ``what`` was awaited after ``timeout_s``."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {timeout_s:.0f} s; last seen {value!r}")
-        time.sleep(every_s)
+__all__ = ["until"]
