@@ -101,6 +101,64 @@ class MaxToRun(_Sched):
         """Machines at once; none: no cap."""
 
 
+class MaxPerCycle(_Sched):
+    """A cap for each cycle."""
+
+    class Settings(PluginSettings):
+        maximum: int | None = None
+        """Machines a cycle."""
+
+
+class MaxPending(_Sched):
+    """A cap for what waits."""
+
+    class Settings(PluginSettings):
+        maximum: int | None = None
+        """Machines that wait."""
+        allow_negative: Switch = True
+        """Whether to retire."""
+
+
+class KeepNRunning(_Sched):
+    """A target."""
+
+    class Settings(PluginSettings):
+        keep_running: int | None = None
+        """Machines to keep."""
+
+
+class Fixed(_Sched):
+    """A number."""
+
+    class Settings(PluginSettings):
+        pilotspercycle: int | None = None
+        """The number."""
+
+
+class StatusTest(_Sched):
+    """What to do while the site is tested."""
+
+    class Settings(PluginSettings):
+        pilots: int = 0
+        """Pilots a cycle."""
+
+
+class StatusOffline(_Sched):
+    """What to do while the site is off."""
+
+    class Settings(PluginSettings):
+        pilots: int = 0
+        """Pilots a cycle."""
+
+
+class RetireIdle(_Sched):
+    """What has nothing to do leaves."""
+
+    class Settings(PluginSettings):
+        after: Duration = 900
+        """Idle for so long."""
+
+
 class MinPerCycle(_Sched):
     """A floor."""
 
@@ -157,6 +215,12 @@ class CondorEC2(_Submit):
         """URL of the cloud."""
         ami_id: str | None = None
         """Image."""
+        instance_type: str | None = None
+        """Type."""
+        access_key_id: Path | None = None
+        """File."""
+        secret_access_key: Path | None = None
+        """File."""
         spot_price: float | None = Field(default=None, ge=0, json_schema_extra={"unit": "USD an hour"})
         """Highest price."""
         security_groups: CommaList = ()
@@ -208,7 +272,22 @@ class APF(MonitorPlugin):
 PLUGINS: Mapping[str, Mapping[str, type[Plugin]]] = {
     "wmsstatus": {"Panda": Panda, "Condor": CondorWms, "CondorLocal": CondorWms},
     "batchstatus": {"Condor": Condor, "CondorEC2": CondorEC2Status},
-    "sched": {"Ready": Ready, "MaxToRun": MaxToRun, "MinPerCycle": MinPerCycle, "Scale": Scale},
+    "sched": {
+        plugin.__name__: plugin
+        for plugin in (
+            Ready,
+            Fixed,
+            KeepNRunning,
+            MaxPending,
+            MaxPerCycle,
+            MaxToRun,
+            MinPerCycle,
+            RetireIdle,
+            Scale,
+            StatusOffline,
+            StatusTest,
+        )
+    },
     "batchsubmit": {"CondorLocal": CondorLocal, "CondorOSGCE": CondorOSGCE, "CondorEC2": CondorEC2, "Fussy": Fussy},
     "monitor": {"APF": APF, "Dummy": Dummy},
 }
