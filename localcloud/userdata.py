@@ -130,7 +130,7 @@ def _render(text: str, instance_data: Mapping[str, Any]) -> str:
     try:
         return environment.from_string(text).render(**instance_data)
     except jinja2.TemplateSyntaxError as error:
-        raise UserDataError(f"user-data: jinja: line {error.lineno}: {error.message}") from None
+        raise UserDataError(f"user-data: jinja: syntax error in line {error.lineno + 1}") from None
     except (jinja2.TemplateError, TypeError) as error:
         raise UserDataError(f"user-data: jinja: {type(error).__name__}") from None
 
@@ -139,10 +139,10 @@ def _cloud_config(text: str) -> dict[str, Any]:
     try:
         document = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
-        where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise UserDataError(f"cloud-config: {where}{error.problem}") from None
+        where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UserDataError(f"cloud-config: not YAML{where}") from None
     except yaml.YAMLError as error:
-        raise UserDataError(f"cloud-config: {type(error).__name__}") from None
+        raise UserDataError(f"cloud-config: not YAML ({type(error).__name__})") from None
     if document is None:
         return {}
     if not isinstance(document, dict):
