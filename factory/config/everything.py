@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ def _named_files(form: Form, factory: FactorySettings, problems: Problems) -> li
         path = _relative(form, "queueConf", text)
         if path is None:
             continue
-        if path.is_dir():
+        if os.path.isdir(path):
             form.error(f"{text} is a directory; name it in queueDirConf", "queueConf")
         else:
             groups.append(read_file(path))

@@ -134,5 +134,5 @@ def _ambiguous(name: str, *values: str) -> Loader:
 @cache
 def installed() -> Registry:
     """The plugins installed beside this factory; read once in the life of the process."""
-    found = {category: list(entry_points(group=f"apf.{category}")) for category in CATEGORIES}
-    return Registry.of_entry_points(found)
+    points = entry_points()
+    return Registry.of_entry_points({name: list(points.select(group=f"apf.{name}")) for name in CATEGORIES})

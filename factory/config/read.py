@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def read_directory(path: Path) -> Group:
 
 def read_path(path: Path) -> Group:
     """A file, or a directory."""
-    return read_directory(path) if path.is_dir() else read_file(path)
+    return read_directory(path) if os.path.isdir(path) else read_file(path)
 
 
 def merge(groups: Sequence[Group]) -> tuple[dict[str, Section], list[Defaults], list[Problem]]:

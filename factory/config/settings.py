@@ -123,7 +123,8 @@ class Problem:
         section = f" [{self.section}]" if self.section is not None else ""
         key = f" {self.key}:" if self.key is not None else ""
         kind = "warning: " if self.severity == "warning" else ""
-        return f"{where}:{section}{key} {kind}{self.text}"
+        text = f"{where}:{section}{key} {kind}{self.text}"
+        return text.encode(errors="backslashreplace").decode()  # names of files may be any bytes
 
 
 class ConfigError(Exception):

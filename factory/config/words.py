@@ -56,6 +56,8 @@ def _wrong(error: ErrorDetails, key: Key | None) -> str:
         return f"{there} is out of range; it must be {words} {context[name]}"
     if kind in ("literal_error", "enum"):
         return f"{there} is none of {context['expected']}"
+    if kind == "value_error" and key and key.secret:
+        return "the value is not a valid one"
     if kind == "value_error":
         return str(context["error"])
     if kind == "string_pattern_mismatch":

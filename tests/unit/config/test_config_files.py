@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,14 @@ def test_no_file_and_no_queue_are_said(tmp_path: Path) -> None:
     assert told(write(tmp_path, "")) == "queues.conf: warning: has no queue"
     with pytest.raises(ConfigError, match=r"--conf: 'http:/h/f' is not a local file"):
         read(Path("http://h/f"))
+
+
+def test_paths_that_no_file_can_have_are_said(tmp_path: Path) -> None:
+    main = write(tmp_path, f"[Factory]\nqueueConf = {'x' * 300}\nqueueDirConf = {'y' * 300}\n", "apf.conf")
+    assert told(main).count("File name too long") == 2
+    assert "File name too long" in told(Path("x" * 300))
+    assert "can't be read: embedded null byte" in told(Path("a\0b"))
+    assert r"\udcff.conf: there is no such file" in told(tmp_path / os.fsdecode(b"\xff.conf"))
 
 
 def test_factory_may_stand_in_any_file_that_is_given(tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""The monitors of a queue: sections of ``monitorConf`` that its ``monitorsection`` names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from factory.config.everything import Everything
+from factory.config.form import Form, Problems
+from factory.config.making import Maker
+from factory.config.plugins import PluginError
+from factory.config.read import Section
+from factory.config.settings import QueueSettings
+from factory.config.types import Settings
+from factory.plugin import Plugin
+
+CHOICE = "monitorsection"
+
+
+@dataclass(frozen=True)
+class _Monitor:
+    """A section of monitorConf with which nothing is wrong."""
+
+    plugin: type[Plugin]
+    settings: Settings
+    used: dict[str, str]
+
+
+class Monitors:
+    """Reads each section once, and makes a plugin of it for each queue that names it."""
+
+    def __init__(self, everything: Everything, maker: Maker, problems: Problems) -> None:
+        self.everything = everything
+        self.maker = maker
+        self.problems = problems
+        self.read: dict[str, _Monitor | None] = {}
+
+    def of(self, form: Form, queue: QueueSettings) -> list[Any]:
+        """The monitors of a queue, as far as nothing is wrong with them."""
+        made = []
+        for name in queue.monitorsection:
+            monitor = self._named(form, name)
+            if monitor is None:
+                continue
+            form.used |= {f"[{name}] {key}": value for key, value in monitor.used.items()}
+            made.append(self.maker.make(monitor.plugin, queue, monitor.settings, form, CHOICE, f"monitor [{name}]"))
+        return [monitor for monitor in made if monitor is not None]
+
+    def _named(self, form: Form, name: str) -> _Monitor | None:
+        if self.everything.factory.monitor_conf is None:
+            form.warn(f"[{name}] is not looked for: [Factory] has no monitorConf", CHOICE)
+            return None
+        section = self.everything.monitors.get(name)
+        if section is None:
+            near = self.everything.keys.nearest(name, self.everything.monitors)
+            form.error(f"monitorConf has no section [{name}]{near}", CHOICE)
+            return None
+        if name not in self.read:
+            self.read[name] = self._section(section)
+        monitor = self.read[name]
+        form.failed = form.failed or monitor is None
+        return monitor
+
+    def _section(self, section: Section) -> _Monitor | None:
+        form = Form(section, self.problems)
+        name = form.value("monitorplugin") if "monitorplugin" in section else None
+        if name is None:
+            form.error("is missing: the plugin that this section sets up", "monitorplugin")
+            return None
+        try:
+            plugin = self.maker.find("monitor", name)
+        except PluginError as error:
+            form.error(str(error), "monitorplugin")
+            return None
+        settings = form.fill(plugin.Settings)
+        for key in section.own:
+            if key not in form.seen and (verdict := self.everything.keys.unread_in_monitor(key, plugin)):
+                form.tell(verdict.severity, verdict.text, key)
+        return None if settings is None else _Monitor(plugin, settings, form.used)

@@ -1,0 +1,33 @@
+"""What a section may be called."""
+
+from __future__ import annotations
+
+import re
+
+from factory.config.everything import FACTORY
+from factory.config.form import Problems
+from factory.config.read import Section
+from factory.config.scan import DEFAULT
+from factory.config.settings import Problem
+
+QUEUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@+=-]{0,99}")
+"""A queue's name goes into ClassAd strings, tags of instances and names of directories."""
+
+RULE = (
+    "a queue's name goes into ClassAds, tags and directories: it starts with a letter or digit, "
+    "and has at most 100 of the letters of ASCII, digits and _ . : / @ + = -"
+)
+
+
+def check(sections: dict[str, Section], problems: Problems) -> None:
+    """Say which names are meant to be special, or mean the same directory of logs as another."""
+    special = {name.lower(): name for name in (DEFAULT, FACTORY)}
+    directories: dict[str, str] = {}
+    for name, section in sections.items():
+        if name.lower() in special:
+            text = f"write [{special[name.lower()]}]; the spelling matters"
+            problems.add(Problem(section.file, section.line, name, None, text))
+        other = directories.setdefault(name.replace("/", "_").replace(":", "_"), name)
+        if other != name:
+            text = f"shares the directory of its logs with [{other}], as / and : become _ there"
+            problems.add(Problem(section.file, section.line, name, None, text, "warning"))
