@@ -63,7 +63,7 @@ FACTORY_TO_QUEUES: Mapping[str, tuple[str, ...]] = {
     f"{plugin}.{name}": tuple(f"{reader}.{new}" for reader in _READERS[plugin])
     for name, new, plugins in (
         ("maxtime", "maxage", ("wmsstatus", "batchstatus")),
-        ("sleep", "sleep", ("wmsstatus.panda", "wmsstatus.condor", "batchstatus.condor")),
+        ("sleep", "interval", ("wmsstatus.panda", "wmsstatus.condor", "batchstatus.condor")),
         ("maxage", "maxage", ("wmsstatus.panda", "wmsstatus.condor", "batchstatus.condor")),
     )
     for plugin in plugins

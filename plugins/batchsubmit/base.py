@@ -72,6 +72,8 @@ def attribute_lines(listed: str | None, named: Mapping[str, str]) -> list[str]:
 class PlainJobSettings(PluginSettings):
     """Keys of every submit plugin for plain jobs."""
 
+    executable: str | None = None
+    """Program of the jobs; none: the queue's ``executable``."""
     environ: str | None = None
     """``NAME=value NAME=value``: more environment of the jobs."""
     condor_attributes: str | None = None
@@ -149,9 +151,10 @@ class PlainJobs(BatchSubmitPlugin):
         Raises:
             ValueError: the queue names none.
         """
-        if not self.queue.executable:
+        program: str | None = self.settings.executable or self.queue.executable
+        if not program:
             raise ValueError(f"queue {self.queue.name} has no executable; set executable to a path")
-        return self.queue.executable
+        return program
 
     def _environment(self, url: str) -> Iterator[str]:
         if url:

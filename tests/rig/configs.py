@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from factory.config import load
+from factory.config.docs import own_plugins
+from factory.config.plugins import CATEGORIES, Registry
 from factory.config.settings import Config, ConfigError, Problem
 from factory.plugin import (
     BatchStatusPlugin,
@@ -291,6 +293,21 @@ PLUGINS: Mapping[str, Mapping[str, type[Plugin]]] = {
     "batchsubmit": {"CondorLocal": CondorLocal, "CondorOSGCE": CondorOSGCE, "CondorEC2": CondorEC2, "Fussy": Fussy},
     "monitor": {"APF": APF, "Dummy": Dummy},
 }
+
+
+def own_or_standins() -> Registry:
+    """The plugins of this source tree, and stand-ins for those that it does not have."""
+    own = own_plugins()
+    return Registry.of(
+        {
+            category: {
+                **PLUGINS.get(category, {}),
+                **{name: own.get(category, name) for name in own.names(category)},
+            }
+            for category in CATEGORIES
+        }
+    )
+
 
 QUEUE = """
     [Q]

@@ -13,9 +13,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from factory.config import load
-from factory.config.plugins import Registry
 from factory.config.settings import Config, ConfigError
-from tests.rig.configs import PLUGINS
+from tests.rig.configs import own_or_standins
 
 EXAMPLES = int(os.environ.get("APF_FUZZ_EXAMPLES", "300"))
 
@@ -23,7 +22,7 @@ SAMPLES = [
     path.read_bytes().replace(b"queueConf = file://SAMPLES", b"#").replace(b"queueDirConf = q", b"#")
     for path in sorted((Path(__file__).parent / "samples").rglob("*.conf"))
 ]
-REGISTRY = Registry.of(PLUGINS)
+REGISTRY = own_or_standins()
 LINES = sorted({line for sample in SAMPLES for line in sample.split(b"\n")})
 WORDS = sorted({word for line in LINES for word in line.replace(b".", b" ").replace(b",", b" ").split()})
 ODD = [

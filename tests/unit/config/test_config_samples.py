@@ -7,30 +7,14 @@ from pathlib import Path
 import pytest
 
 from factory.config import load
-from factory.config.docs import own_plugins
-from factory.config.plugins import CATEGORIES, Registry
 from factory.config.settings import Config
-from tests.rig.configs import PLUGINS
+from tests.rig.configs import own_or_standins
 
 SAMPLES = Path(__file__).parent / "samples"
 
 
-def plugins() -> Registry:
-    """The plugins of this source tree, and stand-ins for those that it does not have."""
-    own = own_plugins()
-    return Registry.of(
-        {
-            category: {
-                **PLUGINS.get(category, {}),
-                **{name: own.get(category, name) for name in own.names(category)},
-            }
-            for category in CATEGORIES
-        }
-    )
-
-
 def sample(name: str) -> Config:
-    return load([SAMPLES / name], plugins())
+    return load([SAMPLES / name], own_or_standins())
 
 
 def warned(config: Config) -> set[tuple[str | None, str | None]]:
@@ -58,7 +42,7 @@ def first_generation(tmp_path: Path) -> Config:
     main = tmp_path / "autopyfactory.conf"
     main.write_text((SAMPLES / "old-2.4.9" / main.name).read_text().replace("SAMPLES", str(SAMPLES)))
     (tmp_path / "monitor.conf").write_bytes((SAMPLES / "old-2.4.9" / "monitor.conf").read_bytes())
-    return load([main], plugins())
+    return load([main], own_or_standins())
 
 
 def test_files_of_2_4_9_are_valid_and_what_is_dead_in_them_is_named(first_generation: Config) -> None:
@@ -92,7 +76,6 @@ def test_files_of_2_4_9_are_valid_and_what_is_dead_in_them_is_named(first_genera
         ("EXAMPLE_SITE-ec2", "batchsubmit.condorec2.usessh"),
         ("EXAMPLE_SITE-ec2", "batchsubmit.condorec2.peaceful"),
         ("EXAMPLE_OLD_CE", "batchsubmitplugin"),
-        ("EXAMPLE_OLD_CE", "batchsubmit.condorcream.port"),
     }
     assert not told & {("DEFAULT", key) for key in ("grid", "vo", "periodic_hold", "executable.defaultarguments")}
 
@@ -151,4 +134,4 @@ def test_files_of_2_4_16_are_valid_and_mean_what_they_meant() -> None:
             "logserver.enabled",
         ]
     }
-    assert warned(config) >= {("MYQUEUE", "wmsstatus.condor.queueskey"), ("DEFAULT", "monitorsection")}
+    assert ("DEFAULT", "monitorsection") in warned(config)

@@ -43,7 +43,7 @@ from tests.rig.configs import PLUGINS
         ("sched.maxtorun", "MaxToRun (sched plugin)"),
         ("sched.MaxToRun", "MaxToRun (sched plugin)"),
         ("factory.sleep", "Old key of [Factory], not read any more: each queue has its own apfqueue.sleep"),
-        ("batchstatus.condor.sleep", "Old key of [Factory]: the default of batchstatus.condor.sleep"),
+        ("batchstatus.condor.sleep", "Old key of [Factory]: the default of batchstatus.condor.interval"),
         ("batchsubmit.condorlocal.submitargs", "Old key of queues, refused: it is not read"),
         ("globusrsl.gram2.queue", "Old key of queues, not read any more: GRAM is gone"),
         ("CondorCREAM", "Old batchsubmit plugin that is gone"),
