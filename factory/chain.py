@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from factory.model import Ask, Chain, StepRecord
+from factory.model import Ask, Chain, StepRecord, WmsStatus
 from factory.plugin import AskPlugin, AskStep, SchedPlugin, Step, View
 
 LIMIT = 10**9
 """No pool wants so many machines: a plugin that answers more, up or down, is wrong."""
+
+LOWER_BOUND = "WmsStatus"
+"""Name of the step that no plugin took."""
 
 
 def run_chain(plugins: Iterable[SchedPlugin], view: View, n: int = 0) -> Chain:
     """Decide for one queue, starting from n.
 
     The chain holds at the first plugin that needs something unknown, that raises, or whose answer
-    makes no sense. ``steps`` then has what came before.
+    makes no sense. ``steps`` then has what came before. While the work is known in part only, an ask to
+    retire becomes none: what is not seen may need the machines (rule 2).
     """
     ask = Ask(n)
     steps: list[StepRecord] = []
@@ -28,10 +32,14 @@ def run_chain(plugins: Iterable[SchedPlugin], view: View, n: int = 0) -> Chain:
             answer = _answer(plugin, ask, view)
         except _NonsenseError as error:
             return Chain(tuple(steps), hold=f"sched plugin {name} {error}")
-        except Exception as error:  # noqa: BLE001  a plugin may raise anything, and must stop no queue but its own
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin may raise anything, and stops its own queue
             return Chain(tuple(steps), hold=f"sched plugin {name} failed: {type(error).__name__}: {error}")
         steps.append(StepRecord(name, ask.n, answer.ask.n, answer.reason))
         ask = answer.ask
+    partial = view.wms_or_unknown.partial if isinstance(view.wms_or_unknown, WmsStatus) else None
+    if ask.n < 0 and partial is not None:
+        steps.append(StepRecord(LOWER_BOUND, ask.n, 0, f"nothing retires while work may be unseen: {partial}"))
+        ask = Ask()
     return Chain(tuple(steps), ask)
 
 

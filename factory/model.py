@@ -194,6 +194,8 @@ class WmsStatus:
     running: int = 0
     done: int = 0
     failed: int = 0
+    partial: str | None = None
+    """Why a part of the work may be missing: the counts are then a lower bound, and nothing retires (rule 2)."""
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from factory.condor.daemons import ScheddAddress
+from factory.condor.expression import checked
+from factory.model import Unknown
 from factory.source import Source
+
+QUEUE_ATTRIBUTE = "MATCH_APF_QUEUE"
+"""The attribute that says which queue a job is for, unless a queue names another one."""
 
 _ON_STARTDS = (5, 10, 13)
 """Universes whose jobs run on startds: vanilla (docker and container too), java, vm."""
+_UNIVERSES = " || ".join(f"JobUniverse == {universe}" for universe in _ON_STARTDS)
+_WHICH = ("JobStatus", "JobUniverse", "Managed", "DeferralTime", "DeferralPrepTime")
+"""What says whether a job counts."""
+_PREPARES_S = 300
+"""HTCondor's own default of DeferralPrepTime: so long before its time a deferred job is matched."""
 
 Counts = Mapping[int, int]
 """Jobs by JobStatus."""
@@ -19,18 +30,25 @@ Counts = Mapping[int, int]
 
 @dataclass(frozen=True)
 class DemandRows:
-    """Jobs by JobStatus, for each value of MATCH_APF_QUEUE and for each constraint. VM jobs never count."""
+    """Jobs by JobStatus: all, by the value of each attribute asked for, and for each constraint."""
 
-    by_queue: Mapping[str | None, Counts] = field(default_factory=dict)
-    """None: jobs without MATCH_APF_QUEUE."""
-    by_constraint: Mapping[str, Counts] = field(default_factory=dict)
+    total: Counts = field(default_factory=dict)
+    by_attribute: Mapping[str, Mapping[str | None, Counts]] = field(default_factory=dict)
+    """By attribute, then by its value; None: jobs without it."""
+    by_constraint: Mapping[str, Counts | Unknown] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemandSource(Source):
-    """Jobs of one schedd that run on startds, counted."""
+    """Jobs of one schedd that run on startds, counted.
+
+    Not counted are VM jobs of any factory (grid universe), jobs that something else manages (such as the
+    job router), and idle jobs that are deferred and whose time has not come.
+    """
 
     schedd: ScheddAddress
+    attributes: frozenset[str] = frozenset({QUEUE_ATTRIBUTE})
+    """Attributes by whose values to count."""
     constraints: frozenset[str] = frozenset()
     """Further selections, as ClassAd expressions over the job ad."""
 
@@ -43,36 +61,65 @@ class DemandSource(Source):
         return str(self.schedd)
 
     def merge(self, other: DemandSource) -> DemandSource:
-        """One poll for all: the constraints of both."""
-        return replace(super().merge(other), constraints=self.constraints | other.constraints)
+        """One poll for all: the attributes and constraints of both."""
+        return replace(
+            super().merge(other),
+            attributes=self.attributes | other.attributes,
+            constraints=self.constraints | other.constraints,
+        )
 
     def fetch(self) -> DemandRows:
         """One grouped query, and one for each constraint."""
         import htcondor2
 
-        schedd = self.schedd.open()
-        groups = schedd.query(
-            projection=["MATCH_APF_QUEUE", "JobStatus", "JobUniverse"], opts=htcondor2.QueryOpts.GroupBy
+        schedd, now = self.schedd.open(), time.time()
+        groups = schedd.query(projection=[*sorted(self.attributes), *_WHICH], opts=htcondor2.QueryOpts.GroupBy)
+        return replace(
+            fold_groups(groups, self.attributes, now),
+            by_constraint={
+                constraint: _count_where(schedd, constraint, now, htcondor2.HTCondorException)
+                for constraint in sorted(self.constraints)
+            },
         )
-        by_constraint = {}
-        for constraint in sorted(self.constraints):
-            ads = schedd.query(
-                constraint=f"({constraint}) && APFVM =?= undefined", projection=["JobStatus", "JobUniverse"]
-            )
-            by_constraint[constraint] = _count(ads)
-        return DemandRows(by_queue=fold_groups(groups), by_constraint=by_constraint)
 
 
-def fold_groups(ads: Iterable[Mapping[str, Any]]) -> dict[str | None, Counts]:
-    """Counts by queue from grouped ads, which carry a JobCount each; pure."""
-    by_queue: dict[str | None, Counter[int]] = {}
+def fold_groups(ads: Iterable[Mapping[str, Any]], attributes: Iterable[str], now: float) -> DemandRows:
+    """Counts from grouped ads, which carry a JobCount each; pure."""
+    total: Counter[int] = Counter()
+    by_attribute: dict[str, dict[str | None, Counter[int]]] = {name: {} for name in attributes}
     for ad in ads:
-        if int(ad.get("JobUniverse", 5)) in _ON_STARTDS:
-            queue = ad.get("MATCH_APF_QUEUE")
-            counts = by_queue.setdefault(queue if isinstance(queue, str) else None, Counter())
-            counts[int(ad["JobStatus"])] += int(ad["JobCount"])
-    return dict(by_queue)
+        if not counts(ad, now):
+            continue
+        status, jobs = int(ad["JobStatus"]), int(ad["JobCount"])
+        total[status] += jobs
+        for name, by_value in by_attribute.items():
+            by_value.setdefault(_text(ad.get(name)), Counter())[status] += jobs
+    return DemandRows(total, by_attribute)
 
 
-def _count(ads: Iterable[Mapping[str, Any]]) -> Counts:
-    return Counter(int(ad["JobStatus"]) for ad in ads if int(ad.get("JobUniverse", 5)) in _ON_STARTDS)
+def counts(ad: Mapping[str, Any], now: float) -> bool:
+    """Whether a job is work for startds that the schedd itself will give out by now; pure."""
+    if _number(ad.get("JobUniverse"), 5) not in _ON_STARTDS or ad.get("Managed") == "External":
+        return False
+    starts = _number(ad.get("DeferralTime"), 0) - _number(ad.get("DeferralPrepTime"), _PREPARES_S)
+    return int(ad["JobStatus"]) != 1 or starts <= now
+
+
+def _count_where(schedd: Any, constraint: str, now: float, error: type[Exception]) -> Counts | Unknown:
+    """Jobs that fit one constraint. A wrong one is the trouble of the queues that use it, and of no other."""
+    try:
+        ads = schedd.query(
+            constraint=f"({checked(constraint)}) && ({_UNIVERSES}) && APFVM =?= undefined", projection=list(_WHICH)
+        )
+    except (ValueError, error) as wrong:
+        return Unknown(f"constraint {constraint!r}: {' '.join(str(wrong).split())}")
+    return Counter(int(ad["JobStatus"]) for ad in ads if counts(ad, now))
+
+
+def _number(value: object, default: float) -> float:
+    """A number of an ad; what is missing, or an expression that is not worth one, is the default."""
+    return value if isinstance(value, int | float) else default
+
+
+def _text(value: object) -> str | None:
+    return str(value) if isinstance(value, str | int | float) else None

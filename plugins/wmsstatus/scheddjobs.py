@@ -1,0 +1,132 @@
+"""Jobs in schedds as work: what CondorLocal and Condor have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+
+from pydantic import Field, field_validator
+
+from factory.condor.demand import QUEUE_ATTRIBUTE, DemandRows, DemandSource
+from factory.condor.expression import ATTRIBUTE, checked
+from factory.model import SiteStatus
+from factory.plugin import (
+    Duration,
+    PluginSettings,
+    Readings,
+    ScheddAddress,
+    Source,
+    Unknown,
+    WmsStatus,
+    WmsStatusPlugin,
+)
+
+READY = (0, 1)
+RUNNING = (2, 6, 7)
+DONE = (3, 4)
+FAILED = (5,)
+
+ANY = "ANY"
+"""As queueskey or wmsqueue: all jobs."""
+
+
+class ScheddJobs(WmsStatusPlugin):
+    """Counts jobs of one or more schedds by JobStatus: 0, 1 ready; 2, 6, 7 running; 3, 4 done; 5 failed.
+
+    This is AutoPyFactory's table, with 7 (suspended), which it dropped, as running.
+    """
+
+    class Settings(PluginSettings):
+        constraint: str | None = None
+        """ClassAd expression over the job ad, in place of ``wmsqueue``."""
+        queueskey: str = QUEUE_ATTRIBUTE
+        """Attribute of the jobs whose value is the queue's ``wmsqueue``; ``ANY``: all jobs are its work."""
+        interval: Duration = Field(default=0, json_schema_extra={"old": "sleep"})
+        """A reading younger than this is used again; 0: poll for every decision."""
+        maxage: Duration | None = Field(default=None, ge=1)
+        """A reading older than this is unknown; none: as ``[Factory] maxage`` says."""
+
+        @field_validator("constraint")
+        @classmethod
+        def _expression(cls, value: str | None) -> str | None:
+            return value if value is None else checked(value)
+
+        @field_validator("queueskey")
+        @classmethod
+        def _attribute(cls, value: str) -> str:
+            if not ATTRIBUTE.fullmatch(value):
+                raise ValueError(f"{value!r} is no name of an attribute; write one, or ANY for all jobs")
+            return value
+
+    settings: Settings
+
+    @abstractmethod
+    def schedds(self) -> tuple[ScheddAddress, ...]:
+        """The schedds whose jobs are added up."""
+
+    def sources(self) -> tuple[Source, ...]:
+        """The jobs of each schedd, one source for all queues that read it."""
+        return self._sources()
+
+    def _sources(self) -> tuple[DemandSource, ...]:
+        settings = self.settings
+        attributes = {QUEUE_ATTRIBUTE} if settings.queueskey == ANY else {QUEUE_ATTRIBUTE, settings.queueskey}
+        return tuple(
+            DemandSource(
+                schedd=schedd,
+                attributes=frozenset(attributes),
+                constraints=frozenset(() if settings.constraint is None else (settings.constraint,)),
+                interval_s=settings.interval,
+                deadline_s=self.factory.deadline,
+                maxage_s=settings.maxage or self.factory.maxage,
+            )
+            for schedd in self.schedds()
+        )
+
+    def read(self, readings: Readings) -> WmsStatus | Unknown:
+        """Jobs by state; partial if a schedd is missing, unknown if all are."""
+        total: Counter[int] = Counter()
+        missing: list[Unknown] = []
+        for source in self._sources():
+            counts = self._counts(readings, source)
+            if isinstance(counts, Unknown):
+                missing.append(counts)
+            else:
+                total.update(counts)
+        reasons = "; ".join(unknown.reason for unknown in missing)
+        if len(missing) == len(self.schedds()):
+            return Unknown(reasons)
+
+        def count(statuses: tuple[int, ...]) -> int:
+            return sum(total[status] for status in statuses)
+
+        return WmsStatus(
+            ready=count(READY),
+            running=count(RUNNING),
+            done=count(DONE),
+            failed=count(FAILED),
+            partial=reasons or None,
+        )
+
+    def _counts(self, readings: Readings, source: DemandSource) -> Mapping[int, int] | Unknown:
+        """This queue's jobs in one schedd, by JobStatus."""
+        rows = readings.rows(source)
+        if isinstance(rows, Unknown):
+            return rows
+        assert isinstance(rows, DemandRows)
+        settings, wmsqueue = self.settings, self.queue.wmsqueue
+        if settings.constraint is not None:
+            unread = Unknown("not read by this constraint yet")
+            counts = rows.by_constraint.get(settings.constraint, unread)
+            return Unknown(f"{source.key}: {counts.reason}") if isinstance(counts, Unknown) else counts
+        if settings.queueskey == ANY or wmsqueue in (None, ANY):
+            return rows.total
+        by_value = rows.by_attribute.get(settings.queueskey)
+        if by_value is None:
+            return Unknown(f"{source.key}: not read by {settings.queueskey} yet")
+        return by_value.get(wmsqueue, {})
+
+    def read_site(self, readings: Readings) -> SiteStatus | Unknown:
+        """A schedd is always ``ok``."""
+        return SiteStatus("ok")

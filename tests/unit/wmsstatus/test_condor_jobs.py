@@ -1,0 +1,222 @@
+"""Condor and CondorLocal: which schedds they read, and what the counts of these come to."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from factory.condor.demand import QUEUE_ATTRIBUTE, DemandRows, DemandSource, fold_groups
+from factory.config.settings import FactorySettings, QueueSettings
+from factory.model import SiteStatus, Unknown, WmsStatus
+from factory.observe import merged
+from factory.plugin import ScheddAddress
+from factory.source import Reading, Readings
+from plugins.wmsstatus.condor import Condor
+from plugins.wmsstatus.condorlocal import CondorLocal
+from plugins.wmsstatus.scheddjobs import ScheddJobs
+
+NOW = 1_000_000.0
+
+
+def jobs(kind: type[ScheddJobs] = Condor, wmsqueue: str | None = "A", **settings: Any) -> ScheddJobs:
+    queue = QueueSettings(
+        name="Q",
+        wmsqueue=wmsqueue,
+        wmsstatusplugin="Condor",
+        batchstatusplugin="Condor",
+        schedplugin=("Ready",),
+        batchsubmitplugin="CondorLocal",
+    )
+    return kind(queue, kind.Settings(**settings), FactorySettings())
+
+
+def readings(plugin: ScheddJobs, *rows: DemandRows | str) -> Readings:
+    """One for each schedd: rows, or why it failed."""
+    by_key = {}
+    for source, each in zip(plugin.sources(), rows, strict=True):
+        error = each if isinstance(each, str) else None
+        by_key[source.key] = Reading(source.key, NOW, NOW, None if error else each, error)
+    return Readings(NOW, by_key)
+
+
+def rows(by_constraint: Mapping[str, Any] | None = None, **idle: int) -> DemandRows:
+    return DemandRows(
+        total={1: sum(idle.values())},
+        by_attribute={QUEUE_ATTRIBUTE: {queue: {1: n} for queue, n in idle.items()}},
+        by_constraint=by_constraint or {},
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "schedds"),
+    [
+        ({}, [ScheddAddress()]),
+        ({"schedd": "a"}, [ScheddAddress("a")]),
+        ({"schedd": "a, b", "pool": "cm:9620"}, [ScheddAddress("a", "cm:9620"), ScheddAddress("b", "cm:9620")]),
+        ({"pool": "cm"}, [ScheddAddress(None, "cm")]),
+        ({"scheddhost": "s", "scheddport": "9618"}, [ScheddAddress()]),
+        ({"scheddhost": "s", "collectorhost": "c"}, [ScheddAddress("s", "c:9618")]),
+        ({"scheddhost": "s", "collectorhost": "c", "collectorport": "9619"}, [ScheddAddress("s", "c:9619")]),
+        ({"collectorhost": "c"}, [ScheddAddress(None, "c:9618")]),
+    ],
+)
+def test_schedds_are_found_by_name_and_pool_or_by_host_and_port(
+    settings: dict[str, Any], schedds: list[ScheddAddress]
+) -> None:
+    assert list(jobs(**settings).schedds()) == schedds
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"schedd": "a", "collectorhost": "c"},
+        {"pool": "p", "scheddhost": "s"},
+        {"schedd": "a,b,a"},
+        {"queueskey": "no attribute"},
+        {"queueskey": "x || true"},
+        {"collectorport": 0},
+    ],
+)
+def test_settings_that_can_not_be_meant_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"schedd|attribute|greater"):
+        jobs(**settings)
+
+
+def test_job_states_count_as_they_always_did() -> None:
+    counts = {status: 2**status for status in range(8)}
+    plugin = jobs()
+    read = plugin.read(readings(plugin, DemandRows(by_attribute={QUEUE_ATTRIBUTE: {"A": counts}})))
+    assert read == WmsStatus(ready=1 + 2, running=4 + 64 + 128, done=8 + 16, failed=32)
+    assert plugin.read_site(readings(plugin, rows())) == SiteStatus("ok")
+
+
+@pytest.mark.parametrize(
+    ("wmsqueue", "settings", "ready"),
+    [
+        ("A", {}, 3),
+        ("absent", {}, 0),
+        (None, {}, 7),
+        ("ANY", {}, 7),
+        ("A", {"queueskey": "ANY"}, 7),
+        ("u", {"queueskey": "Owner"}, 5),
+        ("A", {"constraint": "Blue"}, 1),
+    ],
+)
+def test_work_is_selected_by_queue_by_another_attribute_by_constraint_or_not_at_all(
+    wmsqueue: str | None, settings: dict[str, Any], ready: int
+) -> None:
+    plugin = jobs(wmsqueue=wmsqueue, **settings)
+    brought = DemandRows(
+        total={1: 7},
+        by_attribute={QUEUE_ATTRIBUTE: {"A": {1: 3}, None: {1: 4}}, "Owner": {"u": {1: 5}, "v": {1: 2}}},
+        by_constraint={"Blue": {1: 1}},
+    )
+    assert plugin.read(readings(plugin, brought)) == WmsStatus(ready=ready)
+
+
+def test_several_schedds_are_added_up() -> None:
+    plugin = jobs(schedd="a, b, c")
+    assert plugin.read(readings(plugin, rows(A=3), rows(A=4, B=9), rows())) == WmsStatus(ready=7)
+
+
+def test_with_one_of_several_schedds_missing_the_work_is_a_lower_bound_and_with_all_it_is_unknown() -> None:
+    plugin = jobs(schedd="a, b")
+    read = plugin.read(readings(plugin, rows(A=3), "no answer within 60 s"))
+    assert read == WmsStatus(ready=3, partial="jobs in schedd b: no answer within 60 s")
+    read = plugin.read(readings(plugin, "down", "down too"))
+    assert read == Unknown("jobs in schedd a: down; jobs in schedd b: down too")
+
+
+def test_a_stale_schedd_is_a_missing_one() -> None:
+    plugin = jobs(schedd="a, b", maxage=100)
+    fresh, stale = plugin.sources()
+    by_key = {
+        fresh.key: Reading(fresh.key, NOW, NOW, rows(A=3), maxage_s=fresh.maxage_s),
+        stale.key: Reading(stale.key, NOW - 101, NOW, rows(A=4), maxage_s=stale.maxage_s),
+    }
+    read = plugin.read(Readings(NOW, by_key))
+    assert isinstance(read, WmsStatus)
+    assert read.ready == 3
+    assert "older than 100 s" in str(read.partial)
+
+
+def test_a_wrong_constraint_is_the_trouble_of_its_own_queue_alone() -> None:
+    wrong, right = jobs(constraint="foo(1)"), jobs()
+    brought = rows({"foo(1)": Unknown("constraint 'foo(1)': no such function")}, A=3)
+    read = wrong.read(readings(wrong, brought))
+    assert read == Unknown("jobs in schedd local: constraint 'foo(1)': no such function")
+    assert right.read(readings(right, brought)) == WmsStatus(ready=3)
+
+
+def test_what_a_queue_newly_asks_for_is_unknown_until_it_was_read() -> None:
+    for plugin in (jobs(constraint="Red"), jobs(queueskey="Owner")):
+        assert isinstance(plugin.read(readings(plugin, rows(A=3))), Unknown)
+
+
+def test_500_queues_that_read_one_schedd_are_one_source_that_wants_what_all_want() -> None:
+    plugins = [jobs(kind, wmsqueue=f"q{n}") for n in range(250) for kind in (Condor, CondorLocal)]
+    plugins += [jobs(constraint="Blue"), jobs(constraint="Blue"), jobs(queueskey="Owner"), jobs(queueskey="ANY")]
+    (source,) = merged(source for plugin in plugins for source in plugin.sources()).values()
+    assert isinstance(source, DemandSource)
+    assert source.constraints == {"Blue"}
+    assert source.attributes == {QUEUE_ATTRIBUTE, "Owner"}
+
+
+def group(count: int, status: int = 1, universe: int = 5, **ad: Any) -> dict[str, Any]:
+    return {"JobStatus": status, "JobUniverse": universe, "JobCount": count, **ad}
+
+
+def test_groups_fold_by_every_attribute_and_what_startds_can_not_run_is_left_out() -> None:
+    folded = fold_groups(
+        [
+            group(1, MATCH_APF_QUEUE="A", Owner="u"),
+            group(2, MATCH_APF_QUEUE="A", Owner="v"),
+            group(4, MATCH_APF_QUEUE="A", Owner="v", status=2),
+            group(8, Owner="v"),
+            group(16, universe=9, MATCH_APF_QUEUE="A"),
+            group(32, universe=7),
+            group(64, universe=12),
+            group(128, universe=11),
+            group(256, universe=10),
+            group(512, Managed="External"),
+            group(1024, Managed="ScheddDone"),
+            group(2048, MATCH_APF_QUEUE=7),
+        ],
+        [QUEUE_ATTRIBUTE, "Owner"],
+        NOW,
+    )
+    idle = 1 + 2 + 8 + 256 + 1024 + 2048
+    assert folded.total == {1: idle, 2: 4}
+    assert folded.by_attribute[QUEUE_ATTRIBUTE] == {"A": {1: 3, 2: 4}, None: {1: 8 + 256 + 1024}, "7": {1: 2048}}
+    assert folded.by_attribute["Owner"] == {"u": {1: 1}, "v": {1: 10, 2: 4}, None: {1: 256 + 1024 + 2048}}
+
+
+@pytest.mark.parametrize(
+    ("ad", "counted"),
+    [
+        ({"DeferralTime": NOW + 1000}, False),
+        ({"DeferralTime": NOW + 299}, True),
+        ({"DeferralTime": NOW + 1000, "DeferralPrepTime": 2000}, True),
+        ({"DeferralTime": NOW + 1000, "status": 2}, True),
+        ({"DeferralTime": object()}, True),
+    ],
+)
+def test_a_deferred_job_is_work_when_its_time_comes(ad: dict[str, Any], counted: bool) -> None:
+    assert bool(fold_groups([group(1, **ad)], [], NOW).total) is counted
+
+
+def test_a_constraint_that_can_not_be_parsed_is_refused_where_the_bindings_are() -> None:
+    pytest.importorskip("classad2")
+    for wrong in ("Owner ==", "true) || (true", 'Owner == "x', ""):
+        with pytest.raises(ValueError, match="no ClassAd expression"):
+            jobs(constraint=wrong)
+    assert jobs(constraint='Owner == "x"').sources()
+
+
+def test_asking_for_sources_is_cheap() -> None:
+    plugin = jobs()
+    started = time.process_time()
+    for _ in range(1000):
+        plugin.sources()
+    assert time.process_time() - started < 0.5
