@@ -1,0 +1,121 @@
+"""APF: tells AutoPyFactory's web monitor what each queue does."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from pydantic import Field, field_validator
+
+from factory.http import HttpError, call, checked_url
+from factory.plugin import Duration, MonitorPlugin, PluginSettings
+
+if TYPE_CHECKING:
+    from factory.config.settings import FactorySettings, QueueSettings
+
+_PAUSE_S = 60
+"""After a failed call the monitor is left alone for so long, so that a dead one costs one timeout a minute."""
+_JSON = {"Content-Type": "application/json"}
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_LONGEST = 500
+
+
+class APF(MonitorPlugin):
+    """Registers factory and queue at ``monitorURL``, then tells it of each round and each job submitted.
+
+    The calls are those of AutoPyFactory's monitor plugin: ``PUT factories/<factoryId>``, ``PUT labels``,
+    ``PUT jobs``, and ``POST labels/<factoryId>:<queue>`` with the reasons of the round as ``status``. Each has a
+    timeout; when one fails the rest is left out, and the queue takes no notice.
+    """
+
+    class Settings(PluginSettings):
+        url: str = Field(alias="monitorURL")
+        """Base URL of its API, such as http://apfmon.lancs.ac.uk/api."""
+        timeout: Duration = Field(default=10, ge=1)
+        """A call that takes longer is given up."""
+
+        @field_validator("url")
+        @classmethod
+        def _base(cls, value: str) -> str:
+            return checked_url(value)
+
+    settings: Settings
+
+    def __init__(self, queue: QueueSettings, settings: Settings, factory: FactorySettings) -> None:
+        super().__init__(queue, settings, factory)
+        self.channel = settings.url
+        self._server = _server(settings.url)
+        self._label = f"{factory.id}:{queue.name}"
+
+    def report(self, decision: Mapping[str, Any]) -> None:
+        """Register what is new, then jobs, then the status.
+
+        Raises:
+            HttpError: a call failed.
+        """
+        server, timeout_s, factory = self._server, self.settings.timeout, self.factory
+        server.check_pause()
+        about = {"version": version("apf"), "email": factory.admin_email or "", "url": factory.base_log_dir_url or ""}
+        server.once(f"factories/{quote(factory.id, safe='')}", about, factory.id, timeout_s)
+        label = {"name": self.queue.name, "factory": factory.id, "wmsqueue": self.queue.wmsqueue or ""}
+        label |= {"batchqueue": "", "resource": "", "localqueue": ""}
+        server.once("labels", [label], self._label, timeout_s)
+        jobs = submitted(decision)
+        if jobs:
+            body = [{"cid": job, "label": self.queue.name, "factory": factory.id} for job in jobs]
+            server.send("PUT", "jobs", json.dumps(body), _JSON, timeout_s)
+        form = urlencode({"status": status(decision)})
+        server.send("POST", f"labels/{quote(self._label, safe=':')}", form, _FORM, timeout_s)
+
+
+class _Server:
+    """One monitor, shared by all queues that tell it: what it knows already, and whether it answers."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._told: dict[str, object] = {}
+        self._pause_until = 0.0
+
+    def check_pause(self) -> None:
+        """Raises HttpError if it failed a short while ago."""
+        left_s = self._pause_until - time.monotonic()
+        if left_s > 0:
+            raise HttpError(f"{self._url} is left alone for {_PAUSE_S} s after a failed call")
+
+    def once(self, path: str, body: object, name: str, timeout_s: float) -> None:
+        """Register something, unless that was done."""
+        if self._told.get(name) != body:
+            self.send("PUT", path, json.dumps(body), _JSON, timeout_s)
+            self._told[name] = body
+
+    def send(self, method: str, path: str, body: str, headers: Mapping[str, str], timeout_s: float) -> None:
+        """One call."""
+        url = f"{self._url}/{path}"
+        try:
+            call(method, url, timeout_s=timeout_s, headers=headers, body=body.encode())
+        except HttpError as error:
+            self._pause_until = time.monotonic() + _PAUSE_S
+            self._told.clear()  # it may have lost its memory: register anew when it is back
+            raise HttpError(f"{method} {url}: {error}") from None
+
+
+@cache
+def _server(url: str) -> _Server:
+    return _Server(url)
+
+
+def submitted(decision: Mapping[str, Any]) -> list[str]:
+    """Jobs that the round submitted, as ``cluster.proc``."""
+    return [job for action in decision["actions"] if action["kind"] == "submit" for job in action["jobs"]]
+
+
+def status(decision: Mapping[str, Any]) -> str:
+    """Why the round came out so, as AutoPyFactory put it: the reasons of the steps, one after the other."""
+    steps = [f"{step['plugin']}: {step['reason']} (ret={step['n_out']})" for step in decision["steps"]]
+    text = "; ".join([*steps, *([f"holds: {decision['hold']}"] if decision["hold"] else [])])
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

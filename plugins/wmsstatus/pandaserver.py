@@ -1,0 +1,114 @@
+"""Sources: what a PanDA server says of its queues, over its REST API in JSON. Nothing is ever unpickled.
+
+Shapes and paths are those of panda-server (``pandaserver/api/v1/statistics_api.py`` and ``metaconfig_api.py``,
+release of August 2026): every answer is ``{"success": bool, "message": str, "data": …}``, sent as JSON if the
+request says ``Accept: application/json``, with Content-Type text/plain nevertheless. Counts are nested by
+queue, then by label, share or resource type as the path says, then by job state::
+
+    {"BNL_CLOUD": {"SCORE": {"activated": 40, "running": 7}, "MCORE": {"activated": 2}}}
+
+and site specs are by queue, ``{"BNL_CLOUD": {"status": "online", …}}``. ``getJobStatisticsWithLabel`` of the
+old API (``/server/panda/…``), which AutoPyFactory used, answers pickles only and is gone from the server.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from factory.http import Access, HttpError, call, parse_json
+from factory.plugin import Source
+
+_LIMIT_BYTES = 64 << 20
+"""ATLAS has some 600 queues and its site specs take a few megabytes."""
+_DEEPEST = 4
+
+States = Mapping[str, int]
+"""Jobs by PanDA's own word for their state."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PandaSource(Source):
+    """One call to a PanDA server, for all its queues at once."""
+
+    url: str
+    """The call, with its query."""
+    access: Access = field(default_factory=Access)
+
+    @property
+    def key(self) -> str:
+        with_ = str(self.access)
+        return self.url + (f" ({with_})" if with_ else "")
+
+    @property
+    def address(self) -> str:
+        # One worker for each call: where one hangs, the other still brings what it can.
+        return f"{urlsplit(self.url).netloc} {type(self).__name__}"
+
+    def fetch(self) -> Any:
+        """The call."""
+        body = call(
+            "GET", self.url, timeout_s=max(1, 0.9 * self.deadline_s), limit_bytes=_LIMIT_BYTES, access=self.access,
+            headers={"Accept": "application/json"},
+        )  # fmt: skip
+        return self.fold(data_of(parse_json(body)))
+
+    @abstractmethod
+    def fold(self, data: Mapping[str, Any]) -> Any:
+        """Compact rows; pure."""
+
+
+class PandaJobs(PandaSource):
+    """Job counts of all queues: queue → state → jobs."""
+
+    def fold(self, data: Mapping[str, Any]) -> dict[str, States]:
+        """Added up over labels, shares and resource types."""
+        counted: dict[str, States] = {}
+        for queue, nested in data.items():
+            counts: Counter[str] = Counter()
+            _add(counts, nested, 1)
+            counted[queue] = dict(counts)
+        return counted
+
+
+class PandaSites(PandaSource):
+    """Status of all queues: queue → status."""
+
+    def fold(self, data: Mapping[str, Any]) -> dict[str, str]:
+        """Queues without a status are left out."""
+        if not all(isinstance(site, dict) for site in data.values()):
+            raise HttpError("the answer has no site specs")
+        statuses = {name: site.get("status") for name, site in data.items()}
+        return {name: status for name, status in statuses.items() if isinstance(status, str) and status}
+
+
+def data_of(answer: object) -> Mapping[str, Any]:
+    """The data of an answer.
+
+    Raises:
+        HttpError: it is none of PanDA's, or says that the call failed.
+    """
+    if not isinstance(answer, dict) or not isinstance(answer.get("success"), bool):
+        raise HttpError('the answer is not PanDA\'s: no {"success", "message", "data"}')
+    if not answer["success"]:
+        raise HttpError(f"PanDA says: {str(answer.get('message'))[:200]}")
+    if not isinstance(answer.get("data"), dict):
+        raise HttpError("the answer has no data")
+    data: dict[str, Any] = answer["data"]
+    return data
+
+
+def _add(counts: Counter[str], nested: object, depth: int) -> None:
+    if not isinstance(nested, dict) or depth > _DEEPEST:
+        raise HttpError("the answer has no job counts")
+    for name, value in nested.items():
+        if isinstance(value, int) and not isinstance(value, bool):
+            if value < 0:
+                raise HttpError(f"the answer counts {value} jobs")
+            counts[name] += value
+        else:
+            _add(counts, value, depth + 1)
