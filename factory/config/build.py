@@ -143,7 +143,7 @@ class _Builder:
         """Say what is to be said of a key of the section that nothing read."""
         if self._is_of_missing(key):
             return
-        verdict = self.everything.keys.unread_in_queue(key, default=False)
+        verdict = self.everything.keys.unread_in_queue(key, form.section[key].value, default=False)
         if verdict is not None:
             form.tell(verdict.severity, verdict.text, key)
         elif not key.startswith(FREE):
@@ -155,6 +155,6 @@ class _Builder:
             for key, entry in defaults.items():
                 if self._is_of_missing(key):
                     continue
-                verdict = self.everything.keys.unread_in_queue(key, default=True)
+                verdict = self.everything.keys.unread_in_queue(key, entry.value, default=True)
                 if verdict is not None:
                     self.problems.add(Problem(entry.file, entry.line, DEFAULT, key, verdict.text, verdict.severity))

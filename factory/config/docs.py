@@ -9,7 +9,7 @@ from pathlib import Path
 
 from factory.config import old
 from factory.config.explanations import purpose
-from factory.config.keys import CHOICE
+from factory.config.keys import CHOICE, Keys
 from factory.config.plugins import CATEGORIES, Registry
 from factory.config.schema import Key, schema
 from factory.config.settings import FactorySettings, QueueSettings
@@ -53,7 +53,7 @@ SECTIONS = {
 
 def page(registry: Registry) -> str:
     """The page, for these plugins."""
-    return "\n".join([INTRODUCTION, *_settings(), *_plugins(registry), *_old()]).rstrip() + "\n"
+    return "\n".join([INTRODUCTION, *_settings(), *_plugins(registry), *_old(Keys(registry))]).rstrip() + "\n"
 
 
 def own_plugins(setup_cfg: Path = ROOT / "setup.cfg") -> Registry:
@@ -112,7 +112,7 @@ def _table(keys: Iterable[Key], prefix: str) -> Iterator[str]:
     yield ""
 
 
-def _old() -> Iterator[str]:
+def _old(keys: Keys) -> Iterator[str]:
     yield "## Keys of AutoPyFactory that are not read any more\n"
     yield "They are warnings, but for those that are marked as errors: without them a queue would look, or submit,"
     yield "where it should not.\n"
@@ -121,7 +121,8 @@ def _old() -> Iterator[str]:
     defaults = {name: "default of " + ", ".join(f"`{key}`" for key in keys) for name, keys in moved}
     yield from _rows("key of `[Factory]` that counts for every queue", defaults)
     refused = {name: f"error: {text}" for name, text in old.QUEUE_REFUSED.items()}
-    yield from _rows("key of a queue", {**refused, **old.QUEUE})
+    dead = {name: text for name, text in old.QUEUE.items() if not keys.is_read(name)}
+    yield from _rows("key of a queue", {**refused, **dead})
     yield from _rows("plugin", {f"{category} {name}": text for (category, name), text in old.PLUGINS.items()})
     yield "These are read, with a warning for values that do what one hardly wants:\n"
     yield from _rows("key", {pattern: text for pattern, _, _, text in old.DANGEROUS})

@@ -150,6 +150,10 @@ class Form:
         except ValidationError as error:
             self._explain(error, known, prefix, spelling, broken)
             return None
+        except Exception as error:  # noqa: BLE001  a plugin's own check may raise anything
+            text = f"can't be checked: {type(error).__name__} in the settings of its plugin"
+            self.error(text, prefix.rstrip(".") or None)
+            return None
         return None if broken else filled
 
     def _spelling(self, key: Key, prefix: str) -> str | None:

@@ -91,7 +91,7 @@ class Keys:
         names = [key.shown for key in schema(plugin.Settings).keys]
         return Verdict("no such key" + self.nearest(name, names))
 
-    def unread_in_queue(self, name: str, default: bool) -> Verdict | None:
+    def unread_in_queue(self, name: str, value: str, default: bool) -> Verdict | None:
         """Of a key in a queue's section or in ``[DEFAULT]`` that the queue's plugins did not read."""
         if name.startswith(FREE) or name in self.referenced or schema(QueueSettings).find(name):
             return None
@@ -105,7 +105,7 @@ class Keys:
         if default and schema(FactorySettings).find(name):
             return None
         if refused := old.refused_queue_key(name):
-            return Verdict(refused)
+            return Verdict(refused, "warning" if value == old.LOCAL else "error")
         if dead := old.dead_queue_key(name):
             return Verdict(f"is not read any more: {dead}", "warning")
         if schema(FactorySettings).find(name) or name in old.FACTORY_TO_QUEUES or old.dead_factory_key(name):

@@ -19,9 +19,10 @@ _MONITOR = "monitors are named for each queue, by monitorsection; remove it"
 _MAIL = "apf sends no mail; watch its log, its metrics or apf status; remove it"
 _EFFECTLESS = "had no effect in AutoPyFactory either; remove it"
 _HELPER = "only %(…)s in another key can use it, and none does; remove it, or put x- before it"
+_PORT = "the collector says where the schedd listens; remove it"
 _GRAM = "GRAM is gone from HTCondor; remove it"
 _PROXY = "apf handles no X.509 proxies; use tokens (SciTokens, IDTOKENs) and remove it"
-_QUERYARGS = "is not read; name schedd and collector by the plugin's keys scheddhost and collectorhost"
+_OWN_JOBS = "is not read; the factory's jobs are in [Factory] schedd, which [Factory] pool knows"
 
 FACTORY: Mapping[str, str] = {
     "factoryUser": "jobs belong to the account that apf runs as; remove it",
@@ -97,13 +98,16 @@ QUEUE: Mapping[str, str] = {
     "sched.activated.default": "was the answer when something is unknown, and then the chain holds; remove it",
     "sched.statustest.allowed": _EFFECTLESS,
     "sched.statusoffline.allowed": _EFFECTLESS,
-    "wmsstatus.condor.queueskey": "work is selected by wmsqueue, or by a constraint; remove it",
+    "wmsstatus.*.scheddport": _PORT,
+    "batchstatus.*.scheddport": _PORT,
+    "batchstatus.*.collectorport": "write it behind the host, in [Factory] pool; remove it",
     "batchhistory.*": _EFFECTLESS,
     "wmsstatus.queue.*": "the WMS status plugin Queue never worked; remove it",
     "batchsubmit.condorec2.peaceful": "machines always leave peacefully; remove it",
     "batchsubmit.condorec2.overlay.peaceful": "machines always leave peacefully; remove it",
     "batchsubmit.condorec2.killorder": "machines without an instance go first, then the idle ones; remove it",
     "batchsubmit.condorec2.overlay.killorder": "machines without an instance go first, then the idle ones; remove it",
+    "batchsubmit.condorec2.environ": "machines have no environment of jobs; remove it",
     "batchsubmit.condorec2.usessh": "machines are reached through HTCondor alone; remove it",
     "batchsubmit.condorec2.proxy": "EC2 needs no X.509 proxy; remove it",
     "batchsubmit.*.proxy": _PROXY,
@@ -124,11 +128,16 @@ QUEUE: Mapping[str, str] = {
 """Keys of a queue's section that are dead, by pattern. They are warnings: the queue runs without them."""
 
 QUEUE_REFUSED: Mapping[str, str] = {
-    "wmsstatus.*.queryargs": _QUERYARGS,
-    "batchstatus.*.queryargs": _QUERYARGS,
+    "wmsstatus.*.queryargs": "is not read; write what follows -name as the plugin's key schedd, and -pool as pool",
+    "batchstatus.*.queryargs": _OWN_JOBS,
+    "batchstatus.*.scheddhost": _OWN_JOBS,
+    "batchstatus.*.collectorhost": _OWN_JOBS,
     "batchsubmit.*.submitargs": "is not read: nothing calls condor_submit; name the schedd in [Factory]",
 }
 """Dead keys without which a queue would look, or submit, where it should not: errors."""
+
+LOCAL = "localhost"
+"""With this value a key of ``QUEUE_REFUSED`` says what is so anyway."""
 
 PLUGINS: Mapping[tuple[str, str], str] = {
     ("wmsstatus", "Queue"): "never worked; name the work with Condor or CondorLocal and wmsqueue",
@@ -165,12 +174,6 @@ def _yes(value: str) -> bool:
 
 
 DANGEROUS: tuple[tuple[str, Callable[[str], bool], bool, str], ...] = (
-    (
-        "batchsubmit.condorec2.*peaceful",
-        _no,
-        True,
-        "killed the jobs on the machines; VMs always leave peacefully now, and empty ones at once",
-    ),
     (
         "batchsubmit.*peaceful",
         _no,

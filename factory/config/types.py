@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST_S = 100 * 365 * 86400
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)")
 
 
@@ -22,7 +23,10 @@ def parse_duration(value: Any) -> Any:
     match = _DURATION.fullmatch(value.strip().lower())
     if match is None:
         raise ValueError(f"{value!r} is not a duration; write seconds, or a number with s, m, h, d or w, as 15m")
-    return round(float(match[1]) * _UNITS_S[match[2]])
+    seconds = float(match[1]) * _UNITS_S[match[2]]
+    if seconds > _LONGEST_S:
+        raise ValueError(f"{value[:20]!r} is longer than a hundred years")
+    return round(seconds)
 
 
 def split_list(value: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from factory.config import load
 from factory.config.docs import own_plugins
@@ -237,6 +237,14 @@ class CondorEC2(_Submit):
         """Longest life."""
         lease_max: Duration | None = None
         """Longest life with extensions."""
+
+        vpc_ip: str | None = None
+        """Address; its check has a fault."""
+
+        @field_validator("vpc_ip")
+        @classmethod
+        def _faulty(cls, value: str | None) -> str:
+            return str(1 / 0)
 
         @model_validator(mode="after")
         def _fits(self) -> CondorEC2.Settings:

@@ -23,7 +23,9 @@ UNKNOWN = [
     ("factoryId = x", "factoryId: belongs into [Factory]"),
     ("factory.sleep = 1", "factory.sleep: belongs into [Factory]"),
     ("batchstatus.condor.sleep = 1", "batchstatus.condor.sleep: belongs into [Factory]"),
-    ("wmsstatus.condor.queryargs = -name x", "queryargs: is not read; name schedd and collector"),
+    ("wmsstatus.condor.queryargs = -name x", "queryargs: is not read; write what follows -name as"),
+    ("batchstatus.condor.queryargs = -name x", "queryargs: is not read; the factory's jobs are in [Factory] schedd"),
+    ("batchstatus.condor.scheddhost = x", "scheddhost: is not read; the factory's jobs are in [Factory] schedd"),
     ("batchsubmit.condorlocal.submitargs = -remote x", "submitargs: is not read: nothing calls condor_submit"),
 ]
 
@@ -61,6 +63,11 @@ def test_a_key_that_another_file_refers_to_is_fine(tmp_path: Path) -> None:
     one = write(tmp_path, queue("site = x", name="A"), "1.conf")
     two = write(tmp_path, queue("site = y", "wmsqueue = %(site)s", name="B"), "2.conf")
     assert not problems(one, two)
+
+
+def test_old_keys_that_say_what_is_so_anyway_are_warnings(tmp_path: Path) -> None:
+    (problem,) = problems(write(tmp_path, queue("batchstatus.condor.collectorhost = localhost")))
+    assert problem.severity == "warning"
 
 
 def test_a_key_of_a_plugin_that_is_not_used_is_a_warning_in_a_section_and_fine_in_default(tmp_path: Path) -> None:

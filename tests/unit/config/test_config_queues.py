@@ -82,6 +82,8 @@ def test_keys_with_a_name_of_the_users_own_come_from_the_section_and_from_defaul
         ),
         ("apfqueue.sleep = 0", "apfqueue.sleep: '0' is out of range; it must be at least 1"),
         ("apfqueue.sleep = -5", "'-5' is not a duration; write seconds, or a number with s, m, h, d or w, as 15m"),
+        ("apfqueue.sleep = " + "9" * 400, "apfqueue.sleep: '99999999999999999999' is longer than a hundred years"),
+        (f"{EC2}.vpc_ip = odd", f"{EC2}: can't be checked: ZeroDivisionError in the settings of its plugin"),
         ("enabled = perhaps", "enabled: 'perhaps' is neither True nor False"),
         ("schedplugin =", "schedplugin: names no plugin; to add nothing, write Null"),
         ("schedplugin = None", "schedplugin: is missing: Plugins that decide how many"),
