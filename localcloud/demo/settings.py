@@ -1,0 +1,101 @@
+"""What the demo plays, and the ``queues.conf`` and the jobs that follow from it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcloud.pool import Pool
+from localcloud.process import CloudProcess
+
+FACTORY = "demo"
+QUEUE = "DEMO_CLOUD"
+
+_CONF = """\
+# Idle jobs of this pool become VMs of the local cloud, and VMs that nobody wants go away.
+[Factory]
+factoryId = {factory}
+statedir = {statedir}
+pool = {collector}
+# How often VMs report to the collector; 300 s is usual, a demo is in a hurry.
+update_interval = 3
+
+[{queue}]
+enabled = True
+# Seconds between two decisions.
+apfqueue.sleep = {sleep_s}
+
+# The work: jobs of the local schedd. What there is already: VMs of this queue.
+wmsstatusplugin = CondorLocal
+batchstatusplugin = CondorEC2
+
+# One VM for each job that waits and has none under way, a few at a time, not too many at once;
+# what has been idle for a while may go.
+schedplugin = Ready, MaxPerCycle, MaxToRun, RetireIdle
+sched.maxpercycle.maximum = {max_per_cycle}
+sched.maxtorun.maximum = {max_to_run}
+sched.retireidle.after = {retire_after_s}s
+
+batchsubmitplugin = CondorEC2
+batchsubmit.condorec2.gridresource = {url}
+batchsubmit.condorec2.access_key_id = {access_key}
+batchsubmit.condorec2.secret_access_key = {secret_key}
+batchsubmit.condorec2.ami_id = ami-12c6146b
+batchsubmit.condorec2.instance_type = {instance_type}
+batchsubmit.condorec2.lease = 1h
+# At most this part of the VMs begins to leave in one round.
+batchsubmit.condorec2.removefraction = 0.5
+"""
+
+_JOBS = """\
+# Jobs of one and of two cores, as any user would submit them. They know nothing of clouds.
+executable          = /bin/sleep
+transfer_executable = false
+arguments           = {seconds}
+request_cpus        = $(cores)
+request_memory      = 200MB
+request_disk        = 10MB
+log                 = {log}
+queue cores in ({cores})
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much of everything."""
+
+    jobs: int = 24
+    second: int = 8
+    """Jobs of the second ramp; 0: no second ramp."""
+    job_s: int = 15
+    sleep_s: int = 3
+    """``apfqueue.sleep``."""
+    max_per_cycle: int = 4
+    max_to_run: int = 10
+    """More than ``second``, so that the second ramp is bounded by its jobs and not by the cap."""
+    retire_after_s: int = 6
+    instance_type: str = "m5.large"
+    """Two cores: a VM runs one job of two cores, or two of one."""
+    ramp_timeout_s: float = 240.0
+
+
+def queues_conf(settings: Settings, pool: Pool, cloud: CloudProcess, statedir: Path) -> str:
+    """The factory's configuration."""
+    return _CONF.format(
+        factory=FACTORY,
+        queue=QUEUE,
+        statedir=statedir,
+        collector=pool.address,
+        url=cloud.url,
+        access_key=cloud.access_key_file,
+        secret_key=cloud.secret_key_file,
+        sleep_s=settings.sleep_s,
+        max_per_cycle=settings.max_per_cycle,
+        max_to_run=settings.max_to_run,
+        retire_after_s=settings.retire_after_s,
+        instance_type=settings.instance_type,
+    )
+
+
+def jobs_description(count: int, seconds: int, log: Path) -> str:
+    """A submit description of ``count`` jobs that sleep, in turn of one core and of two."""
+    cores = ", ".join(str(1 + number % 2) for number in range(count))
+    return _JOBS.format(seconds=seconds, log=log, cores=cores)
