@@ -135,7 +135,7 @@ def test_paths_that_no_file_can_have_are_said(tmp_path: Path) -> None:
     main = write(tmp_path, f"[Factory]\nqueueConf = {'x' * 300}\nqueueDirConf = {'y' * 300}\n", "apf.conf")
     assert told(main).count("File name too long") == 2
     assert "File name too long" in told(Path("x" * 300))
-    assert "can't be read: embedded null byte" in told(Path("a\0b"))
+    assert "embedded null" in told(Path("a\0b"))
     assert r"\udcff.conf: there is no such file" in told(tmp_path / os.fsdecode(b"\xff.conf"))
 
 
