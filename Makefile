@@ -22,9 +22,9 @@ help:                 ## List the targets
 demo:                 ## Run the main job end to end in the sandbox; KEEP=1 leaves it running to look around
 	@$(SANDBOX) python -m localcloud.demo
 
-test: test-unit       ## All tests: on this host those of units and of the sandbox, then all in it on real HTCondor
-	@$(PYTHON) -m pytest tests/sandbox $(ARGS)
-	@$(SANDBOX) $(PYTEST) tests --ignore=tests/sandbox $(SLOW:%=--ignore=%) --durations=10 $(ARGS)
+test: test-unit       ## All tests: on this host those of units, package and sandbox, then all in it on real HTCondor
+	@$(PYTHON) -m pytest tests/sandbox tests/package $(ARGS)
+	@$(SANDBOX) $(PYTEST) tests --ignore=tests/sandbox --ignore=tests/package $(SLOW:%=--ignore=%) --durations=10 $(ARGS)
 
 test-unit: venv       ## The tests that need no HTCondor, on this host's Python
 	@$(PYTHON) -m pytest tests/unit $(ARGS)
