@@ -15,6 +15,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from factory.check import files
+from factory.check.finding import Finding
 from factory.condor.daemons import ScheddAddress
 from factory.condor.history import HistorySource, HistoryWindow, RecentJobs
 from factory.config.types import CommaList, Duration, KeepLines, Named, Settings, Switch
@@ -39,10 +41,12 @@ __all__ = [
     "Cap",
     "CommaList",
     "Duration",
+    "Finding",
     "HistorySource",
     "HistoryWindow",
     "Info",
     "KeepLines",
+    "Machines",
     "Memory",
     "MonitorPlugin",
     "Named",
@@ -67,6 +71,7 @@ __all__ = [
     "View",
     "WmsStatus",
     "WmsStatusPlugin",
+    "files",
 ]
 
 
@@ -92,6 +97,14 @@ class Plugin:
         self.queue = queue
         self.settings = settings
         self.factory = factory
+
+    def check(self) -> Iterable[Finding]:
+        """What ``apf check`` should say beyond the settings, such as files that are missing. Asks no daemon."""
+        return ()
+
+    def key(self, field: str) -> str:
+        """How a field of the settings is written in the queue's section."""
+        return f"{self.category}.{self.name.lower()}.{field}"
 
 
 class Info(Enum):
@@ -291,6 +304,25 @@ class SubmitTools:
     uuid: Callable[[], str]
     token: Callable[[int], str]
     """An IDTOKEN for the VM with only ADVERTISE_STARTD, ADVERTISE_MASTER and READ, for so many seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """What ``apf check`` compares with the pool's configuration: the machines that a submit plugin starts."""
+
+    resource: str
+    """Endpoint and account: queues with equal ones share the gridmanager's limit."""
+    host: str
+    """Host of the endpoint, by which the limit may differ."""
+    instance_type: str
+    cores: int | None = None
+    """Of one machine; None: not known."""
+    idle_s: int
+    """A machine that has been unclaimed for so long ends by itself."""
+    lease_max_s: int
+    """The longest life of a machine, and of its token."""
+    maxinstances: int | None = None
+    """The hard cap."""
 
 
 class BatchSubmitPlugin(Plugin, ABC):

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+_LOOKING_S = 0.5
+"""Who looks whether a factory runs (``apf status``) holds its lock for a moment."""
+
 
 class StateDirError(Exception):
     """The state directory can't be used; the message says why and what to do."""
@@ -39,6 +42,7 @@ class StateDir:
         self.logs = self.path / "logs"
         self.status = self.path / "status.json"
         self.journal = self.path / "journal.jsonl"
+        self.factory_lock = self.path / "factory.lock"
         self.workers_lock = self.path / "workers.lock"
         self._held: list[int] = []
 
@@ -67,9 +71,12 @@ class StateDir:
         Raises:
             StateDirError: another factory with this id runs here, or a predecessor's worker does not end.
         """
-        factory = os.open(self.path / "factory.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if not _try_lock(factory, fcntl.LOCK_EX):
-            raise StateDirError(f"another factory with this id is running: {self.path}/factory.lock is held")
+        factory = os.open(self.factory_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        patience = time.monotonic() + _LOOKING_S
+        while not _try_lock(factory, fcntl.LOCK_EX):
+            if time.monotonic() > patience:
+                raise StateDirError(f"another factory with this id is running: {self.factory_lock} is held")
+            time.sleep(0.05)
         workers = os.open(self.workers_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + wait_s
         while not _try_lock(workers, fcntl.LOCK_EX):
@@ -81,6 +88,21 @@ class StateDir:
         fcntl.flock(workers, fcntl.LOCK_SH)
         self._held = [factory, workers]
         return workers
+
+    def running(self) -> bool:
+        """Whether a factory holds this id on this host.
+
+        Raises:
+            OSError: the lock can't be looked at, for want of rights.
+        """
+        try:
+            descriptor = os.open(self.factory_lock, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _try_lock(descriptor, fcntl.LOCK_SH)
+        finally:
+            os.close(descriptor)
 
     def write_status(self, status: dict[str, Any]) -> None:
         """What ``apf status`` shows."""

@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from factory.cli.chain import chain
+from factory.cli.check import check
 from factory.cli.options import CONF
+from factory.cli.status import status
 from factory.config.settings import ConfigError
 
 
@@ -47,4 +49,5 @@ def serve(conf: tuple[Path, ...], once: bool) -> None:
         raise SystemExit(1) from None
 
 
-main.add_command(chain)
+for command in (chain, check, status):
+    main.add_command(command)

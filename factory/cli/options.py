@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
+DEFAULT_CONF = Path("/etc/apf/queues.conf")
+
+
+def _given(context: click.Context, _param: click.Parameter, value: tuple[Path, ...]) -> tuple[Path, ...]:
+    """``apf --conf FILE check`` is ``apf check --conf FILE``."""
+    before = context.parent.params.get("conf") if context.parent is not None else None
+    return value or before or (DEFAULT_CONF,)
+
+
 CONF = click.option(
-    "--conf", "conf", multiple=True, type=click.Path(path_type=Path), default=("/etc/apf/queues.conf",),
-    show_default=True, help="File or directory with queues; may be given several times.",
+    "--conf", "conf", multiple=True, type=click.Path(path_type=Path), callback=_given,
+    help=f"File or directory with queues; may be given several times.  [default: {DEFAULT_CONF}]",
 )  # fmt: skip

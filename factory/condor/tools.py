@@ -6,7 +6,8 @@ import base64
 import binascii
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from factory.condor.daemons import PoolAddress
 
@@ -15,16 +16,37 @@ class ToolError(Exception):
     """A tool failed, was missing or took too long; the message says which and why."""
 
 
+class Failed(ToolError):
+    """A tool ended with a failure: what it printed, and what it said of it."""
+
+    def __init__(self, text: str, printed: str, said: str) -> None:
+        super().__init__(text)
+        self.printed = printed
+        self.said = said
+
+
 def run(argv: Sequence[str], timeout_s: float, keep_fds: Sequence[int] = ()) -> str:
     """Standard output of a tool.
 
     Raises:
         ToolError: it is missing, failed or took longer than ``timeout_s``; then its effect is unknown.
     """
+    return run_with_errors(argv, timeout_s, None, keep_fds)[0]
+
+
+def run_with_errors(
+    argv: Sequence[str], timeout_s: float, env: Mapping[str, str] | None = None, keep_fds: Sequence[int] = ()
+) -> tuple[str, str]:
+    """Standard output and standard error of a tool, which may have an environment of its own.
+
+    Raises:
+        Failed: it ended with a failure.
+        ToolError: it is missing, or took longer than ``timeout_s``; then its effect is unknown.
+    """
     try:
         done = subprocess.run(
             list(argv), capture_output=True, text=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL,
-            pass_fds=tuple(keep_fds),
+            pass_fds=tuple(keep_fds), env=env,
         )  # fmt: skip
     except FileNotFoundError:
         raise ToolError(f"{argv[0]} not found; is HTCondor installed, and on the PATH?") from None
@@ -32,8 +54,8 @@ def run(argv: Sequence[str], timeout_s: float, keep_fds: Sequence[int] = ()) -> 
         raise ToolError(f"{argv[0]} took longer than {timeout_s:.0f} s") from None
     if done.returncode != 0:
         said = " ".join((done.stderr or done.stdout).split())[:300]
-        raise ToolError(f"{argv[0]} exited with {done.returncode}: {said}")
-    return done.stdout
+        raise Failed(f"{argv[0]} exited with {done.returncode}: {said}", done.stdout, done.stderr)
+    return done.stdout, done.stderr
 
 
 def off_argv(pool: PoolAddress, startd: str) -> list[str]:
@@ -62,8 +84,18 @@ def token_argv(pool: PoolAddress, lifetime_s: int) -> list[str]:
     return ["condor_token_fetch", *pool.options(), "-type", "collector", *scopes, "-lifetime", str(lifetime_s)]
 
 
-def token_subject(token: str) -> str:
-    """The identity that a token stands for, such as ``apf@pool``; its signature is not checked.
+@dataclass(frozen=True)
+class Claims:
+    """What a token says of itself; times are epoch seconds."""
+
+    subject: str
+    """The identity that it stands for, such as ``apf@pool``."""
+    issued: int
+    expires: int | None
+
+
+def token_claims(token: str) -> Claims:
+    """What a token says of itself; its signature is not checked.
 
     Raises:
         ToolError: it is no token.
@@ -71,6 +103,16 @@ def token_subject(token: str) -> str:
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return str(claims["sub"])
-    except (IndexError, ValueError, KeyError, TypeError, binascii.Error):
+        expires = claims.get("exp")
+        return Claims(str(claims["sub"]), int(claims.get("iat", 0)), None if expires is None else int(expires))
+    except (IndexError, ValueError, KeyError, TypeError, AttributeError, binascii.Error):
         raise ToolError("condor_token_fetch brought no token") from None
+
+
+def token_subject(token: str) -> str:
+    """The identity that a token stands for.
+
+    Raises:
+        ToolError: it is no token.
+    """
+    return token_claims(token).subject

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -17,6 +19,8 @@ from factory.plugin import (
     Cap,
     CommaList,
     Duration,
+    Finding,
+    Machines,
     Memory,
     Named,
     Plan,
@@ -24,11 +28,16 @@ from factory.plugin import (
     Shape,
     Submission,
     SubmitTools,
+    files,
 )
 from factory.ramp import Life, plan
 from factory.userdata import compose, fill
 from plugins.batchsubmit.base import attribute_lines
 from plugins.batchsubmit.ec2commands import EC2Commands, command_lines, parameter_lines
+from plugins.batchsubmit.ec2types import cores
+
+FROM_INSTANCE = "FROM INSTANCE"
+"""In place of a key file: ec2_gahp asks the instance it runs on."""
 
 
 class CondorEC2(BatchSubmitPlugin):
@@ -126,6 +135,30 @@ class CondorEC2(BatchSubmitPlugin):
         lines += [submit_templates.read("ec2.sub"), *command_lines(settings), *parameter_lines(settings, self._tags())]
         lines += attribute_lines(settings.condor_attributes, settings.condor_attribute)
         return Submission("\n".join(lines) + "\n", tuple(items), files, self._schedd(), self._cap())
+
+    def machines(self) -> Machines:
+        """The VMs; the gridmanager limits them by endpoint and pair of key files."""
+        settings = self.settings
+        return Machines(
+            resource=f"{settings.gridresource} {settings.access_key_id} {settings.secret_access_key}",
+            host=urlsplit(settings.gridresource).hostname or "",
+            instance_type=settings.instance_type,
+            cores=cores(settings.instance_type),
+            idle_s=settings.idle,
+            lease_max_s=settings.lease_max or settings.lease,
+            maxinstances=settings.maxinstances,
+        )
+
+    def check(self) -> Iterator[Finding]:
+        """Key files that only this account can read, and readable layers of user-data."""
+        settings, queue = self.settings, self.queue.name
+        if FROM_INSTANCE not in (str(settings.access_key_id), str(settings.secret_access_key)):
+            yield from files.secret(settings.access_key_id, queue, self.key("access_key_id"))
+            yield from files.secret(settings.secret_access_key, queue, self.key("secret_access_key"))
+        for name in settings.user_data_files:
+            yield from files.readable(Path(name), queue, self.key("user_data_files"))
+        if settings.user_data_file is not None:
+            yield from files.readable(settings.user_data_file, queue, self.key("user_data_file"))
 
     def _schedd(self) -> ScheddAddress:
         return ScheddAddress(self.factory.schedd, self.factory.pool if self.factory.schedd else None)

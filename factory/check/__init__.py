@@ -1,0 +1,1 @@
+"""What ``apf check`` looks at beyond the configuration itself: files, templates, and what the pool would do."""

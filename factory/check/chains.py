@@ -1,0 +1,68 @@
+"""What a chain would say at its limits, found by asking it: no knowledge of any plugin is needed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from factory.chain import run_chain
+from factory.model import VM, BatchStatus, Chain, JobId, SiteStatus, VMState, WmsStatus
+from factory.plugin import SchedPlugin, View
+
+_FLOOD = 1_000_000
+_NOW = 2_000_000_000.0
+
+
+def ask(plugins: Sequence[SchedPlugin], ready: int, batch: BatchStatus) -> Chain:
+    """The chain when so many jobs wait and the queue has this."""
+    total = batch.pending + batch.running
+    return run_chain(plugins, View("", _NOW, WmsStatus(ready=ready), batch, SiteStatus("online"), total))
+
+
+def reach(plugins: Sequence[SchedPlugin], upto: int) -> int | None:
+    """How many machines the chain would ever run, however much work waits; ``upto + 1`` stands for more than ``upto``.
+
+    None: the chain holds, so it can't be told.
+    """
+    low, high = 0, upto + 1
+    while low < high:
+        middle = (low + high) // 2
+        chain = ask(plugins, _FLOOD, BatchStatus(running=middle))
+        if chain.hold is not None:
+            return None
+        low, high = (middle + 1, high) if chain.ask.n > 0 else (low, middle)
+    return low
+
+
+def burst(plugins: Sequence[SchedPlugin]) -> int | None:
+    """The most that the chain asks for at once. None: it can't be told."""
+    chain = ask(plugins, _FLOOD, BatchStatus())
+    return None if chain.hold is not None else max(0, chain.ask.n)
+
+
+def kept_warm(plugins: Sequence[SchedPlugin], machines: int) -> int | None:
+    """How many idle machines the chain keeps of so many, however long they idle. None: it never lets an idle one go."""
+    count = 1
+    while count <= machines:
+        n = _idle(plugins, count, _NOW)
+        if n < 0:
+            return count + n
+        count *= 2
+    return None
+
+
+def lets_go_after(plugins: Sequence[SchedPlugin], kept: int, upto_s: int) -> int:
+    """How long a machine beyond those kept idles before the chain lets it go, in seconds; ``upto_s + 1``: longer."""
+    low, high = 0, upto_s + 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _idle(plugins, kept + 1, middle) < 0 else (middle + 1, high)
+    return low
+
+
+def _idle(plugins: Sequence[SchedPlugin], count: int, idle_s: float) -> int:
+    """What the chain says to no work and so many machines that have idled for so long."""
+    vms = (
+        VM(f"vm{i}", "", JobId(1, i), VMState.IDLE, "", job_status=2, idle_since=_NOW - idle_s) for i in range(count)
+    )
+    chain = ask(plugins, 0, BatchStatus.of_vms(vms))
+    return 0 if chain.hold is not None else chain.ask.n

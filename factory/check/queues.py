@@ -1,0 +1,24 @@
+"""What queues are to each other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from factory.check.finding import Finding
+from factory.config.settings import Queue
+
+
+def check_queues(queues: Sequence[Queue]) -> Iterator[Finding]:
+    """Queues that turn the same work into machines twice."""
+    by_work: dict[object, list[Queue]] = defaultdict(list)
+    for queue in queues:
+        if queue.wmsstatus is not None and queue.batchsubmit.machines() is not None:
+            plugin = queue.wmsstatus
+            by_work[type(plugin), queue.settings.wmsqueue, plugin.settings].append(queue)
+    for same in by_work.values():
+        for queue in same[1:]:
+            text = (
+                f"reads the same work as [{same[0].name}], and each buys for all of it; give each a wmsqueue of its own"
+            )
+            yield Finding("warning", text, queue.name, "wmsqueue")

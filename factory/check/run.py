@@ -1,0 +1,158 @@
+"""All checks of one configuration, in the order in which a person would look."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TypeVar
+
+from factory.check.authorization import check_authorization
+from factory.check.finding import Finding
+from factory.check.gahp import check_gahp
+from factory.check.limits import check_gahp_log, check_limits
+from factory.check.matchmaking import check_matchmaking, check_sizes
+from factory.check.policies import check_policies
+from factory.check.queues import check_queues
+from factory.check.rehearsal import Rehearsal, rehearse
+from factory.check.statedir import check_statedir
+from factory.check.template import sample_jobs
+from factory.condor.daemons import PoolAddress, ScheddAddress
+from factory.condor.evaluate import Answer, Question, evaluate
+from factory.condor.gridmanager import as_gridmanager
+from factory.condor.poolconfig import DaemonConfig, Matchmaking, read_matchmaking, read_schedd
+from factory.condor.tools import ToolError
+from factory.config.settings import Config, Queue
+from factory.plugin import Plugin
+from factory.workers import CallFailed, Workers, one_line, result
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found, and what each queue would do; None: the pool was left out."""
+
+    findings: tuple[Finding, ...]
+    rehearsal: Rehearsal | None
+
+    @property
+    def good(self) -> bool:
+        """Nothing is an error."""
+        return all(finding.severity != "error" for finding in self.findings)
+
+
+def check(config: Config, offline: bool = False) -> Verdict:
+    """Check a valid configuration. ``offline``: the pool is left out. Changes nothing anywhere."""
+    findings = list(_local(config))
+    broken = {finding.section for finding in findings if finding.severity == "error"}
+    ads: dict[str, str] = {}
+    if shutil.which("condor_submit") is None:
+        findings.append(Finding("unchecked", "submit templates: condor_submit not found; is HTCondor installed?"))
+    else:
+        samples = sample_jobs([queue for queue in config.queues if queue.name not in broken], config.factory)
+        findings += samples.findings
+        ads.update(samples.ads)
+    if offline:
+        return Verdict(tuple(findings), None)
+    workers = Workers()
+    try:
+        in_pool = _Pool(config, workers)
+        rehearsal = rehearse(config, workers)
+        findings += in_pool.findings(ads)
+    finally:
+        workers.stop()
+    findings += [Finding("unchecked", f"{reading.key}: {reading.error}") for reading in rehearsal.failed]
+    return Verdict(tuple(dict.fromkeys(findings)), rehearsal)
+
+
+def _local(config: Config) -> Iterator[Finding]:
+    """What needs no daemon."""
+    yield from _account(config)
+    yield from check_statedir(config.factory)
+    yield from check_queues(config.queues)
+    yield from check_sizes(config.queues)
+    for queue in config.queues:
+        for plugin in _plugins(queue):
+            try:
+                yield from plugin.check()
+            except Exception as error:  # noqa: BLE001  a plugin may raise anything
+                text = f"{plugin.category} plugin {plugin.name} failed to check itself: {one_line(error)}"
+                yield Finding("error", text, queue.name)
+
+
+def _account(config: Config) -> Iterator[Finding]:
+    """Files are looked at as this account, and the factory may run as another."""
+    try:
+        owner = pwd.getpwnam(config.factory.owner).pw_uid
+    except KeyError:
+        return
+    if owner != os.geteuid():
+        text = (
+            f"files are looked at as uid {os.geteuid()}, but the factory runs as {config.factory.owner}; run this as it"
+        )
+        yield Finding("warning", text, "Factory", "owner")
+
+
+def _plugins(queue: Queue) -> Iterable[Plugin]:
+    optional = () if queue.wmsstatus is None else (queue.wmsstatus,)
+    return (*optional, queue.batchstatus, *queue.sched, queue.batchsubmit, *queue.monitors)
+
+
+class _Pool:
+    """The checks that ask the pool. Its daemons are asked side by side."""
+
+    def __init__(self, config: Config, workers: Workers) -> None:
+        self._config = config
+        self._factory = config.factory
+        self._workers = workers
+        factory = config.factory
+        self._schedd_address = ScheddAddress(factory.schedd, factory.pool if factory.schedd else None)
+        self._pool_address = PoolAddress(factory.pool)
+        deadline_s = factory.deadline
+        self._schedd = workers.submit(str(self._schedd_address), deadline_s, read_schedd, self._schedd_address)
+        self._matchmaking = workers.submit(str(self._pool_address), deadline_s, read_matchmaking, self._pool_address)
+
+    def findings(self, ads: dict[str, str]) -> list[Finding]:
+        """Everything that the pool would do to our VM jobs and machines."""
+        queues = self._config.queues
+        found = list(check_authorization(queues, self._factory))
+        schedd = self._result(self._schedd, "limits and policies of the schedd", found)
+        if schedd is not None:
+            found += self._guarded("limits and policies", lambda: self._by_schedd(schedd, ads))
+        matchmaking = self._result(self._matchmaking, "negotiator and condor_defrag", found)
+        if matchmaking is not None:
+            found += self._guarded("negotiator and condor_defrag", lambda: self._by_pool(matchmaking))
+        return found
+
+    def _by_schedd(self, schedd: DaemonConfig, ads: dict[str, str]) -> Iterator[Finding]:
+        queues = self._config.queues
+        yield from check_gahp(queues, self._factory, schedd)
+        gridmanager = schedd if self._factory.schedd is not None else as_gridmanager(schedd)
+        yield from check_limits(queues, gridmanager)
+        yield from check_gahp_log(gridmanager)
+        yield from check_policies(queues, ads, self._factory, schedd, self._evaluate)
+
+    def _by_pool(self, found: Matchmaking) -> Iterator[Finding]:
+        yield from check_matchmaking(self._config.queues, self._factory, found, self._evaluate)
+
+    def _evaluate(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        return self._workers.call(str(self._schedd_address), self._factory.deadline, evaluate, tuple(questions))
+
+    def _result(self, future: Future[T], what: str, found: list[Finding]) -> T | None:
+        try:
+            return result(future, self._factory.deadline)
+        except CallFailed as error:
+            found.append(Finding("unchecked", f"{what}: {error}"))
+            return None
+
+    def _guarded(self, what: str, findings: Callable[[], Iterable[Finding]]) -> list[Finding]:
+        found: list[Finding] = []
+        try:
+            found.extend(findings())
+        except (CallFailed, ToolError) as error:
+            found.append(Finding("unchecked", f"{what}: {error}"))
+        return found

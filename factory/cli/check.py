@@ -1,0 +1,117 @@
+"""``apf check``: what is wrong with a configuration and with the pool it is for, or what each queue would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.padding import Padding
+from rich.text import Text
+
+from factory.check.finding import Finding
+from factory.check.places import Places
+from factory.check.rehearsal import Rehearsal
+from factory.cli.decisions import show_decision
+from factory.cli.options import CONF
+from factory.cli.terminal import Output
+from factory.config import explain, load
+from factory.config.settings import Config, ConfigError, Problem
+from factory.report import decision_report, what
+
+_STYLE = {"error": "bold red", "warning": "yellow", "unchecked": "dim"}
+_WORD = {"error": "error", "warning": "warning", "unchecked": "not checked"}
+
+
+@click.command()
+@CONF
+@click.option("--offline", is_flag=True, help="Leave the pool out: files and plugins only.")
+@click.option("--explain", "key", metavar="KEY", help="Say what a key, or a plugin, is for; checks nothing.")
+def check(conf: tuple[Path, ...], offline: bool, key: str | None) -> None:
+    """Check the configuration, the files it names, and what the pool would do to the factory's jobs.
+
+    Then say what each queue would do now: observed and decided as in a round, and not acted on; nothing is
+    written. What could not be checked, because the pool does not answer, is said and is no error.
+
+    Exit status: 0, also with warnings; 1 if something is an error; 2 for a wrong call.
+    """
+    if key is not None:
+        _explain(key)
+        return
+    output = Output()
+    try:
+        config = load(conf)
+    except ConfigError as error:
+        for problem in error.problems:
+            _show_problem(output, problem)
+        raise SystemExit(1) from None
+    from factory.check.run import check as check_all
+
+    verdict = check_all(config, offline)
+    places = Places(conf)
+    for problem in config.warnings:
+        _show_problem(output, problem)
+    for finding in verdict.findings:
+        _show(output, places.of(finding), finding.where, finding.severity, finding.text)
+    if verdict.good and verdict.rehearsal is not None:
+        _show_round(output, verdict.rehearsal)
+    output.put(Text(_summary(config, verdict.findings, verdict.good), "bold" if verdict.good else "bold red"))
+    if not verdict.good:
+        raise SystemExit(1)
+
+
+def _explain(key: str) -> None:
+    try:
+        click.echo(explain(key))
+    except LookupError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _show_problem(output: Output, problem: Problem) -> None:
+    place = problem.file if problem.line is None else f"{problem.file}:{problem.line}"
+    section = f"[{problem.section}]" if problem.section is not None else ""
+    _show(output, place, " ".join(filter(None, (section, problem.key))), problem.severity, problem.text)
+
+
+def _show(output: Output, place: str | None, where: str, severity: str, text: str) -> None:
+    """One line for programs, ``place: [section] key: severity: text``; on a terminal the text is set below."""
+    word = "" if severity == "error" else f"{_WORD[severity]}: "
+    if not output.terminal:
+        head = ": ".join(filter(None, (place, where)))
+        joint = " " if where.endswith("]") and place is not None else ": "
+        output.put(f"{head}{joint}{word}{text}" if head else f"{word}{text}")
+        return
+    line = Text(f"{_WORD[severity]:<13}", _STYLE[severity])
+    line.append(where or "", "bold").append(f"  {place}" if place else "", "dim")
+    output.put(line)
+    output.put(Padding(Text(text), (0, 0, 0, 13)))
+
+
+def _show_round(output: Output, rehearsal: Rehearsal) -> None:
+    """What each queue would do now."""
+    for decision in rehearsal.round.decisions:
+        report = decision_report(decision, (), rehearsal.round.now)
+        actions = [(type(action).__name__.lower(), what(action), action.reason) for action in decision.actions]
+        output.put()
+        show_decision(output, report, actions)
+    output.put()
+
+
+def _summary(config: Config, findings: Sequence[Finding], good: bool) -> str:
+    """The verdict in one line."""
+    warnings = sum(1 for f in findings if f.severity == "warning") + len(config.warnings)
+    counts = {
+        "error": sum(1 for f in findings if f.severity == "error"),
+        "warning": warnings,
+        "thing not checked": sum(1 for f in findings if f.severity == "unchecked"),
+    }
+    said = [f"{n} {_plural(noun, n)}" for noun, n in counts.items() if n]
+    queues = f"{len(config.queues)} {_plural('queue', len(config.queues))}"
+    off = f", {len(config.disabled)} disabled" if config.disabled else ""
+    return f"{'good' if good else 'not good'}: {queues}{off}" + (f"; {', '.join(said)}" if said else "")
+
+
+def _plural(noun: str, n: int) -> str:
+    if n == 1:
+        return noun
+    return "things not checked" if noun.startswith("thing") else f"{noun}s"

@@ -1,0 +1,28 @@
+"""Where commands print: with colours and in the width of a terminal, or plainly for files and pipes."""
+
+from __future__ import annotations
+
+from rich.console import Console, RenderableType
+
+_PLAIN_WIDTH = 200
+"""Tables that go to a file or a pipe may be this wide."""
+
+
+class Output:
+    """Standard output."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, markup=False)
+        self.terminal = self._console.is_terminal
+
+    def put(self, what: RenderableType = "") -> None:
+        """Print; to a file or a pipe without colours and without spaces at the ends of lines."""
+        if self.terminal:
+            self._console.print(what)
+        elif isinstance(what, str):
+            self._console.file.write(what + "\n")
+        else:
+            with self._console.capture() as capture:
+                self._console.print(what, width=_PLAIN_WIDTH, no_wrap=False)
+            text = "\n".join(line.rstrip() for line in capture.get().splitlines())
+            self._console.file.write(text.strip("\n") + "\n")

@@ -1,0 +1,127 @@
+"""``apf check`` against real pools: one in order, one in which everything is set as it should not be, and none."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localcloud.process import CloudProcess
+from tests.rig.factory import QUEUE, Factory, ec2_queue
+from tests.rig.pool import DOMAIN, Pool
+from tests.rig.work import Work
+
+_SPOILT = f"""
+GRIDMANAGER_MAX_SUBMITTED_JOBS_PER_RESOURCE_EC2 = 1000
+GRIDMANAGER.GRIDMANAGER_MAX_SUBMITTED_JOBS_PER_RESOURCE_EC2 = 3
+MAX_JOBS_PER_OWNER = 8
+MAX_JOBS_PER_SUBMISSION = 4
+EC2_GAHP = /usr/sbin/no_such_gahp
+EC2_GAHP.EC2_GAHP_DEBUG = D_PID D_FULLDEBUG
+system_periodic_hold = JobUniverse == 9 && time() - QDate > 60
+SYSTEM_PERIODIC_HOLD_NAMES = Far Never
+SYSTEM_PERIODIC_HOLD_Far = JobStatus == 2 && time() - JobCurrentStartDate > 7200
+SYSTEM_PERIODIC_HOLD_Never = ImageSize > 999999999
+SYSTEM_PERIODIC_REMOVE = Owner == "{{user}}" && JobStatus == 2
+SUBMIT_REQUIREMENT_NAMES = Universe Project Typing Hint
+SUBMIT_REQUIREMENT_Universe = JobUniverse > 0
+SUBMIT_REQUIREMENT_Project = ProjectName =!= undefined
+SUBMIT_REQUIREMENT_Project_REASON = strcat("no project at ", MY.Name)
+SUBMIT_REQUIREMENT_Typing = NoSuchAttribute > 3
+SUBMIT_REQUIREMENT_Hint = false
+SUBMIT_REQUIREMENT_Hint_IS_WARNING = true
+NEGOTIATOR.NEGOTIATOR_INTERVAL = 600
+DAEMON_LIST = $(DAEMON_LIST) DEFRAG
+DEFRAG_DRAINING_MACHINES_PER_HOUR = 10
+DEFRAG_SCHEDULE = quick
+ALLOW_ADMINISTRATOR = condor@{DOMAIN}
+ALLOW_ADVERTISE_MASTER = somebody@{DOMAIN}
+SEC_ISSUED_TOKEN_EXPIRATION = 600
+"""
+
+
+def checked(factory: Factory, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return factory.run("check", *arguments)
+
+
+@pytest.fixture
+def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    directory = tmp_path_factory.mktemp("spoilt")
+    pool = Pool(directory, _SPOILT.format(user=Pool(directory).user.split("@", maxsplit=1)[0]))
+    with pool:
+        yield pool
+
+
+def test_in_a_good_pool_it_says_what_each_queue_would_do_and_nothing_else(
+    pool: Pool, cloud: CloudProcess, tmp_path: Path
+) -> None:
+    queues = {QUEUE: ec2_queue(cloud, "check"), "OFF": ec2_queue(cloud, "off", enabled=False)}
+    factory = Factory(tmp_path, pool, "check", queues)
+    Work(factory).submit(3)
+    result = checked(factory)
+    assert result.stdout.splitlines() == [
+        "",
+        "CLOUD  submit 3",
+        "  Ready       0 → 3  3 ready, 0 pending",
+        "  MaxToRun    3 → 3  room for 10 of 10",
+        "  RetireIdle  3 → 3  3 more are wanted",
+        "  → submit           3 × ami-12c6146b/t2.small/*/on-demand: 3 of 3 asked for",
+        "",
+        "good: 1 queue, 1 disabled",
+    ]
+    assert result.returncode == 0
+    assert factory.vm_jobs() == []
+    assert not factory.state.exists()
+    pool.run("condor_rm", "-constraint", 'MATCH_APF_QUEUE == "check"')
+
+
+def test_what_a_pool_would_do_to_vms_is_found(spoilt: Pool, cloud: CloudProcess, tmp_path: Path) -> None:
+    keys = {"batchsubmit.condorec2.lease": "1d", "batchsubmit.condorec2.idle": "20m"}
+    factory = Factory(tmp_path, spoilt, "check", {QUEUE: ec2_queue(cloud, "check", **keys)})
+    result = checked(factory)
+    found = result.stdout
+    assert result.returncode == 1, result
+    for words in (
+        "GRIDMANAGER_MAX_SUBMITTED_JOBS_PER_RESOURCE_EC2 is 3, and [CLOUD] may come to more than 3 VMs",
+        "MAX_JOBS_PER_OWNER is 8, and the queues together may come to more",
+        "may ask for more jobs at once than MAX_JOBS_PER_SUBMISSION = 4",
+        "EC2_GAHP = /usr/sbin/no_such_gahp is no program",
+        "EC2_GAHP_DEBUG = D_PID D_FULLDEBUG: ec2_gahp logs user-data",
+        "SYSTEM_PERIODIC_HOLD = JobUniverse == 9 && time() - QDate > 60 would hold a VM job that waits",
+        "warning: SYSTEM_PERIODIC_HOLD_FAR",
+        "would remove a VM job whose instance has run for an hour",
+        "is not fulfilled by a VM job (no project at test@pool)",
+        "SUBMIT_REQUIREMENT_Typing = NoSuchAttribute > 3 is neither true nor false for a VM job",
+        "condor_defrag would drain our VMs too, and kills their jobs (DEFRAG_SCHEDULE = quick)",
+        "the negotiator needs up to 1800 s",
+        f"a VM's token ({spoilt.user}) is not allowed ADVERTISE_MASTER",
+        f"this account ({spoilt.user}) is not allowed ADMINISTRATOR",
+        "a token for VMs lives 600 s, but the lease may last 86400 s",
+    ):
+        assert words.lower() in found.lower(), f"{words!r} not in\n{found}"
+    for words in ("_Never", "_Hint", "_Universe", "ADVERTISE_STARTD", "not allowed READ"):
+        assert words.lower() not in found.lower(), f"{words!r} in\n{found}"
+
+
+def test_a_pool_that_does_not_answer_is_said_and_fails_nothing(pool: Pool, cloud: CloudProcess, tmp_path: Path) -> None:
+    factory = Factory(tmp_path, pool, "check", {QUEUE: ec2_queue(cloud, "check")})
+    factory.settings["pool"] = "127.0.0.1:1"
+    result = checked(factory)
+    assert result.returncode == 0, result
+    assert "not checked: authorization" in result.stdout
+    assert "CLOUD  hold" in result.stdout
+    offline = checked(factory, "--offline")
+    assert (offline.returncode, offline.stdout) == (0, "good: 1 queue\n")
+
+
+def test_what_would_be_submitted_is_tried(pool: Pool, cloud: CloudProcess, tmp_path: Path) -> None:
+    wrong = ec2_queue(cloud, "check", **{"batchsubmit.condorec2.condor_attributes.MY.Note": '"unfinished'})
+    odd = ec2_queue(cloud, "check2", **{"batchsubmit.condorec2.condor_attributes.on_exit_remoev": "true"})
+    factory = Factory(tmp_path, pool, "check", {"WRONG": wrong, "ODD": odd})
+    began = time.monotonic()
+    result = checked(factory, "--offline")
+    assert result.returncode == 1
+    assert "[WRONG] condor_submit refuses what the queue would submit" in result.stdout
+    assert "[ODD] warning: condor_submit does not know this line" in result.stdout
+    assert time.monotonic() - began < 10
