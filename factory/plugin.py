@@ -341,6 +341,10 @@ class BatchSubmitPlugin(Plugin, ABC):
     def submission(self, n: int, shapes: tuple[Shape, ...], tools: SubmitTools) -> Submission:
         """What to submit for n jobs, or for these shapes."""
 
+    def machines(self) -> Machines | None:
+        """The machines that it starts. None: it submits plain jobs."""
+        return None
+
 
 class MonitorPlugin(Plugin, ABC):
     """Is told of each round. Runs after act, with a deadline; what it raises is logged and changes nothing."""
