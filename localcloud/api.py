@@ -5,7 +5,7 @@ import io
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -17,6 +17,7 @@ from localcloud.cloud import Cloud
 from localcloud.machine import Flavour
 from localcloud.query import ApiRequest, ApiResponse, error, read_request, result
 from localcloud.seam import Drop, Seam
+from localcloud.signature import signed_with
 from localcloud.tokens import ClientTokens
 
 log = logging.getLogger(__name__)
@@ -25,16 +26,17 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
 class Api:
-    """A WSGI application that is the cloud's API."""
+    """A WSGI application that is the cloud's API; ``secret_keys`` are those it accepts, by access key id."""
 
-    def __init__(self, cloud: Cloud, seam: Seam, access_keys: Iterable[str]) -> None:
+    def __init__(self, cloud: Cloud, seam: Seam, secret_keys: Mapping[str, str]) -> None:
         self.requests: Counter[tuple[str, int]] = Counter()
         """Requests by action and HTTP status; status 0 is a connection closed without an answer."""
         self.down_until = 0.0
         """Epoch until which no request is answered: an outage."""
         self._cloud = cloud
-        self._access_keys = frozenset(access_keys)
+        self._secret_keys = secret_keys
         self._tokens = ClientTokens()
+        self._descriptions: dict[tuple[str, bytes], tuple[int, ApiResponse]] = {}
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._answer = seam.wrap(self._serve)
 
@@ -61,13 +63,20 @@ class Api:
     def _serve(self, request: ApiRequest) -> ApiResponse:
         """Answer a request without any hook."""
         dressed = self._cloud.settings.flavour is Flavour.AMAZON
-        if request.access_key not in self._access_keys:
+        if not self._known(request):
             response = error(401, "AuthFailure", "AWS was not able to validate the provided access credentials")
         elif request.is_ec2:
             response = self._ec2(request)
         else:
             response = self._ask_moto(request)
         return amazon.dress(response) if dressed else response
+
+    def _known(self, request: ApiRequest) -> bool:
+        """Signed with a key pair that we know."""
+        secret_key = self._secret_keys.get(request.access_key or "")
+        return secret_key is not None and (
+            request.path != "/" or signed_with(secret_key, request.environ, request.body)
+        )
 
     def _ec2(self, request: ApiRequest) -> ApiResponse:
         if request.action == "GetConsoleOutput":
@@ -77,11 +86,22 @@ class Api:
             return refusal
         idempotent = request.action == "RunInstances" and self._cloud.settings.flavour is Flavour.AMAZON
         with self._cloud.lock:
+            if request.action == "DescribeInstances":
+                return self._described(request)
             response = self._tokens.recall(request) if idempotent else None
             if response is None:
                 response = self._ask_moto(amazon.adapt(request))
                 if idempotent:
                     self._tokens.remember(request, response)
+        return response
+
+    def _described(self, request: ApiRequest) -> ApiResponse:
+        """The answer to DescribeInstances, which costs moto 3 ms an instance and is the same while nothing changes."""
+        key = request.region, request.body
+        answered_at, response = self._descriptions.get(key, (-1, None))
+        if response is None or answered_at != self._cloud.changes:
+            response = self._ask_moto(amazon.adapt(request))
+            self._descriptions[key] = self._cloud.changes, response
         return response
 
     def _ask_moto(self, request: ApiRequest) -> ApiResponse:
@@ -106,7 +126,7 @@ class Api:
     def _console_output(self, request: ApiRequest) -> ApiResponse:
         instance_id = request.params.get("InstanceId", "")
         machine = self._cloud.machines.get(instance_id)
-        if machine is None:
+        if machine is None or not machine.visible:
             return error(400, "InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' does not exist")
         output = base64.b64encode(Console(machine.directory).read().encode()[-65536:]).decode()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())

@@ -24,7 +24,7 @@ from localcloud.server import serve
 @click.option("--boot-delay", default=1.0, show_default=True, help="Seconds that an instance is pending.")
 @click.option("--shutdown-delay", default=1.0, show_default=True, help="Seconds that an instance is shutting down.")
 @click.option("--keep-terminated", default=3600.0, show_default=True, help="Seconds that it stays visible afterwards.")
-@click.option("--access-key", "access_keys", multiple=True, help="A further access key id to accept.")
+@click.option("--key", "keys", multiple=True, metavar="ID:SECRET", help="A further key pair to accept.")
 @click.option("--hook", "hooks", multiple=True, metavar="MODULE:NAME", help="A hook for requests or boots.")
 def main(
     port: int,
@@ -34,7 +34,7 @@ def main(
     boot_delay: float,
     shutdown_delay: float,
     keep_terminated: float,
-    access_keys: tuple[str, ...],
+    keys: tuple[str, ...],
     hooks: tuple[str, ...],
 ) -> None:
     """A cloud in a box: an EC2 API whose instances are real HTCondor startds on this host."""
@@ -46,7 +46,8 @@ def main(
         shutdown_delay_s=shutdown_delay,
         keep_terminated_s=keep_terminated,
     )
+    secret_keys = {access_key: secret for access_key, _, secret in (key.partition(":") for key in keys)}
     try:
-        asyncio.run(serve(settings, host, port, hooks, access_keys))
+        asyncio.run(serve(settings, host, port, hooks, secret_keys))
     except NoHTCondor as error:
         raise click.ClickException(str(error)) from None

@@ -55,6 +55,8 @@ class Cloud:
         self.settings = settings
         self.lock = threading.RLock()
         self.machines: dict[str, Machine] = {}
+        self.changes = 0
+        """Counts what may change an answer of the API; read under ``lock``."""
         self._seam = seam
         self._parts = parts
         self._loop = asyncio.get_running_loop()
@@ -65,6 +67,7 @@ class Cloud:
     def reconcile(self) -> None:
         """Turn what the API just did to moto's instances into launches and orders."""
         with self.lock:
+            self.changes += 1
             for instance in inventory.instances():
                 machine = self.machines.get(instance.id)
                 if machine is None:
@@ -99,7 +102,7 @@ class Cloud:
             self.order(machine.facts.instance_id, Order.START)
 
     def order(self, instance_id: str, order: Order, reason: Reason | None = None) -> None:
-        """Tell a machine what to do; its state shows it at once. KeyError if there is no such machine."""
+        """Tell a machine what to do; its state shows it at once. Raises KeyError if there is no such machine."""
         with self.lock:
             machine = self.machines[instance_id]
             leaving = {Order.TERMINATE: State.SHUTTING_DOWN, Order.STOP: State.STOPPING, Order.START: State.PENDING}
@@ -111,7 +114,7 @@ class Cloud:
     def end(self, instance_id: str, reason: Reason) -> None:
         """Terminate a machine that nobody asked the API to terminate (an interruption, say).
 
-        KeyError if there is no such machine.
+        Raises KeyError if there is no such machine.
         """
         with self.lock:
             self._release(self.machines[instance_id])
@@ -128,6 +131,7 @@ class Cloud:
             instance = inventory.find(machine.facts.instance_id)
             if instance is not None:
                 inventory.show(instance, state, machine.reason)
+            self.changes += 1
         log.info("instance=%s state=%s", machine.facts.instance_id, state)
 
     async def _life(self, machine: Machine) -> None:
@@ -153,7 +157,8 @@ class Cloud:
             instance = inventory.find(machine.facts.instance_id)
             if instance is not None:
                 inventory.forget(instance)
-            del self.machines[machine.facts.instance_id]
+            machine.visible = False
+            self.changes += 1
 
     async def _session(self, machine: Machine) -> Order:
         """From ``pending`` until the processes are gone; returns how it ended, TERMINATE or STOP."""

@@ -1,6 +1,6 @@
 """The control route ``/_localcloud/``: what tests and demos ask of the cloud behind the API's back. Loopback only.
 
-* ``GET instances``: every machine with its state, history and process;
+* ``GET instances``: every machine there was, with its state, history and process;
 * ``GET requests``: how many requests, by action and status;
 * ``POST outage`` ``{"seconds": S}``: close every API connection without an answer for S seconds; 0 ends an outage;
 * ``POST end`` ``{"instance": ID, "code": C, "message": M}``: terminate a machine as the cloud itself would.
@@ -78,6 +78,7 @@ def _described(machine: Machine) -> dict[str, Any]:
         "client_token": facts.client_token,
         "hostname": facts.hostname,
         "directory": str(machine.directory),
+        "visible": machine.visible,
         "boots": machine.boots,
         "pid": machine.pid,
     }

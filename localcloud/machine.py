@@ -88,7 +88,7 @@ class Facts:
 
 @dataclass
 class Machine:
-    """One instance, from its launch until it is forgotten."""
+    """One instance, from its launch on; the cloud remembers it for as long as it runs."""
 
     facts: Facts
     directory: Path
@@ -100,6 +100,8 @@ class Machine:
     boots: int = 0
     pid: int | None = None
     """Its condor_master, while that runs."""
+    visible: bool = True
+    """The API still shows it. EC2 forgets an instance some time after its termination."""
 
     @property
     def alive(self) -> bool:

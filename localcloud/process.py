@@ -124,7 +124,13 @@ class CloudProcess:
     ) -> None:
         self.stop()
 
-    def client(self, service: str = "ec2", region: str = "us-east-1", access_key: str = ACCESS_KEY) -> Any:
+    def client(
+        self,
+        service: str = "ec2",
+        region: str = "us-east-1",
+        access_key: str = ACCESS_KEY,
+        secret_key: str = SECRET_KEY,
+    ) -> Any:
         """A boto3 client of this cloud, without retries."""
         import boto3  # costs half a second, and not every user needs it
         from botocore.config import Config
@@ -134,12 +140,12 @@ class CloudProcess:
             region_name=region,
             endpoint_url=self.endpoint_url,
             aws_access_key_id=access_key,
-            aws_secret_access_key=SECRET_KEY,
+            aws_secret_access_key=secret_key,
             config=Config(retries={"total_max_attempts": 1}),
         )
 
     def instances(self) -> dict[str, dict[str, Any]]:
-        """Every machine by id, as ``localcloud.control`` describes it."""
+        """Every machine there was, by id, as ``localcloud.control`` describes it."""
         return {machine["id"]: machine for machine in self._ask("instances")}
 
     def states(self) -> Counter[str]:

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,13 @@ class _Handler(WSGIRequestHandler):
 
 
 async def serve(
-    settings: CloudSettings, host: str, port: int, hooks: Iterable[str], access_keys: Iterable[str]
+    settings: CloudSettings, host: str, port: int, hooks: Iterable[str], secret_keys: Mapping[str, str]
 ) -> None:
     """Run a local cloud until SIGTERM or SIGINT; no process of a machine is left when it returns."""
     settings.directory.mkdir(parents=True, exist_ok=True)
     seam = Seam.load(hooks)
     cloud = Cloud(settings, seam, installed_parts())
-    api = Api(cloud, seam, {ACCESS_KEY, *access_keys})
+    api = Api(cloud, seam, {ACCESS_KEY: SECRET_KEY, **secret_keys})
     server = make_server(host, port, Control(cloud, api), threaded=True, request_handler=_Handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), name="api", daemon=True).start()
     stopping = asyncio.Event()

@@ -156,10 +156,11 @@ def test_unknown_instances_are_not_found(cloud: CloudProcess) -> None:
     assert refused(error) == ("InvalidInstanceID.NotFound", 400)
 
 
-def test_an_unknown_key_is_not_let_in(cloud: CloudProcess) -> None:
-    with pytest.raises(ClientError) as error:
-        cloud.client(access_key="AKIANOBODY0000000000").describe_instances()
-    assert refused(error) == ("AuthFailure", 401)
+def test_wrong_keys_are_not_let_in(cloud: CloudProcess) -> None:
+    for client in (cloud.client(access_key="AKIANOBODY0000000000"), cloud.client(secret_key="wrong")):
+        with pytest.raises(ClientError) as error:
+            client.describe_instances()
+        assert refused(error) == ("AuthFailure", 401)
 
 
 def test_answers_look_like_amazons(cloud: CloudProcess) -> None:

@@ -18,5 +18,6 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
     """The session's Amazon-like cloud. A test that counts requests or breaks things makes one of its own."""
-    with CloudProcess(tmp_path_factory.mktemp("cloud"), boot_delay_s=0.5, shutdown_delay_s=0.5) as running:
+    directory = tmp_path_factory.mktemp("cloud")
+    with CloudProcess(directory, boot_delay_s=0.5, shutdown_delay_s=0.5, keep_terminated_s=60) as running:
         yield running
