@@ -10,18 +10,22 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from factory.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
+from factory.bounded import bounded
 from factory.condor import acts, tools
 from factory.condor.daemons import PoolAddress, ScheddAddress, quoted
 from factory.condor.vmjobs import ours
 from factory.config.settings import Config, FactorySettings
+from factory.faults import FAULTS, fault
 from factory.model import VM, JobId
-from factory.plugin import BatchSubmitPlugin, SubmitTools
+from factory.plugin import BatchSubmitPlugin, Submission, SubmitTools
 from factory.statedir import StateDir, write_private
 from factory.workers import CallFailed, Workers, one_line
 
 After = Callable[[str, Action], None]
 """Called after each step that leaves a trace outside the process: its name, and the action it belongs to."""
 
+_TOKEN_S = 2
+"""A plugin may take so long for each VM of a submission, beyond the deadline of a call."""
 _PARALLEL = 16
 """Commands to machines at once; each waits for a network most of the time."""
 
@@ -80,7 +84,7 @@ class Actor:
 
     def _submit(self, action: Submit) -> Sequence[JobId]:
         plugin = self._plugin(action.queue)
-        submission = plugin.submission(action.n, action.shapes, self._submit_tools())
+        submission = self._submission(plugin, action)
         self.after("prepared", action)
         for directory in submission.directories:
             directory.mkdir(parents=True, exist_ok=True)
@@ -98,6 +102,20 @@ class Actor:
         )
         self.after("submitted", action)
         return submitted
+
+    def _submission(self, plugin: BatchSubmitPlugin, action: Submit) -> Submission:
+        """What the plugin wants submitted; a plugin that does not come back is left behind."""
+        limit_s = self._factory.deadline + _TOKEN_S * action.n
+        submit_tools = self._submit_tools()
+        try:
+            submission = bounded(lambda: plugin.submission(action.n, action.shapes, submit_tools), limit_s)
+        except tools.ToolError:
+            raise
+        except FAULTS as error:
+            raise CallFailed(f"plugin {plugin.name} failed: {fault(error)}") from error
+        if not isinstance(submission, Submission):
+            raise CallFailed(f"plugin {plugin.name} answered {type(submission).__name__}, not Submission")
+        return submission
 
     def _submit_tools(self) -> SubmitTools:
         pool = PoolAddress(self._factory.pool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from factory.faults import FAULTS, fault
 from factory.model import Ask, Chain, StepRecord, WmsStatus
 from factory.plugin import AskPlugin, AskStep, SchedPlugin, Step, View
 
@@ -32,8 +33,8 @@ def run_chain(plugins: Iterable[SchedPlugin], view: View, n: int = 0) -> Chain:
             answer = _answer(plugin, ask, view)
         except _NonsenseError as error:
             return Chain(tuple(steps), hold=f"sched plugin {name} {error}")
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin may raise anything, and stops its own queue
-            return Chain(tuple(steps), hold=f"sched plugin {name} failed: {type(error).__name__}: {error}")
+        except FAULTS as error:  # it stops its own queue only
+            return Chain(tuple(steps), hold=f"sched plugin {name} failed: {fault(error)}")
         steps.append(StepRecord(name, ask.n, answer.ask.n, answer.reason))
         ask = answer.ask
     partial = view.wms_or_unknown.partial if isinstance(view.wms_or_unknown, WmsStatus) else None

@@ -23,11 +23,14 @@ from factory.condor.vmjobs import VMJobRows
 from factory.config import load
 from factory.config.settings import Config, ConfigError, Queue
 from factory.decide import Round, decide
-from factory.observe import Observer, merged, queue_sources
+from factory.faults import PluginHung
+from factory.observe import Observer
 from factory.report import decision_report, log_line, status_report, what
 from factory.statedir import StateDir
+from factory.tell import Teller
 from factory.track import Memory, remember_sent
-from factory.workers import Workers, one_line
+from factory.watchdog import Watchdog
+from factory.workers import Workers
 from factory.world import make_world
 
 log = logging.getLogger("apf")
@@ -66,14 +69,17 @@ class Daemon:
         lock = self._statedir.lock()
         self._workers = Workers(self._statedir.workers_lock)
         self._observer = Observer(self._workers)
+        self._teller = Teller()
         self._keep_fds = (lock,)
         for warning in self.config.warnings:
             log.warning("%s", warning)
         try:
-            if once:
-                self._round({queue.name for queue in self.config.queues})
-            else:
-                self._serve()
+            with Watchdog():
+                if once:
+                    self._round({queue.name for queue in self.config.queues})
+                else:
+                    self._serve()
+            self._teller.stop()
         finally:
             self._workers.stop()
 
@@ -151,6 +157,9 @@ class Daemon:
     def _reread(self) -> None:
         try:
             config = load(self._paths)
+        except PluginHung as error:
+            log.error("configuration not reread: a plugin %s", error)
+            return
         except ConfigError as error:
             for problem in error.problems:
                 log.error("configuration not reread: %s", problem)
@@ -166,7 +175,7 @@ class Daemon:
         self._schedule()
         names = {queue.name for queue in config.queues}
         self._reports = {name: report for name, report in self._reports.items() if name in names}
-        self._observer.forget(merged(source for queue in config.queues for source in queue_sources(queue)).keys())
+        self._observer.forget(config.queues)
         log.info("configuration reread queues=%d", len(names))
 
     def _round(self, due: Collection[str]) -> None:
@@ -176,7 +185,7 @@ class Daemon:
         now = time.time()
         world = make_world(
             now, self._observer.readings, self._memory, self._acted, self.incarnation,
-            2 * self.config.factory.update_interval,
+            2 * self.config.factory.update_interval, faults=self._observer.faults,
         )  # fmt: skip
         self._memory = world.memory
         round_ = decide(self.config, world, due)
@@ -210,7 +219,8 @@ class Daemon:
             report = decision_report(decision, by_queue[decision.queue], round_.now)
             self._reports[decision.queue] = report
             log.info("%s", log_line(report))
-            self._tell(self._queue(decision.queue), report)
+            for monitor in self._queue(decision.queue).monitors:
+                self._teller.tell(monitor, report)
         self._record(round_)
 
     def _record(self, round_: Round) -> None:
@@ -226,13 +236,6 @@ class Daemon:
                 self._statedir.add_to_journal({**self._reports[decision.queue], "vms": None})
         except OSError as error:
             log.error('statedir=%s failed="%s"', self._statedir.path, error)
-
-    def _tell(self, queue: Queue, report: dict[str, Any]) -> None:
-        for monitor in queue.monitors:
-            try:
-                monitor.report(report)
-            except Exception as error:  # noqa: BLE001 - a monitor never has an effect on its queue
-                log.error("queue=%s monitor=%s failed=%r", queue.name, type(monitor).__name__, one_line(error))
 
     def _queue(self, name: str) -> Queue:
         return next(queue for queue in self.config.queues if queue.name == name)

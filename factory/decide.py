@@ -9,9 +9,11 @@ from typing import TypeVar
 from factory.actions import Action, ClearRetire, Release, Remove, Retire, Submit, Unretire
 from factory.chain import run_chain
 from factory.config.settings import Config, Queue
+from factory.faults import FAULTS, fault
 from factory.ledger import Ledger
 from factory.model import Ask, BatchStatus, Chain, SiteStatus, Unknown, WmsStatus
 from factory.plugin import Plan, Plugin, View
+from factory.sense import checked_plan, checked_status
 from factory.source import Reading, Readings
 from factory.track import Memory
 
@@ -31,6 +33,8 @@ class World:
     """A newer factory with our id that was seen at work (rule 10)."""
     paused: frozenset[str] = frozenset()
     """Queues that somebody paused."""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """Queues of which a plugin can't say what it reads, and why."""
 
 
 @dataclass(frozen=True)
@@ -101,16 +105,19 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, world: World) -> Deci
         return Decision(queue.name, Chain(hold=stop), (), (), status.wms, status.batch, status.site)
     readings = _readings(queue, world)
     view = View(queue.name, world.now, status.wms, status.batch, status.site, ledger.total, readings)
-    chain = run_chain(queue.sched, view)
+    fault_ = world.faults.get(queue.name)
+    chain = run_chain(queue.sched, view) if fault_ is None else Chain(hold=fault_)
     if chain.hold is None and isinstance(status.batch, Unknown):
         chain = Chain(chain.steps, Ask(), f"batch status unknown: {status.batch.reason}")
     plan = Plan()
     if isinstance(status.batch, BatchStatus):
         try:
-            plan = queue.batchsubmit.plan(chain.ask, status.batch, world.memory, world.now)
-        except Exception as error:  # noqa: BLE001 - a plugin's fault stops its own queue only
-            chain = Chain(chain.steps, Ask(), f"plugin {queue.batchsubmit.name} failed: {error!r}")
-    return Decision(queue.name, chain, plan.actions, plan.notes, status.wms, status.batch, status.site)
+            plan = checked_plan(queue.batchsubmit.plan(chain.ask, status.batch, world.memory, world.now), queue.name)
+        except FAULTS as error:  # it stops its own queue only
+            chain = Chain(chain.steps, Ask(), f"plugin {queue.batchsubmit.name} failed: {fault(error)}")
+    partial = status.wms.partial if isinstance(status.wms, WmsStatus) else None
+    notes = plan.notes if partial is None else (*plan.notes, f"some work may be unseen: {partial}")
+    return Decision(queue.name, chain, plan.actions, notes, status.wms, status.batch, status.site)
 
 
 def _stop(queue: Queue, world: World) -> str | None:
@@ -140,9 +147,6 @@ def _read(queue: Queue, world: World) -> _Status:
 def _guard(plugin: Plugin, read: Callable[[], object], kind: type[T]) -> T | Unknown:
     """What a status plugin says; what it raises, or nonsense, is unknown and stops its own queue only."""
     try:
-        status = read()
-    except Exception as error:  # noqa: BLE001 - a plugin's fault stops its own queue only
-        return Unknown(f"plugin {plugin.name} failed: {error!r}")
-    if isinstance(status, kind | Unknown):
-        return status
-    return Unknown(f"plugin {plugin.name} answered {type(status).__name__}, not {kind.__name__}")
+        return checked_status(read(), kind)
+    except FAULTS as error:
+        return Unknown(f"plugin {plugin.name} failed: {fault(error)}")

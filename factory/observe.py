@@ -3,47 +3,29 @@
 from __future__ import annotations
 
 import math
+import pickle
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future, wait
-from typing import Any
 
 from factory.config.settings import Queue
-from factory.plugin import BatchStatusPlugin, SchedPlugin, WmsStatusPlugin
+from factory.faults import FAULTS, fault
 from factory.source import Reading, Source
-from factory.workers import CallFailed, CallTimedOut, Workers, one_line, result
+from factory.wanted import wanted
+from factory.workers import CallFailed, CallTimedOut, Workers, result
 
 _SPARE_S = 5
 """For starting a worker process."""
 
 
-def queue_sources(queue: Queue) -> tuple[Source, ...]:
-    """The sources of one queue's plugins."""
-    polling = (queue.wmsstatus, queue.batchstatus, *queue.sched)
-    return tuple(source for plugin in polling if plugin is not None for source in _sources(plugin))
-
-
-def _sources(plugin: WmsStatusPlugin | BatchStatusPlugin | SchedPlugin) -> tuple[Source, ...]:
-    try:
-        return tuple(plugin.sources())
-    except Exception:  # noqa: BLE001  its queue holds, since what it wants is not read; no other queue suffers
-        return ()
-
-
-def merged(sources: Iterable[Source]) -> dict[str, Source]:
-    """Sources by key; those with equal keys become one."""
-    by_key: dict[str, Source] = {}
-    for source in sources:
-        known = by_key.get(source.key)
-        by_key[source.key] = source if known is None else known.merge(source)
-    return by_key
-
-
-def _fetch(source: Source) -> tuple[float, float, Any]:
+def _fetch(pickled: bytes) -> tuple[float, float, bytes]:
+    """In the worker. Pickled here and there by hand, so that what can't be is an error of this call alone."""
+    source: Source = pickle.loads(pickled)  # noqa: S301  from our own parent
     started = time.time()
     rows = source.fetch()
-    return started, time.time(), rows
+    ended = time.time()
+    return started, ended, pickle.dumps(rows)
 
 
 class Observer:
@@ -56,28 +38,33 @@ class Observer:
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
         self.readings: dict[str, Reading] = {}
-        self._running: dict[str, tuple[Source, Future[Any], float]] = {}
+        self.faults: Mapping[str, str] = {}
+        """Queues of which a plugin could not say what it reads, and why."""
+        self._running: dict[str, tuple[Source, Future[tuple[float, float, bytes]], float]] = {}
         self._slow: set[str] = set()
 
     def observe(self, queues: Collection[Queue], all_queues: Collection[Queue], acted: Mapping[str, float]) -> None:
         """Poll what these queues need and have no fresh reading of. Merges with what all queues want of it."""
-        wanted = merged(source for queue in all_queues for source in queue_sources(queue))
+        all_wanted = wanted(all_queues)
+        self.faults = all_wanted.faults
+        sources = all_wanted.sources
         acts: dict[str, float] = {}
         for queue in queues:
-            for source in queue_sources(queue):
-                acts[source.key] = max(acts.get(source.key, 0), acted.get(queue.name, 0))
+            for key in all_wanted.keys[queue.name]:
+                acts[key] = max(acts.get(key, 0), acted.get(queue.name, 0))
         self._collect(self._done())
-        for stage in sorted({wanted[key].STAGE for key in acts}):
-            keys = [key for key in acts if stage == wanted[key].STAGE]
-            due = [key for key in keys if self._stale(wanted[key], acts[key])]
+        for stage in sorted({sources[key].STAGE for key in acts}):
+            keys = [key for key in acts if stage == sources[key].STAGE]
+            due = [key for key in keys if self._stale(sources[key], acts[key])]
             for key in due:
                 if key not in self._running:
-                    self._start(wanted[key])
+                    self._start(key, sources[key])
             self._wait([key for key in due if key not in self._slow])
         self._collect(self._done())
 
-    def forget(self, keep: Collection[str]) -> None:
-        """Drop the readings of sources that no queue wants any more."""
+    def forget(self, queues: Iterable[Queue]) -> None:
+        """Drop the readings of sources that none of these queues wants."""
+        keep = wanted(queues).sources
         self.readings = {key: reading for key, reading in self.readings.items() if key in keep}
 
     def _stale(self, source: Source, after: float) -> bool:
@@ -86,9 +73,15 @@ class Observer:
             return True
         return time.time() - reading.started >= source.interval_s
 
-    def _start(self, source: Source) -> None:
-        future = self._workers.submit(source.address, source.deadline_s, _fetch, source)
-        self._running[source.key] = (source, future, time.time())
+    def _start(self, key: str, source: Source) -> None:
+        asked = time.time()
+        try:
+            pickled = pickle.dumps(source)
+        except FAULTS as error:
+            self.readings[key] = Reading(key, asked, asked, error=f"can't go to a worker: {fault(error)}")
+            return
+        future = self._workers.submit(source.address, source.deadline_s, _fetch, pickled)
+        self._running[key] = (source, future, asked)
 
     def _done(self) -> list[str]:
         return [key for key, (_, future, _) in self._running.items() if future.done()]
@@ -108,13 +101,15 @@ class Observer:
         for key in list(keys):
             source, future, asked = self._running.pop(key)
             try:
-                started, ended, rows = result(future, source.deadline_s)
+                started, ended, pickled = result(future, source.deadline_s)
+                rows = pickle.loads(pickled)  # noqa: S301  from our own worker
             except CallFailed as error:
                 self.readings[key] = Reading(key, asked, time.time(), None, str(error), source.maxage_s)
                 if isinstance(error, CallTimedOut):
                     self._slow.add(key)
-            except Exception as error:  # noqa: BLE001 - a source that can't even be pickled
-                self.readings[key] = Reading(key, asked, time.time(), None, one_line(error), source.maxage_s)
+            except FAULTS as error:
+                why = f"what it brought can't be read: {fault(error)}"
+                self.readings[key] = Reading(key, asked, time.time(), None, why, source.maxage_s)
             else:
                 self.readings[key] = Reading(key, started, ended, rows, None, source.maxage_s)
                 self._slow.discard(key)

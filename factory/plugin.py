@@ -347,9 +347,14 @@ class BatchSubmitPlugin(Plugin, ABC):
 
 
 class MonitorPlugin(Plugin, ABC):
-    """Is told of each round. Runs after act, with a deadline; what it raises is logged and changes nothing."""
+    """Is told of each round, in a thread beside the rounds; what it raises is logged and changes nothing.
+
+    A monitor that is slow delays no round: what waits too long is dropped. It limits its own waiting.
+    """
 
     category = "monitor"
+    channel: str = ""
+    """Monitors of one class with equal channels are told one after the other, by one thread."""
 
     @abstractmethod
     def report(self, decision: Mapping[str, Any]) -> None:

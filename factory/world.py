@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
 from factory.condor.pool import PoolRows
 from factory.condor.vmjobs import VMJobRows
@@ -19,6 +20,7 @@ def make_world(
     incarnation: str,
     believed_after_s: float,
     paused: Collection[str] = (),
+    faults: Mapping[str, str] = MappingProxyType({}),
 ) -> World:
     """The World at ``now``; its memory has been moved on by what the readings show.
 
@@ -31,7 +33,7 @@ def make_world(
     if pools and all(rows.collector_up_s >= believed_after_s for rows in pools):
         memory = track(memory, {vm for rows in pools for vm in rows.machines}, {job.uuid for job in jobs}, now)
     usurper = newer_incarnation((job.incarnation for job in jobs), incarnation)
-    return World(now, readings, memory, acted, usurper, frozenset(paused))
+    return World(now, readings, memory, acted, usurper, frozenset(paused), faults)
 
 
 def newer_incarnation(seen: Iterable[str], ours: str) -> str | None:

@@ -26,7 +26,7 @@ def test_method_body_and_headers_arrive_and_any_2xx_is_an_answer(server: Echo) -
 
 def test_a_reason_of_the_server_can_not_fill_the_log(server: Echo) -> None:
     server.faults["/"] = Reply(b"x" * 10_000, 500)
-    with pytest.raises(HttpError, match="^status 500 Internal Server Error$"):
+    with pytest.raises(HttpError, match=r"^status 500 Internal Server Error$"):
         call("GET", server.base + "/", timeout_s=5)
 
 

@@ -9,9 +9,9 @@ import pytest
 from factory.condor.demand import QUEUE_ATTRIBUTE, DemandRows, DemandSource, fold_groups
 from factory.config.settings import FactorySettings, QueueSettings
 from factory.model import SiteStatus, Unknown, WmsStatus
-from factory.observe import merged
 from factory.plugin import ScheddAddress
 from factory.source import Reading, Readings
+from factory.wanted import merged
 from plugins.wmsstatus.condor import Condor
 from plugins.wmsstatus.condorlocal import CondorLocal
 from plugins.wmsstatus.scheddjobs import ScheddJobs

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from factory.config.settings import FactorySettings, QueueSettings
 from factory.http import HttpError
 from factory.model import SiteStatus, Unknown, WmsStatus
-from factory.observe import merged
 from factory.source import Reading, Readings
+from factory.wanted import merged
 from plugins.wmsstatus.panda import Panda, default_url
 from plugins.wmsstatus.pandaserver import PandaJobs, PandaSites, data_of
 from tests.rig.httpserver import Reply, as_json, free_port_nobody_listens_on

@@ -1,0 +1,133 @@
+"""APF against a real HTTP server: the calls of the old monitor; a dead, slow or failing one costs one timeout."""
+
+import itertools
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from factory.config.settings import FactorySettings, QueueSettings
+from factory.decide import World, decide
+from factory.http import HttpError
+from factory.model import WmsStatus
+from factory.plugin import MonitorPlugin, Plugin
+from factory.report import decision_report
+from factory.tell import Teller
+from plugins.monitor import apf
+from plugins.monitor.apf import APF, status
+from plugins.monitor.log import Dummy, Log
+from tests.rig import faulty
+from tests.rig.apfmon import ApfMon
+from tests.rig.httpserver import Reply, free_port_nobody_listens_on
+
+
+@pytest.fixture
+def server() -> Iterator[ApfMon]:
+    with ApfMon() as running:
+        yield running
+
+
+def monitor(kind: type[Plugin], name: str = "BNL/1", **settings: Any) -> MonitorPlugin:
+    queue = QueueSettings(
+        name=name, wmsqueue="BNL", batchstatusplugin="B", schedplugin=("S",), batchsubmitplugin="S", enabled=True
+    )
+    factory = FactorySettings(id="my-factory", admin_email="a@b.org", base_log_dir_url="http://me:25880")
+    made = kind(queue, kind.Settings(**settings), factory)
+    assert isinstance(made, MonitorPlugin)
+    return made
+
+
+def report(*jobs: str, hold: bool = False) -> dict[str, Any]:
+    """A report as the factory makes it, of a queue that submitted these jobs."""
+    queue = faulty.queue("q", parts={"wms": {"read": lambda _: faulty.boom() if hold else WmsStatus(ready=2)}})
+    (decision,) = decide(faulty.config(queue), World(0, {}), {"q"}).decisions
+    made = decision_report(decision, [], 0)
+    made["actions"] = [{"kind": "submit", "what": "2 jobs", "reason": "", "jobs": list(jobs), "error": None}]
+    return made
+
+
+def test_factory_label_jobs_and_status_are_told_as_the_old_plugin_did(server: ApfMon) -> None:
+    monitor(APF, monitorURL=server.url).report(report("12.0", "12.1"))
+    assert server.factories["my-factory"]["email"] == "a@b.org"
+    assert server.factories["my-factory"]["url"] == "http://me:25880"
+    assert set(server.factories["my-factory"]) == {"version", "email", "url"}
+    assert server.labels["my-factory:BNL/1"] == {
+        "name": "BNL/1", "factory": "my-factory", "wmsqueue": "BNL", "batchqueue": "", "resource": "", "localqueue": "",
+    }  # fmt: skip
+    assert server.jobs == [{"cid": cid, "label": "BNL/1", "factory": "my-factory"} for cid in ("12.0", "12.1")]
+    assert server.messages == [("my-factory:BNL/1", "Sched: what waits (ret=2)")]
+
+
+def test_factory_and_label_are_registered_once_and_the_status_each_round(server: ApfMon) -> None:
+    monitors = [monitor(APF, name, monitorURL=server.url) for name in ("a", "b")]
+    for _, telling in itertools.product(range(3), monitors):
+        telling.report(report())
+    assert len(server.paths("PUT")) == 3
+    assert len(server.paths("POST")) == 6
+    assert server.jobs == []
+    assert {telling.channel for telling in monitors} == {server.url}
+
+
+def test_a_queue_that_holds_says_why(server: ApfMon) -> None:
+    monitor(APF, monitorURL=server.url).report(report(hold=True))
+    assert "holds: " in server.messages[0][1]
+    assert "boom" in server.messages[0][1]
+
+
+def test_a_message_is_cut_at_a_length_that_a_page_can_show() -> None:
+    steps = [{"plugin": "Ready", "reason": "x" * 400, "n_out": 1}] * 3
+    assert len(status({"steps": steps, "hold": None})) == 500
+
+
+@pytest.mark.parametrize("fault", [Reply(b"", 500), Reply(b"", 404), Reply(b"", 302), Reply(b"", after_s=30)])
+def test_a_failing_monitor_is_left_alone_for_a_while_and_then_told_anew(
+    server: ApfMon, fault: Reply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apf, "_PAUSE_S", 0.2)
+    telling = monitor(APF, monitorURL=server.url, timeout=1)
+    telling.report(report())
+    server.faults["/labels"] = fault
+    with pytest.raises(HttpError, match=r"POST .*/labels/my-factory:BNL%2F1: "):
+        telling.report(report())
+    asked = len(server.requests)
+    with pytest.raises(HttpError, match="left alone"):
+        telling.report(report())
+    assert len(server.requests) == asked
+    server.faults.clear()
+    time.sleep(0.25)
+    telling.report(report())
+    assert server.paths("PUT").count("/api/factories/my-factory") == 2
+    assert len(server.messages) == 2
+
+
+def test_500_queues_with_a_dead_monitor_cost_one_call(caplog: pytest.LogCaptureFixture) -> None:
+    url = f"http://localhost:{free_port_nobody_listens_on()}/api"
+    monitors = [monitor(APF, f"q{n}", monitorURL=url) for n in range(500)]
+    decision, teller = report(), Teller()
+    started = time.monotonic()
+    for telling in monitors:
+        teller.tell(telling, decision)
+    assert time.monotonic() - started < 0.5
+    teller.stop()
+    (record,) = caplog.records
+    assert "queue=q0 monitor=APF failed=" in record.getMessage()
+    assert "refused" in record.getMessage()
+
+
+@pytest.mark.parametrize("url", ["apfmon.lancs.ac.uk", "http://me:secret@apfmon/api", ""])
+def test_a_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"URL|password"):
+        monitor(APF, monitorURL=url)
+
+
+@pytest.mark.parametrize("kind", [Log, Dummy])
+def test_log_writes_one_line_for_a_round(kind: type[Log], caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        monitor(kind).report(report("12.0"))
+    (record,) = caplog.records
+    assert record.name == "apf.monitor"
+    message = record.getMessage()
+    assert message.startswith("queue=q outcome=submit n=2 ready=2")
+    assert message.endswith("actions=1 failed=0")

@@ -1,0 +1,204 @@
+"""A plugin that raises, hangs or returns nonsense stops its own queue's part of the round, by name; nothing else."""
+
+import pickle
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factory.act import Actor
+from factory.actions import Submit
+from factory.config.settings import Config
+from factory.decide import Decision, World, decide
+from factory.model import BatchStatus, SiteStatus, Unknown, WmsStatus
+from factory.observe import Observer
+from factory.plugin import Plan
+from factory.statedir import StateDir
+from factory.wanted import wanted
+from factory.watchdog import Watchdog
+from factory.workers import Workers
+from factory.world import make_world
+from tests.rig import faulty
+from tests.rig.faulty import Numbers, boom, config, leave, queue
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    running = Workers()
+    yield running
+    running.stop()
+
+
+def observed(setup: Config, workers: Workers) -> World:
+    observer = Observer(workers)
+    observer.observe(setup.queues, setup.queues, {})
+    return make_world(time.time(), observer.readings, World(0, {}).memory, {}, "1 h 1", 0, faults=observer.faults)
+
+
+def decided(setup: Config, world: World) -> dict[str, Decision]:
+    return {decision.queue: decision for decision in decide(setup, world, {q.name for q in setup.queues}).decisions}
+
+
+def reason(decision: Decision) -> str:
+    assert decision.chain.hold is not None, decision
+    assert "\n" not in decision.chain.hold
+    return decision.chain.hold
+
+
+class nonsense:  # noqa: N801  it stands for a module
+    """The same classes, with nobody to check what goes in."""
+
+    wms: Any = WmsStatus
+    batch: Any = BatchStatus
+    plan: Any = Plan
+    site: Any = SiteStatus
+
+
+def slowly() -> WmsStatus:
+    time.sleep(0.05)
+    return WmsStatus()
+
+
+@pytest.mark.parametrize(
+    ("parts", "name", "words"),
+    [
+        ({"wms": {"sources": boom}}, "Wms", "boom"),
+        ({"wms": {"sources": leave}}, "Wms", "SystemExit: leave"),
+        ({"wms": {"sources": faulty.raise_unshowable}}, "Wms", "Unshowable"),
+        ({"wms": {"sources": lambda _: 7}}, "Wms", "not iterable"),
+        ({"wms": {"sources": (7,)}}, "Wms", "int is no Source"),
+        ({"wms": {"sources": (faulty.BadKey(),)}}, "Wms", "boom"),
+        ({"wms": {"sources": (faulty.NumberKey(),)}}, "Wms", "must be text"),
+        ({"wms": {"sources": (faulty.BadAddress(name="a"),)}}, "Wms", "boom"),
+        ({"wms": {"sources": (faulty.BadMerge(name="m"), faulty.BadMerge(name="m", how="dies"))}}, "Wms", "boom"),
+        ({"wms": {"sources": (faulty.OtherMerge(name="m"), faulty.BadMerge(name="m"))}}, "Wms", "something else"),
+        ({"batch": {"sources": boom}}, "Batch", "boom"),
+        ({"sched": {"sources": boom}}, "Sched", "boom"),
+        ({"wms": {"sources": (Numbers(name="r", how="raises"),)}}, "r:", "RuntimeError: boom"),
+        ({"wms": {"sources": (Numbers(name="d", how="dies"),)}}, "d:", "the worker process died"),
+        ({"wms": {"sources": (Numbers(name="e", how="exits"),)}}, "e:", "leave"),
+        ({"wms": {"sources": (Numbers(name="h", how="hangs", deadline_s=0.5),)}}, "h:", "no answer within"),
+        ({"wms": {"sources": (Numbers(name="u", how="unpicklable"),)}}, "u:", "pickle"),
+        ({"wms": {"sources": (Numbers(name="n", how="not back"),)}}, "n:", "can't be read: RuntimeError: boom"),
+        ({"wms": {"sources": (Numbers(name="s", extra=lambda: 7),)}}, "s:", "can't go to a worker"),
+        ({"wms": {"read": boom}}, "Wms", "boom"),
+        ({"wms": {"read": leave}}, "Wms", "leave"),
+        ({"wms": {"read": lambda _: 7}}, "Wms", "answered int, not WmsStatus"),
+        ({"wms": {"read": lambda _: nonsense.wms(ready=None)}}, "Wms", "ready = None"),
+        ({"wms": {"read": lambda _: nonsense.wms(ready=-1)}}, "Wms", "ready = -1"),
+        ({"wms": {"read": lambda _: nonsense.wms(ready=True)}}, "Wms", "ready = True"),
+        ({"wms": {"read": lambda _: nonsense.wms(ready=1.5)}}, "Wms", "ready = 1.5"),
+        ({"batch": {"read": boom}}, "Batch", "boom"),
+        ({"batch": {"read": lambda _: nonsense.batch(pending="3")}}, "Batch", "pending = '3'"),
+        ({"batch": {"read": lambda _: nonsense.batch(vms=[])}}, "Batch", "no tuple"),
+        ({"batch": {"read": lambda _: None}}, "Batch", "answered NoneType"),
+        ({"sched": {"step": boom}}, "Sched", "boom"),
+        ({"sched": {"step": leave}}, "Sched", "leave"),
+        ({"sched": {"step": lambda _: 7}}, "Sched", "no Step"),
+        ({"submit": {"plan": boom}}, "BatchSubmit", "boom"),
+        ({"submit": {"plan": lambda _: None}}, "BatchSubmit", "answered NoneType, not Plan"),
+        ({"submit": {"plan": lambda _: nonsense.plan((7,))}}, "BatchSubmit", "no action"),
+        (
+            {"submit": {"plan": lambda _: nonsense.plan((Submit(queue="good", n=1, reason=""),))}},
+            "BatchSubmit",
+            "not its own",
+        ),
+        (
+            {"submit": {"plan": lambda _: nonsense.plan((Submit(queue="bad", n=0, reason=""),))}},
+            "BatchSubmit",
+            "submit 0",
+        ),
+        ({"submit": {"plan": lambda _: nonsense.plan((), (7,))}}, "BatchSubmit", "notes"),
+    ],
+)
+def test_a_fault_stops_its_own_queue_and_is_said_with_a_name(
+    parts: dict[str, Any], name: str, words: str, workers: Workers
+) -> None:
+    setup = config(queue("good"), queue("bad", parts=parts), queue("too"))
+    decisions = decided(setup, observed(setup, workers))
+    assert name in reason(decisions["bad"])
+    assert words in reason(decisions["bad"])
+    assert not decisions["bad"].actions
+    for other in ("good", "too"):
+        assert [action.n for action in decisions[other].actions if isinstance(action, Submit)] == [7]
+
+
+def test_a_wrong_site_status_stops_only_who_needs_it() -> None:
+    setup = config(
+        queue("q", parts={"wms": {"read": lambda _: WmsStatus(ready=7), "read_site": lambda _: nonsense.site(None)}})
+    )
+    decision = decided(setup, World(0, {}))["q"]
+    assert decision.chain.hold is None
+    assert isinstance(decision.site, Unknown)
+    assert "Wms" in decision.site.reason
+
+
+def test_a_worker_that_brought_nonsense_serves_the_next_poll(workers: Workers) -> None:
+    for how in ("not back", "unpicklable", "dies", "hangs"):
+        bad = config(queue("q", parts={"wms": {"sources": (Numbers(name="same", how=how, deadline_s=0.5),)}}))
+        assert observed(bad, workers).readings["same"].error
+        good = config(queue("q", parts={"wms": {"sources": (Numbers(name="same"),)}}))
+        assert observed(good, workers).readings["same"].rows == 7
+
+
+def test_a_source_that_two_queues_share_survives_the_fault_of_one() -> None:
+    shared = Numbers(name="shared")
+    other = faulty.BadAddress(name="shared", interval_s=9)
+    found = wanted(
+        [queue("a", parts={"wms": {"sources": (shared,)}}), queue("b", parts={"wms": {"sources": (other,)}})]
+    )
+    assert found.sources == {"shared": shared}
+    assert list(found.faults) == ["b"]
+    assert pickle.loads(pickle.dumps(found.sources["shared"])) == shared  # noqa: S301  our own
+
+
+class TestThatHangs:
+    @pytest.mark.parametrize("hang", [faulty.loop_for_ever, faulty.sleep_for_ever, faulty.swallow_for_ever])
+    @pytest.mark.parametrize(
+        ("part", "method"), [("wms", "read"), ("sched", "step"), ("submit", "plan"), ("wms", "sources")]
+    )
+    def test_it_is_interrupted_and_named_and_the_others_go_on(
+        self, part: str, method: str, hang: Any, workers: Workers, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        setup = config(queue("good"), queue("bad", parts={part: {method: hang}}), queue("too"))
+        with Watchdog(limit_s=0.2, look_s=0.05):
+            decisions = decided(setup, observed(setup, workers))
+        name = setup.queues[1]
+        plugin = {"wms": name.wmsstatus, "sched": name.sched[0], "submit": name.batchsubmit}[part]
+        assert plugin is not None
+        assert plugin.name in reason(decisions["bad"])
+        assert "did not come back within" in reason(decisions["bad"])
+        assert f"plugin {plugin.name} of queue bad ({method})" in caplog.text
+        assert all(decisions[other].actions for other in ("good", "too"))
+
+    def test_it_is_left_alone_while_it_is_only_slow(self) -> None:
+        setup = config(*(queue(f"q{n}", parts={"wms": {"read": lambda _: slowly()}}) for n in range(12)))
+        with Watchdog(limit_s=0.3, look_s=0.02):
+            decisions = decided(setup, World(0, {}))
+        assert [decision.chain.hold for decision in decisions.values()] == [None] * 12
+
+    def test_nothing_else_of_the_main_thread_is_ever_interrupted(self) -> None:
+        with Watchdog(limit_s=0.1, look_s=0.02):
+            time.sleep(0.5)
+
+
+@pytest.mark.parametrize(
+    ("submission", "words"),
+    [
+        (boom, "plugin BatchSubmit failed: RuntimeError: boom"),
+        (leave, "plugin BatchSubmit failed: SystemExit: leave"),
+        (lambda *_: None, "plugin BatchSubmit answered NoneType, not Submission"),
+        (faulty.sleep_for_ever, "plugin BatchSubmit failed: TookTooLong: did not come back within"),
+    ],
+)
+def test_a_submission_that_fails_or_hangs_is_one_failed_action(
+    submission: Any, words: str, workers: Workers, tmp_path: Path
+) -> None:
+    setup = config(queue("q", parts={"submit": {"submission": submission}}), deadline=1, pool="localhost")
+    actor = Actor(setup, workers, StateDir(tmp_path, "apf"), "1 h 1")
+    started = time.monotonic()
+    (outcome,) = actor.act([Submit(queue="q", n=1, reason="asked")])
+    assert words in str(outcome.error)
+    assert time.monotonic() - started < 10
