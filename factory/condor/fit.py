@@ -1,0 +1,116 @@
+"""Source: what waits, where there is room, and who matches whom, in one poll of collector and schedds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from factory.condor.daemons import PoolAddress, ScheddAddress
+from factory.condor.groups import idle_jobs
+from factory.condor.match import job_references, match_all
+from factory.condor.slots import open_slots
+from factory.fit.model import Demand, JobGroup
+from factory.source import Source
+
+_BUSY = 0.95
+"""A schedd at this part of a limit starts no more jobs worth buying for (GlideinWMS has the same law)."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """The machine ad of a shape that nobody has started yet."""
+
+    shape: str
+    ad: str
+    """Attributes in the new ClassAd syntax."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSource(Source):
+    """Idle jobs of some schedds and the machines of the pool they run in.
+
+    Slots are read before the jobs are counted, so that skew buys too little rather than too much. A schedd that
+    does not answer fails the whole reading: its jobs may be in the room that seems free.
+    """
+
+    pool: PoolAddress
+    schedds: tuple[ScheddAddress, ...] = (ScheddAddress(),)
+    selection: str | None = None
+    """ClassAd expression over the job ad; none: all jobs."""
+    templates: tuple[Template, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"demand for {self.selection or 'all jobs'} in {', '.join(map(str, self.schedds))}, {self.pool}"
+
+    @property
+    def address(self) -> str:
+        return f"{', '.join(map(str, self.schedds))} and {self.pool}"
+
+    def merge(self, other: FitSource) -> FitSource:
+        """One poll for queues that read the same demand: the templates of both."""
+        unseen = job_references(jobs.values()) - references
+        if unseen:  # jobs that have no autocluster yet refer to more
+            slots = open_slots(self.pool, references | unseen)
+        templates = {template.shape: template for template in (*self.templates, *other.templates)}
+        return replace(super().merge(other), templates=tuple(templates[shape] for shape in sorted(templates)))
+
+    def fetch(self) -> Demand:
+        """References first, then slots, then exact counts; then matchmaking."""
+        import classad2
+        import htcondor2
+
+        references: set[str] = set()
+        for schedd in self.schedds:
+            references |= job_references(schedd.open().query(opts=htcondor2.QueryOpts.AutoCluster))
+        slots = open_slots(self.pool, references)
+        groups: list[JobGroup] = []
+        jobs: dict[str, Any] = {}
+        excluded: Counter[str] = Counter()
+        for schedd in self.schedds:
+            idle = idle_jobs(schedd, self.selection)
+            groups += idle.groups
+            jobs.update(idle.ads)
+            excluded += idle.excluded
+        unseen = job_references(jobs.values()) - references
+        if unseen:  # jobs that have no autocluster yet refer to more
+            slots = open_slots(self.pool, references | unseen)
+        templates = {template.shape: classad2.ClassAd(template.ad) for template in self.templates}
+        return Demand(
+            groups=tuple(groups),
+            machines=slots.machines,
+            on_kinds=match_all(jobs, slots.kinds),
+            on_shapes=match_all(jobs, templates, template=True),
+            excluded=dict(excluded),
+            saturated=saturated(self._schedd_ads()),
+        )
+
+    def _schedd_ads(self) -> list[Mapping[str, Any]]:
+        import htcondor2
+
+        collector = self.pool.open()
+        names = [schedd.name or htcondor2.param.get("SCHEDD_NAME") for schedd in self.schedds]
+        projection = ["Name", "TotalRunningJobs", "MaxJobsRunning", "CurbMatchmaking", "TransferQueueMaxUploading",
+                      "TransferQueueNumUploading", "TransferQueueNumWaitingToUpload"]  # fmt: skip
+        ads: list[Mapping[str, Any]] = collector.query(htcondor2.AdType.Schedd, projection=projection)
+        if any(names):
+            wanted = {name.split("@")[0] for name in names if name}
+            ads = [ad for ad in ads if str(ad.get("Name", "")).split("@")[0] in wanted]
+        return ads
+
+
+def saturated(ads: Iterable[Mapping[str, Any]]) -> str | None:
+    """Why a schedd could not start more jobs, from its own ad; None if every one could."""
+    for ad in ads:
+        name = ad.get("Name", "schedd")
+        running, limit = ad.get("TotalRunningJobs", 0), ad.get("MaxJobsRunning", 0)
+        if limit and running >= _BUSY * limit:
+            return f"{name} runs {running} of MAX_JOBS_RUNNING = {limit} jobs"
+        if ad.get("CurbMatchmaking") is True:
+            return f"{name} asks for no more matches (CurbMatchmaking)"
+        waiting, uploads = ad.get("TransferQueueNumWaitingToUpload", 0), ad.get("TransferQueueMaxUploading", 0)
+        if uploads and waiting > uploads:
+            return f"{name} has {waiting} transfers waiting for {uploads} places in its queue"
+    return None

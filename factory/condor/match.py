@@ -1,0 +1,136 @@
+"""Who matches whom: job groups against classes of machines and template machines, by ClassAd matchmaking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from factory.fit.model import Match
+
+_YES = Match(True)
+_KEEP = 200_000
+_known: dict[tuple[str, str], Match] = {}
+"""Matches already made, by what was matched; kept in the worker from poll to poll."""
+
+
+def job_references(ads: Iterable[Any]) -> set[str]:
+    """Attributes of a machine that these jobs' Requirements refer to."""
+    names: set[str] = set()
+    done: set[str] = set()
+    for ad in ads:
+        if "Requirements" not in ad:
+            continue
+        tree = ad.lookup("Requirements")
+        text = str(tree)
+        if text in done:
+            continue
+        done.add(text)
+        for name in ad.externalRefs(tree):
+            scope, _, plain = name.rpartition(".")
+            if scope.upper() in ("TARGET", ""):
+                names.add(plain)
+    return names
+
+
+def match_all(
+    jobs: Mapping[str, Any], machines: Mapping[str, Any], template: bool = False
+) -> dict[tuple[str, str], Match]:
+    """(group key, machine key) → match. ``template``: what is undefined there may be known on a running machine."""
+    job_texts = {key: str(ad) for key, ad in jobs.items()}
+    machine_texts = {key: ("template " if template else "") + str(ad) for key, ad in machines.items()}
+    table = {}
+    if len(_known) > _KEEP:
+        _known.clear()
+    for job_key, job in jobs.items():
+        for machine_key, machine in machines.items():
+            sign = (job_texts[job_key], machine_texts[machine_key])
+            found = _known.get(sign)
+            if found is None:
+                found = _known[sign] = match(job, machine, template)
+            table[job_key, machine_key] = found
+    return table
+
+
+def match(job: Any, machine: Any, template: bool = False) -> Match:
+    """One job ad against one machine ad, in both directions, with the clause that fails."""
+    if job.symmetricMatch(machine):
+        return _YES
+    for side, ad, target in (("job", job, machine), ("machine", machine, job)):
+        tree = ad.lookup("Requirements") if "Requirements" in ad else None
+        value = True if tree is None else tree.eval(ad, target)
+        if value is True:
+            continue
+        clause, result = failing_clause(str(tree), ad, target)
+        undefined = not isinstance(result, bool)
+        why = f"Requirements of the {side}: {clause} is {'undefined' if undefined else 'false'}"
+        return Match(ok=False, maybe=template and undefined, why=why)
+    return Match(False, why="the ads do not match")
+
+
+def failing_clause(expression: str, ad: Any, target: Any) -> tuple[str, Any]:
+    """The first part of an ``&&`` chain that is not true, and its value."""
+    import classad2
+
+    undefined: tuple[str, Any] | None = None
+    for clause in split_and(expression):
+        try:
+            value = classad2.ExprTree(clause).eval(ad, target)
+        except Exception as error:  # noqa: BLE001 - the bindings raise anything over a clause that is an error
+            value = str(error)
+        if value is False:
+            return clause, value
+        if value is not True and undefined is None:
+            undefined = clause, value
+    return undefined or (expression, None)
+
+
+def split_and(expression: str) -> list[str]:
+    """Parts of an expression between ``&&`` at its top level, parentheses around the whole taken off."""
+    text = expression.strip()
+    while text.startswith("(") and _closing(text) == len(text) - 1:
+        text = text[1:-1].strip()
+    parts, depth, start, quoted, i = [], 0, 0, False, 0
+    while i < len(text):
+        character = text[i]
+        if quoted:
+            if character == "\\":
+                i += 1
+            elif character == '"':
+                quoted = False
+        elif character == '"':
+            quoted = True
+        elif character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        elif depth == 0 and text.startswith("&&", i):
+            parts.append(text[start:i].strip())
+            i += 1
+            start = i + 1
+        elif depth == 0 and (text.startswith("||", i) or character == "?"):
+            return [text]
+        i += 1
+    parts.append(text[start:].strip())
+    return [inner for part in parts for inner in (split_and(part) if part != text else [part])]
+
+
+def _closing(text: str) -> int:
+    """Index of the parenthesis that closes the first one."""
+    depth, quoted, i = 0, False, 0
+    while i < len(text):
+        character = text[i]
+        if quoted:
+            if character == "\\":
+                i += 1
+            elif character == '"':
+                quoted = False
+        elif character == '"':
+            quoted = True
+        elif character == "(":
+            depth += 1
+        elif character == ")":
+            depth -= 1
+            if depth == 0:
+                return i
+        i += 1
+    return -1
