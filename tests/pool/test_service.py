@@ -1,0 +1,105 @@
+"""The factory as a service: signals, one round, its lock; and several factories beside each other."""
+
+import signal
+import time
+
+from localcloud.process import CloudProcess
+from tests.pool.conftest import MakeFactory
+from tests.rig.factory import QUEUE, Factory, alive, ec2_queue, instances
+from tests.rig.pool import Pool
+from tests.rig.wait import until
+from tests.rig.work import Work
+
+
+def test_sigterm_ends_it_and_sighup_rereads_what_can_be_read(make_factory: MakeFactory, cloud: CloudProcess) -> None:
+    factory = make_factory(sched__maxtorun__maximum=1)
+    factory.queues["OTHER"] = ec2_queue(cloud, "other", apfqueue__sleep=3600)
+    with factory:
+        until(lambda: factory.queue("OTHER") and factory.queue(), "the first rounds", 15)
+        factory.conf.write_text(factory.conf.read_text().replace("RetireIdle", "RetireIdel"))
+        factory.reload(write=False)
+        assert "RetireIdel" in factory.log_text(), "what is wrong with the file is logged"
+        factory.rounds(1)
+        assert "room for 1 of 1" in str(factory.queue()["steps"]), "the configuration in force stays"
+
+        factory.queues[QUEUE]["sched.maxtorun.maximum"] = 2
+        factory.queues["MORE"] = ec2_queue(cloud, "more", apfqueue__sleep=3600)
+        factory.reload()
+        until(lambda: "room for 2 of 2" in str(factory.queue().get("steps")), "the new file is in force")
+        until(lambda: factory.queue("MORE"), "the new queue decides")
+        rounds = [entry["queue"] for entry in factory.journal()]
+        assert rounds.count("OTHER") == 1, "the queue that did not change keeps its rhythm"
+        assert rounds.count("MORE") == 1
+
+        asked = time.monotonic()
+        assert factory.stop() == 0
+        assert time.monotonic() - asked < 10
+    assert factory.log_text().splitlines()[-1].endswith("INFO ended")
+
+
+def test_a_broken_file_does_not_start(make_factory: MakeFactory) -> None:
+    factory = make_factory(schedplugin="Reddy")
+    done = factory.run()
+    assert done.returncode == 1
+    assert "Reddy" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_once_runs_one_round_and_condor_rm_of_a_vm_job_ends_its_instance(
+    pool: Pool, cloud: CloudProcess, make_factory: MakeFactory
+) -> None:
+    factory = make_factory()
+    batch = Work(factory).submit(1)
+    done = factory.run("--once")
+    assert done.returncode == 0, done.stderr
+    assert [len(entry["actions"]) for entry in factory.journal()] == [1]
+    job = str(factory.actions("submit")[0]["jobs"][0])
+    until(lambda: [m["state"] for m in instances(cloud, factory)] == ["running"], "the instance runs", 40, 0.5)
+    pool.run("condor_rm", job)
+    until(lambda: not alive(cloud, factory), "the instance ends", 30)
+    assert instances(cloud, factory)[0]["reason"] == "Client.UserInitiatedShutdown"
+    until(lambda: not factory.vm_jobs(), "the VM job leaves the queue", 20)
+    batch.open()
+
+
+def test_factories_with_different_ids_leave_each_other_alone_and_with_the_same_id_one_gives_way(
+    pool: Pool, cloud: CloudProcess, make_factory: MakeFactory
+) -> None:
+    """Rule 10."""
+    one, two = make_factory(), make_factory()
+    batches = [Work(one).submit(1), Work(two).submit(1)]
+    with one, two:
+        for batch in batches:
+            batch.wait_running()
+        assert [m["tags"]["apf:factory"] for m in instances(cloud, one)] == [one.id]
+        batches[0].open()
+        until(lambda: instances(cloud, one) and not alive(cloud, one), "the VM of the first goes", 60, 0.5)
+        assert len(alive(cloud, two)) == 1
+        assert two.states() == {"busy": 1}
+        assert {action["what"].split()[1] for action in one.actions("remove")}.isdisjoint(
+            vm["vm"] for vm in two.vms()
+        )  # fmt: skip
+
+        same = two.run("--once")
+        assert same.returncode == 1
+        assert "another factory with this id is running" in same.stderr
+        assert "factory.lock" in same.stderr
+
+        # Elsewhere, with a state directory of its own.
+        newer = Factory(two.directory / "elsewhere", pool, two.id, two.queues)
+        two.signal(signal.SIGSTOP)  # or it would be quicker
+        batches.append(Work(two).submit(1))
+        assert newer.run("--once").returncode == 0
+        assert len(newer.actions("submit")) == 1
+        two.signal(signal.SIGCONT)
+        batches[1].open()
+        batches[2].open()
+        until(lambda: two.queue().get("outcome") == "hold", "the older one holds")
+        said = two.queue()["hold"]
+        assert "a newer factory with this id is at work" in said
+        assert newer.status()["incarnation"] in said
+        batches[1].wait_done()
+        before = len(two.journal())
+        two.rounds(3)
+        assert all(not entry["actions"] for entry in two.journal()[before:]), "it holds everything"
+        assert len(two.actions("submit")) == 1
