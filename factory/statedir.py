@@ -89,6 +89,12 @@ class StateDir:
         self._held = [factory, workers]
         return workers
 
+    def unlock(self) -> None:
+        """Let this factory id go."""
+        for descriptor in self._held:
+            os.close(descriptor)
+        self._held = []
+
     def running(self) -> bool:
         """Whether a factory holds this id on this host.
 

@@ -82,6 +82,9 @@ def _show(output: Output, place: str | None, where: str, severity: str, text: st
         output.put(f"{head}{joint}{word}{text}" if head else f"{word}{text}")
         return
     line = Text(f"{_WORD[severity]:<13}", _STYLE[severity])
+    if not where and place is None:
+        output.put(line.append(text, "not bold default"))
+        return
     line.append(where or "", "bold").append(f"  {place}" if place else "", "dim")
     output.put(line)
     output.put(Padding(Text(text), (0, 0, 0, 13)))

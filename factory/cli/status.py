@@ -48,16 +48,14 @@ class Status:
 def status(conf: tuple[Path, ...], as_json: bool, vms: bool) -> None:
     """Show the queues: work, VMs by state, the last decision with its reasons, and the age of what it rests on.
 
-    Needs no HTCondor, only the factory's statedir. Exit status: 0 if the factory runs and its status is fresh;
-    1 if it does not run, or its status is old; 2 if there is no status to show.
+    Needs no HTCondor, only the factory's statedir. Exit status: 0 if there is a status to show, which says whether
+    the factory runs; 2 if there is none.
     """
     found = _read(conf)
     if as_json:
         click.echo(json.dumps({**found.report, "running": found.running}, indent=1))
     else:
         show(Output(), found.report, found.running, found.age_s > found.fresh_s, vms, found.now)
-    if not found.running or found.age_s > found.fresh_s:
-        raise SystemExit(1)
 
 
 def _read(conf: tuple[Path, ...]) -> Status:

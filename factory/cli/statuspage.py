@@ -75,13 +75,14 @@ def _number(counts: Mapping[str, Any], name: str) -> Text:
 def _decision(queue: Mapping[str, Any]) -> Table:
     """Why: the steps of the chain, what is unknown, notes, and what was done."""
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True, style="bold" if len(queue["queue"]) else "")
+    table.add_column(no_wrap=True, style="bold")
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row(queue["queue"])
-    for name in ("wms", "site", "batch"):
-        if "unknown" in (queue[name] or {}) and not (name == "site" and not queue["hold"]):
-            table.add_row(Text(f"  {name}", "not bold"), "", Text(f"unknown: {queue[name]['unknown']}", "magenta"))
+    for name in ("wms", "batch"):
+        unknown = (queue[name] or {}).get("unknown")
+        if unknown and unknown not in (queue["hold"] or ""):
+            table.add_row(Text(f"  {name}", "not bold"), "", Text(f"unknown: {unknown}", "magenta"))
     for step in queue["steps"]:
         n = Text(f"{step['n_in']} → {step['n_out']}", "dim" if step["n_in"] == step["n_out"] else "")
         table.add_row(Text(f"  {step['plugin']}", "not bold"), n, step["reason"])
@@ -98,22 +99,27 @@ def _decision(queue: Mapping[str, Any]) -> Table:
 
 
 def _vms(vms: Sequence[Mapping[str, Any]], now: float) -> Table:
-    """The VMs of a queue, by state and job."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    for name in ("job", "state", "claims", "idle", "lease", "instance", "shape"):
-        table.add_column(name, no_wrap=True, justify="right" if name in {"claims", "idle", "lease"} else "left")
-    table.add_column("because", overflow="fold")
+    """The VMs of a queue, by state and job; their shape is a column only if it differs."""
+    shapes = {vm["shape"] for vm in vms}
+    only = Text(f"each {shapes.pop()}", "dim") if len(shapes) == 1 else None
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", caption=only, caption_justify="left")
+    for name, width in (("job", 5), ("state", 9), ("claims", 6), ("idle", 6), ("lease", 6), ("instance", 19)):
+        right = name in {"claims", "idle", "lease"}
+        table.add_column(name, no_wrap=True, min_width=width, justify="right" if right else "left")
+    table.add_column("because", overflow="fold", style="dim")
+    if only is None:
+        table.add_column("shape", overflow="fold")
     for vm in sorted(vms, key=lambda vm: (vm["state"], [int(part) for part in vm["job"].split(".")])):
-        table.add_row(
+        cells = [
             vm["job"],
             Text(vm["state"], _BAD.get(vm["state"], "")),
-            str(vm["claims"]),
+            str(vm["claims"] or ""),
             "" if vm["idle_since"] is None else age(now - vm["idle_since"]),
             "" if vm["lease_end"] is None else age(vm["lease_end"] - now),
             vm["instance"] or "",
-            vm["shape"],
-            Text(vm["why"], "dim"),
-        )
+            vm["why"],
+        ]
+        table.add_row(*cells, *([vm["shape"]] if only is None else []))
     return table
 
 

@@ -14,6 +14,8 @@ class Output:
     def __init__(self) -> None:
         self._console = Console(highlight=False, markup=False)
         self.terminal = self._console.is_terminal
+        if not self.terminal:
+            self._console.width = _PLAIN_WIDTH
 
     def put(self, what: RenderableType = "") -> None:
         """Print; to a file or a pipe without colours and without spaces at the ends of lines."""
@@ -23,6 +25,6 @@ class Output:
             self._console.file.write(what + "\n")
         else:
             with self._console.capture() as capture:
-                self._console.print(what, width=_PLAIN_WIDTH, no_wrap=False)
+                self._console.print(what)
             text = "\n".join(line.rstrip() for line in capture.get().splitlines())
             self._console.file.write(text.strip("\n") + "\n")

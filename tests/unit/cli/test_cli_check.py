@@ -1,0 +1,162 @@
+"""``apf check`` without a pool: files, plugins, explanations; and the example that comes with the product."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from factory.cli import main
+
+_EXAMPLE = Path(__file__).parents[3] / "etc" / "queues.conf.example"
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """The example with the paths that a person fills in."""
+    for name in ("access.key", "secret.key"):
+        (tmp_path / name).write_text("x" * 20)
+        (tmp_path / name).chmod(0o600)
+    text = _EXAMPLE.read_text().replace("/etc/apf/ec2", str(tmp_path)).replace("/var/lib/apf", str(tmp_path / "state"))
+    conf = tmp_path / "queues.conf"
+    conf.write_text(text)
+    return conf
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in arguments])
+
+
+def edit(conf: Path, old: str, new: str) -> None:
+    text = conf.read_text()
+    assert old in text
+    conf.write_text(text.replace(old, new, 1))
+
+
+def line_of(conf: Path, words: str) -> str:
+    lines = conf.read_text().splitlines()
+    return f"{conf}:{next(i for i, line in enumerate(lines, 1) if words in line)}"
+
+
+def found(result: Result) -> list[str]:
+    """What was found, without what this host can't check."""
+    return [line for line in result.stdout.splitlines()[:-1] if "not checked" not in line]
+
+
+def test_the_example_is_accepted(example: Path) -> None:
+    result = run("check", "--offline", "--conf", example)
+    assert result.exit_code == 0, result.output
+    assert found(result) == []
+    assert result.stdout.splitlines()[-1].startswith("good: 1 queue, 1 disabled")
+
+
+def test_the_example_is_accepted_with_its_second_queue(example: Path) -> None:
+    edit(example, "enabled = False", "enabled = True")
+    result = run("check", "--offline", "--conf", example)
+    assert result.exit_code == 0, result.output
+    assert found(result) == []
+
+
+def test_it_changes_nothing(example: Path, tmp_path: Path) -> None:
+    before = sorted(os.listdir(tmp_path))
+    run("check", "--offline", "--conf", example)
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_the_configuration_may_stand_before_the_command(example: Path) -> None:
+    assert run("--conf", example, "check", "--offline").exit_code == 0
+
+
+def test_every_error_of_the_configuration_has_its_place(example: Path) -> None:
+    edit(example, "sched.maxpercycle.maximum = 10", "sched.maxpercycle.maximum = ten\nsched.maxpercycle.maximun = 1")
+    edit(example, "schedplugin = Ready, Scale", "schedplugin = Ready, Scales")
+    result = run("check", "--offline", "--conf", example)
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    for words, key in ((".maximum = ten", "sched.maxpercycle.maximum:"), ("maximun", "sched.maxpercycle.maximun:")):
+        assert any(line.startswith(f"{line_of(example, words)}: [CLOUD] {key} ") for line in lines), result.stdout
+    assert any(line.startswith(f"{line_of(example, 'Scales')}: [CLOUD] schedplugin: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [(0o604, "is open to others (mode 0604)"), (0o640, "is open to its group"), (0o666, "its group")],
+)
+def test_a_key_file_that_others_can_read_is_an_error(example: Path, tmp_path: Path, mode: int, says: str) -> None:
+    (tmp_path / "secret.key").chmod(mode)
+    result = run("check", "--offline", "--conf", example)
+    assert result.exit_code == 1
+    (line,) = found(result)
+    place = line_of(example, "secret_access_key")
+    assert line.startswith(f"{place}: [CLOUD] batchsubmit.condorec2.secret_access_key: ")
+    assert says in line
+
+
+def test_a_key_file_that_is_missing_empty_or_none_is_an_error(example: Path, tmp_path: Path) -> None:
+    (tmp_path / "access.key").unlink()
+    (tmp_path / "secret.key").write_text("\n")
+    missing, empty = found(run("check", "--offline", "--conf", example))
+    assert "access_key_id: " in missing
+    assert "No such file" in missing
+    assert "holds no key" in empty
+    (tmp_path / "access.key").mkdir()
+    assert "is no regular file" in found(run("check", "--offline", "--conf", example))[0]
+
+
+def test_a_layer_of_user_data_that_is_missing_is_an_error(example: Path, tmp_path: Path) -> None:
+    edit(example, "batchsubmit.condorec2.lease = 2d", f"batchsubmit.condorec2.user_data_files = {tmp_path}/site.yaml")
+    result = run("check", "--offline", "--conf", example)
+    assert result.exit_code == 1
+    assert "user_data_files: " in found(result)[0]
+
+
+def test_a_statedir_that_others_can_read_is_an_error(example: Path, tmp_path: Path) -> None:
+    (tmp_path / "state" / "apf").mkdir(parents=True, mode=0o755)
+    (tmp_path / "state" / "apf").chmod(0o755)
+    result = run("check", "--offline", "--conf", example)
+    assert result.exit_code == 1
+    assert found(result)[0].startswith(f"{line_of(example, 'statedir =')}: [Factory] statedir: ")
+
+
+def test_a_statedir_that_can_not_be_made_is_an_error(example: Path, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+    result = run("check", "--offline", "--conf", example)
+    assert result.exit_code == 1
+    assert "statedir" in found(result)[0]
+
+
+def test_machines_of_many_cores_for_single_jobs_are_a_warning(example: Path) -> None:
+    edit(example, "schedplugin = Ready, Scale,", "schedplugin = Ready,")
+    result = run("check", "--offline", "--conf", example)
+    assert result.exit_code == 0
+    assert any("asks for 2 machines for 2 jobs" in line and "warning: " in line for line in found(result))
+
+
+def test_two_queues_that_buy_for_the_same_work_are_a_warning(example: Path) -> None:
+    edit(example, "enabled = False", "enabled = True")
+    edit(example, "wmsqueue = CLOUD-spot", "wmsqueue = CLOUD")
+    result = run("check", "--offline", "--conf", example)
+    assert result.exit_code == 0
+    assert "[CLOUD-spot] wmsqueue: warning: reads the same work as [CLOUD]" in found(result)[0]
+
+
+def test_a_key_is_explained() -> None:
+    result = run("check", "--explain", "sched.maxtorun.maximum")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("sched.maxtorun.maximum\n")
+    wrong = run("check", "--explain", "sched.maxtorun.maximun")
+    assert wrong.exit_code == 2
+    assert "did you mean" in wrong.stderr
+
+
+def test_offline_it_touches_nothing_of_htcondor(example: Path) -> None:
+    code = (
+        "import sys; from factory.cli import main\n"
+        "main(sys.argv[1:], standalone_mode=False)\n"
+        "assert not {'htcondor', 'htcondor2', 'classad2'} & set(sys.modules)\n"
+    )
+    arguments = [sys.executable, "-c", code, "check", "--offline", "--conf", str(example)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,141 @@
+"""``apf status``: from the files of a factory alone."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from factory.cli import main
+from factory.statedir import StateDir
+from tests.rig.status import write_status
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    file = tmp_path / "queues.conf"
+    file.write_text(f"[Factory]\nfactoryId = site\nstatedir = {tmp_path / 'state'}\n")
+    return file
+
+
+@pytest.fixture
+def statedir(tmp_path: Path) -> StateDir:
+    now = time.time()
+    return write_status(tmp_path / "state", "site", now, now - 20)
+
+
+@pytest.fixture
+def running(statedir: StateDir) -> Iterator[StateDir]:
+    statedir.lock()
+    yield statedir
+    statedir.unlock()
+
+
+def run(conf: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["status", "--conf", str(conf), *arguments])
+
+
+def cells(result: Result, first: str) -> list[str]:
+    """The line that begins with this word, as words."""
+    return next(words for line in result.stdout.splitlines() if (words := line.split()) and words[0] == first)
+
+
+def test_each_queue_has_its_counts_and_its_decision(conf: Path, running: StateDir) -> None:
+    result = run(conf)
+    assert result.exit_code == 0
+    assert cells(result, "queue")[:6] == ["queue", "ready", "pending", "running", "retiring", "held"]
+    assert cells(result, "CLOUD")[1:8] == ["12", "1", "3", "0", "1", "submit", "4"]
+    assert cells(result, "CLOUD-spot")[1:8] == ["0", "0", "1", "0", "0", "retire", "1"]
+
+
+def test_unknown_is_not_shown_as_zero(conf: Path, running: StateDir) -> None:
+    assert cells(run(conf), "ARCHIVE")[1:7] == ["3", "?", "?", "?", "?", "hold"]
+
+
+def test_reasons_actions_failures_and_holds_are_there(conf: Path, running: StateDir) -> None:
+    text = run(conf).stdout
+    for words in (
+        "MaxPerCycle  11 → 4  at most 4 a cycle",
+        "4 × ami-0123456789abcdef0/m5.large/*/on-demand: 4 of 4 asked for",
+        "1 of 3 retirements this round: no more of 3 VMs at once",
+        "failed: condor_off took longer than 20 s",
+        "Ready: batch status unknown: VM jobs in schedd local: no answer within 60 s",
+        "disabled: OLD",
+    ):
+        assert words in text
+
+
+def test_each_source_has_its_age_and_what_was_wrong(conf: Path, running: StateDir) -> None:
+    (line,) = (line for line in run(conf).stdout.splitlines() if line.startswith(" VM jobs in schedd local"))
+    assert line.split()[5:] == ["82", "s", "60.00", "s", "no", "answer", "within", "60", "s"]
+
+
+def test_vms_are_listed_when_asked_for(conf: Path, running: StateDir) -> None:
+    assert "i-00000000000000002" not in run(conf).stdout
+    result = run(conf, "--vms")
+    assert cells(result, "100.2")[1:3] == ["busy", "2"]
+    assert cells(result, "100.4")[1] == "held"
+    assert cells(result, "102.0")[:4] == ["102.0", "idle", "5", "min"]
+
+
+def test_a_pipe_gets_no_colours_and_no_trailing_spaces(conf: Path, running: StateDir) -> None:
+    text = run(conf, "--vms").stdout
+    assert "\x1b" not in text
+    assert [line for line in text.splitlines() if line != line.rstrip()] == []
+
+
+def test_it_says_whether_the_factory_runs(conf: Path, statedir: StateDir) -> None:
+    assert "factory site  not running" in run(conf).stdout
+    assert json.loads(run(conf, "--json").stdout)["running"] is False
+    statedir.lock()
+    assert "factory site  running" in run(conf).stdout
+    assert json.loads(run(conf, "--json").stdout)["running"] is True
+    statedir.unlock()
+    assert "not running" in run(conf).stdout
+
+
+def test_json_is_the_status_file_and_whether_it_runs(conf: Path, running: StateDir) -> None:
+    status = json.loads(run(conf, "--json").stdout)
+    assert status.pop("running") is True
+    assert status == json.loads(running.status.read_text())
+
+
+def test_an_old_status_of_a_running_factory_is_said(conf: Path, tmp_path: Path) -> None:
+    now = time.time()
+    old = write_status(tmp_path / "state", "site", now, now - 9000)
+    old.lock()
+    text = run(conf).stdout
+    old.unlock()
+    assert "as of 2.5 h ago  this is old" in text
+
+
+def test_without_a_status_it_says_why(conf: Path, tmp_path: Path) -> None:
+    result = run(conf)
+    assert result.exit_code == 2
+    assert "factory site has not run here" in result.stderr
+    statedir = StateDir(tmp_path / "state", "site")
+    statedir.open()
+    statedir.lock()
+    assert "has decided nothing yet" in run(conf).stderr
+    statedir.unlock()
+    statedir.status.write_text("{")
+    assert "can't be read" in run(conf).stderr
+
+
+def test_queues_that_are_wrong_hide_no_status(conf: Path, running: StateDir) -> None:
+    with conf.open("a") as file:
+        file.write("[CLOUD]\nenabled = True\nschedplugin = Nothing\n")
+    result = run(conf)
+    assert result.exit_code == 0
+    assert "has errors, see 'apf check'" in result.stderr
+    assert cells(result, "CLOUD")[1] == "12"
+
+
+def test_a_factory_that_starts_while_somebody_looks_is_not_turned_away(statedir: StateDir) -> None:
+    for _ in range(20):
+        assert not statedir.running()
+    statedir.lock()
+    assert statedir.running()
+    statedir.unlock()
