@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,20 +51,29 @@ class Workers:
         self._lock = None if lock is None else str(lock)
         self._pools: dict[str, ProcessPool] = {}
         self._guard = threading.Lock()
+        # A worker dies with the thread that started it (PDEATHSIG), so that must be one that stays.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="workers")
 
     def submit(self, address: str, deadline_s: float, function: Callable[..., T], *args: Any) -> Future[T]:
         """Run ``function(*args)`` in a worker of that address. The deadline starts when the call does."""
         with self._guard:
             pool = self._pools.get(address)
-            if pool is None:
-                pool = self._pools[address] = ProcessPool(
-                    max_workers=1,
-                    initializer=_start_worker,
-                    initargs=(os.getpid(), self._lock),
-                    context=multiprocessing.get_context("spawn"),
-                )
-        future: Future[T] = pool.schedule(function, args=args, timeout=deadline_s)
+            if pool is None or not pool.active:  # a worker that died while it had nothing to do broke its pool
+                if pool is not None:
+                    pool.stop()  # type: ignore[no-untyped-call]
+                pool = self._pools[address] = self._new_pool()
+            future: Future[T] = pool.schedule(function, args=args, timeout=deadline_s)
         return future
+
+    def _new_pool(self) -> ProcessPool:
+        pool = ProcessPool(
+            max_workers=1,
+            initializer=_start_worker,
+            initargs=(os.getpid(), self._lock),
+            context=multiprocessing.get_context("spawn"),
+        )
+        self._starter.submit(lambda: pool.active).result()  # which starts it
+        return pool
 
     def call(self, address: str, deadline_s: float, function: Callable[..., T], *args: Any) -> T:
         """The result of the call.
@@ -83,6 +92,7 @@ class Workers:
             for pool in self._pools.values():
                 pool.join()
             self._pools.clear()
+        self._starter.shutdown()
 
 
 def result(future: Future[T], deadline_s: float) -> T:

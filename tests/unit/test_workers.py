@@ -1,0 +1,106 @@
+"""Worker processes: deadlines, deaths, and the lock that a successor waits for."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from factory.workers import CallFailed, CallTimedOut, Workers
+
+_PARENT = """\
+import os, sys, time
+from pathlib import Path
+from factory.workers import Workers
+if __name__ == "__main__":
+    workers = Workers(Path(sys.argv[1]))
+    print(workers.call("a", 60, os.getpid), flush=True)
+    workers.submit("a", 60, time.sleep, 60)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    made = Workers()
+    yield made
+    made.stop()
+
+
+def test_a_call_past_its_deadline_is_killed_and_the_next_one_works(workers: Workers) -> None:
+    started = time.monotonic()
+    with pytest.raises(CallTimedOut, match="no answer within 0 s"):
+        workers.call("slow", 0.2, time.sleep, 60)
+    assert time.monotonic() - started < 10
+    assert workers.call("slow", 30, os.getpid) != os.getpid()
+
+
+def test_a_hung_daemon_does_not_delay_another(workers: Workers) -> None:
+    hung = workers.submit("hung", 5, time.sleep, 5)
+    assert workers.call("slow", 30, os.getpid)
+    assert not hung.done()
+    hung.cancel()
+
+
+def test_a_worker_that_dies_at_work_fails_its_call_only(workers: Workers) -> None:
+    with pytest.raises(CallFailed, match="died"):
+        workers.call("slow", 30, os._exit, 3)
+    assert workers.call("slow", 30, os.getpid)
+
+
+def test_a_worker_that_dies_at_rest_is_replaced(workers: Workers) -> None:
+    pid = workers.call("rest", 30, os.getpid)
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            other = workers.call("rest", 30, os.getpid)
+        except CallFailed:
+            continue  # it was given to the dead
+        if other != pid:
+            return
+    raise AssertionError("no other worker came")
+
+
+def test_a_worker_outlives_the_thread_that_first_called_it(workers: Workers) -> None:
+    pids: list[int] = []
+    thread = threading.Thread(target=lambda: pids.append(workers.call("thread", 30, os.getpid)))
+    thread.start()
+    thread.join()
+    time.sleep(0.3)  # nothing tells that a process will not die
+    assert workers.call("thread", 30, os.getpid) == pids[0]
+
+
+def test_workers_die_with_the_factory_and_hold_the_lock_until_then(tmp_path: Path) -> None:
+    """Rule 3: whoever comes next waits for the lock."""
+    lock = tmp_path / "workers.lock"
+    lock.touch()
+    script = tmp_path / "parent.py"
+    script.write_text(_PARENT)
+    root = str(Path(__file__).parents[2])
+    with subprocess.Popen(
+        [sys.executable, str(script), str(lock)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": root},
+    ) as parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        with open(lock, "rb") as ours:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(ours, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            parent.kill()
+            deadline = time.monotonic() + 10
+            while True:
+                try:
+                    fcntl.flock(ours, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.02)
