@@ -13,6 +13,10 @@ import yaml
 MAX_BYTES = 16384
 """EC2 takes no more."""
 
+# libyaml's are ten times as fast, which counts where a hundred machines start at once.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
 _MACRO = re.compile(r"@([a-z_]+)@")
 
 
@@ -45,7 +49,7 @@ def parse_layer(name: str, text: str) -> dict[str, Any]:
         UserDataError: it is none.
     """
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, _LOADER)  # noqa: S506  both are safe loaders
     except yaml.YAMLError as error:
         raise UserDataError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
     first = next((line for line in text.splitlines() if line.strip() and not line.startswith("##")), "")
@@ -90,7 +94,7 @@ def compose(layers: Sequence[tuple[str, str]]) -> bytes:
     for name, text in layers:
         if not is_script(text):
             document = merge(document, parse_layer(name, text))
-    config = "## template: jinja\n#cloud-config\n" + yaml.safe_dump(document, sort_keys=False, width=10_000)
+    config = "## template: jinja\n#cloud-config\n" + yaml.dump(document, Dumper=_DUMPER, sort_keys=False, width=10_000)
     scripts = [text for _, text in layers if is_script(text)]
     data = _multipart(config, scripts) if scripts else config.encode()
     if len(data) > MAX_BYTES:
