@@ -57,9 +57,7 @@ class Monitors:
             return None
         if name not in self.read:
             self.read[name] = self._section(section)
-        monitor = self.read[name]
-        form.failed = form.failed or monitor is None
-        return monitor
+        return self.read[name]
 
     def _section(self, section: Section) -> _Monitor | None:
         form = Form(section, self.problems)

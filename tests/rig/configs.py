@@ -231,6 +231,8 @@ class CondorEC2(_Submit):
         """A script."""
         tags: Annotated[dict[str, str], Named("tag_")] = {}
         """Tags."""
+        tag_limit: int | None = None
+        """Tags at most."""
         password: int | None = Field(default=None, json_schema_extra={"secret": True})
         """Nobody's business."""
         lease: Duration = 172800

@@ -55,12 +55,14 @@ def test_a_default_without_a_section_in_its_file_has_no_effect_and_says_so(tmp_p
 
 def test_the_files_of_a_directory_share_their_defaults_and_are_read_by_name(tmp_path: Path) -> None:
     write(tmp_path, "[DEFAULT]\nsched.ready.offset = 5\n", "00.conf")
+    for number in "7351826":
+        write(tmp_path, queue(name=number), f"3{number}.conf")
     write(tmp_path, queue(name="A"), "20.conf")
     write(tmp_path, queue("sched.ready.offset = 1", name="B"), "10.conf")
     write(tmp_path, "nonsense", "README")
     config = read(tmp_path)
     assert (offset(config, "A"), offset(config, "B")) == (5, 1)
-    assert [q.name for q in config.queues] == ["B", "A"]
+    assert [q.name for q in config.queues] == ["B", "A", *"1235678"]
 
 
 def test_references_are_replaced_after_all_files_are_read(tmp_path: Path) -> None:

@@ -69,6 +69,11 @@ def test_keys_with_a_name_of_the_users_own_come_from_the_section_and_from_defaul
     assert settings.condor_attributes == "x=1"
 
 
+def test_a_key_that_looks_like_a_name_of_the_users_own_is_still_a_key(tmp_path: Path) -> None:
+    settings = ec2_settings(write(tmp_path, ec2(f"{EC2}.tag_limit = 5", f"{EC2}.tag_limits = 6")))
+    assert (settings.tag_limit, settings.tags) == (5, {"limits": "6"})
+
+
 @pytest.mark.parametrize(
     ("line", "wrong"),
     [
@@ -127,6 +132,16 @@ def test_a_wrong_default_is_said_once_with_the_queues_that_it_is_about(tmp_path:
         "queues.conf:2: [DEFAULT] apfqueue.sleep: 'soon' is not a duration; "
         "write seconds, or a number with s, m, h, d or w, as 15m (queue A and 2 more)"
     )
+
+
+def test_a_wrong_default_of_queues_that_run_and_that_do_not_is_one_error(tmp_path: Path) -> None:
+    text = "[DEFAULT]\npriority = x\n" + queue(name="A").replace("True", "False") + queue(name="B")
+    assert told(write(tmp_path, text)) == "queues.conf:2: [DEFAULT] priority: 'x' is not a whole number (queue B)"
+
+
+def test_a_reference_of_a_key_that_only_other_sections_use_is_checked_too(tmp_path: Path) -> None:
+    text = queue("site = x", "wmsqueue = %(site)s", name="A") + queue("site = 5%", name="B")
+    assert told(write(tmp_path, text)).startswith("queues.conf:13: [B] site: has a single %")
 
 
 def test_a_default_that_no_queue_reads_may_refer_to_nothing(tmp_path: Path) -> None:
