@@ -18,7 +18,7 @@ from moto.ec2.models.instances import Instance
 
 from localcloud import inventory
 from localcloud.boot import Console, Power, boot_of, prepare
-from localcloud.hardware import hardware
+from localcloud.hardware import UnknownInstanceType, hardware
 from localcloud.machine import BY_ITSELF, BY_USER, Flavour, Machine, Order, Reason, State
 from localcloud.seam import Boot, Seam
 from localcloud.userdata import UserData
@@ -62,7 +62,7 @@ class Cloud:
         self._loop = asyncio.get_running_loop()
         self._starting = asyncio.Semaphore(settings.starts_at_once)
         self._lives: set[asyncio.Task[None]] = set()
-        self._powered: set[Power] = set()
+        self._powered: dict[str, Power] = {}
 
     def reconcile(self) -> None:
         """Turn what the API just did to moto's instances into launches and orders."""
@@ -119,6 +119,15 @@ class Cloud:
         with self.lock:
             self._release(self.machines[instance_id])
             self.order(instance_id, Order.TERMINATE, reason)
+
+    def crash(self, instance_id: str) -> None:
+        """Let a machine crash: nothing on it runs any more, and the API still says that it does.
+
+        Raises KeyError if nothing runs on such a machine.
+        """
+        power = self._powered[instance_id]
+        self.machines[instance_id].crashed = True
+        self._loop.call_soon_threadsafe(power.order, "kill")
 
     def _release(self, machine: Machine) -> None:
         instance = inventory.find(machine.facts.instance_id)
@@ -184,7 +193,12 @@ class Cloud:
         console = Console(machine.directory)
         machine.directory.mkdir(parents=True, exist_ok=True)
         machine.boots += 1
-        document = prepare(machine.directory, boot, hardware(machine.facts.instance_type), self._parts, console)
+        try:
+            size = hardware(machine.facts.instance_type)
+        except UnknownInstanceType:
+            console.say(f"init: no hardware of type {machine.facts.instance_type}")
+            return None, None
+        document = prepare(machine.directory, boot, size, self._parts, console)
         if document is None or not boot.joins:
             return None, document
         async with self._starting:
@@ -194,8 +208,7 @@ class Cloud:
                 console.say(f"init: cannot start HTCondor: {error.strerror}")
                 return None, document
             machine.pid = power.pid
-            self._powered.add(power)
-            power.off.add_done_callback(lambda _: self._powered.discard(power))
+            self._powered[machine.facts.instance_id] = power
             await asyncio.wait([power.off], timeout=self.settings.start_gap_s)
         return power, document
 
@@ -224,6 +237,8 @@ class Cloud:
                 elif power is not None:
                     machine.pid = None
                     waiting.discard(power.off)
+                    if machine.crashed:
+                        continue
                     if power.status not in (0, NO_RESTART) and loop.time() - started < FAILED_START_S:
                         console.say(f"init: condor_master failed with status {power.status}")
                         continue
@@ -247,9 +262,10 @@ class Cloud:
         """Shut every machine down and wait until nothing of them runs."""
         for life in self._lives:
             life.cancel()
-        for power in self._powered:
+        for power in self._powered.values():
             power.order("stop")
-        await asyncio.gather(*self._lives, *(power.off for power in self._powered), return_exceptions=True)
+        off = (power.off for power in self._powered.values())
+        await asyncio.gather(*self._lives, *off, return_exceptions=True)
 
 
 async def _next(machine: Machine, wait_s: float) -> Order | None:

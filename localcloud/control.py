@@ -3,7 +3,8 @@
 * ``GET instances``: every machine there was, with its state, history and process;
 * ``GET requests``: how many requests, by action and status;
 * ``POST outage`` ``{"seconds": S}``: close every API connection without an answer for S seconds; 0 ends an outage;
-* ``POST end`` ``{"instance": ID, "code": C, "message": M}``: terminate a machine as the cloud itself would.
+* ``POST end`` ``{"instance": ID, "code": C, "message": M}``: terminate a machine as the cloud itself would;
+* ``POST crash`` ``{"instance": ID}``: nothing on the machine runs any more, and the API still says that it does.
 """
 
 import ipaddress
@@ -53,9 +54,12 @@ class Control:
             case "POST", "outage":
                 self._api.down_until = time.time() + float(body["seconds"])
                 return 200, {"until": self._api.down_until}
-            case "POST", "end":
+            case "POST", ("end" | "crash"):
                 try:
-                    self._cloud.end(body["instance"], Reason(body["code"], body.get("message", body["code"])))
+                    if name == "end":
+                        self._cloud.end(body["instance"], Reason(body["code"], body.get("message", body["code"])))
+                    else:
+                        self._cloud.crash(body["instance"])
                 except KeyError as missing:
                     return 404, {"error": f"no {missing}"}
                 return 200, {}

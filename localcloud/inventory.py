@@ -5,6 +5,7 @@ All calls are made with the cloud's lock held, since moto's models know no threa
 """
 
 import base64
+import binascii
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -55,9 +56,12 @@ def _volumes(instance: Instance) -> list[tuple[str, Any]]:
 
 
 def _decoded(user_data: Any) -> bytes:
-    if not user_data:
-        return b""
-    return base64.b64decode(str(user_data))
+    """User-data as the machine gets it; moto keeps what a launch configuration holds as it came."""
+    text = str(user_data or "")
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return text.encode()
 
 
 def show(instance: Instance, state: State, reason: Reason | None) -> None:

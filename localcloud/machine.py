@@ -100,6 +100,8 @@ class Machine:
     boots: int = 0
     pid: int | None = None
     """Its condor_master, while that runs."""
+    crashed: bool = False
+    """Nothing runs on it, and its cloud has not noticed."""
     visible: bool = True
     """The API still shows it. EC2 forgets an instance some time after its termination."""
 

@@ -167,6 +167,10 @@ class CloudProcess:
         """Terminate a machine as the cloud itself would, with ``code`` as its state reason."""
         self._ask("end", {"instance": instance_id, "code": code})
 
+    def crash(self, instance_id: str) -> None:
+        """Let a machine crash: nothing on it runs any more, and the API still says that it does."""
+        self._ask("crash", {"instance": instance_id})
+
     def wait(self, condition: Callable[[dict[str, dict[str, Any]]], object], what: str, timeout_s: float = 30) -> None:
         """Wait until ``condition(instances())`` is true. Raises TimeoutError, which says ``what`` was awaited."""
         deadline = time.monotonic() + timeout_s

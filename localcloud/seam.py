@@ -7,7 +7,7 @@ first one outermost.
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from localcloud.machine import Facts
@@ -40,7 +40,7 @@ class Boot:
     joins: bool = True
     """False: the machine runs, but HTCondor is never started on it."""
     wrapper: tuple[str, ...] = ()
-    """Put before condor_master's command line."""
+    """Put before condor_master's command line: a command that in the end becomes what follows it."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added to condor_master's environment."""
 
@@ -50,7 +50,7 @@ class BootHook(Protocol):
     """Sees every boot, before its delay starts."""
 
     def boot(self, boot: Boot) -> Boot:
-        """Return the boot as it shall be, often ``replace(boot, …)``."""
+        """Return the boot as it shall be: often ``dataclasses.replace(boot, …)``."""
 
 
 Hook = RequestHook | BootHook
@@ -91,6 +91,3 @@ class Seam:
 
 def _around(hook: RequestHook, forward: Forward) -> Forward:
     return lambda request: hook.request(request, forward)
-
-
-__all__ = ["Boot", "BootHook", "Drop", "Forward", "Hook", "RequestHook", "Seam", "replace"]

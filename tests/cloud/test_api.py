@@ -119,6 +119,26 @@ def test_a_spot_request_gets_an_instance(cloud: CloudProcess, launched: list[str
     assert cloud.instances()[request["InstanceId"]]["spot"]
 
 
+def test_machines_of_a_spot_fleet_come_and_go_with_it(cloud: CloudProcess) -> None:
+    client = cloud.client()
+    subnet = client.describe_subnets()["Subnets"][0]["SubnetId"]
+    specification = {"ImageId": "ami-12345678", "InstanceType": "m5.large", "SubnetId": subnet, "WeightedCapacity": 1}
+    config = {
+        "IamFleetRole": "arn:aws:iam::123456789012:role/fleet",
+        "TargetCapacity": 2,
+        "SpotPrice": "1",
+        "AllocationStrategy": "lowestPrice",
+        "LaunchSpecifications": [specification],
+    }
+    before = set(cloud.instances())
+    fleet = client.request_spot_fleet(SpotFleetRequestConfig=config)["SpotFleetRequestId"]
+    ids = set(cloud.instances()) - before
+    assert len(ids) == 2
+    cloud.wait(lambda machines: all(machines[i]["state"] == "running" for i in ids), "all run")
+    client.cancel_spot_fleet_requests(SpotFleetRequestIds=[fleet], TerminateInstances=True)
+    cloud.wait(lambda machines: all(machines[i]["state"] == "terminated" for i in ids), "all terminated")
+
+
 def test_types_and_prices_are_described(cloud: CloudProcess) -> None:
     types = cloud.client().describe_instance_types(InstanceTypes=["m5.large"])["InstanceTypes"]
     assert types[0]["VCpuInfo"]["DefaultVCpus"] == 2

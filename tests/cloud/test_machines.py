@@ -116,6 +116,20 @@ def test_a_machine_whose_master_dies_shuts_down(pool: Pool, mine: CloudProcess) 
     mine.wait(lambda machines: machines[instance_id]["state"] == "terminated", "terminated")
 
 
+def test_a_machine_that_crashed_looks_as_if_it_ran(pool: Pool, mine: CloudProcess) -> None:
+    instance_id = launch(mine, user_data(pool, "START = False"))
+    until(lambda: pool.slots(f'EC2InstanceID == "{instance_id}"'), "joined")
+    mine.crash(instance_id)
+    until(lambda: not processes(mine.directory / "instances" / instance_id), "nothing of it runs")
+    assert (
+        mine.client().describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]["State"]["Name"]
+        == "running"
+    )
+    assert pool.slots(f'EC2InstanceID == "{instance_id}"')
+    mine.client().terminate_instances(InstanceIds=[instance_id])
+    mine.wait(lambda machines: machines[instance_id]["state"] == "terminated", "terminated")
+
+
 def test_a_configuration_that_htcondor_refuses_leaves_a_machine_that_never_joins(mine: CloudProcess) -> None:
     document = "#cloud-config\nwrite_files:\n- path: /etc/condor/config.d/50\n  content: use nonsense:here\n"
     instance_id = launch(mine, document)
