@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from factory.chain import run_chain
 from factory.model import VM, BatchStatus, Chain, JobId, SiteStatus, VMState, WmsStatus
@@ -18,12 +19,18 @@ def ask(plugins: Sequence[SchedPlugin], ready: int, batch: BatchStatus) -> Chain
     return run_chain(plugins, View("", _NOW, WmsStatus(ready=ready), batch, SiteStatus("online"), total))
 
 
-def reach(plugins: Sequence[SchedPlugin], upto: int) -> int | None:
+def reach(plugins: tuple[SchedPlugin, ...], upto: int) -> int | None:
     """How many machines the chain would ever run, however much work waits; ``upto + 1`` stands for more than ``upto``.
 
     None: the chain holds, so it can't be told.
     """
-    low, high = 0, upto + 1
+    limit = _limit(plugins)
+    return None if limit is None else min(limit, upto + 1)
+
+
+@lru_cache(maxsize=10_000)
+def _limit(plugins: tuple[SchedPlugin, ...]) -> int | None:
+    low, high = 0, _FLOOD
     while low < high:
         middle = (low + high) // 2
         chain = ask(plugins, _FLOOD, BatchStatus(running=middle))

@@ -21,31 +21,21 @@ def outcome_text(report: Mapping[str, Any]) -> Text:
 
 def show_decision(output: Output, report: Mapping[str, Any], actions: Sequence[tuple[str, str, str]]) -> None:
     """Name and outcome, then a line for each step, note and action."""
-    head = Text(report["queue"], "bold").append("  ").append_text(outcome_text(report))
-    output.put(head)
-    steps = grid()
-    for step in report["steps"]:
-        steps.add_row("", step["plugin"], arrow(step), step["reason"])
-    if report["hold"]:
-        steps.add_row("", "hold", "", Text(report["hold"], "magenta"))
-    for note in report["notes"]:
-        steps.add_row("", "note", "", note)
-    for kind, target, reason in actions:
-        steps.add_row("", Text(f"→ {kind}", "cyan"), "", f"{target}: {reason}")
-    if steps.row_count:
-        output.put(steps)
-
-
-def grid() -> Table:
-    """Indented columns: a name, a number, a text that may wrap."""
+    outcome = outcome_text(report)
+    rows = [(step["plugin"], f"{step['n_in']} → {step['n_out']}", step["reason"], "") for step in report["steps"]]
+    rows += [("hold", "", report["hold"], "magenta")] if report["hold"] else []
+    rows += [("note", "", note, "") for note in report["notes"]]
+    rows += [(f"→ {kind}", "", f"{target}: {reason}", "cyan") for kind, target, reason in actions]
+    if not output.terminal:  # hundreds of queues go to a file faster without tables
+        wide = [max((len(row[i]) for row in rows), default=0) for i in (0, 1)]
+        lines = [f"  {name:<{wide[0]}}  {n:>{wide[1]}}  {text}".rstrip() for name, n, text, _ in rows]
+        output.put("\n".join([f"{report['queue']}  {outcome.plain}", *lines]))
+        return
+    output.put(Text(report["queue"], "bold").append("  ").append_text(outcome))
     table = Table.grid(padding=(0, 2))
-    table.add_column(width=0)
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(overflow="fold")
-    return table
-
-
-def arrow(step: Mapping[str, Any]) -> Text:
-    """What a step made of n; a step that changed nothing is dim."""
-    return Text(f"{step['n_in']} → {step['n_out']}", "" if step["n_in"] != step["n_out"] else "dim")
+    for column in ({"width": 0}, {"no_wrap": True}, {"no_wrap": True, "justify": "right"}, {"overflow": "fold"}):
+        table.add_column(**column)
+    for name, n, text, style in rows:
+        table.add_row("", Text(name, style), n, Text(text, style if style == "magenta" else ""))
+    if rows:
+        output.put(table)
