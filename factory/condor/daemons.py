@@ -20,14 +20,17 @@ class ScheddAddress:
         """The ``htcondor2.Schedd``.
 
         Raises:
-            htcondor2.HTCondorException: it can't be located.
+            LookupError: the collector does not know it.
         """
         import htcondor2
 
         if self.name is None and self.pool is None:
             return htcondor2.Schedd()
         collector = htcondor2.Collector(self.pool) if self.pool else htcondor2.Collector()
-        return htcondor2.Schedd(collector.locate(htcondor2.DaemonType.Schedd, self.name))
+        ad = collector.locate(htcondor2.DaemonType.Schedd, self.name)
+        if ad is None:  # and Schedd(None) would be the one of this host
+            raise LookupError(f"{PoolAddress(self.pool)} knows no schedd {self.name or 'of this host'}")
+        return htcondor2.Schedd(ad)
 
     def options(self) -> tuple[str, ...]:
         """The same for HTCondor's tools."""

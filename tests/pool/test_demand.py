@@ -1,0 +1,193 @@
+"""Work as real schedds show it: what counts, in one query, added up, and as a lower bound when one does not answer."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from factory.condor.demand import DemandRows, DemandSource
+from factory.config.settings import FactorySettings, Queue
+from factory.decide import decide
+from factory.model import Unknown, WmsStatus
+from factory.observe import Observer
+from factory.plugin import Step
+from factory.source import Readings
+from factory.track import Memory
+from factory.wanted import wanted
+from factory.workers import Workers
+from factory.world import make_world
+from plugins.wmsstatus.condor import Condor
+from tests.rig import faulty
+from tests.rig.pool import Pool
+from tests.rig.wait import until
+
+SECOND = "second@pool"
+TWO_SCHEDDS = f"""
+DAEMON_LIST = $(DAEMON_LIST), SCHEDD2
+SCHEDD2 = $(SCHEDD)
+SCHEDD2_ARGS = -local-name SCHEDD2
+SCHEDD2.SCHEDD_NAME = {SECOND}
+SCHEDD2.SCHEDD_LOG = $(LOG)/Schedd2Log
+SCHEDD2.SPOOL = $(LOCAL_DIR)/spool2
+SCHEDD2.SCHEDD_ADDRESS_FILE = $(SPOOL)/.schedd2_address
+SCHEDD2.SCHEDD_DAEMON_AD_FILE = $(SPOOL)/.schedd2_ad
+SCHEDD2.HISTORY = $(SPOOL)/history2
+DC_DAEMON_LIST = +SCHEDD2
+SCHEDD_DEBUG = D_COMMAND
+MAX_SCHEDD_LOG = 100000000
+"""
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    """A pool with two schedds, no startd, and jobs in both."""
+    directory = tmp_path_factory.mktemp("two")
+    (directory / "spool2").mkdir()
+    with Pool(directory, TWO_SCHEDDS, name="first@pool") as pool:
+        until(lambda: SECOND in pool.run("condor_status", "-schedd", "-af", "Name"), "the second schedd is there")
+        submit(pool, 5, queue="A")
+        submit(pool, 3, queue="A", hold="true")
+        submit(pool, 2, queue="B", colour="Blue")
+        submit(pool, 4, colour="Blue")
+        submit(pool, 16, queue="A", Managed="External")
+        submit(pool, 32, universe="local", hold="true", queue="A")
+        submit(pool, 64, universe="grid", grid_resource="ec2 http://localhost:1/", queue="A", APFVM="x", hold="true",
+               ec2_access_key_id="/dev/null", ec2_secret_access_key="/dev/null", ec2_ami_id="ami-1")  # fmt: skip
+        submit(pool, 128, queue="A", deferral_time=int(time.time()) + 100_000)
+        submit(pool, 7, name=SECOND, queue="A")
+        yield pool
+
+
+@pytest.fixture
+def workers(two: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    monkeypatch.setenv("CONDOR_CONFIG", two.env["CONDOR_CONFIG"])
+    running = Workers()
+    yield running
+    running.stop()
+
+
+def submit(pool: Pool, count: int, name: str = "first@pool", **job: Any) -> None:
+    own = {"queue": "MATCH_APF_QUEUE", "colour": "Colour", "Managed": "Managed", "APFVM": "APFVM"}
+    lines = [f'My.{own[key]} = "{value}"' if key in own else f"{key} = {value}" for key, value in job.items()]
+    description = "\n".join(["executable = /bin/true", *lines, f"queue {count}", ""])
+    pool.run("condor_submit", "-name", name, "-", stdin=description)
+
+
+def queue(name: str = "Q", wmsqueue: str | None = "A", step: Any = None, **settings: Any) -> Queue:
+    made = faulty.queue(name, parts={"sched": {"step": step}})
+    queue_settings = made.settings.model_copy(update={"wmsqueue": wmsqueue})
+    plugin = Condor(queue_settings, Condor.Settings(**settings), FactorySettings(deadline=3))
+    return replace(made, settings=queue_settings, wmsstatus=plugin)
+
+
+def polled(workers: Workers, *queues: Queue) -> Observer:
+    observer = Observer(workers)
+    observer.observe(queues, queues, {})
+    return observer
+
+
+def read(workers: Workers, *queues: Queue) -> list[WmsStatus | Unknown]:
+    readings = Readings(time.time(), polled(workers, *queues).readings)
+    return [each.wmsstatus.read(readings) for each in queues if each.wmsstatus]
+
+
+def test_jobs_for_startds_count_by_queue_and_vm_local_managed_and_deferred_jobs_do_not(workers: Workers) -> None:
+    assert read(
+        workers,
+        queue(),
+        queue(wmsqueue="B"),
+        queue(wmsqueue="none"),
+        queue(wmsqueue=None),
+        queue(queueskey="ANY"),
+        queue(wmsqueue="Blue", queueskey="Colour"),
+        queue(constraint='Colour == "Blue" && MATCH_APF_QUEUE =?= undefined'),
+        queue(constraint="true"),
+    ) == [
+        WmsStatus(ready=5, failed=3),
+        WmsStatus(ready=2),
+        WmsStatus(),
+        WmsStatus(ready=11, failed=3),
+        WmsStatus(ready=11, failed=3),
+        WmsStatus(ready=6),
+        WmsStatus(ready=4),
+        WmsStatus(ready=11, failed=3),
+    ]
+
+
+def test_a_constraint_that_the_schedd_refuses_leaves_the_other_queues_alone(workers: Workers) -> None:
+    wrong = queue("wrong")
+    assert isinstance(wrong.wmsstatus, Condor)
+    # As on a host without the bindings, where it is not parsed at load.
+    wrong.wmsstatus.settings = Condor.Settings.model_construct(constraint="Owner ==", queueskey="ANY")
+    refused, right = read(workers, wrong, queue())
+    assert isinstance(refused, Unknown)
+    assert "'Owner ==' is no ClassAd expression" in refused.reason
+    assert right == WmsStatus(ready=5, failed=3)
+
+
+def test_500_queues_are_one_query(two: Pool, workers: Workers) -> None:
+    (source,) = wanted([queue(f"q{n}", wmsqueue=f"w{n}") for n in range(500)]).sources.values()
+    assert isinstance(source, DemandSource)
+    log = two.log / "SchedLog"
+    workers.call(source.address, 30, source.fetch)
+    before = log.stat().st_size
+    rows = workers.call(source.address, 30, source.fetch)
+    assert isinstance(rows, DemandRows)
+    assert rows.total[1] == 11
+
+    def handled() -> list[str]:
+        said = log.read_bytes()[before:].decode(errors="replace").splitlines()
+        return [line for line in said if "Calling HandleReq" in line and "QUERY" in line]
+
+    until(lambda: bool(handled()), "the query is in the schedd's log")
+    assert len(handled()) == 1
+
+
+@pytest.mark.parametrize("way", ["name and pool", "host and port"])
+def test_schedds_are_found_by_name_and_pool_or_by_host_and_port(two: Pool, workers: Workers, way: str) -> None:
+    host, port = two.address.split(":")
+    settings: dict[str, Any] = {"schedd": SECOND, "pool": two.address}
+    if way == "host and port":
+        settings = {"scheddhost": SECOND, "collectorhost": host, "collectorport": port}
+    assert read(workers, queue(**settings)) == [WmsStatus(ready=7)]
+
+
+def test_a_schedd_that_the_collector_does_not_know_is_unknown(workers: Workers) -> None:
+    (status,) = read(workers, queue(schedd="nobody@pool"))
+    assert isinstance(status, Unknown)
+    assert "knows no schedd nobody@pool" in status.reason
+
+
+def test_two_schedds_add_up_and_with_one_stopped_the_queue_buys_and_does_not_retire(
+    two: Pool, workers: Workers
+) -> None:
+    both = f"first@pool, {SECOND}"
+    buys = queue("buys", schedd=both)
+    retires = queue("retires", schedd=both, step=lambda _: Step(-2, "two too many"))
+    assert read(workers, buys) == [WmsStatus(ready=12, failed=3)]
+    second = _pid(two, "SCHEDD2")
+    os.kill(second, signal.SIGSTOP)
+    try:
+        observer = polled(workers, buys, retires)
+    finally:
+        os.kill(second, signal.SIGCONT)
+    world = make_world(time.time(), observer.readings, Memory(), {}, "1 h 1", 0)
+    first, last = decide(faulty.config(buys, retires), world, {"buys", "retires"}).decisions
+    assert isinstance(first.wms, WmsStatus)
+    assert (first.wms.ready, first.chain.ask.n) == (5, 5)
+    assert f"jobs in schedd {SECOND}: no answer within 3 s" in str(first.wms.partial)
+    assert SECOND in first.notes[0]
+    assert (last.chain.hold, last.chain.ask.n) == (None, 0)
+    assert SECOND in last.chain.reason
+    until(lambda: read(workers, buys) == [WmsStatus(ready=12, failed=3)], "the second schedd answers again")
+
+
+def _pid(pool: Pool, daemon: str) -> int:
+    """Process id of a daemon that the master started with this local name."""
+    command = ["pgrep", "--parent", str(pool.pid_of("master")), "--full", f"local-name {daemon}"]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
