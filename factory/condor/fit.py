@@ -9,9 +9,10 @@ from typing import Any
 
 from factory.condor.daemons import PoolAddress, ScheddAddress
 from factory.condor.groups import idle_jobs
+from factory.condor.machinead import template_ad
 from factory.condor.match import job_references, match_all
 from factory.condor.slots import open_slots
-from factory.fit.model import Demand, JobGroup
+from factory.fit.model import Demand, JobGroup, Room
 from factory.source import Source
 
 _BUSY = 0.95
@@ -20,11 +21,12 @@ _BUSY = 0.95
 
 @dataclass(frozen=True)
 class Template:
-    """The machine ad of a shape that nobody has started yet."""
+    """What is known of a machine of a shape that nobody has started yet."""
 
     shape: str
-    ad: str
-    """Attributes in the new ClassAd syntax."""
+    room: Room
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Attributes that its user-data sets, as ClassAd expressions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,15 +53,11 @@ class FitSource(Source):
 
     def merge(self, other: FitSource) -> FitSource:
         """One poll for queues that read the same demand: the templates of both."""
-        unseen = job_references(jobs.values()) - references
-        if unseen:  # jobs that have no autocluster yet refer to more
-            slots = open_slots(self.pool, references | unseen)
         templates = {template.shape: template for template in (*self.templates, *other.templates)}
         return replace(super().merge(other), templates=tuple(templates[shape] for shape in sorted(templates)))
 
     def fetch(self) -> Demand:
         """References first, then slots, then exact counts; then matchmaking."""
-        import classad2
         import htcondor2
 
         references: set[str] = set()
@@ -77,7 +75,7 @@ class FitSource(Source):
         unseen = job_references(jobs.values()) - references
         if unseen:  # jobs that have no autocluster yet refer to more
             slots = open_slots(self.pool, references | unseen)
-        templates = {template.shape: classad2.ClassAd(template.ad) for template in self.templates}
+        templates = {t.shape: template_ad(t.room, dict(t.attributes)) for t in self.templates}
         return Demand(
             groups=tuple(groups),
             machines=slots.machines,

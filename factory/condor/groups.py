@@ -7,6 +7,7 @@ AutoClusterId yet, because the schedd has not negotiated since they came, take a
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -116,7 +117,8 @@ def _rows(
         if isinstance(cluster, int) and cluster in by_cluster:
             yield count, by_cluster[cluster], str(cluster)
     for ad in late:
-        yield ad, ad, "new " + " ".join(str(ad.lookup(name)) for name in _ASKS if name in ad)
+        asks = " ".join(str(ad.lookup(name)) for name in _ASKS if name in ad)
+        yield ad, ad, "new " + hashlib.sha256(asks.encode()).hexdigest()[:12]
 
 
 def _no_demand(ad: Mapping[str, Any]) -> str | None:

@@ -1,0 +1,57 @@
+"""Template machine ads: what a machine of a shape would show, before anybody has started one.
+
+The base is a real slot ad of each HTCondor series (``machines/<series>.ad``), without what depends on image or
+hardware: operating system version, processor, domains. Those are undefined in the template, so that a job which
+asks for them may match ("maybe"), and one probe machine tells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from factory.fit.model import Room
+
+
+@cache
+def bases() -> dict[tuple[int, ...], str]:
+    """Shipped slot ads, in the old ClassAd syntax, by HTCondor series."""
+    found = {}
+    for entry in (files(__package__) / "machines").iterdir():
+        if entry.name.endswith(".ad"):
+            series = tuple(int(number) for number in entry.name[:-3].split("."))
+            found[series] = entry.read_text(encoding="utf-8")
+    return found
+
+
+def base_for(version: str) -> str:
+    """The shipped slot ad of the newest series that is not newer than this HTCondor version, else the oldest."""
+    match = re.search(r"(\d+)\.(\d+)\.\d+", version)
+    ours = (int(match[1]), int(match[2])) if match else (0, 0)
+    known = bases()
+    return known[max((series for series in known if series <= ours), default=min(known))]
+
+
+def template_ad(room: Room, attributes: Mapping[str, str]) -> Any:
+    """The ad of a wholly free machine: the base, its size, and attributes as ClassAd expressions.
+
+    Raises:
+        ValueError: an attribute is no ClassAd expression.
+    """
+    import classad2
+    import htcondor2
+
+    ad = classad2.parseOne(base_for(htcondor2.version()))
+    sizes = {"Cpus": int(room.cpus), "Memory": int(room.memory_mb), "Disk": int(room.disk_kb), "GPUs": int(room.gpus)}
+    for name, size in sizes.items():
+        for attribute in (name, f"Total{name}", f"TotalSlot{name}", f"Detected{name}"):
+            ad[attribute] = size
+    for name, expression in attributes.items():
+        try:
+            ad[name] = classad2.ExprTree(expression)
+        except Exception:  # noqa: BLE001 - the bindings raise more than one kind
+            raise ValueError(f"{name} = {expression} is no ClassAd expression") from None
+    return ad
