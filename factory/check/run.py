@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
@@ -49,24 +48,25 @@ def check(config: Config, offline: bool = False) -> Verdict:
     """Check a valid configuration. ``offline``: the pool is left out. Changes nothing anywhere."""
     findings = list(_local(config))
     broken = {finding.section for finding in findings if finding.severity == "error"}
-    ads: dict[str, str] = {}
-    if shutil.which("condor_submit") is None:
-        findings.append(Finding("unchecked", "submit templates: condor_submit not found; is HTCondor installed?"))
-    else:
-        samples = sample_jobs([queue for queue in config.queues if queue.name not in broken], config.factory)
-        findings += samples.findings
-        ads.update(samples.ads)
+    samples = sample_jobs([queue for queue in config.queues if queue.name not in broken], config.factory)
+    findings += samples.findings
     if offline:
-        return Verdict(tuple(findings), None)
+        return Verdict(_sorted(findings), None)
     workers = Workers()
     try:
         in_pool = _Pool(config, workers)
         rehearsal = rehearse(config, workers)
-        findings += in_pool.findings(ads)
+        findings += in_pool.findings(samples.ads)
     finally:
         workers.stop()
     findings += [Finding("unchecked", f"{reading.key}: {reading.error}") for reading in rehearsal.failed]
-    return Verdict(tuple(dict.fromkeys(findings)), rehearsal)
+    return Verdict(_sorted(findings), rehearsal)
+
+
+def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """What matters most first; nothing twice."""
+    order = ("error", "warning", "unchecked")
+    return tuple(sorted(dict.fromkeys(findings), key=lambda finding: order.index(finding.severity)))
 
 
 def _local(config: Config) -> Iterator[Finding]:
@@ -116,7 +116,7 @@ class _Pool:
         self._schedd = workers.submit(str(self._schedd_address), deadline_s, read_schedd, self._schedd_address)
         self._matchmaking = workers.submit(str(self._pool_address), deadline_s, read_matchmaking, self._pool_address)
 
-    def findings(self, ads: dict[str, str]) -> list[Finding]:
+    def findings(self, ads: Mapping[str, str]) -> list[Finding]:
         """Everything that the pool would do to our VM jobs and machines."""
         queues = self._config.queues
         found = list(check_authorization(queues, self._factory))
@@ -128,7 +128,7 @@ class _Pool:
             found += self._guarded("negotiator and condor_defrag", lambda: self._by_pool(matchmaking))
         return found
 
-    def _by_schedd(self, schedd: DaemonConfig, ads: dict[str, str]) -> Iterator[Finding]:
+    def _by_schedd(self, schedd: DaemonConfig, ads: Mapping[str, str]) -> Iterator[Finding]:
         queues = self._config.queues
         yield from check_gahp(queues, self._factory, schedd)
         gridmanager = schedd if self._factory.schedd is not None else as_gridmanager(schedd)

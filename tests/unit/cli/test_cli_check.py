@@ -112,6 +112,23 @@ def test_a_layer_of_user_data_that_is_missing_is_an_error(example: Path, tmp_pat
     assert "user_data_files: " in found(result)[0]
 
 
+@pytest.mark.parametrize(
+    ("layer", "says"),
+    [
+        ("packages: [condor]", "its first line must be '#cloud-config'"),
+        ("#cloud-config\na: [", "not YAML"),
+        ("#cloud-config\nrun: @nothing@", "@nothing@ has no value"),
+        ("#cloud-config\nfinal_message: " + "x" * 20000, "EC2 takes 16384"),
+    ],
+)
+def test_user_data_that_can_not_be_made_is_an_error(example: Path, tmp_path: Path, layer: str, says: str) -> None:
+    (tmp_path / "site.yaml").write_text(layer)
+    edit(example, "batchsubmit.condorec2.lease = 2d", f"batchsubmit.condorec2.user_data_files = {tmp_path}/site.yaml")
+    result = run("check", "--offline", "--conf", example)
+    assert result.exit_code == 1
+    assert says in found(result)[0]
+
+
 def test_a_statedir_that_others_can_read_is_an_error(example: Path, tmp_path: Path) -> None:
     (tmp_path / "state" / "apf").mkdir(parents=True, mode=0o755)
     (tmp_path / "state" / "apf").chmod(0o755)
