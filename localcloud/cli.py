@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from localcloud.cloud import CloudSettings
 from localcloud.installation import NoHTCondor
 from localcloud.machine import Flavour
 from localcloud.server import serve
+from localcloud.settings import CloudSettings
 
 
 @click.command()

@@ -1,51 +1,24 @@
-"""The cloud: every machine's life from launch to termination, on real processes.
+"""The cloud: all machines, what the API has done to them, and what they do by themselves.
 
 API threads change moto's model and call ``reconcile`` under ``lock``; what that finds becomes orders for the machines,
 each of which lives in a coroutine of the cloud's event loop.
 """
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from moto.ec2.models.instances import Instance
 
 from localcloud import inventory
-from localcloud.boot import Console, Power, boot_of, prepare
-from localcloud.hardware import UnknownInstanceType, hardware
+from localcloud.life import Life
 from localcloud.machine import BY_ITSELF, BY_USER, Flavour, Machine, Order, Reason, State
-from localcloud.seam import Boot, Seam
-from localcloud.userdata import UserData
+from localcloud.seam import Seam
+from localcloud.settings import CloudSettings
 
 log = logging.getLogger(__name__)
-
-FAILED_START_S = 10.0
-"""A condor_master that fails within this time never ran: the machine stays up without it, as under systemd."""
-
-NO_RESTART = 99
-"""Exit status of an HTCondor daemon that does not want to be started again: a clean end."""
-
-
-@dataclass(frozen=True)
-class CloudSettings:
-    """How the cloud behaves."""
-
-    directory: Path
-    flavour: Flavour = Flavour.AMAZON
-    boot_delay_s: float = 1.0
-    shutdown_delay_s: float = 1.0
-    keep_terminated_s: float = 3600.0
-    """How long a terminated instance stays visible."""
-    starts_at_once: int = 4
-    """Machines that may be starting up together; more would only slow each other down."""
-    start_gap_s: float = 0.5
-    """How long a start counts as such."""
 
 
 class Cloud:
@@ -61,8 +34,8 @@ class Cloud:
         self._parts = parts
         self._loop = asyncio.get_running_loop()
         self._starting = asyncio.Semaphore(settings.starts_at_once)
-        self._lives: set[asyncio.Task[None]] = set()
-        self._powered: dict[str, Power] = {}
+        self._lives: dict[str, Life] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def reconcile(self) -> None:
         """Turn what the API just did to moto's instances into launches and orders."""
@@ -88,9 +61,11 @@ class Cloud:
         return machine
 
     def _start_life(self, machine: Machine) -> None:
-        life = asyncio.ensure_future(self._life(machine))
-        self._lives.add(life)
-        life.add_done_callback(self._lives.discard)
+        life = Life(machine, self, self.settings, self._seam, self._parts, self._starting)
+        self._lives[machine.facts.instance_id] = life
+        task = asyncio.ensure_future(self._live(machine, life))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _obey(self, machine: Machine, wanted: State) -> None:
         """Moto's instance has moved to another state than the machine's: somebody called the API."""
@@ -108,7 +83,7 @@ class Cloud:
             leaving = {Order.TERMINATE: State.SHUTTING_DOWN, Order.STOP: State.STOPPING, Order.START: State.PENDING}
             if order in leaving:
                 machine.reason = reason
-                self._enter(machine, leaving[order])
+                self.enter(machine, leaving[order])
         self._loop.call_soon_threadsafe(machine.orders.put_nowait, order)
 
     def end(self, instance_id: str, reason: Reason) -> None:
@@ -125,16 +100,20 @@ class Cloud:
 
         Raises KeyError if nothing runs on such a machine.
         """
-        power = self._powered[instance_id]
-        self.machines[instance_id].crashed = True
-        self._loop.call_soon_threadsafe(power.order, "kill")
+        life = self._lives[instance_id]
+
+        async def crash() -> None:
+            life.crash()
+
+        asyncio.run_coroutine_threadsafe(crash(), self._loop).result()
 
     def _release(self, machine: Machine) -> None:
         instance = inventory.find(machine.facts.instance_id)
         if instance is not None and machine.alive:
             inventory.release(instance)
 
-    def _enter(self, machine: Machine, state: State) -> None:
+    def enter(self, machine: Machine, state: State) -> None:
+        """Let the machine and the API show another state."""
         with self.lock:
             machine.enter(state, time.time())
             instance = inventory.find(machine.facts.instance_id)
@@ -143,18 +122,9 @@ class Cloud:
             self.changes += 1
         log.info("instance=%s state=%s", machine.facts.instance_id, state)
 
-    async def _life(self, machine: Machine) -> None:
-        """Boot, run, end; a stopped machine waits to be started again."""
+    async def _live(self, machine: Machine, life: Life) -> None:
         try:
-            order = Order.START
-            while order is Order.START:
-                order = await self._session(machine)
-                if order is Order.STOP and machine.alive:
-                    self._enter(machine, State.STOPPED)
-                if order is Order.STOP:
-                    while order not in (Order.START, Order.TERMINATE):
-                        order = await machine.orders.get()
-            self._enter(machine, State.TERMINATED)
+            await life.live()
             await asyncio.sleep(self.settings.keep_terminated_s)
             self._forget(machine)
         except Exception:
@@ -169,107 +139,24 @@ class Cloud:
             machine.visible = False
             self.changes += 1
 
-    async def _session(self, machine: Machine) -> Order:
-        """From ``pending`` until the processes are gone; returns how it ended, TERMINATE or STOP."""
-        boot = self._seam.boot(boot_of(machine.facts, self.settings.boot_delay_s))
-        order = await _next(machine, boot.delay_s)
-        power: Power | None = None
-        while order is None or order is Order.REBOOT:
-            self._enter(machine, State.RUNNING)
-            power, document = await self._power_on(machine, boot)
-            order = await self._running(machine, power, document)
-            if order is Order.REBOOT and power is not None:
-                power.order("stop")
-                await power.off
-        delay = asyncio.ensure_future(asyncio.sleep(self.settings.shutdown_delay_s))
-        if power is not None:
-            power.order("stop")
-            await power.off
-        machine.pid = None
-        await delay
-        return order
-
-    async def _power_on(self, machine: Machine, boot: Boot) -> tuple[Power | None, UserData | None]:
-        console = Console(machine.directory)
-        machine.directory.mkdir(parents=True, exist_ok=True)
-        machine.boots += 1
-        try:
-            size = hardware(machine.facts.instance_type)
-        except UnknownInstanceType:
-            console.say(f"init: no hardware of type {machine.facts.instance_type}")
-            return None, None
-        document = prepare(machine.directory, boot, size, self._parts, console)
-        if document is None or not boot.joins:
-            return None, document
-        async with self._starting:
-            try:
-                power = await Power.on(machine.directory, boot)
-            except OSError as error:
-                console.say(f"init: cannot start HTCondor: {error.strerror}")
-                return None, document
-            machine.pid = power.pid
-            self._powered[machine.facts.instance_id] = power
-            await asyncio.wait([power.off], timeout=self.settings.start_gap_s)
-        return power, document
-
-    async def _running(self, machine: Machine, power: Power | None, document: UserData | None) -> Order:
-        """Until somebody orders otherwise, the machine's timer is up, or its condor_master is gone."""
-        console = Console(machine.directory)
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        timer = document.power_state if document else None
-        ends = started + timer.delay_s if timer else None
-        ordered = asyncio.ensure_future(machine.orders.get())
-        waiting: set[asyncio.Future[Any]] = {ordered} | ({power.off} if power else set())
-        try:
-            while True:
-                left = None if ends is None else max(0.0, ends - loop.time())
-                done, _ = await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                if ordered in done:
-                    order = ordered.result()
-                    if order is not Order.START:
-                        return order
-                    ordered = asyncio.ensure_future(machine.orders.get())
-                    waiting.add(ordered)
-                elif not done and timer is not None:
-                    console.say(f"init: power_state: {timer.mode}")
-                    return Order.REBOOT if timer.mode == "reboot" else self._ends_itself(machine)
-                elif power is not None:
-                    machine.pid = None
-                    waiting.discard(power.off)
-                    if machine.crashed:
-                        continue
-                    if power.status not in (0, NO_RESTART) and loop.time() - started < FAILED_START_S:
-                        console.say(f"init: condor_master failed with status {power.status}")
-                        continue
-                    console.say(f"init: condor_master ended with status {power.status}; powering off")
-                    return self._ends_itself(machine)
-        finally:
-            ordered.cancel()
-
-    def _ends_itself(self, machine: Machine) -> Order:
-        """The machine powers itself off: by shutdown behaviour and flavour it stops or terminates."""
+    def powers_off(self, machine: Machine) -> Order:
+        """A machine powers itself off: by shutdown behaviour and flavour it stops or terminates."""
         with self.lock:
+            if not machine.alive:
+                return Order.TERMINATE  # somebody else was quicker
             machine.reason = None if self.settings.flavour is Flavour.OPENSTACK else BY_ITSELF
             if machine.facts.stops_itself:
-                self._enter(machine, State.STOPPING)
+                self.enter(machine, State.STOPPING)
                 return Order.STOP
             self._release(machine)
-            self._enter(machine, State.SHUTTING_DOWN)
+            self.enter(machine, State.SHUTTING_DOWN)
             return Order.TERMINATE
 
     async def close(self) -> None:
         """Shut every machine down and wait until nothing of them runs."""
-        for life in self._lives:
-            life.cancel()
-        for power in self._powered.values():
+        for task in self._tasks:
+            task.cancel()
+        powers = [life.power for life in self._lives.values() if life.power is not None]
+        for power in powers:
             power.order("stop")
-        off = (power.off for power in self._powered.values())
-        await asyncio.gather(*self._lives, *off, return_exceptions=True)
-
-
-async def _next(machine: Machine, wait_s: float) -> Order | None:
-    """The next order, or None when none has come for ``wait_s``."""
-    with contextlib.suppress(TimeoutError):
-        return await asyncio.wait_for(machine.orders.get(), wait_s)
-    return None
+        await asyncio.gather(*self._tasks, *(power.off for power in powers), return_exceptions=True)

@@ -14,10 +14,11 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from localcloud.address import ACCESS_KEY, READY, SECRET_KEY, url_of
 from localcloud.api import Api
-from localcloud.cloud import Cloud, CloudSettings
+from localcloud.cloud import Cloud
 from localcloud.control import Control
 from localcloud.installation import installed_parts
 from localcloud.seam import Seam
+from localcloud.settings import CloudSettings
 
 log = logging.getLogger(__name__)
 
