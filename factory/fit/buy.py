@@ -1,0 +1,227 @@
+"""Which machines to buy for the jobs that are left. Pure.
+
+Groups that ask for the same and may use the same shapes are one class. The purchase is the cheapest of several ways to
+fill machines; it stops looking when nothing can be cheaper.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from factory.fit.columns import whole_machines
+from factory.fit.model import JobGroup, Offer
+from factory.fit.pack import SCORES, pack
+from factory.fit.place import Fits
+from factory.fit.problem import Lot, Problem
+from factory.fit.turns import by_value, in_turns, shared
+from factory.fit.vectors import TINY, Floats, Ints, asked, rows, vector
+from factory.model import Shape
+
+FEW = 400
+"""Different asks up to which they are taken as they are."""
+_FINE = 32
+"""With many classes, what a job asks for is rounded up by at most this part of it."""
+_QUICK = 2_000
+"""Classes times offers up to which all ways are tried."""
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """Machines to buy, the most valuable first, and the jobs that no offer can ever serve."""
+
+    offers: tuple[Offer, ...] = ()
+    """Of each machine to buy its offer, in the order of their value: caps cut from the end."""
+    order: tuple[int, ...] = ()
+    """Of each machine its filling."""
+    fillings: tuple[tuple[tuple[int, int], ...], ...] = ()
+    """(class, jobs on the machine)"""
+    classes: tuple[tuple[JobGroup, ...], ...] = ()
+    """Groups of each class."""
+    left: Mapping[str, int] = field(default_factory=dict)
+    """Group key → jobs that were to be placed."""
+    unserved: Mapping[str, int] = field(default_factory=dict)
+    """Group key → jobs that no offered shape has room for, or that match none."""
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shape of each machine."""
+        return tuple(offer.shape for offer in self.offers)
+
+    @property
+    def cost(self) -> float:
+        """Of all machines."""
+        return sum(offer.cost for offer in self.offers)
+
+    def covers(self, n: int) -> dict[str, int]:
+        """Group key → jobs for which the first n machines have room; groups of a class share alike."""
+        room = [0] * len(self.classes)
+        for filling, count in Counter(self.order[:n]).items():
+            for j, jobs in self.fillings[filling]:
+                room[j] += jobs * count
+        covered: dict[str, int] = {}
+        for groups, jobs in zip(self.classes, room, strict=True):
+            covered.update(shared(jobs, {group.key: self.left[group.key] for group in groups}))
+        return covered
+
+
+def buy(
+    groups: Sequence[JobGroup],
+    left: Mapping[str, int],
+    offers: Sequence[Offer],
+    fits: Fits,
+    have: Mapping[str, int] | None = None,
+) -> Purchase:
+    """The cheapest machines found for the jobs that are left.
+
+    ``have``: machines that there are, by ``str(shape)``; of shapes that are equal but for zone or image the rarest are
+    bought first.
+    """
+    waiting = sorted((g for g in groups if left.get(g.key, 0) > 0 and g.problem is None), key=lambda g: g.key)
+    offers = sorted(offers, key=lambda offer: str(offer.shape))
+    classes, unserved = _classes(waiting, offers, fits)
+    unserved_jobs = {group.key: left[group.key] for group in unserved}
+    if not classes:
+        return Purchase(unserved=unserved_jobs)
+    keys = sorted(classes)
+    members = tuple(tuple(classes[key]) for key in keys)
+    counts = np.array([sum(left[g.key] for g in groups_) for groups_ in members], dtype=np.int64)
+    alike = _alike(offers, [key[1] for key in keys])
+    problem = Problem(
+        asks=rows(key[0] for key in keys),
+        counts=counts,
+        offers=[offers[same[0]] for same in alike],
+        allowed=np.array([[same[0] in key[1] for same in alike] for key in keys]),
+    )
+    lots = by_value(problem, cheapest(problem))
+    order = in_turns(problem, lots, _shares(members, left))
+    same = [[offers[i] for i in kind] for kind in alike]
+    return Purchase(
+        offers=tuple(_spread([same[lot.offer] for lot in lots], order, have or {})),
+        order=tuple(order),
+        fillings=tuple(lot.jobs for lot in lots),
+        classes=members,
+        left={group.key: left[group.key] for group in waiting},
+        unserved=unserved_jobs,
+    )
+
+
+_Class = tuple[tuple[float, float, float, float], tuple[int, ...]]
+"""(what a job asks for, offers that serve it)"""
+
+
+def _classes(
+    waiting: Sequence[JobGroup], offers: Sequence[Offer], fits: Fits
+) -> tuple[dict[_Class, list[JobGroup]], list[JobGroup]]:
+    classes: dict[_Class, list[JobGroup]] = defaultdict(list)
+    unserved = []
+    rooms = rows(vector(offer.room) for offer in offers)
+    names = [str(offer.shape) for offer in offers]
+    asks = rows(asked(group.ask) for group in waiting)
+    if waiting and len(np.unique(asks, axis=0)) > FEW:
+        asks = _coarse(asks, rooms)
+    roomy = np.asarray((asks[:, None, :] <= rooms[None, :, :] + TINY).all(axis=2))
+    for row, (group, ask) in enumerate(zip(waiting, asks.tolist(), strict=True)):
+        allowed = tuple(int(i) for i in np.flatnonzero(roomy[row]) if fits(group, names[i]))
+        if allowed:
+            classes[(ask[0], ask[1], ask[2], ask[3]), allowed].append(group)
+        else:
+            unserved.append(group)
+    return classes, unserved
+
+
+def _coarse(asks: Floats, rooms: Floats) -> Floats:
+    """Asks rounded up by at most 1/_FINE, except where fewer jobs would then fit into a machine."""
+    step = np.exp2(np.floor(np.log2(np.maximum(asks, 1)))) / _FINE
+    coarse = np.maximum(asks, np.where(asks >= _FINE, np.ceil(asks / step) * step, asks))
+    per = [np.floor(rooms[:, None, d] / np.maximum(asks[None, :, d], TINY) + TINY) for d in range(4)]
+    then = [np.floor(rooms[:, None, d] / np.maximum(coarse[None, :, d], TINY) + TINY) for d in range(4)]
+    few = np.minimum.reduce(per)
+    harmless = ((few == np.minimum.reduce(then)) | (few > _FINE / 4)).all(axis=0)
+    return np.where(harmless[:, None], coarse, asks)
+
+
+def _alike(offers: Sequence[Offer], allowed: Sequence[tuple[int, ...]]) -> list[list[int]]:
+    """Offers of equal room and price that serve the same classes, together; offers that serve none are left out."""
+    alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for i, offer in enumerate(offers):
+        serves = tuple(i in of_class for of_class in allowed)
+        if any(serves):
+            alike[offer.room, offer.price, serves].append(i)
+    return list(alike.values())
+
+
+def cheapest(problem: Problem) -> list[Lot]:
+    """The cheapest machines that hold all jobs, of several ways to find them; fewer machines where equal."""
+    best: list[Lot] = []
+    for way in _ways(problem):
+        lots = [problem.cheaper(lot) for lot in way]
+        if not best or _price(problem, lots) < _price(problem, best):
+            best = lots
+        if problem.cost(best) <= problem.bound + TINY:
+            break
+    return best
+
+
+def _price(problem: Problem, lots: Sequence[Lot]) -> tuple[float, int]:
+    return round(problem.cost(lots), 9), sum(lot.count for lot in lots)
+
+
+def _ways(problem: Problem) -> Iterator[list[Lot]]:
+    """Ways to place all jobs, those that find the least cost most often first."""
+    offers = range(len(problem.offers))
+    if len(problem.counts) * len(offers) > _QUICK:
+        yield [lot for offer, counts in _by_offer(problem) for lot in pack(problem, counts, SCORES[0], [offer])]
+        return
+    yield pack(problem, problem.counts, SCORES[0], offers)
+    whole = whole_machines(problem)
+    if whole:
+        rest = np.maximum(problem.counts - problem.covers(whole), 0)
+        for score in SCORES:
+            yield whole + pack(problem, rest, score, offers)
+    for score in SCORES[1:]:
+        yield pack(problem, problem.counts, score, offers)
+
+
+def _by_offer(problem: Problem) -> list[tuple[int, Ints]]:
+    """Jobs of each class by offer: all on the offer that is the cheapest for all together, or each class on its own."""
+    shares = np.array([problem.parts(i) for i in range(len(problem.offers))])
+
+    def cost(offer: int, counts: Ints) -> float:
+        return float((counts @ shares[offer]).max() * problem.costs[offer])
+
+    together, left = [], problem.counts.copy()
+    while left.any():
+        price = {i: cost(i, left * problem.allowed[:, i]) for i in range(len(problem.offers))}
+        jobs = {i: float((left * problem.allowed[:, i]) @ problem.fluid) for i in price}
+        best = max(price, key=lambda i: (jobs[i] / max(price[i], TINY), problem.costs[i]))
+        together.append((best, left * problem.allowed[:, best]))
+        left = left * ~problem.allowed[:, best]
+    own = np.where(problem.allowed, shares.max(axis=2).T * problem.costs, np.inf).argmin(axis=1)
+    alone = [(int(i), problem.counts * (own == i)) for i in np.unique(own)]
+    return min(together, alone, key=lambda way: sum(cost(i, counts) for i, counts in way))
+
+
+def _shares(members: Sequence[Sequence[JobGroup]], left: Mapping[str, int]) -> list[dict[str, int]]:
+    """Jobs of each owner in each class."""
+    shares: list[dict[str, int]] = []
+    for groups in members:
+        of_class: dict[str, int] = defaultdict(int)
+        for group in groups:
+            of_class[group.owner] += left[group.key]
+        shares.append(dict(of_class))
+    return shares
+
+
+def _spread(same: Sequence[Sequence[Offer]], order: Sequence[int], have: Mapping[str, int]) -> Iterator[Offer]:
+    """The offer of each machine: of shapes that are alike each time the one of which there are the fewest."""
+    number = Counter({str(offer.shape): have.get(str(offer.shape), 0) for offers in same for offer in offers})
+    for i in order:
+        offer = same[i][0]
+        if len(same[i]) > 1:
+            offer = min(same[i], key=lambda offer: number[str(offer.shape)])
+            number[str(offer.shape)] += 1
+        yield offer

@@ -1,0 +1,94 @@
+"""The least cost of machines that are filled whole, by linear programming over ways to fill one. Pure.
+
+Column generation (Gilmore and Gomory, "A linear programming approach to the cutting-stock problem", 1961): keep as many
+ways to fill a machine as there are classes; ask what a job of each class is worth at their prices; look for a machine
+that would hold more worth than it costs; exchange. The result is rounded down and what is left is packed machine by
+machine, which is rarely more than one machine above the optimum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from factory.fit.knapsack import Grid
+from factory.fit.problem import Lot, Problem
+from factory.fit.vectors import Floats, Ints
+
+_ENOUGH = 1e-7
+"""A machine must hold more than this part of worth beyond its cost to be worth an exchange."""
+MOST_CLASSES = 60
+"""With more classes the way takes too long, and jobs of many kinds fill machines well anyhow."""
+_WORK = 60_000_000
+"""Cells of grids that may be looked at in all; some 20 ns each."""
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A way to fill a machine: jobs of each class."""
+
+    offer: int
+    jobs: Ints
+
+
+def whole_machines(problem: Problem) -> list[Lot]:
+    """Machines that are filled well; jobs of a few machines may be left over. Nothing if it would take too long."""
+    if not 0 < len(problem.counts) <= MOST_CLASSES:
+        return []
+    grids = [grid for i in range(len(problem.offers)) if (grid := Grid.of(problem, i)) is not None]
+    if not grids:
+        return []
+    rounds = int(_WORK // sum(grid.work for grid in grids))
+    ways, amounts = _exchange(problem, grids, rounds)
+    lots = []
+    for way, amount in zip(ways, amounts, strict=True):
+        times = int(amount + 1e-6)
+        if times > 0:
+            jobs = tuple((int(j), int(way.jobs[j])) for j in np.flatnonzero(way.jobs))
+            lots.append(Lot(way.offer, times, jobs))
+    return lots
+
+
+def _exchange(problem: Problem, grids: list[Grid], rounds: int) -> tuple[list[_Way], Floats]:
+    """The ways that come out, and how many machines of each."""
+    counts = problem.counts.astype(np.float64)
+    ways = [_alone(problem, j) for j in range(len(counts))]
+    basis = np.array([way.jobs for way in ways], dtype=np.float64).T
+    amounts = np.asarray(np.linalg.solve(basis, counts), dtype=np.float64)
+    for _ in range(rounds):
+        costs = np.array([problem.costs[way.offer] for way in ways])
+        worth = np.linalg.solve(basis.T, costs)
+        way = _best(problem, grids, worth)
+        if way is None:
+            break
+        direction = np.linalg.solve(basis, way.jobs.astype(np.float64))
+        ratio = np.full(len(ways), np.inf)
+        ratio[direction > 1e-9] = amounts[direction > 1e-9] / direction[direction > 1e-9]
+        out = int(ratio.argmin())
+        ways[out] = way
+        basis[:, out] = way.jobs
+        amounts = np.asarray(np.maximum(np.linalg.solve(basis, counts), 0), dtype=np.float64)
+    return ways, amounts
+
+
+def _alone(problem: Problem, j: int) -> _Way:
+    """Machines with jobs of one class only, of the offer where a job costs the least."""
+    each = {int(i): _times(problem, j, int(i)) for i in np.flatnonzero(problem.allowed[j])}
+    best = min(each, key=lambda i: (problem.costs[i] / each[i], i))
+    jobs = np.zeros(len(problem.counts), dtype=np.int64)
+    jobs[j] = min(each[best], problem.counts[j])
+    return _Way(best, jobs)
+
+
+def _times(problem: Problem, j: int, offer: int) -> int:
+    return max(1, int(1 / float(problem.parts(offer)[j].max()) + 1e-9))
+
+
+def _best(problem: Problem, grids: list[Grid], worth: Floats) -> _Way | None:
+    best, most = None, 1 + _ENOUGH
+    for grid in grids:
+        value, jobs = grid.fill(worth)
+        if value / problem.costs[grid.offer] > most:
+            best, most = _Way(grid.offer, jobs), value / problem.costs[grid.offer]
+    return best

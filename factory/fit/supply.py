@@ -1,0 +1,89 @@
+"""The room that waiting jobs can count on: free on machines now, or on its way. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from factory.fit.model import Demand, JobGroup, Machine, Match, Offer
+from factory.fit.place import OnMachines, place_on_machines
+from factory.model import VM, VMState
+
+_SHAPE = "shape "
+"""A machine that nobody has seen yet is of the kind of its shape's template."""
+_ON_ITS_WAY = (VMState.SUBMITTED, VMState.BOOTING)
+_IN_POOL = (VMState.JOINED, VMState.IDLE)
+_GONE = (VMState.RETIRING, VMState.RETIRED, VMState.HELD, VMState.LOST, VMState.DONE)
+
+NO_MATCH = Match(ok=False, why="not compared")
+
+
+@dataclass(frozen=True, eq=False)
+class Supply:
+    """Machines and VMs of all queues, as the jobs of one demand see them."""
+
+    demand: Demand
+    vms: tuple[tuple[int, VM], ...] = ()
+    """VMs with the rank of their queue: where there is a choice, jobs go to the machines of the first queues."""
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    """By ``str(shape)``, of all queues that read this demand."""
+    now: float = 0
+
+    def machines(self, minlife_s: float) -> list[Machine]:
+        """Machines with free room, and VMs on their way at their full size.
+
+        Not counted is what leaves: VMs that retire or were asked to, and whatever ends within ``minlife_s``.
+        """
+        vms = {vm.uuid: vm for _, vm in self.vms}
+        found = []
+        for machine in self.demand.machines:
+            vm = vms.get(machine.vm or "")
+            ends = machine.leaves_at if machine.leaves_at is not None or vm is None else vm.lease_end
+            leaves = vm is not None and (vm.asked_to_leave or vm.state in _GONE)
+            if not machine.leaving and not leaves and (ends is None or ends - self.now >= minlife_s):
+                found.append(machine)
+        seen = {machine.vm for machine in self.demand.machines}
+        for _, vm in self.vms:
+            ends = vm.lease_end
+            coming = vm.state in _ON_ITS_WAY or (vm.state in _IN_POOL and vm.claims == 0)
+            if coming and vm.uuid not in seen and not vm.asked_to_leave:
+                offer = self._offer(vm.shape)
+                if offer is not None and (ends is None or ends - self.now >= minlife_s):
+                    kind = _SHAPE + str(offer.shape)
+                    found.append(Machine(vm.uuid, kind, offer.room, offer.room, vm=vm.uuid))
+        return found
+
+    def _offer(self, shape: str) -> Offer | None:
+        """Of a shape that nobody offers any more, the largest offer stands for it: rather too little is bought."""
+        if shape in self.offers:
+            return self.offers[shape]
+        return max(self.offers.values(), key=lambda offer: (offer.room.cpus, str(offer.shape)), default=None)
+
+    def place(self, groups: Iterable[JobGroup], minlife_s: float) -> OnMachines:
+        """These groups on all that is there or on its way."""
+        rank = {vm.uuid: rank for rank, vm in self.vms}
+        coming = {vm.uuid for _, vm in self.vms if vm.state in _ON_ITS_WAY}
+        return place_on_machines(
+            [group for group in groups if group.problem is None],
+            self.machines(minlife_s),
+            self.fits,
+            lambda machine: (machine.vm in coming, rank.get(machine.vm or "", -1)),
+        )
+
+    def fits(self, group: JobGroup, kind: str) -> bool:
+        """Whether a group's jobs run on machines of a kind."""
+        if kind.startswith(_SHAPE):
+            return self.on_shape(group, kind.removeprefix(_SHAPE)).ok
+        return self.demand.on_kinds.get((group.key, kind), NO_MATCH).ok
+
+    def on_shape(self, group: JobGroup, shape: str) -> Match:
+        """Whether a group's jobs would run on a new machine of a shape."""
+        return self.demand.on_shapes.get((group.key, shape), NO_MATCH)
+
+    def have(self) -> dict[str, int]:
+        """VMs by shape that are there or on their way."""
+        number: dict[str, int] = {}
+        for _, vm in self.vms:
+            if vm.state not in (VMState.DONE, VMState.HELD, VMState.LOST):
+                number[vm.shape] = number.get(vm.shape, 0) + 1
+        return number
