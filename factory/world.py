@@ -25,13 +25,16 @@ def make_world(
     """The World at ``now``; its memory has been moved on by what the readings show.
 
     ``believed_after_s``: a collector that has been up for less than this shows only a part of the machines,
-    from which nothing is learned.
+    from which nothing is learned; a machine that was not heard of for longer is not there.
     """
     fresh = [reading.rows for reading in readings.values() if reading.usable(now, 0) is None]
     pools = [rows for rows in fresh if isinstance(rows, PoolRows)]
-    jobs = [job for rows in fresh if isinstance(rows, VMJobRows) for job in rows.jobs]
-    if pools and all(rows.collector_up_s >= believed_after_s for rows in pools):
-        memory = track(memory, {vm for rows in pools for vm in rows.machines}, {job.uuid for job in jobs}, now)
+    schedds = [rows for rows in fresh if isinstance(rows, VMJobRows)]
+    jobs = [job for rows in schedds for job in rows.jobs]
+    if pools and schedds and all(rows.collector_up_s >= believed_after_s for rows in pools):
+        machines = [row for rows in pools for row in rows.machines.values()]
+        heard = {row.vm for row in machines if now - row.heard <= believed_after_s}
+        memory = track(memory, heard, {job.uuid for job in jobs}, now)
     usurper = newer_incarnation((job.incarnation for job in jobs), incarnation)
     return World(now, readings, memory, acted, usurper, frozenset(paused), faults)
 

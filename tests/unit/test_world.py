@@ -1,0 +1,75 @@
+"""From readings to the World: what is remembered, and who else is at work."""
+
+from factory.condor.pool import PoolRows
+from factory.condor.vmjobs import VMJobRows
+from factory.decide import World
+from factory.source import Reading
+from factory.track import Memory, Seen, remember_sent, track
+from factory.world import make_world
+from tests.rig.vms import NOW, job, machine
+
+OURS = f"{NOW - 1000:.3f} host 1"
+
+
+def world(memory: Memory, *rows: object, error: str | None = None) -> World:
+    readings = {str(i): Reading(str(i), NOW - 1, NOW, row, None) for i, row in enumerate(rows)}
+    if error is not None:
+        readings["error"] = Reading("error", NOW - 1, NOW, None, error)
+    return make_world(NOW, readings, memory, {}, OURS, believed_after_s=600)
+
+
+def pool(*uuids: str, up_s: float = 10_000, heard: float = NOW - 1) -> PoolRows:
+    return PoolRows(up_s, {uuid: machine(uuid, heard=heard) for uuid in uuids})
+
+
+JOBS = VMJobRows((job("vm1"), job("vm2")))
+SEEN = Memory({"vm1": Seen(NOW - 500)}, {"vm1": NOW - 100})
+
+
+def test_a_startd_is_remembered_from_when_it_was_first_seen_until_its_vm_job_has_gone() -> None:
+    memory = track(Memory(), {"vm1"}, {"vm1", "vm2"}, NOW)
+    assert memory.vms == {"vm1": Seen(NOW)}
+    memory = track(memory, {"vm1", "vm2"}, {"vm1", "vm2"}, NOW + 10)
+    assert memory.vms == {"vm1": Seen(NOW), "vm2": Seen(NOW + 10)}
+    memory = track(memory, {"vm2"}, {"vm1", "vm2"}, NOW + 20)
+    memory = track(memory, {"vm2"}, {"vm1", "vm2"}, NOW + 30)
+    assert memory.vms["vm1"] == Seen(NOW, gone=NOW + 20)
+    assert track(memory, {"vm1", "vm2"}, {"vm1"}, NOW + 40).vms == {"vm1": Seen(NOW)}
+
+
+def test_commands_are_remembered_while_their_vm_job_exists() -> None:
+    memory = remember_sent(Memory(), {"vm1", "vm2"}, NOW)
+    assert track(memory, set(), {"vm2"}, NOW + 1).sent == {"vm2": NOW}
+
+
+def test_a_poll_of_both_moves_the_memory_on() -> None:
+    assert world(SEEN, pool("vm1", "vm2"), JOBS).memory.vms == {"vm1": Seen(NOW - 500), "vm2": Seen(NOW)}
+    assert world(SEEN, pool("vm2"), JOBS).memory.vms["vm1"].gone == NOW
+
+
+def test_a_schedd_that_does_not_answer_makes_nothing_forgotten() -> None:
+    """Rule 2: no VM jobs and unknown VM jobs are not the same."""
+    assert world(SEEN, pool("vm1"), error="timed out").memory is SEEN
+    assert world(SEEN, JOBS, error="refused").memory is SEEN
+    assert world(SEEN, pool(), VMJobRows()).memory == Memory()
+
+
+def test_a_collector_that_restarted_makes_no_machine_gone() -> None:
+    """Rule 2."""
+    assert world(SEEN, pool(up_s=599), JOBS).memory is SEEN
+
+
+def test_a_machine_that_was_not_heard_of_for_long_is_gone() -> None:
+    assert world(SEEN, pool("vm1", heard=NOW - 601), JOBS).memory.vms["vm1"].gone == NOW
+
+
+def test_a_newer_factory_with_our_id_is_seen_by_its_vm_jobs() -> None:
+    """Rule 10: a predecessor, also on another host, is none."""
+
+    def usurper(*incarnations: str) -> str | None:
+        return world(Memory(), VMJobRows(tuple(job(incarnation=text) for text in incarnations))).usurper
+
+    newer = f"{NOW - 999:.3f} elsewhere 1"
+    assert usurper(OURS, newer) == newer
+    assert usurper(OURS, f"{NOW - 1001:.3f} elsewhere 1", "", "nonsense") is None
+    assert usurper() is None
