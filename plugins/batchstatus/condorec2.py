@@ -100,7 +100,6 @@ class Joiner:
         if machine is not None and machine.drain_reason is not None:
             drain = Drain(machine.drain_reason, ours=machine.drain_reason.startswith(drain_reason(self._factory_id)))
         state, why = self._seat(job, machine, master, drain)
-        fresh = machine is not None and self._now - machine.heard <= self._fresh_s
         return VM(
             uuid=job.uuid,
             queue=job.queue,
@@ -115,7 +114,7 @@ class Joiner:
             startd=machine.name if machine else (master.name if master else None),
             slots=machine.slots if machine else (),
             claims=machine.claims if machine else 0,
-            idle_since=machine.idle_since if machine and fresh else None,
+            idle_since=machine.idle_since if machine and self._fresh(machine) else None,
             joined_at=machine.started if machine else None,
             lease_end=job.lease_end,
             retire_time=job.retire_time,
@@ -133,12 +132,17 @@ class Joiner:
             return VMState.DONE, f"VM job {_GONE[job.status]}"
         if job.status != _RUNNING and job.instance is None:
             return VMState.SUBMITTED, "no instance yet"
+        if machine is not None and not self._fresh(machine):
+            return VMState.LOST, f"last word of its startd is {self._now - machine.heard:.0f} s old"
         if machine is not None:
             return _seat_in_pool(job, machine, drain)
         state, why = self._seat_outside(job, master)
         if state is VMState.BOOTING and _asked(job):
             return VMState.RETIRING, f"{why}; will retire as soon as it joins"
         return state, why
+
+    def _fresh(self, row: MachineRow | MasterRow) -> bool:
+        return self._now - row.heard <= self._fresh_s
 
     def _seat_outside(self, job: VMJobRow, master: MasterRow | None) -> Seat:
         seen = self._memory.vms.get(job.uuid)
@@ -149,9 +153,8 @@ class Joiner:
             if seen is not None:
                 return VMState.LOST, "its startd and its master are not in the pool any more"
             return VMState.BOOTING, "instance runs, no startd yet"
-        stale_s = self._now - master.heard
-        if stale_s > self._fresh_s:
-            return VMState.LOST, f"last word of its master is {stale_s:.0f} s old"
+        if not self._fresh(master):
+            return VMState.LOST, f"last word of its master is {self._now - master.heard:.0f} s old"
         if not master.startd_runs and (asked or seen is not None or self._now - master.started > _STARTS_S):
             return VMState.RETIRED, "its master is there and says that its startd is not"
         if asked:
@@ -168,7 +171,7 @@ def _seat_in_pool(job: VMJobRow, machine: MachineRow, drain: Drain | None) -> Se
     if machine.retiring > 0:
         back = ", comes back when they end" if job.retire_time is not None and not _asked(job) else ""
         return VMState.RETIRING, f"{machine.retiring} of {machine.claims} claims retiring{back}"
-    if job.retire_time is not None and _asked(job) and machine.started < job.retire_time:
+    if _asked(job):
         return VMState.RETIRING, "asked to retire, no sign of it yet"
     if machine.claims > 0:
         return VMState.BUSY, f"{machine.claims} claims"

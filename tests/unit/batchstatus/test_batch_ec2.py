@@ -1,0 +1,160 @@
+"""What state a VM is in: job, startd and master joined (DESIGN section 2, rules 2, 5, 10)."""
+
+from typing import Any
+
+import pytest
+
+from factory.condor.pool import MachineRow, MasterRow, PoolRows
+from factory.condor.vmjobs import VMJobRow, VMJobRows
+from factory.config.settings import FactorySettings, QueueSettings
+from factory.model import VM, BatchStatus, Hold, Unknown, VMState
+from factory.source import Reading, Readings
+from factory.track import Memory, Seen
+from plugins.batchstatus.condorec2 import CondorEC2, Joiner
+from tests.rig.vms import NOW, job, machine, master
+
+FRESH_S = 600
+OURS = "apf apf:"
+SEEN = Memory({"vm1": Seen(NOW - 700)})
+HELD = Hold(37, 9, "wrong key")
+
+
+def joined(
+    vm_job: VMJobRow, startd: MachineRow | None, its_master: MasterRow | None, memory: Memory, evictable: str = ""
+) -> VM:
+    pool = PoolRows(
+        10_000,
+        {startd.vm: startd} if startd else {},
+        {its_master.vm: its_master} if its_master else {},
+    )
+    return Joiner(pool, frozenset({evictable}), memory, "apf", NOW, FRESH_S).vm(vm_job)
+
+
+ASKED: dict[str, Any] = {"retire_time": NOW - 50}
+BACK: dict[str, Any] = {"retire_time": NOW - 50, "unretire_time": NOW - 20}
+OFF: dict[str, Any] = {"startd_runs": False}
+GONE_MASTER: dict[str, Any] = {"heard": NOW - FRESH_S - 1}
+
+
+@pytest.mark.parametrize(
+    ("state", "vm_job", "startd", "its_master", "memory"),
+    [
+        (VMState.SUBMITTED, job(status=1, instance=None), None, None, Memory()),
+        (VMState.BOOTING, job(status=1), None, None, Memory()),
+        (VMState.BOOTING, job(), None, None, Memory()),
+        (VMState.BOOTING, job(), None, master(), Memory()),
+        (VMState.HELD, job(status=5, hold=HELD), machine(claims=1), master(), SEEN),
+        (VMState.DONE, job(status=3), machine(), master(), SEEN),
+        (VMState.DONE, job(status=4), None, None, SEEN),
+        (VMState.JOINED, job(), machine(), master(), Memory()),
+        (VMState.IDLE, job(), machine(claimed_before=True), master(), Memory()),
+        (VMState.BUSY, job(), machine(claims=2, idle_since=None), master(), Memory()),
+        # Leaving.
+        (VMState.RETIRING, job(), machine(claims=2, retiring=2), master(), SEEN),
+        (VMState.RETIRING, job(), machine(claims=1, drain_reason=f"{OURS} not needed"), master(), SEEN),
+        (VMState.RETIRING, job(), machine(claims=1, drain_reason="kernel"), master(), SEEN),
+        (VMState.RETIRING, job(**ASKED), machine(claims=1), master(), SEEN),
+        (VMState.RETIRING, job(**ASKED), None, master(), SEEN),
+        (VMState.RETIRED, job(**ASKED), None, master(**OFF), SEEN),
+        (VMState.RETIRED, job(**ASKED), None, master(**OFF), Memory()),
+        # Asked while it booted: it still has to be told.
+        (VMState.RETIRING, job(**ASKED), None, None, Memory()),
+        (VMState.RETIRING, job(**ASKED), machine(started=NOW - 10), master(), SEEN),
+        # Taken back.
+        (VMState.BUSY, job(**BACK), machine(claims=1), master(), SEEN),
+        (VMState.RETIRING, job(**BACK), machine(claims=1, retiring=1), master(), SEEN),
+        # Absence is no proof (rule 5): only a fresh master that says so is.
+        (VMState.LOST, job(), None, None, SEEN),
+        (VMState.LOST, job(**ASKED), None, None, SEEN),
+        (VMState.LOST, job(), None, master(), SEEN),
+        (VMState.LOST, job(**ASKED), None, master(**OFF, **GONE_MASTER), SEEN),
+        (VMState.RETIRED, job(), None, master(**OFF), SEEN),
+        # A master says that its startd does not run also while it starts for the first time.
+        (VMState.BOOTING, job(), None, master(**OFF, started=NOW - 60), Memory()),
+        (VMState.RETIRED, job(), None, master(**OFF, started=NOW - 200), Memory()),
+        # Old ads are no news (rule 2).
+        (VMState.LOST, job(), machine(claims=1, heard=NOW - FRESH_S - 1), master(**GONE_MASTER), SEEN),
+        (VMState.LOST, job(), machine(heard=NOW - FRESH_S - 1), master(), SEEN),
+    ],
+)
+def test_the_state_of_a_vm(
+    state: VMState, vm_job: VMJobRow, startd: MachineRow | None, its_master: MasterRow | None, memory: Memory
+) -> None:
+    vm = joined(vm_job, startd, its_master, memory)
+    assert vm.state is state, vm.why
+    assert vm.why
+
+
+@pytest.mark.parametrize("stranger", [machine(identity="eve@pool", claims=1), machine(instance="i-2", claims=1)])
+def test_a_startd_counts_only_if_identity_and_instance_agree_with_the_job(stranger: MachineRow) -> None:
+    vm = joined(job(), stranger, None, Memory())
+    assert vm.state is VMState.BOOTING
+    assert vm.startd is None
+    assert "claims its APFVM as eve@pool" in vm.why or "runs on i-2, not on i-1" in vm.why
+
+
+def test_a_master_of_somebody_else_proves_nothing() -> None:
+    assert joined(job(**ASKED), None, master(**OFF, identity="eve@pool"), SEEN).state is VMState.LOST
+
+
+def test_a_vm_that_is_not_fresh_is_not_known_to_be_idle() -> None:
+    assert joined(job(), machine(heard=NOW - FRESH_S - 1), master(), SEEN).idle_since is None
+    assert joined(job(), machine(), master(), SEEN).idle_since == NOW - 100
+
+
+def test_a_job_that_may_be_evicted_marks_its_vm() -> None:
+    assert joined(job(), machine(claims=1), master(), SEEN, evictable="vm1").evictable
+    assert not joined(job(), machine(claims=1), master(), SEEN, evictable="vm2").evictable
+
+
+def test_a_drain_of_another_factory_is_not_ours() -> None:
+    """Rule 10: also if its id begins like ours."""
+    for reason, ours in ((f"{OURS} not needed", True), ("apf apf2: not needed", False), ("", False)):
+        vm = joined(job(), machine(drain_reason=reason), master(), SEEN)
+        assert vm.drain is not None
+        assert vm.drain.ours is ours
+
+
+QUEUE = QueueSettings(
+    name="Q", batchstatusplugin="CondorEC2", schedplugin=("Ready",), batchsubmitplugin="CondorEC2"
+)  # fmt: skip
+
+
+def status(jobs: VMJobRows | str | None, pool: PoolRows | str | None, **ages: Any) -> BatchStatus | Unknown:
+    """The batch status from what the two polls brought: rows, an error, or nothing yet."""
+    plugin = CondorEC2(QUEUE, CondorEC2.Settings(), FactorySettings(update_interval=300))
+    pool_source, jobs_source = plugin.sources()
+    readings = {}
+    for source, rows in ((jobs_source, jobs), (pool_source, pool)):
+        at = NOW - ages.get("age", 1)
+        if isinstance(rows, str):
+            readings[source.key] = Reading(source.key, at, at, error=rows)
+        elif rows is not None:
+            readings[source.key] = Reading(source.key, at, at, rows)
+    return plugin.read(Readings(NOW, readings, after=ages.get("after", 0)), Memory())
+
+
+POOL = PoolRows(10_000)
+JOBS = VMJobRows((job(), job("vm2", queue="OTHER")))
+
+
+def test_both_schedd_and_collector_are_needed_and_nothing_is_taken_for_zero() -> None:
+    """Rule 2."""
+    known = status(JOBS, POOL)
+    assert isinstance(known, BatchStatus)
+    assert [vm.uuid for vm in known.vms] == ["vm1"]
+    assert status(VMJobRows(), POOL) == BatchStatus()
+    for unknown in (
+        status("timed out", POOL), status(JOBS, "refused"), status(None, POOL), status(JOBS, None),
+        status(JOBS, POOL, age=361), status(JOBS, POOL, after=NOW - 1),
+    ):  # fmt: skip
+        assert isinstance(unknown, Unknown)
+
+
+def test_a_collector_that_restarted_is_not_believed_before_every_machine_has_reported() -> None:
+    """Rule 2."""
+    young = status(JOBS, PoolRows(599))
+    assert isinstance(young, Unknown)
+    assert "believed after 600 s" in young.reason
+    assert isinstance(status(JOBS, PoolRows(600)), BatchStatus)
+    assert isinstance(status(VMJobRows((job(instance=None),)), PoolRows(1)), BatchStatus), "no machine can report"
