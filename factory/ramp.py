@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from factory.actions import Action, ClearRetire, Method, Release, Remove, Retire, Submit, Unretire
-from factory.model import VM, Ask, BatchStatus, Shape, VMState
+from factory.model import VM, Ask, BatchStatus, JobId, Shape, VMState
 from factory.plugin import Plan
 from factory.track import Memory
 
 NO_INSTANCE = "JobStatus == 1 && EC2InstanceName =?= undefined"
 """Over the job ad: a VM job without an instance."""
+
+_FALL = 0.3
+"""A fall of more than this part of the startds at once, and of more than one, is suspect."""
 
 _SETTLE_S = 120
 """A startd that was called back is waited for this long before its VM may be removed as empty."""
@@ -44,17 +47,22 @@ def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -
     kept = {vm.uuid for vm in ramp.taken_back(ask)} if ask.n > 0 else set()
     up = ramp.up(ask) if ask.n > 0 else Plan()
     removals = list(ramp.removals(kept))
-    down = ramp.down(ask, {a.vm.uuid for a in removals if isinstance(a, Remove) and a.vm}) if ask.n < 0 else Plan()
+    down = ramp.down(ask, {action.job for action in removals}) if ask.n < 0 else Plan()
     limit = max(1, int(life.removefraction * len(batch.vms)))
     notes = list(up.notes + down.notes)
+    fall = ramp.sudden_fall()
+    if fall is not None:
+        return Plan((*up.actions, *ramp.upkeep(kept)), (*notes, fall))
     for kind, wanted in (("removals", len(removals)), ("retirements", len(down.actions))):
         if wanted > limit:
             notes.append(f"{limit} of {wanted} {kind} this round: no more of {len(batch.vms)} VMs at once")
-    actions = (*up.actions, *ramp.upkeep(), *removals[:limit], *down.actions[:limit])
+    actions = (*up.actions, *ramp.upkeep(kept), *removals[:limit], *down.actions[:limit])
     return Plan(actions, tuple(notes))
 
 
 class _Ramp:
+    """The VMs of a queue as one round sees them."""
+
     def __init__(self, life: Life, batch: BatchStatus, memory: Memory, now: float) -> None:
         self.life = life
         self.batch = batch
@@ -89,10 +97,10 @@ class _Ramp:
             actions.append(Submit(queue=self.life.queue, n=left, shapes=shapes, reason=reason))
         return Plan(tuple(actions), tuple(notes))
 
-    def down(self, ask: Ask, leaving: set[str]) -> Plan:
+    def down(self, ask: Ask, leaving: set[JobId]) -> Plan:
         by_uuid = {vm.uuid: vm for vm in self.batch.vms}
         named = [by_uuid[uuid] for uuid in ask.victims if uuid in by_uuid]
-        victims = [vm for vm in (named if ask.victims else victim_order(self.batch.vms)) if vm.uuid not in leaving]
+        victims = [vm for vm in (named if ask.victims else victim_order(self.batch.vms)) if vm.job not in leaving]
         actions = tuple(self._leave(vm) for vm in victims[: -ask.n])
         notes = () if len(actions) == -ask.n else (f"only {len(actions)} VMs can leave",)
         return Plan(actions, notes)
@@ -101,6 +109,8 @@ class _Ramp:
         if vm.state is VMState.SUBMITTED:
             return Remove(queue=self.life.queue, job=vm.job, still=NO_INSTANCE, reason="not needed, no instance yet")
         reason = f"not needed: {vm.state.value}, {vm.why}"
+        if vm.evictable:
+            reason += "; a job on it that set its own MaxJobRetirementTime may be evicted"
         return Retire(queue=self.life.queue, vm=vm, method=self._method(vm), reason=reason)
 
     def _method(self, vm: VM) -> Method:
@@ -119,14 +129,27 @@ class _Ramp:
                 reason = f"no instance after {waited:.0f} s"
                 yield Remove(queue=self.life.queue, job=vm.job, still=NO_INSTANCE, reason=reason)
 
-    def upkeep(self) -> Iterator[Action]:
+    def sudden_fall(self) -> str | None:
+        """Whether many startds have just left unasked: the fault may be elsewhere, so nothing ends on that (rule 2)."""
+        seen = {vm.uuid: self.memory.vms.get(vm.uuid) for vm in self.batch.vms if not vm.asked_to_leave}
+        there = sum(1 for known in seen.values() if known is not None and known.gone is None)
+        left = [known.gone for known in seen.values() if known is not None and known.gone is not None]
+        lately = sum(1 for gone in left if self.now - gone < self.life.repeat_s)
+        if lately <= max(1, _FALL * (there + lately)):
+            return None
+        return (
+            f"{lately} of {there + lately} startds left unasked within {self.life.repeat_s:.0f} s: "
+            "no removals or retirements until they have been away for longer"
+        )
+
+    def upkeep(self, kept: set[str]) -> Iterator[Action]:
         """Commands to repeat, marks to clear, failed terminations to try again."""
         for vm in self.batch.vms:
             stands = vm.state is VMState.RETIRING and vm.asked_to_leave and not vm.retire_seen and vm.startd
-            if stands and not self._recently_sent(vm):
+            if stands and vm.uuid not in kept and not self._recently_sent(vm):
                 reason = "asked to retire, shows no sign of it"
                 yield Retire(queue=self.life.queue, vm=vm, method=self._method(vm), repeat=True, reason=reason)
-            if vm.wanted_back and vm.state in (VMState.BUSY, VMState.IDLE, VMState.JOINED, VMState.BOOTING):
+            if vm.wanted_back and vm.state in (VMState.BUSY, VMState.IDLE, VMState.JOINED):
                 yield ClearRetire(queue=self.life.queue, vm=vm, reason="in service again")
             if vm.state is VMState.HELD and vm.hold and vm.hold.status_on_release == 3:
                 if not self._recently_sent(vm):

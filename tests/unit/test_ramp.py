@@ -1,0 +1,237 @@
+"""From an ask to actions on VMs: what leaves, in which order, and what never happens."""
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factory.actions import ClearRetire, Release, Remove, Retire, Submit, Unretire
+from factory.model import VM, Ask, BatchStatus, Drain, Hold, Shape, VMState
+from factory.plugin import Plan
+from factory.ramp import NO_INSTANCE, Life, plan, victim_order
+from factory.track import Memory, Seen
+from tests.rig.vms import NOW, vm
+
+IMAGE = Shape("ami-1", "m5.large")
+LIFE = Life(queue="Q", shape=IMAGE, removefraction=1, repeat_s=60)
+OURS = Drain("apf apf: not needed", ours=True)
+ASKED: dict[str, Any] = {"retire_time": NOW - 100}
+BACK: dict[str, Any] = {"retire_time": NOW - 100, "unretire_time": NOW - 50}
+
+
+def planned(ask: Ask | int, *vms: VM, memory: Memory | None = None, **life: Any) -> Plan:
+    wanted = Ask(ask) if isinstance(ask, int) else ask
+    return plan(replace(LIFE, **life), wanted, BatchStatus.of_vms(vms), memory or Memory(), NOW)
+
+
+def names(plan_: Plan, kind: type[ClearRetire | Release | Remove | Retire | Unretire]) -> list[str]:
+    """The VMs that the actions of a kind are about."""
+    return [action.vm.uuid for action in plan_.actions if isinstance(action, kind) and action.vm is not None]
+
+
+def bought(plan_: Plan) -> int:
+    return sum(action.n for action in plan_.actions if isinstance(action, Submit))
+
+
+# Up
+
+
+def test_what_is_asked_for_is_bought_in_the_shapes_asked_for() -> None:
+    other = Shape("ami-2", "c5.large")
+    (submit,) = planned(Ask(2, shapes=(other, IMAGE))).actions
+    assert isinstance(submit, Submit)
+    assert submit.shapes == (other, IMAGE)
+    (submit,) = planned(2).actions
+    assert isinstance(submit, Submit)
+    assert submit.shapes == (IMAGE, IMAGE)
+
+
+def test_vms_that_leave_are_taken_back_before_any_is_bought() -> None:
+    """Rule 7: the soonest back first."""
+    draining = vm("vm1", VMState.RETIRING, claims=1, drain=OURS, **ASKED)
+    left = vm("vm2", VMState.RETIRED, **ASKED)
+    answer = planned(3, left, draining)
+    assert names(answer, Unretire) == ["vm1", "vm2"]
+    assert bought(answer) == 1
+    assert names(answer, Remove) == [], "a VM that is called back is not removed"
+    assert names(planned(1, left, draining), Unretire) == ["vm1"]
+
+
+def test_a_startd_that_was_turned_off_with_claims_is_called_back_and_counts_for_nothing_until_it_is() -> None:
+    """Rule 7: only a cancelled drain, or a startd that is seen again, is capacity."""
+    answer = planned(1, vm("vm1", VMState.RETIRING, claims=1, retire_seen=True, **ASKED))
+    assert names(answer, Unretire) == ["vm1"]
+    assert bought(answer) == 1
+
+
+def test_a_vm_of_another_shape_or_drained_by_somebody_else_is_not_taken_back() -> None:
+    theirs = vm("vm1", VMState.RETIRING, drain=Drain("kernel", ours=False))
+    other = vm("vm2", VMState.RETIRING, drain=OURS, shape="ami-2/c5.large/*/on-demand")
+    answer = planned(Ask(1, shapes=(IMAGE,)), theirs, other)
+    assert names(answer, Unretire) == []
+    assert bought(answer) == 1
+
+
+def test_a_vm_that_was_called_back_is_not_called_at_every_round() -> None:
+    back = vm("vm1", VMState.RETIRING, drain=OURS, **BACK)
+    assert planned(1, back, memory=Memory(sent={"vm1": NOW - 59})).actions == ()
+    assert names(planned(1, back, memory=Memory(sent={"vm1": NOW - 61})), Unretire) == ["vm1"]
+
+
+@given(st.integers(1, 30), st.integers(0, 30), st.lists(st.sampled_from(list(VMState)), max_size=30))
+def test_the_hard_cap_counts_every_vm_job_whatever_its_state(n: int, cap: int, states: list[VMState]) -> None:
+    """Rule 6."""
+    vms = [vm(f"vm{i}", state) for i, state in enumerate(states)]
+    answer = planned(n, *vms, maxinstances=cap)
+    assert bought(answer) == 0 or len(vms) + bought(answer) <= cap
+    leaving = sum(state in {VMState.RETIRING, VMState.RETIRED} for state in states)
+    if len(vms) + n - min(n, leaving) > cap:
+        assert any("maxinstances" in note for note in answer.notes)
+
+
+# Down
+
+
+def test_the_least_useful_leave_first() -> None:
+    vms = [
+        vm("evictable1", VMState.SUBMITTED, evictable=True),
+        vm("busy1", VMState.BUSY, lease_end=NOW + 200),
+        vm("busy2", VMState.BUSY, lease_end=NOW + 100),
+        vm("idle1", VMState.IDLE, idle_since=NOW - 10),
+        vm("idle2", VMState.JOINED, idle_since=NOW - 20),
+        vm("booting1", VMState.BOOTING),
+        vm("booting2", VMState.BOOTING),
+        vm("submitted1", VMState.SUBMITTED),
+        vm("submitted2", VMState.SUBMITTED),
+        *(vm(state.value, state) for state in (VMState.RETIRING, VMState.HELD, VMState.LOST, VMState.DONE)),
+    ]
+    assert [v.uuid for v in victim_order(vms)] == [
+        "submitted2", "submitted1", "booting2", "booting1", "idle2", "idle1", "busy2", "busy1", "evictable1",
+    ]  # fmt: skip
+
+
+def test_the_victims_of_the_ask_leave_and_no_others() -> None:
+    vms = [vm("vm1"), vm("vm2"), vm("vm3")]
+    assert names(planned(Ask(-2, victims=("vm3", "vm9")), *vms), Retire) == ["vm3"]
+    assert planned(Ask(-2, victims=("vm3", "vm9")), *vms).notes == ("only 1 VMs can leave",)
+
+
+def test_unclaimed_vms_are_turned_off_and_claimed_ones_drained_unless_told_otherwise() -> None:
+    vms = [vm("vm1", VMState.IDLE), vm("vm2", VMState.BUSY)]
+    for setting, methods in (("auto", ["off", "drain"]), ("off", ["off", "off"]), ("drain", ["drain", "drain"])):
+        actions = planned(-2, *vms, retire=setting).actions
+        assert [action.method for action in actions if isinstance(action, Retire)] == methods
+
+
+def test_a_vm_without_an_instance_is_removed_only_if_it_still_has_none() -> None:
+    (action,) = planned(-1, vm("vm1", VMState.SUBMITTED)).actions
+    assert isinstance(action, Remove)
+    assert action.still == NO_INSTANCE
+
+
+def test_the_reason_names_a_job_that_may_be_evicted() -> None:
+    (action,) = planned(-1, vm("vm1", VMState.BUSY, evictable=True)).actions
+    assert "MaxJobRetirementTime" in action.reason
+
+
+# Removal
+
+
+def test_only_a_vm_proven_empty_is_removed_and_only_if_it_still_is_the_same() -> None:
+    """Rule 5."""
+    for state in VMState:
+        removed = [a for a in planned(0, vm("vm1", state)).actions if isinstance(a, Remove)]
+        assert bool(removed) is (state is VMState.RETIRED), state
+        for action in removed:
+            assert action.vm is not None, "the worker asks whether a job runs there"
+            assert action.still == 'JobStatus == 2 && EC2InstanceName == "i-vm1"'
+
+
+def test_a_vm_that_is_on_its_way_back_is_not_removed_for_some_time() -> None:
+    for age, gone in ((50, False), (119, False), (121, True)):
+        back = vm("vm1", VMState.RETIRED, retire_time=NOW - 500, unretire_time=NOW - age)
+        assert bool(names(planned(0, back), Remove)) is gone
+
+
+def test_a_vm_job_without_an_instance_ends_after_starttimeout() -> None:
+    """Rule 9."""
+    for waited, gone in ((1799, False), (1801, True)):
+        answer = planned(0, vm("vm1", VMState.SUBMITTED, submitted=NOW - waited))
+        assert bool(answer.actions) is gone
+
+
+@given(
+    st.integers(-50, 50),
+    st.lists(st.tuples(st.sampled_from(list(VMState)), st.booleans(), st.booleans(), st.booleans()), max_size=40),
+    st.floats(0.01, 1),
+)
+def test_whatever_is_asked_the_rules_hold(
+    n: int, kinds: list[tuple[VMState, bool, bool, bool]], fraction: float
+) -> None:
+    """Rules 5 and 8: few leave at once, and nobody's job is killed."""
+    vms = []
+    for i, (state, asked, drains, old) in enumerate(kinds):
+        fields: dict[str, Any] = dict(ASKED) if asked else {}
+        fields["drain"] = OURS if drains and state is VMState.RETIRING else None
+        vms.append(vm(f"vm{i}", state, submitted=NOW - (5000 if old else 10), **fields))
+    answer = planned(n, *vms, removefraction=fraction)
+    limit = max(1, int(fraction * len(vms)))
+    removed = [action for action in answer.actions if isinstance(action, Remove)]
+    retired = [action for action in answer.actions if isinstance(action, Retire) and not action.repeat]
+    asked_to_go = [action for action in removed if action.vm is None and "not needed" in action.reason]
+    assert len(removed) - len(asked_to_go) <= limit
+    assert len(retired) + len(asked_to_go) <= min(limit, max(0, -n))
+    by_job = {v.job: v for v in vms}
+    assert all(by_job[action.job].state in {VMState.RETIRED, VMState.SUBMITTED} for action in removed)
+    touched = [by_job[a.job].uuid if isinstance(a, Remove) else a.vm.uuid for a in answer.actions
+               if isinstance(a, Remove | Retire | Unretire)]  # fmt: skip
+    assert len(touched) == len(set(touched)), "one command for one VM"
+    assert all(action.reason for action in answer.actions), "rule 13"
+    assert n > 0 or not bought(answer)
+    assert n < 0 or not retired
+
+
+def test_a_sudden_fall_of_startds_stops_removals_and_retirements_until_it_is_old() -> None:
+    """Rule 2."""
+    vms = [vm(f"vm{i}", VMState.LOST) for i in range(4)] + [vm(f"vm{i}", VMState.IDLE) for i in range(4, 10)]
+    vms.append(vm("vm10", VMState.RETIRED, **ASKED))
+
+    def after(age: float, fallen: int) -> Plan:
+        gone = {f"vm{i}": Seen(NOW - 900, gone=NOW - age) for i in range(fallen)}
+        there = {f"vm{i}": Seen(NOW - 900) for i in range(fallen, 11)}
+        return planned(-3, *vms, memory=Memory({**gone, **there}))
+
+    assert after(30, 4).actions == ()
+    assert "4 of 10 startds left unasked" in after(30, 4).notes[0]
+    assert len(after(61, 4).actions) == 4
+    assert len(after(30, 3).actions) == 4
+
+
+# Upkeep
+
+
+def test_a_retirement_without_effect_is_sent_again_after_a_while() -> None:
+    """Rule 1: also by a factory that remembers nothing."""
+    silent = vm("vm1", VMState.RETIRING, claims=1, **ASKED)
+    (again,) = planned(0, silent).actions
+    assert isinstance(again, Retire)
+    assert (again.repeat, again.method) == (True, "drain")
+    assert planned(0, silent, memory=Memory(sent={"vm1": NOW - 59})).actions == ()
+    assert planned(0, replace(silent, retire_seen=True)).actions == ()
+    assert planned(0, vm("vm1", VMState.RETIRING, **BACK)).actions == ()
+    assert planned(0, vm("vm1", VMState.RETIRING, startd=None, **ASKED)).actions == (), "it has not joined yet"
+
+
+def test_the_mark_of_a_retirement_is_cleared_once_the_ads_show_the_vm_in_service() -> None:
+    for state in VMState:
+        cleared = names(planned(0, vm("vm1", state, **BACK)), ClearRetire)
+        assert bool(cleared) is (state in {VMState.BUSY, VMState.IDLE, VMState.JOINED}), state
+    assert not names(planned(0, vm("vm1", VMState.BUSY, **ASKED)), ClearRetire)
+
+
+def test_a_termination_that_failed_is_tried_again() -> None:
+    failed = vm("vm1", VMState.HELD, hold=Hold(26, 0, "no answer", status_on_release=3))
+    assert names(planned(0, failed), Release) == ["vm1"]
+    assert not planned(0, failed, memory=Memory(sent={"vm1": NOW - 1})).actions
+    assert not planned(0, vm("vm1", VMState.HELD, hold=Hold(1, 0, "by hand"))).actions
