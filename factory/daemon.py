@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -41,6 +42,9 @@ _GIVE_UP_S = 8
 _CLEANLOGS = " cleanlogs"
 """Id of a scheduler job; no queue has a name that begins with a blank."""
 
+_SIGNAL = " signal"
+"""Among the names of queues that are due."""
+
 
 class Daemon:
     """The factory as a process. ``after`` is called after each step of each action."""
@@ -54,8 +58,8 @@ class Daemon:
         self._memory = Memory()
         self._acted: dict[str, float] = {}
         self._reports: dict[str, dict[str, Any]] = {}
-        self._due: set[str] = set()
-        self._wake = threading.Event()
+        # A signal handler may interrupt whoever holds the lock of an Event; SimpleQueue.put has none to wait for.
+        self._events: SimpleQueue[str] = SimpleQueue()
         self._stop = False
         self._reload = False
 
@@ -97,18 +101,24 @@ class Daemon:
             len(self.config.queues),
         )
         while True:
-            self._wake.wait()
-            self._wake.clear()
+            due = self._next_events()
             if self._stop:
                 break
             if self._reload:
                 self._reload = False
                 self._reread()
-            due, self._due = self._due, set()
+            due &= {queue.name for queue in self.config.queues}
             if due:
-                self._round(due & {queue.name for queue in self.config.queues})
+                self._round(due)
         self._scheduler.shutdown(wait=False)
         log.info("ended")
+
+    def _next_events(self) -> set[str]:
+        """Wait until a queue is due or a signal has come; all that has by now."""
+        events = {self._events.get()}
+        while not self._events.empty():
+            events.add(self._events.get())
+        return events
 
     def _signalled(self, number: int, frame: object) -> None:
         if number == signal.SIGHUP:
@@ -118,7 +128,7 @@ class Daemon:
             give_up = threading.Timer(_GIVE_UP_S, self._give_up)
             give_up.daemon = True
             give_up.start()
-        self._wake.set()
+        self._events.put(_SIGNAL)
 
     def _give_up(self) -> None:
         log.warning("ending in the middle of a round: it took longer than %d s", _GIVE_UP_S)
@@ -126,8 +136,7 @@ class Daemon:
         os._exit(0)
 
     def _mark(self, queue: str) -> None:
-        self._due.add(queue)
-        self._wake.set()
+        self._events.put(queue)
 
     def _schedule(self) -> None:
         """One scheduler job for each queue; unchanged queues keep theirs, and so their rhythm."""
