@@ -71,7 +71,7 @@ class Settings:
     max_per_cycle: int = 4
     max_to_run: int = 10
     """More than ``second``, so that the second ramp is bounded by its jobs and not by the cap."""
-    retire_after_s: int = 6
+    retire_after_s: int = 5
     instance_type: str = "m5.large"
     """Two cores: a VM runs one job of two cores, or two of one."""
     ramp_timeout_s: float = 240.0
