@@ -6,8 +6,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
+from threading import Lock
+from typing import TypeVar
 
 from factory.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
 from factory.bounded import bounded
@@ -19,7 +21,9 @@ from factory.faults import FAULTS, fault
 from factory.model import VM, JobId
 from factory.plugin import BatchSubmitPlugin, Submission, SubmitTools
 from factory.statedir import StateDir, write_private
-from factory.workers import CallFailed, Workers, one_line
+from factory.workers import CallFailed, CallTimedOut, Workers, one_line
+
+T = TypeVar("T")
 
 After = Callable[[str, Action], None]
 """Called after each step that leaves a trace outside the process: its name, and the action it belongs to."""
@@ -45,6 +49,9 @@ class Actor:
     keep_fds: tuple[int, ...] = ()
     """Descriptors that commands inherit: the lock that a successor waits for."""
     after: After = nothing
+    _hung: set[str] = field(default_factory=set)
+    _turns: dict[str, Lock] = field(default_factory=dict)
+    """Calls to one schedd wait for each other here, so that they see that it hangs."""
 
     def act(self, actions: Iterable[Action]) -> tuple[Outcome, ...]:
         """Carry out the actions: those of one kind side by side, kinds in the order given."""
@@ -91,9 +98,7 @@ class Actor:
         for path, content in submission.files.items():
             write_private(self.statedir.userdata / path.rsplit("/", 1)[-1], content)
         self.after("userdata written", action)
-        submitted: Sequence[JobId] = self.workers.call(
-            str(submission.schedd),
-            self._factory.deadline,
+        submitted: Sequence[JobId] = self._call(
             acts.submit,
             submission.schedd,
             submission.description,
@@ -166,8 +171,17 @@ class Actor:
             acts.edit, self._schedd, vm.job, self._ours(f"{still} && APFVM == {quoted(vm.uuid)}"), attribute, value
         )
 
-    def _call(self, function: Callable[..., object], *args: object) -> None:
-        self.workers.call(str(self._schedd), self._factory.deadline, function, *args)
+    def _call(self, function: Callable[..., T], schedd: ScheddAddress, *args: object) -> T:
+        """A call to a schedd. Once it has not answered, this round asks it for nothing more (rule 12)."""
+        address = str(schedd)
+        with self._turns.setdefault(address, Lock()):
+            if address in self._hung:
+                raise CallFailed(f"not tried: {address} did not answer an earlier action of this round")
+            try:
+                return self.workers.call(address, self._factory.deadline, function, schedd, *args)
+            except CallTimedOut:
+                self._hung.add(address)
+                raise
 
     def _run(self, argv: list[str]) -> str:
         return tools.run(argv, self._factory.command_timeout, self.keep_fds)
