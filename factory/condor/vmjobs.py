@@ -133,7 +133,7 @@ def _hold(ad: Mapping[str, Any]) -> Hold:
 
 def _number(ad: Mapping[str, Any], name: str) -> float | None:
     value = ad.get(name)
-    return float(value) if isinstance(value, int | float) else None
+    return float(value) if type(value) in (int, float) else None  # undefined is an IntEnum in the bindings
 
 
 def _text(ad: Mapping[str, Any], name: str) -> str | None:
