@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from factory.condor.daemons import ScheddAddress, quoted
@@ -133,7 +134,9 @@ def _hold(ad: Mapping[str, Any]) -> Hold:
 
 def _number(ad: Mapping[str, Any], name: str) -> float | None:
     value = ad.get(name)
-    return float(value) if type(value) in (int, float) else None  # undefined is an IntEnum in the bindings
+    if isinstance(value, bool | Enum):  # the bindings give undefined as an IntEnum
+        return None
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _text(ad: Mapping[str, Any], name: str) -> str | None:
