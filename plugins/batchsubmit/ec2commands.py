@@ -127,5 +127,8 @@ def parameter_lines(settings: EC2Commands, tags: Mapping[str, str]) -> list[str]
     if settings.iam_profile_name:
         parameters["IamInstanceProfile.Name"] = settings.iam_profile_name
     parameters |= settings.parameters
-    values = [f"ec2_parameter_{name.replace('.', '_')} = {value}" for name, value in parameters.items()]
-    return [f"ec2_parameter_names = {', '.join(parameters)}", *values]
+    values = {name.replace(".", "_"): value for name, value in parameters.items()}
+    # HTCondor expands no macro in ec2_parameter_*; in an attribute it does, and that one counts.
+    expanded = [f'MY.EC2Param_{name} = "{value}"' for name, value in values.items() if "$(" in value]
+    plain = [f"ec2_parameter_{name} = {value}" for name, value in values.items()]
+    return [f"ec2_parameter_names = {', '.join(parameters)}", *plain, *expanded]
