@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from threading import Lock
 from typing import TypeVar
@@ -16,7 +17,7 @@ from factory.bounded import bounded
 from factory.condor import acts, tools
 from factory.condor.daemons import PoolAddress, ScheddAddress, quoted
 from factory.condor.vmjobs import ours
-from factory.config.settings import Config, FactorySettings
+from factory.config.settings import Config, FactorySettings, Queue
 from factory.faults import FAULTS, fault
 from factory.model import VM, JobId
 from factory.plugin import BatchSubmitPlugin, Submission, SubmitTools
@@ -111,7 +112,7 @@ class Actor:
     def _submission(self, plugin: BatchSubmitPlugin, action: Submit) -> Submission:
         """What the plugin wants submitted; a plugin that does not come back is left behind."""
         limit_s = self._factory.deadline + _TOKEN_S * action.n
-        submit_tools = self._submit_tools()
+        submit_tools = self._submit_tools(action.queue, limit_s)
         try:
             submission = bounded(lambda: plugin.submission(action.n, action.shapes, submit_tools), limit_s)
         except tools.ToolError:
@@ -122,17 +123,28 @@ class Actor:
             raise CallFailed(f"plugin {plugin.name} answered {type(submission).__name__}, not Submission")
         return submission
 
-    def _submit_tools(self) -> SubmitTools:
+    def _submit_tools(self, queue: str, limit_s: float) -> SubmitTools:
         pool = PoolAddress(self._factory.pool)
         return SubmitTools(
             now=time.time(),
             incarnation=self.incarnation,
             userdata=self.statedir.userdata,
             logs=self.statedir.logs,
-            pool=self._factory.pool or tools.run(["condor_config_val", "COLLECTOR_HOST"], 10).strip(),
+            pool=self._collector,
+            environment=self._environment(queue, limit_s),
             uuid=lambda: str(uuid.uuid4()),
             token=lambda lifetime_s: self._run(tools.token_argv(pool, lifetime_s)).strip(),
         )
+
+    def _environment(self, queue: str, limit_s: float) -> Mapping[str, str]:
+        """What the queue's monitors want jobs to know."""
+        found: dict[str, str] = {}
+        for monitor in self._queues[queue].monitors:
+            try:
+                found |= bounded(monitor.environment, limit_s)
+            except FAULTS as error:
+                raise CallFailed(f"plugin {monitor.name} failed: {fault(error)}") from error
+        return found
 
     def _remove(self, action: Remove) -> Sequence[JobId]:
         startd = action.vm.startd if action.vm is not None else None
@@ -195,7 +207,16 @@ class Actor:
         return f"{ours(self._factory.owner, self._factory.id)} && ({still})"
 
     def _plugin(self, queue: str) -> BatchSubmitPlugin:
-        return next(known.batchsubmit for known in self.config.queues if known.name == queue)
+        return self._queues[queue].batchsubmit
+
+    @cached_property
+    def _queues(self) -> dict[str, Queue]:
+        return {queue.name: queue for queue in self.config.queues}
+
+    @cached_property
+    def _collector(self) -> str:
+        """The collector that machines join; asked of HTCondor's configuration once."""
+        return self._factory.pool or tools.run(["condor_config_val", "COLLECTOR_HOST"], 10).strip()
 
     @property
     def _factory(self) -> FactorySettings:

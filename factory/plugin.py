@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -304,6 +304,8 @@ class SubmitTools:
     uuid: Callable[[], str]
     token: Callable[[int], str]
     """An IDTOKEN for the VM with only ADVERTISE_STARTD, ADVERTISE_MASTER and READ, for so many seconds."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What the queue's monitors want plain jobs to have in their environment, to report there themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,6 +357,10 @@ class MonitorPlugin(Plugin, ABC):
     category = "monitor"
     channel: str = ""
     """Monitors of one class with equal channels are told one after the other, by one thread."""
+
+    def environment(self) -> Mapping[str, str]:
+        """What plain jobs of the queue need in their environment to report to this monitor themselves."""
+        return {}
 
     @abstractmethod
     def report(self, decision: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from factory.condor.daemons import ScheddAddress
 from factory.condor.pilots import PilotRows, PilotsSource
 from factory.plugin import (
@@ -46,7 +48,6 @@ class Condor(BatchStatusPlugin):
                 schedd=ScheddAddress(factory.schedd, factory.pool if factory.schedd else None),
                 owner=factory.owner,
                 factory_id=factory.id,
-                one_by_one=frozenset({self.queue.name}),
                 interval_s=settings.interval,
                 deadline_s=factory.deadline,
                 maxage_s=settings.maxage or factory.maxage,
@@ -59,10 +60,11 @@ class Condor(BatchStatusPlugin):
         if isinstance(rows, Unknown):
             return rows
         assert isinstance(rows, PilotRows)
-        counts = rows.counts.get(self.queue.name, {})
+        jobs = rows.jobs.get(self.queue.name, ())
+        counts = Counter(job.status for job in jobs)
 
         def count(statuses: tuple[int, ...]) -> int:
-            return sum(counts.get(status, 0) for status in statuses)
+            return sum(counts[status] for status in statuses)
 
         return BatchStatus(
             pending=count(PENDING),
@@ -70,7 +72,7 @@ class Condor(BatchStatusPlugin):
             done=count(DONE),
             held=count(HELD),
             suspended=count(SUSPENDED),
-            jobs=rows.jobs.get(self.queue.name, ()),
+            jobs=jobs,
         )
 
 

@@ -6,9 +6,9 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 import submit_templates
 from factory.actions import Remove, Submit
@@ -18,72 +18,43 @@ from factory.plugin import (
     Ask,
     BatchStatus,
     BatchSubmitPlugin,
+    Finding,
     Memory,
-    Named,
     Plan,
-    PluginSettings,
     ScheddAddress,
     Shape,
     Submission,
     SubmitTools,
     Switch,
+    files,
 )
+from plugins.batchsubmit.submitlines import SubmitLines
 
 _DONE = (3, 4)
 _RUNNING = (2, 6, 7)
 
 
-def split_attributes(text: str) -> list[str]:
-    r"""Items of a comma list of submit lines; ``\,`` is a comma and ``\\`` a backslash, as in AutoPyFactory."""
-    items = [""]
-    escaped = False
-    for character in text:
-        if escaped:
-            items[-1] += character if character in ",\\" else "\\" + character
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        elif character == ",":
-            items.append("")
-        else:
-            items[-1] += character
-    if escaped:
-        items[-1] += "\\"
-    return items
-
-
-def attribute_lines(listed: str | None, named: Mapping[str, str]) -> list[str]:
-    """Submit lines of ``condor_attributes`` and of ``condor_attributes.<NAME>``.
-
-    Raises:
-        ValueError: an item is no ``name = value``.
-    """
-    lines = []
-    for item in split_attributes(listed or ""):
-        if not item.strip():
-            continue
-        name, equals, value = item.partition("=")
-        if not equals or not name.strip():
-            raise ValueError(f"condor_attributes: {item.strip()!r} is not 'name = value'")
-        lines.append(f"{name.strip()} = {value.strip()}")
-    return lines + [f"{name} = {value}" for name, value in named.items()]
-
-
-class PlainJobSettings(PluginSettings):
+class PlainJobSettings(SubmitLines):
     """Keys of every submit plugin for plain jobs."""
 
     executable: str | None = None
     """Program of the jobs; none: the queue's ``executable``."""
     environ: str | None = None
-    """``NAME=value NAME=value``: more environment of the jobs."""
-    condor_attributes: str | None = None
-    """Comma list of submit lines ``name = value``; ``\\,`` is a comma."""
-    condor_attribute: Annotated[dict[str, str], Named("condor_attributes.")] = Field(default_factory=dict)
-    """``condor_attributes.<NAME> = value``: one submit line each."""
+    """``NAME=value NAME='two words'``: more environment of the jobs; quotes within a value are doubled."""
     peaceful: Switch = Field(default=True, json_schema_extra={"old": ["overlay.peaceful"]})
     """True: a negative ask does nothing, jobs end by themselves. False: it removes jobs."""
     killorder: Literal["newest", "oldest"] = Field(default="newest", json_schema_extra={"old": ["overlay.killorder"]})
     """Which jobs are removed first, by QDate."""
+
+    @field_validator("environ")
+    @classmethod
+    def _environ(cls, value: str | None) -> str | None:
+        text = (value or "").replace('""', "").replace("''", "")
+        if '"' in text or text.count("'") % 2:
+            raise ValueError(
+                "has a quote that ends nowhere: 'two words' stand in single quotes, and one that is meant is doubled"
+            )
+        return value
 
 
 class PlainJobs(BatchSubmitPlugin):
@@ -92,6 +63,7 @@ class PlainJobs(BatchSubmitPlugin):
     class Settings(PlainJobSettings):
         """Only the keys that all plain jobs have."""
 
+    settings: PlainJobSettings
     template: str
     """File of ``submit_templates`` that describes the jobs."""
 
@@ -136,11 +108,10 @@ class PlainJobs(BatchSubmitPlugin):
             "log_dir": str(directory),
             "log_url": url,
             "program": self.program(),
-            "extra_environment": " ".join(self._environment(url)),
+            "extra_environment": " ".join(self._environment(url, tools.environment)),
         }
         lines = [f"{key} = {value}" for key, value in macros.items()]
-        lines += [submit_templates.read(self.template), *self._lines(url)]
-        lines += attribute_lines(self.settings.condor_attributes, self.settings.condor_attribute)
+        lines += [submit_templates.read(self.template), *self._lines(url), *self.settings.lines()]
         schedd = ScheddAddress(self.factory.schedd, self.factory.pool if self.factory.schedd else None)
         items = tuple({"item": str(i)} for i in range(n))
         return Submission("\n".join(lines) + "\n", items, {}, schedd, directories=(directory,))
@@ -151,15 +122,31 @@ class PlainJobs(BatchSubmitPlugin):
         Raises:
             ValueError: the queue names none.
         """
-        program: str | None = self.settings.executable or self.queue.executable
+        program = self.settings.executable or self.queue.executable
         if not program:
             raise ValueError(f"queue {self.queue.name} has no executable; set executable to a path")
         return program
 
-    def _environment(self, url: str) -> Iterator[str]:
+    def check(self) -> Iterator[Finding]:
+        """The executable is there: HTCondor takes it along at the submit."""
+        key = self.key("executable") if self.settings.executable else "executable"
+        try:
+            program = self.program()
+        except ValueError as error:
+            yield Finding("error", str(error), self.queue.name, key)
+            return
+        if "$(" in program or any(line.lower().startswith("transfer_executable") for line in self.settings.lines()):
+            return  # a macro of HTCondor; or a file of the machine where the job runs
+        if not program.startswith("/"):
+            yield Finding("error", f"{program!r} is no absolute path", self.queue.name, key)
+            return
+        yield from files.readable(Path(program), self.queue.name, key)
+
+    def _environment(self, url: str, told: Mapping[str, str]) -> Iterator[str]:
         if url:
             yield f"GTAG={url}/$(Cluster).$(Process).out"
         yield f"FACTORYUSER={self.factory.owner}"
+        yield from (f"{name}={value}" for name, value in told.items())
         if self.settings.environ:
             yield self.settings.environ
 

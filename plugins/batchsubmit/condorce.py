@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from plugins.batchsubmit.base import PlainJobs, PlainJobSettings
 
@@ -22,6 +22,13 @@ class CondorCE(PlainJobs):
         """Host of the compute element; or name of its schedd and address of its collector, with a blank between."""
         port: int = Field(default=9619, ge=1, le=65535)
         """Port of the compute element's collector, when ``gridresource`` is a host."""
+
+        @field_validator("gridresource")
+        @classmethod
+        def _one_or_two_words(cls, value: str) -> str:
+            if len(value.split()) not in (1, 2):
+                raise ValueError(f"{value!r} is neither a host nor 'schedd collector'")
+            return value
 
     settings: Settings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
@@ -22,7 +22,6 @@ from factory.plugin import (
     Finding,
     Machines,
     Memory,
-    Named,
     Plan,
     ScheddAddress,
     Shape,
@@ -32,9 +31,9 @@ from factory.plugin import (
 )
 from factory.ramp import Life, plan
 from factory.userdata import compose, fill
-from plugins.batchsubmit.base import attribute_lines
 from plugins.batchsubmit.ec2commands import EC2Commands, command_lines, parameter_lines
 from plugins.batchsubmit.ec2types import cores
+from plugins.batchsubmit.submitlines import SubmitLines
 
 FROM_INSTANCE = "FROM INSTANCE"
 """In place of a key file: ec2_gahp asks the instance it runs on."""
@@ -47,7 +46,7 @@ class CondorEC2(BatchSubmitPlugin):
     checked when the round is decided and again by the worker that submits.
     """
 
-    class Settings(EC2Commands):
+    class Settings(EC2Commands, SubmitLines):
         user_data_files: CommaList = ()
         """cloud-config documents laid over the factory's own, in this order."""
         pool: str | None = None
@@ -68,10 +67,6 @@ class CondorEC2(BatchSubmitPlugin):
         """At most this part of the VMs begin to leave in one round, but always one."""
         starttimeout: Duration = Field(default=1800, ge=60)
         """A VM job without an instance ends after this."""
-        condor_attributes: str | None = None
-        """Comma list of further submit lines ``name = value``; ``\\,`` is a comma."""
-        condor_attribute: Annotated[dict[str, str], Named("condor_attributes.")] = Field(default_factory=dict)
-        """``condor_attributes.<NAME> = value``: one submit line each."""
 
         @model_validator(mode="after")
         def _lease_fits(self) -> CondorEC2.Settings:
@@ -133,7 +128,7 @@ class CondorEC2(BatchSubmitPlugin):
         }
         lines = [f"{name} = {value}" for name, value in macros.items()]
         lines += [submit_templates.read("ec2.sub"), *command_lines(settings), *parameter_lines(settings, self._tags())]
-        lines += attribute_lines(settings.condor_attributes, settings.condor_attribute)
+        lines += settings.lines()
         return Submission("\n".join(lines) + "\n", tuple(items), files, self._schedd(), self._cap())
 
     def machines(self) -> Machines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,17 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from factory.plugin import CommaList, Named, PluginSettings
+from factory.plugin import CommaList, KeepLines, Named, PluginSettings
+
+_PARAMETER = re.compile(r"[A-Za-z0-9]+(\.[A-Za-z0-9]+)*")
+_OVERWRITTEN = {
+    "Action": "",
+    "ImageId": "; write ami_id",
+    "MinCount": "",
+    "MaxCount": "",
+    "InstanceInitiatedShutdownBehavior": ", to terminate",
+}
+"""Parameters that ec2_gahp always sets (amazonCommands.cpp)."""
 
 
 class EC2Commands(PluginSettings):
@@ -51,8 +62,10 @@ class EC2Commands(PluginSettings):
     """ARN of the instance profile of the VMs."""
     iam_profile_name: str | None = None
     """Name of the instance profile, in place of its ARN."""
-    user_data: str | None = None
-    """More user-data, inline: a script or a cloud-config document. It does not show in the job queue."""
+    user_data: Annotated[str | None, KeepLines()] = None
+    """More user-data, inline: a script (``#!``) or a cloud-config document, which begins in the key's own line. It does
+    not show in the job queue. An INI file loses indentation, lines that begin with ``#``, and what follows `` ;``:
+    whatever is longer goes into a file."""
     user_data_file: Path | None = None
     """The same from a file."""
     tags: Annotated[dict[str, str], Named("tag_")] = Field(default_factory=dict)
@@ -71,9 +84,29 @@ class EC2Commands(PluginSettings):
     @field_validator("elastic_ip")
     @classmethod
     def _elastic_ip(cls, value: str | None) -> str | None:
-        # ec2_gahp reads beyond the end of a plain address (htcondor.md 1.1).
+        # ec2_gahp reads beyond the end of a plain address (amazonCommands.cpp).
         if value is not None and ":" not in value:
             raise ValueError(f"{value!r} has no allocation id; write address:eipalloc-…")
+        return value
+
+    @field_validator("parameters")
+    @classmethod
+    def _parameters(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not _PARAMETER.fullmatch(name):
+                raise ValueError(f"{name!r} is no parameter of RunInstances, such as MetadataOptions.HttpTokens")
+            if name in _OVERWRITTEN:
+                raise ValueError(f"{name}: ec2_gahp sets this one itself" + _OVERWRITTEN[name])
+            if name.startswith("TagSpecification.1."):
+                raise ValueError(f"{name}: the tags of the instance are set by tag_<Name>; go on at TagSpecification.2")
+        return value
+
+    @field_validator("ebs_volumes", "block_device_mapping")
+    @classmethod
+    def _pairs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pair in value:
+            if not all(pair.partition(":")):
+                raise ValueError(f"{pair!r} names no device; write name:device, such as vol-0123:/dev/sdf")
         return value
 
     @model_validator(mode="after")

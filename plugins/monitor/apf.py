@@ -52,6 +52,10 @@ class APF(MonitorPlugin):
         self._server = _server(settings.url)
         self._label = f"{factory.id}:{queue.name}"
 
+    def environment(self) -> Mapping[str, str]:
+        """``APFMON``, under which pilots say ``jobs/<factoryId>:<job>`` that they run, and how they end."""
+        return {"APFMON": self.settings.url}
+
     def report(self, decision: Mapping[str, Any]) -> None:
         """Register what is new, then jobs, then the status.
 

@@ -1,0 +1,71 @@
+"""Further lines of a submit description, as every submit plugin takes them from ``condor_attributes``."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from factory.plugin import Named, PluginSettings
+
+_NAME = re.compile(r"\+?[A-Za-z_][A-Za-z0-9_.]*")
+_ENDS = re.compile(r"queue\b", re.IGNORECASE)
+
+
+def split_attributes(text: str) -> list[str]:
+    r"""Items of a comma list of submit lines; ``\,`` is a comma and ``\\`` a backslash, as in AutoPyFactory."""
+    items = [""]
+    escaped = False
+    for character in text:
+        if escaped:
+            items[-1] += character if character in ",\\" else "\\" + character
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character == ",":
+            items.append("")
+        else:
+            items[-1] += character
+    if escaped:
+        items[-1] += "\\"
+    return items
+
+
+class SubmitLines(PluginSettings):
+    """Keys of every submit plugin for what HTCondor knows and the plugin has no key for."""
+
+    condor_attributes: str | None = None
+    """Comma list of further submit lines ``name = value``; ``\\,`` is a comma."""
+    condor_attribute: Annotated[dict[str, str], Named("condor_attributes.")] = Field(default_factory=dict)
+    """``condor_attributes.<NAME> = value``: one submit line each."""
+
+    @field_validator("condor_attributes")
+    @classmethod
+    def _listed(cls, value: str | None) -> str | None:
+        for item in split_attributes(value or ""):
+            name, equals, _ = item.partition("=")
+            if item.strip() and not equals:
+                raise ValueError(rf"{item.strip()!r} is not 'name = value'; a comma within a value is written \,")
+            if item.strip():
+                _check(name.strip())
+        return value
+
+    @field_validator("condor_attribute")
+    @classmethod
+    def _named(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            _check(name)
+        return value
+
+    def lines(self) -> list[str]:
+        """The submit lines, those of the list first."""
+        listed = (item.partition("=") for item in split_attributes(self.condor_attributes or "") if item.strip())
+        return [f"{name.strip()} = {value.strip()}" for name, _, value in listed] + [
+            f"{name} = {value}" for name, value in self.condor_attribute.items()
+        ]
+
+
+def _check(name: str) -> None:
+    if not _NAME.fullmatch(name) or _ENDS.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a submit command; write name, +Name or MY.Name")

@@ -1,0 +1,179 @@
+"""CondorEC2: every ec2_* submit command by its own key, user-data, and what does not fit together."""
+
+import email
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factory.config.settings import ConfigError, Queue
+from factory.plugin import Submission
+from factory.userdata import UserDataError
+from localcloud import userdata
+from plugins.batchsubmit.ec2commands import parameter_lines
+from tests.rig.ec2table import COMMANDS, OPTIONAL, Command, keys
+from tests.rig.queues import NOW, VMS, commands, make_queue, submit_tools
+
+
+def vms(directory: Path, **own: object) -> Queue:
+    """A queue of VMs; ``own`` are keys of CondorEC2."""
+    return make_queue(directory, {**VMS, **{f"batchsubmit.condorec2.{key}": value for key, value in own.items()}})
+
+
+def submission(queue: Queue, directory: Path, n: int = 1) -> Submission:
+    return queue.batchsubmit.submission(n, (), submit_tools(directory))
+
+
+def names(lines: dict[str, str]) -> list[str]:
+    return lines["ec2_parameter_names"].split(", ")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.key)
+def test_each_command_has_a_key(tmp_path: Path, command: Command) -> None:
+    queue = make_queue(tmp_path, {**VMS, **keys(command)})
+    made = submission(queue, tmp_path)
+    lines = {**commands(made)}
+    name, value = command.line
+    assert lines[name] == value
+    if value.startswith("$("):
+        macro = value[2:-1]
+        assert {**lines, **made.items[0]}[macro] == command.value
+
+
+def test_what_is_not_set_is_not_written(tmp_path: Path) -> None:
+    lines = commands(submission(vms(tmp_path), tmp_path))
+    optional = {command.line[0] for command in OPTIONAL if "TagSpecification" not in command.line[0]}
+    assert not optional & lines.keys()
+    assert "InstanceMarketOptions" not in lines["ec2_parameter_names"]
+
+
+def test_parameters_are_named_with_their_dots_and_set_with_underscores(tmp_path: Path) -> None:
+    own = {"iam_profile_name": "worker", "spot_price": "0.5", "parameter_MetadataOptions.HttpTokens": "required"}
+    lines = commands(submission(vms(tmp_path, **own, tag_Name="w"), tmp_path))
+    assert {"Version", "IamInstanceProfile.Name", "MetadataOptions.HttpTokens"} <= set(names(lines))
+    assert "ec2_iam_profile_name" not in lines, "HTCondor drops it"
+    assert [name for name in names(lines) if f"ec2_parameter_{name.replace('.', '_')}" not in lines] == []
+
+
+def test_instances_have_our_tags_and_the_file_s_from_their_launch(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, {**VMS, "batchsubmit.condorec2.tag_Name": "w"}, "MY_VMS")
+    lines = commands(submission(queue, tmp_path))
+    tags = {
+        lines[f"ec2_parameter_{name.replace('.', '_')}"]: lines[
+            f"ec2_parameter_{name.replace('.', '_').removesuffix('Key')}Value"
+        ]
+        for name in names(lines)
+        if name.endswith(".Key")
+    }
+    assert tags == {"Name": "w", "apf:factory": "f1", "apf:queue": "MY_VMS", "apf:vm": "$(vm)"}
+    assert lines["ec2_parameter_TagSpecification_1_ResourceType"] == "instance"
+
+
+@given(st.dictionaries(st.text("abAB:-", min_size=1, max_size=4), st.text("xy ", max_size=3), max_size=60))
+def test_any_number_of_tags_gets_a_parameter_each(tags: dict[str, str]) -> None:
+    settings = _SETTINGS[0].batchsubmit.settings
+    ours = {"apf:factory": "f", "apf:queue": "q", "apf:vm": "v"}
+    lines = parameter_lines(settings.model_copy(update={"tags": tags}), ours)
+    assert sum(".Key" in name for name in lines[0].split(", ")) == len({**tags, **ours})
+    assert len(lines) == 1 + len(lines[0].split(", "))
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({"ebs_volumes": "vol-1:/dev/sdf"}, "ebs_volumes needs availability_zone"),
+        ({"ebs_volumes": "vol-1", "availability_zone": "a"}, "'vol-1' names no device"),
+        ({"block_device_mapping": "ephemeral0"}, "'ephemeral0' names no device"),
+        ({"elastic_ip": "203.0.113.7"}, "has no allocation id"),
+        ({"iam_profile_arn": "arn", "iam_profile_name": "n"}, "keep one of them"),
+        ({"keypair": "k", "keypair_file": "/k"}, "keypair and keypair_file exclude each other"),
+        ({"gridresource": "ec2.amazonaws.com"}, "is no URL of an EC2 endpoint"),
+        ({"gridresource": "None"}, "gridresource"),
+        ({"spot_price": "cheap"}, "spot_price"),
+        ({"spot_price": "-1"}, "spot_price"),
+        ({"parameter_Max Count": "1"}, "is no parameter of RunInstances"),
+        ({"parameter_ImageId": "ami"}, "write ami_id"),
+        ({"parameter_MaxCount": "5"}, "ec2_gahp sets this one itself"),
+        ({"parameter_TagSpecification.1.Tag.1.Key": "x"}, "set by tag_<Name>"),
+        ({"lease": "2d", "lease_max": "1d"}, "lease_max is shorter than lease"),
+        ({"condor_attributes": "x"}, "is not 'name = value'"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
+)
+def test_what_does_not_fit_is_said_in_one_line_with_its_key(tmp_path: Path, own: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        vms(tmp_path, **own)
+    (problem,) = caught.value.problems
+    assert said in str(problem)
+    assert "batchsubmit.condorec2" in str(problem)
+    assert "\n" not in str(problem)
+    assert "pydantic" not in str(problem).lower()
+
+
+SCRIPT = "#!/bin/sh\necho hello > /etc/motd\n"
+
+
+def test_scripts_and_cloud_config_make_a_multipart_message_that_cloud_init_reads(tmp_path: Path) -> None:
+    layer = tmp_path / "site.yaml"
+    layer.write_text("#cloud-config\npackages: [cvmfs]\nwrite_files:\n- {path: /etc/site, content: here}\n")
+    script = tmp_path / "setup.sh"
+    script.write_text(SCRIPT)
+    queue = vms(tmp_path, user_data_files=layer, user_data_file=script, user_data="#!/bin/sh\n  date\n  id")
+    (content,) = submission(queue, tmp_path).files.values()
+    message = email.message_from_bytes(content)
+    kinds = [part.get_content_type() for part in message.walk()]
+    assert kinds == ["multipart/mixed", "text/jinja2", "text/x-shellscript", "text/x-shellscript"]
+    scripts = [part.get_payload(decode=True) for part in message.walk()][2:]
+    assert scripts == [SCRIPT.encode(), b"#!/bin/sh\ndate\nid"], "inline user-data keeps its lines"
+    read = userdata.parse(content, {"v1": {"instance_id": "i-1"}})
+    assert {file.path for file in read.files} >= {"/etc/site", "/etc/condor/config.d/90-apf"}
+    assert b'EC2InstanceID = "i-1"' in next(f.content for f in read.files if f.path.endswith("90-apf"))
+    assert read.recorded["packages"] == ["cvmfs"]
+    assert any("x-shellscript" in warning for warning in read.warnings)
+
+
+def test_cloud_config_alone_stays_one_document(tmp_path: Path) -> None:
+    queue = vms(tmp_path, user_data="#cloud-config\n  packages: [cvmfs]")
+    (content,) = submission(queue, tmp_path).files.values()
+    assert content.startswith(b"## template: jinja\n#cloud-config\n")
+    assert userdata.parse(content, {"v1": {"instance_id": "i-1"}}).recorded["packages"] == ["cvmfs"]
+
+
+def test_user_data_never_stands_in_the_job_ad(tmp_path: Path) -> None:
+    made = submission(vms(tmp_path, user_data="#!/bin/sh\n  echo hush"), tmp_path)
+    assert "hush" not in made.description
+    assert "ec2_user_data " not in made.description
+    assert made.items[0]["userdata"] in made.files
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("hello", "a layer is a cloud-config document"),
+        ("#cloud-config\n[1]", "is a mapping, not a list"),
+        ("#cloud-config\n{", "not YAML"),
+        ("#cloud-config\nx: '@nobody@'", "@nobody@ has no value; known:"),
+        ("#!/bin/sh\n" + "x" * 20000, "EC2 takes 16384; make the layers smaller"),
+    ],
+)
+def test_layers_that_can_t_be_used_are_refused_with_a_reason(tmp_path: Path, text: str, said: str) -> None:
+    layer = tmp_path / "layer"
+    layer.write_text(text)
+    with pytest.raises(UserDataError, match=said.replace("(", r"\(")):
+        submission(vms(tmp_path, user_data_file=layer), tmp_path)
+
+
+def test_n_vms_are_one_transaction_and_each_has_its_own_key_and_file(tmp_path: Path) -> None:
+    made = submission(vms(tmp_path, lease="1h", lease_max="2h"), tmp_path, 20)
+    assert len({item["vm"] for item in made.items}) == len(made.files) == 20
+    lines = commands(made)
+    assert (lines["lease_end"], lines["lease_max"]) == (str(int(NOW) + 3600), str(int(NOW) + 7200))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    _SETTINGS.append(vms(tmp_path_factory.mktemp("queue")))
+
+
+_SETTINGS: list[Queue] = []
