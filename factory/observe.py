@@ -15,6 +15,8 @@ from factory.source import Reading, Source
 from factory.wanted import wanted
 from factory.workers import CallFailed, CallTimedOut, Workers, result
 
+_SLOW_S = 1
+"""A source that took longer to fail is polled in the background, until it answers again."""
 _SPARE_S = 5
 """For starting a worker process."""
 
@@ -105,7 +107,7 @@ class Observer:
                 rows = pickle.loads(pickled)  # noqa: S301  from our own worker
             except CallFailed as error:
                 self.readings[key] = Reading(key, asked, time.time(), None, str(error), source.maxage_s)
-                if isinstance(error, CallTimedOut):
+                if isinstance(error, CallTimedOut) or time.time() - asked > _SLOW_S:
                     self._slow.add(key)
             except FAULTS as error:
                 why = f"what it brought can't be read: {fault(error)}"

@@ -20,6 +20,6 @@ def checked(expression: str) -> str:
         return expression
     try:
         classad2.ExprTree(expression)
-    except (SyntaxError, ValueError, RuntimeError) as error:
+    except Exception as error:  # noqa: BLE001  SyntaxError in 23.9, something else in 25
         raise ValueError(f"{expression!r} is no ClassAd expression: {error}") from None
     return expression

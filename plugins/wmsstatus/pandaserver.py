@@ -52,7 +52,7 @@ class PandaSource(Source):
     def fetch(self) -> Any:
         """The call."""
         body = call(
-            "GET", self.url, timeout_s=max(1, 0.9 * self.deadline_s), limit_bytes=_LIMIT_BYTES, access=self.access,
+            "GET", self.url, timeout_s=max(1, 0.8 * self.deadline_s), limit_bytes=_LIMIT_BYTES, access=self.access,
             headers={"Accept": "application/json"},
         )  # fmt: skip
         return self.fold(data_of(parse_json(body)))
