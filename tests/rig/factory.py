@@ -43,7 +43,7 @@ def ec2_queue(cloud: CloudProcess, wmsqueue: str, **keys: object) -> dict[str, o
         "batchsubmitplugin": "CondorEC2",
         "schedplugin": "Ready, MaxToRun, RetireIdle",
         "sched.maxtorun.maximum": 10,
-        "sched.retireidle.after": 2,
+        "sched.retireidle.after": 6,
     }
     queue |= {f"batchsubmit.condorec2.{key}": value for key, value in ec2.items()}
     return queue | {key.replace("__", "."): value for key, value in keys.items()}

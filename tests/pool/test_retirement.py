@@ -1,0 +1,155 @@
+"""How machines leave, and how they are called back. One ramp for all tests: each has its own queue."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from localcloud.process import CloudProcess
+from tests.rig.factory import Factory, ec2_queue, instances, removed_at_end
+from tests.rig.pool import Pool
+from tests.rig.wait import until
+from tests.rig.work import Batch, Work
+
+MAXIMUM = "sched.maxtorun.maximum"
+
+
+@dataclass
+class Ramp:
+    """A factory with a busy machine in each queue."""
+
+    factory: Factory
+    cloud: CloudProcess
+    work: dict[str, Work]
+    jobs: dict[str, Batch]
+
+    def vm(self, queue: str) -> dict[str, Any]:
+        """The only VM of a queue; empty when it has gone."""
+        vms = self.factory.vms(queue)
+        assert len(vms) <= 1, vms
+        return vms[0] if vms else {}
+
+    def set_maximum(self, queue: str, maximum: int) -> None:
+        """Say how many VMs the queue may have."""
+        self.factory.queues[queue][MAXIMUM] = maximum
+        self.factory.reload()
+
+    def until_state(self, queue: str, state: str, timeout_s: float = 30) -> None:
+        """Wait for the state of its VM."""
+        until(lambda: self.vm(queue).get("state") == state, f"the VM of {queue} is {state}", timeout_s)
+
+    def machines(self, queue: str) -> list[dict[str, Any]]:
+        """Every instance that the queue ever had."""
+        return [m for m in instances(self.cloud, self.factory) if m["tags"]["apf:queue"] == queue]
+
+    def until_gone(self, queue: str) -> None:
+        """Wait until the queue has no VM, and see its one instance terminated."""
+        until(lambda: not self.factory.vms(queue), f"the VM of {queue} has gone", 40)
+        until(lambda: [m["state"] for m in self.machines(queue)] == ["terminated"], "its instance is terminated", 20)
+
+    def taken(self, queue: str, kind: str) -> list[dict[str, Any]]:
+        """Actions of this kind in this queue, and what they said."""
+        entries = [entry for entry in self.factory.journal() if entry["queue"] == queue]
+        return [action for entry in entries for action in entry["actions"] if action["kind"] == kind]
+
+
+@pytest.fixture(scope="module")
+def ramp(pool: Pool, cloud: CloudProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ramp]:
+    queues = {
+        "DRAIN": ec2_queue(cloud, "DRAIN"),
+        "OFF": ec2_queue(cloud, "OFF", batchsubmit__condorec2__retire="off"),
+        "BACK": ec2_queue(cloud, "BACK"),
+        "LEASE": ec2_queue(
+            cloud, "LEASE", batchsubmit__condorec2__lease=60, batchsubmit__condorec2__lease_max="1h",
+            sched__retireidle__after="1h",
+        ),
+    }  # fmt: skip
+    factory = Factory(tmp_path_factory.mktemp("retirement"), pool, "retirement", queues)
+    work = {name: Work(factory, name) for name in queues}
+    jobs = {name: work[name].submit(1) for name in queues}
+    with removed_at_end(factory), factory:
+        for batch in jobs.values():
+            batch.wait_running()
+        until(lambda: all(factory.states(name) == {"busy": 1} for name in queues), "each has its busy VM", 20)
+        yield Ramp(factory, cloud, work, jobs)
+
+
+def test_a_busy_vm_that_drains_is_taken_back_before_one_is_bought(ramp: Ramp, pool: Pool) -> None:
+    """Rule 7."""
+    ramp.jobs["LEASE"].open()
+    ramp.set_maximum("DRAIN", 0)
+    ramp.until_state("DRAIN", "retiring")
+    uuid = ramp.vm("DRAIN")["vm"]
+    slots = until(lambda: pool.slots(f'APFVM == "{uuid}" && Draining'), "it drains", 10)
+    assert slots[0]["DrainReason"].startswith("apf retirement: ")
+
+    more = ramp.work["DRAIN"].submit(1)
+    ramp.set_maximum("DRAIN", 1)
+    ramp.until_state("DRAIN", "busy")
+    assert not pool.slots(f'APFVM == "{uuid}" && Draining')
+    until(lambda: ramp.taken("DRAIN", "clearretire"), "its mark is cleared", 10)
+    assert ramp.vm("DRAIN")["vm"] == uuid
+    assert len(ramp.taken("DRAIN", "unretire")) == 1
+    assert len(ramp.taken("DRAIN", "submit")) == 1, "only the first VM was bought"
+    more.open()
+
+
+def test_a_busy_vm_that_drains_finishes_its_jobs_and_only_then_goes(ramp: Ramp) -> None:
+    """Rule 5."""
+    ramp.set_maximum("DRAIN", 0)
+    ramp.until_state("DRAIN", "retiring")
+    ramp.factory.rounds(2)
+    assert ramp.vm("DRAIN")["state"] == "retiring"
+    assert not ramp.taken("DRAIN", "remove")
+    assert len(ramp.taken("DRAIN", "clearretire")) == 1
+    ramp.jobs["DRAIN"].open()
+    ramp.jobs["DRAIN"].wait_done()
+    ramp.until_gone("DRAIN")
+    assert "says that its startd is not" in ramp.taken("DRAIN", "remove")[0]["reason"]
+
+
+def test_a_busy_vm_that_is_turned_off_finishes_its_jobs_and_only_then_goes(ramp: Ramp, pool: Pool) -> None:
+    """Rule 5, by ``condor_off -peaceful``."""
+    uuid = ramp.vm("OFF")["vm"]
+    ramp.set_maximum("OFF", 0)
+    ramp.until_state("OFF", "retiring")
+    until(lambda: pool.slots(f'APFVM == "{uuid}" && Activity == "Retiring"'), "its claim retires", 10)
+    assert not pool.slots(f'APFVM == "{uuid}" && Draining')
+    ramp.factory.rounds(2)
+    assert ramp.vm("OFF")["state"] == "retiring"
+    ramp.jobs["OFF"].open()
+    ramp.jobs["OFF"].wait_done()
+    ramp.until_gone("OFF")
+
+
+def test_a_startd_that_has_left_is_called_back_before_a_vm_is_bought(ramp: Ramp, pool: Pool) -> None:
+    """Rule 7, by ``condor_on``."""
+    factory = ramp.factory
+    uuid = ramp.vm("BACK")["vm"]
+    ramp.jobs["BACK"].open()
+    ramp.jobs["BACK"].wait_done()
+    until(lambda: ramp.taken("BACK", "retire"), "the idle VM is asked to leave", 30, 0.05)
+    factory.stop()  # before it is removed
+    until(lambda: not pool.slots(f'APFVM == "{uuid}"'), "its startd leaves", 15)
+    more = ramp.work["BACK"].submit(1)
+    factory.start()
+    more.wait_running()
+    ramp.until_state("BACK", "busy")
+    assert ramp.vm("BACK")["vm"] == uuid
+    assert len(ramp.taken("BACK", "unretire")) >= 1
+    assert len(ramp.taken("BACK", "submit")) == 1, "only the first VM was bought"
+    more.open()
+    more.wait_done()
+    ramp.until_gone("BACK")
+
+
+def test_a_lease_in_the_past_ends_the_vm(ramp: Ramp, pool: Pool) -> None:
+    """Rule 9, outside the VM: its own timer runs to lease_max."""
+    job = ramp.taken("LEASE", "submit")[0]["jobs"][0]
+    done = until(lambda: pool.history(f"ClusterId == {job.split('.')[0]}"), "the VM job is removed", 80, 0.5)[0]
+    assert done["JobStatus"] == 3
+    assert "PeriodicRemove" in done["RemoveReason"]
+    assert done["APFVM"] == ramp.machines("LEASE")[0]["tags"]["apf:vm"]
+    ramp.until_gone("LEASE")
+    assert ramp.machines("LEASE")[0]["reason"] == "Client.UserInitiatedShutdown"
