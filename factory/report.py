@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from factory.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
 from factory.decide import Decision
-from factory.model import VM, BatchStatus, Chain, Unknown, WmsStatus
+from factory.model import VM, BatchStatus, Chain, Unknown
 from factory.source import Reading
 
 _COUNTS = ("pending", "running", "suspended", "done", "retiring", "retired", "held", "lost")
@@ -62,9 +62,7 @@ def _info(info: object) -> dict[str, Any] | None:
         return None
     if isinstance(info, Unknown):
         return {"unknown": info.reason}
-    if isinstance(info, WmsStatus):
-        info = replace(info, demand=None)
-    return {name: value for name, value in asdict(info).items() if name != "demand"}  # type: ignore[call-overload]
+    return asdict(info)  # type: ignore[call-overload, no-any-return]
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
