@@ -40,19 +40,12 @@ def adapt(request: ApiRequest) -> ApiRequest:
     params = dict(request.params)
     if request.action == "CreateTags":
         params = one_based(params, ("ResourceId", "Tag"))
-    elif request.action == "DescribeInstances":
+    elif request.action == "DescribeInstances" and not any(name.startswith("InstanceId.") for name in params):
         # ec2_gahp asks for no page and follows none: EC2 then answers with everything, moto with the first hundred.
-        if "MaxResults" not in params:
-            params["MaxResults"] = _EVERYTHING if not _names_instances(params) else params.get("MaxResults", "")
-            if not params["MaxResults"]:
-                del params["MaxResults"]
+        params.setdefault("MaxResults", _EVERYTHING)
     elif request.action == "RunInstances":
         params["MinCount"] = params.get("MaxCount", params.get("MinCount", "1"))
     return request if params == request.params else replace(request, params=params, body=encode(params))
-
-
-def _names_instances(params: Mapping[str, str]) -> bool:
-    return any(name.startswith("InstanceId.") for name in params)
 
 
 def one_based(params: Mapping[str, str], lists: tuple[str, ...]) -> dict[str, str]:
