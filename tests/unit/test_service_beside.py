@@ -85,9 +85,9 @@ def test_rounds_go_on_while_a_monitor_and_a_panda_server_hang(tmp_path: Path) ->
         monitor.faults["/api"] = Reply(b"", after_s=60)
         with service(tmp_path, good=good.url, bad=bad.url, monitor=monitor.url) as child:
             until(
-                lambda: status(tmp_path, "GOOD").get("wms", {}).get("ready") == 5, "the good queue's work is known", 20
+                lambda: status(tmp_path, "GOOD").get("wms", {}).get("ready") == 5, "the good queue's work is known", 60
             )
-            until(lambda: "no answer within" in str(status(tmp_path, "BAD").get("wms")), "the bad one's is unknown", 20)
+            until(lambda: "no answer within" in str(status(tmp_path, "BAD").get("wms")), "the bad one's is unknown", 60)
             good.set("GOOD", activated=8)
             started = time.monotonic()
             decided: set[float] = set()
