@@ -26,6 +26,7 @@ from factory.config.settings import Config, ConfigError, Queue
 from factory.decide import Round, decide
 from factory.faults import PluginHung
 from factory.observe import Observer
+from factory.pauses import PausesError, read_pauses
 from factory.report import decision_report, log_line, status_report, what
 from factory.statedir import StateDir
 from factory.tell import Teller
@@ -194,7 +195,7 @@ class Daemon:
         now = time.time()
         world = make_world(
             now, self._observer.readings, self._memory, self._acted, self.incarnation,
-            2 * self.config.factory.update_interval, faults=self._observer.faults,
+            2 * self.config.factory.update_interval, self._paused(), self._observer.faults,
         )  # fmt: skip
         self._memory = world.memory
         round_ = decide(self.config, world, due)
@@ -202,6 +203,15 @@ class Daemon:
         self._report(round_, outcomes)
         self._sweep(now)
         log.debug("round queues=%d took_s=%.2f", len(due), time.time() - started)
+
+    def _paused(self) -> dict[str, str]:
+        """The queues that somebody paused, and why; all of them, if that can't be known."""
+        names = [queue.name for queue in self.config.queues]
+        try:
+            return read_pauses(self._statedir.paused).reasons(names)
+        except PausesError as error:
+            log.error("%s", error)
+            return dict.fromkeys(names, f"what is paused is unknown: {error}")
 
     def _act(self, round_: Round) -> tuple[Outcome, ...]:
         actions = round_.actions

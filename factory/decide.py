@@ -31,8 +31,8 @@ class World:
     """End of each queue's last act."""
     usurper: str | None = None
     """A newer factory with our id that was seen at work (rule 10)."""
-    paused: frozenset[str] = frozenset()
-    """Queues that somebody paused."""
+    paused: Mapping[str, str] = field(default_factory=dict)
+    """Queues that somebody paused, and who, when and why."""
     faults: Mapping[str, str] = field(default_factory=dict)
     """Queues of which a plugin can't say what it reads, and why."""
 
@@ -123,9 +123,7 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, world: World) -> Deci
 def _stop(queue: Queue, world: World) -> str | None:
     if world.usurper is not None:
         return f"a newer factory with this id is at work: {world.usurper}; stop one of the two, or give it its own id"
-    if queue.name in world.paused:
-        return "paused"
-    return None
+    return world.paused.get(queue.name)
 
 
 def _readings(queue: Queue, world: World) -> Readings:

@@ -42,6 +42,7 @@ class StateDir:
         self.logs = self.path / "logs"
         self.status = self.path / "status.json"
         self.journal = self.path / "journal.jsonl"
+        self.paused = self.path / "paused.json"
         self.factory_lock = self.path / "factory.lock"
         self.workers_lock = self.path / "workers.lock"
         self._held: list[int] = []

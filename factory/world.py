@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from factory.condor.pool import PoolRows
@@ -19,7 +19,7 @@ def make_world(
     acted: Mapping[str, float],
     incarnation: str,
     believed_after_s: float,
-    paused: Collection[str] = (),
+    paused: Mapping[str, str] = MappingProxyType({}),
     faults: Mapping[str, str] = MappingProxyType({}),
 ) -> World:
     """The World at ``now``; its memory has been moved on by what the readings show.
@@ -36,7 +36,7 @@ def make_world(
         heard = {row.vm for row in machines if now - row.heard <= believed_after_s}
         memory = track(memory, heard, {job.uuid for job in jobs}, now)
     usurper = newer_incarnation((job.incarnation for job in jobs), incarnation)
-    return World(now, readings, memory, acted, usurper, frozenset(paused), faults)
+    return World(now, readings, memory, acted, usurper, paused, faults)
 
 
 def newer_incarnation(seen: Iterable[str], ours: str) -> str | None:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from factory.cli.decisions import outcome_text
 from factory.cli.terminal import Output
+from factory.pauses import Pauses
 
 _COUNTS = ("pending", "running", "retiring", "retired", "held", "lost", "suspended", "done")
 _ALWAYS = ("pending", "running", "retiring", "held")
@@ -19,9 +20,15 @@ _ALWAYS = ("pending", "running", "retiring", "held")
 _BAD = {"held": "red", "lost": "red", "suspended": "yellow"}
 
 
-def show(output: Output, report: Mapping[str, Any], running: bool, old: bool, vms: bool, now: float) -> None:
+def show(
+    output: Output, report: Mapping[str, Any], running: bool, old: bool, vms: bool, now: float, pauses: Pauses
+) -> None:
     """Head, queues, decisions, VMs if asked for, sources."""
     output.put(_head(report, running, old, now))
+    if pauses.factory is not None:
+        output.put(Text(f"the whole factory is {pauses.factory}", "bold yellow"))
+    for name, pause in sorted(pauses.queues.items()):
+        output.put(Text(f"{name} is {pause}", "bold yellow"))
     queues = report["queues"]
     output.put()
     output.put(_queues(queues, now))

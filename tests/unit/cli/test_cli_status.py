@@ -96,9 +96,10 @@ def test_it_says_whether_the_factory_runs(conf: Path, statedir: StateDir) -> Non
     assert "not running" in run(conf).stdout
 
 
-def test_json_is_the_status_file_and_whether_it_runs(conf: Path, running: StateDir) -> None:
+def test_json_is_the_status_file_and_whether_it_runs_and_what_is_paused(conf: Path, running: StateDir) -> None:
     status = json.loads(run(conf, "--json").stdout)
     assert status.pop("running") is True
+    assert status.pop("paused") == {"factory": None, "queues": {}}
     assert status == json.loads(running.status.read_text())
 
 

@@ -1,0 +1,55 @@
+"""Where a factory has its files, for commands that must work with whatever configuration there is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from factory.config import load
+from factory.config.everything import read_everything
+from factory.config.form import Problems
+from factory.config.plugins import installed
+from factory.config.read import local_path
+from factory.config.settings import ConfigError, FactorySettings
+from factory.statedir import StateDir
+
+_UNSURE_S = 900
+"""A status older than this is old, where the configuration does not tell how often there is a round."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """[Factory], the names of the queues, and how old a status may be."""
+
+    factory: FactorySettings
+    queues: tuple[str, ...]
+    fresh_s: float
+
+    @property
+    def statedir(self) -> StateDir:
+        """The factory's files."""
+        return StateDir(self.factory.statedir, self.factory.id)
+
+
+def place(conf: tuple[Path, ...]) -> Place:
+    """[Factory], also of a configuration whose queues are wrong: the factory may run on with the one before."""
+    try:
+        config = load(conf)
+        sleeps = [queue.settings.sleep for queue in config.queues]
+        names = tuple(queue.name for queue in config.queues) + config.disabled
+        return Place(config.factory, names, 3 * min(sleeps, default=_UNSURE_S) + 60)
+    except ConfigError as error:
+        click.echo(f"apf: the configuration has errors, see 'apf check': {error.problems[0]}", err=True)
+    try:
+        everything = read_everything([local_path(str(path)) for path in conf], installed(), Problems())
+    except (ConfigError, ValueError) as error:
+        raise nothing(str(error)) from None
+    return Place(everything.factory, tuple(everything.queues), _UNSURE_S)
+
+
+def nothing(text: str) -> SystemExit:
+    """Say why a command can do nothing; exit status 2."""
+    click.echo(f"apf: {text}", err=True)
+    return SystemExit(2)

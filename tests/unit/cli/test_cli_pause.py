@@ -1,0 +1,104 @@
+"""``apf pause`` and ``apf resume``: what they write, and what a factory makes of it."""
+
+import json
+import stat
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from factory.cli import main
+from factory.pauses import Pause, Pauses, PausesError, read_pauses
+from factory.statedir import StateDir
+from tests.rig.status import write_status
+
+QUEUES = "".join(
+    f"[{name}]\nenabled = True\nbatchstatusplugin = Condor\nbatchsubmitplugin = CondorLocal\nexecutable = /bin/true\n"
+    "schedplugin = Fixed\n"
+    for name in ("CLOUD", "CLOUD-spot")
+)
+PAUSE = Pause(1_790_000_000, "ann", "new image")
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    file = tmp_path / "queues.conf"
+    file.write_text(f"[Factory]\nfactoryId = site\nstatedir = {tmp_path / 'state'}\n{QUEUES}")
+    return file
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "site" / "paused.json"
+
+
+def run(conf: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["--conf", str(conf), *arguments])
+
+
+def test_a_queue_that_is_paused_stays_so_until_it_is_resumed_and_the_file_is_private(conf: Path, path: Path) -> None:
+    assert run(conf, "pause", "CLOUD", "--why", "new  image").exit_code == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    (reason,) = read_pauses(path).reasons(["CLOUD", "CLOUD-spot"]).values()
+    assert "new image" in reason
+    first = read_pauses(path)
+    assert "CLOUD: paused by" in run(conf, "pause", "CLOUD", "--why", "again").stdout
+    assert read_pauses(path) == first, "who paused first is who is named"
+    assert run(conf, "resume", "CLOUD").stdout == "nothing is paused\n"
+    assert read_pauses(path) == Pauses()
+
+
+def test_without_a_queue_the_whole_factory_is_paused_and_a_queue_paused_by_name_outlives_that(
+    conf: Path, path: Path
+) -> None:
+    run(conf, "pause", "CLOUD")
+    run(conf, "pause")
+    assert set(read_pauses(path).reasons(["CLOUD", "CLOUD-spot"])) == {"CLOUD", "CLOUD-spot"}
+    assert "the whole factory is paused" in run(conf, "resume", "CLOUD-spot").stdout
+    assert set(read_pauses(path).reasons(["CLOUD", "CLOUD-spot"])) == {"CLOUD", "CLOUD-spot"}
+    assert run(conf, "resume").stdout.startswith("CLOUD: paused by")
+    assert set(read_pauses(path).reasons(["CLOUD", "CLOUD-spot"])) == {"CLOUD"}
+
+
+def test_a_queue_that_does_not_exist_is_refused_and_one_that_is_gone_can_be_resumed(conf: Path, path: Path) -> None:
+    refused = run(conf, "pause", "CLOUD-spott")
+    assert refused.exit_code == 2
+    assert "did you mean CLOUD-spot?" in refused.stderr
+    assert not path.exists()
+    run(conf, "pause", "CLOUD")
+    conf.write_text(conf.read_text().replace("[CLOUD]", "[OTHER]"))
+    assert run(conf, "resume", "CLOUD").exit_code == 0
+    assert run(conf, "resume", "CLOUD").exit_code == 2
+
+
+def test_a_configuration_with_errors_can_be_paused(conf: Path, path: Path) -> None:
+    conf.write_text(conf.read_text() + "nonsense = 1\n")
+    assert run(conf, "pause", "CLOUD").exit_code == 0
+    assert set(read_pauses(path).queues) == {"CLOUD"}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"factory": {}, "queues": {}}', '{"factory": null, "queues": 1}'])
+def test_a_file_that_makes_no_sense_is_not_the_same_as_nothing_paused(path: Path, text: str, conf: Path) -> None:
+    """Rule 2."""
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(PausesError, match="remove it"):
+        read_pauses(path)
+    assert run(conf, "resume").exit_code == 2
+    assert path.read_text() == text
+
+
+def test_status_shows_a_pause_at_once(conf: Path, tmp_path: Path) -> None:
+    now = time.time()
+    statedir = write_status(tmp_path / "state", "site", now, now - 20)
+    assert isinstance(statedir, StateDir)
+    run(conf, "pause", "CLOUD", "--why", "new image")
+    assert "CLOUD is paused by" in run(conf, "status").stdout
+    assert json.loads(run(conf, "status", "--json").stdout)["paused"]["queues"]["CLOUD"]["why"] == "new image"
+
+
+def test_pauses_go_into_a_file_and_back() -> None:
+    pauses = Pauses(PAUSE, {"CLOUD": PAUSE})
+    assert Pauses.from_json(json.loads(json.dumps(pauses.to_json()))) == pauses
+    assert str(PAUSE) == "paused by ann at 2026-09-21 14:13 UTC: new image"
