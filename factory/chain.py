@@ -22,7 +22,7 @@ def run_chain(plugins: Iterable[SchedPlugin], view: View, n: int = 0) -> Chain:
     makes no sense. ``steps`` then has what came before. While the work is known in part only, an ask to
     retire becomes none: what is not seen may need the machines (rule 2).
     """
-    ask = Ask(n)
+    ask, verdict = Ask(n), None
     steps: list[StepRecord] = []
     for plugin in plugins:
         name = plugin.name
@@ -36,12 +36,12 @@ def run_chain(plugins: Iterable[SchedPlugin], view: View, n: int = 0) -> Chain:
         except FAULTS as error:  # it stops its own queue only
             return Chain(tuple(steps), hold=f"sched plugin {name} failed: {fault(error)}")
         steps.append(StepRecord(name, ask.n, answer.ask.n, answer.reason))
-        ask = answer.ask
+        ask, verdict = answer.ask, answer.verdict or verdict
     partial = view.wms_or_unknown.partial if isinstance(view.wms_or_unknown, WmsStatus) else None
     if ask.n < 0 and partial is not None:
         steps.append(StepRecord(LOWER_BOUND, ask.n, 0, f"nothing retires while work may be unseen: {partial}"))
         ask = Ask()
-    return Chain(tuple(steps), ask)
+    return Chain(tuple(steps), ask, verdict=verdict)
 
 
 class _NonsenseError(Exception):

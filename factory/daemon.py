@@ -10,6 +10,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
@@ -199,6 +200,7 @@ class Daemon:
         )  # fmt: skip
         self._memory = world.memory
         round_ = decide(self.config, world, due)
+        self._memory = replace(self._memory, fit=round_.memory)
         outcomes = self._act(round_)
         self._report(round_, outcomes)
         self._sweep(now)

@@ -6,18 +6,24 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from factory import cascade
 from factory.actions import Action, ClearRetire, Release, Remove, Retire, Submit, Unretire
 from factory.chain import run_chain
 from factory.config.settings import Config, Queue
 from factory.faults import FAULTS, fault
+from factory.fit.memory import FitMemory
+from factory.fit.waiting import Backoff
 from factory.ledger import Ledger
-from factory.model import Ask, BatchStatus, Chain, SiteStatus, Unknown, WmsStatus
+from factory.model import Ask, BatchStatus, Chain, SiteStatus, StepRecord, Unknown, WmsStatus
 from factory.plugin import Plan, Plugin, View
 from factory.sense import checked_plan, checked_status
 from factory.source import Reading, Readings
 from factory.track import Memory
 
 T = TypeVar("T")
+
+BACKOFF = "Backoff"
+"""Name of the step that no plugin took."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,8 @@ class Round:
 
     now: float
     decisions: tuple[Decision, ...]
+    memory: FitMemory = field(default_factory=FitMemory)
+    """What the next round should know of jobs that wait."""
 
     @property
     def actions(self) -> tuple[Action, ...]:
@@ -78,16 +86,28 @@ class _Status:
 
 
 def decide(config: Config, world: World, due: Collection[str]) -> Round:
-    """Decide for the queues that are due, in the order of priority."""
+    """Decide for the queues that are due, in the order of priority.
+
+    A queue that is not due and shares jobs with one that is decides too, so that the other knows what it may leave to
+    it; nothing of that is done now.
+    """
     statuses = {queue.name: _read(queue, world) for queue in config.queues}
+    wms = {name: status.wms for name, status in statuses.items()}
+    batch = {name: status.batch for name, status in statuses.items()}
+    shared = cascade.begin(config.queues, wms, batch, world.memory.fit, world.now)
     ledger = Ledger(_total(statuses))
     decisions = []
     for queue in config.queues:
+        if queue.name not in due and not shared.shares(queue.name, due):
+            continue
+        decision = _decide(queue, statuses[queue.name], ledger, shared, world)
+        bought = sum(a.n for a in decision.actions if isinstance(a, Submit))
+        back = sum(1 for a in decision.actions if isinstance(a, Unretire))
+        shared = shared.after(decision.chain, bought + back, now=queue.name in due)
         if queue.name in due:
-            decision = _decide(queue, statuses[queue.name], ledger, world)
-            ledger = ledger.add(sum(a.n for a in decision.actions if isinstance(a, Submit)))
+            ledger = ledger.add(bought)
             decisions.append(decision)
-    return Round(world.now, tuple(decisions))
+    return Round(world.now, tuple(decisions), shared.remembered())
 
 
 def _total(statuses: Mapping[str, _Status]) -> int | Unknown:
@@ -99,16 +119,18 @@ def _total(statuses: Mapping[str, _Status]) -> int | Unknown:
     return total
 
 
-def _decide(queue: Queue, status: _Status, ledger: Ledger, world: World) -> Decision:
+def _decide(queue: Queue, status: _Status, ledger: Ledger, shared: cascade.Cascade, world: World) -> Decision:
     stop = _stop(queue, world)
     if stop is not None:
         return Decision(queue.name, Chain(hold=stop), (), (), status.wms, status.batch, status.site)
     readings = _readings(queue, world)
-    view = View(queue.name, world.now, status.wms, status.batch, status.site, ledger.total, readings)
+    share = shared.share(queue.name)
+    view = View(queue.name, world.now, status.wms, status.batch, status.site, ledger.total, readings, share)
     fault_ = world.faults.get(queue.name)
     chain = run_chain(queue.sched, view) if fault_ is None else Chain(hold=fault_)
     if chain.hold is None and isinstance(status.batch, Unknown):
         chain = Chain(chain.steps, Ask(), f"batch status unknown: {status.batch.reason}")
+    chain = _backed_off(chain, shared.memory.backoff.get(queue.name), world.now)
     plan = Plan()
     if isinstance(status.batch, BatchStatus):
         try:
@@ -118,6 +140,17 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, world: World) -> Deci
     partial = status.wms.partial if isinstance(status.wms, WmsStatus) else None
     notes = plan.notes if partial is None else (*plan.notes, f"some work may be unseen: {partial}")
     return Decision(queue.name, chain, plan.actions, notes, status.wms, status.batch, status.site)
+
+
+def _backed_off(chain: Chain, backoff: Backoff | None, now: float) -> Chain:
+    """The chain, asking for nothing while its machines come in vain; one that sees job groups knows better."""
+    if backoff is None or now >= backoff.until or chain.ask.n <= 0 or chain.verdict is not None:
+        return chain
+    reason = (
+        f"machines came and were retired without ever being claimed, {backoff.times} times in a row: "
+        f"nothing is bought for {backoff.until - now:.0f} s"
+    )
+    return Chain((*chain.steps, StepRecord(BACKOFF, chain.ask.n, 0, reason)), Ask())
 
 
 def _stop(queue: Queue, world: World) -> str | None:

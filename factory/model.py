@@ -7,6 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
+from typing import TYPE_CHECKING
+
+from factory.fit.model import Demand
+from factory.shape import Shape as Shape  # noqa: PLC0414  one of the words of this module
+
+if TYPE_CHECKING:
+    from factory.fit.share import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +32,6 @@ class JobId:
 
     def __str__(self) -> str:
         return f"{self.cluster}.{self.proc}"
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a VM is made of: image, instance type, zone (None: the cloud chooses) and market."""
-
-    image: str
-    instance_type: str
-    zone: str | None = None
-    spot: bool = False
-
-    def __str__(self) -> str:
-        market = "spot" if self.spot else "on-demand"
-        return "/".join((self.image, self.instance_type, self.zone or "*", market))
 
 
 class VMState(Enum):
@@ -196,6 +189,8 @@ class WmsStatus:
     failed: int = 0
     partial: str | None = None
     """Why a part of the work may be missing: the counts are then a lower bound, and nothing retires (rule 2)."""
+    demand: Demand | None = None
+    """The work that waits, as groups of jobs, and where there is room for it. None: only counts are known."""
 
 
 @dataclass(frozen=True)
@@ -248,6 +243,8 @@ class Chain:
     steps: tuple[StepRecord, ...] = ()
     ask: Ask = field(default_factory=Ask)
     hold: str | None = None
+    verdict: Verdict | None = None
+    """Which waiting jobs the asked machines are for, where a step looked at job groups."""
 
     @property
     def reason(self) -> str:

@@ -20,6 +20,8 @@ from factory.check.finding import Finding
 from factory.condor.daemons import ScheddAddress
 from factory.condor.history import HistorySource, HistoryWindow, RecentJobs
 from factory.config.types import CommaList, Duration, KeepLines, Named, Settings, Switch
+from factory.fit.model import Offer, Room
+from factory.fit.share import Share, Verdict
 from factory.model import VM, Ask, BatchStatus, Shape, SiteStatus, Unknown, VMState, WmsStatus
 from factory.source import Reading, Readings, Source
 from factory.track import Memory
@@ -50,16 +52,19 @@ __all__ = [
     "Memory",
     "MonitorPlugin",
     "Named",
+    "Offer",
     "Plan",
     "Plugin",
     "PluginSettings",
     "Reading",
     "Readings",
     "RecentJobs",
+    "Room",
     "SchedPlugin",
     "ScheddAddress",
     "Settings",
     "Shape",
+    "Share",
     "SiteStatus",
     "Source",
     "Step",
@@ -68,6 +73,7 @@ __all__ = [
     "Switch",
     "Unknown",
     "VMState",
+    "Verdict",
     "View",
     "WmsStatus",
     "WmsStatusPlugin",
@@ -114,6 +120,7 @@ class Info(Enum):
     BATCH = "batch status"
     SITE = "site status"
     FACTORY_TOTAL = "factory total"
+    DEMAND = "job groups"
 
 
 class WmsStatusPlugin(Plugin, ABC):
@@ -160,6 +167,7 @@ class View:
     total_or_unknown: int | Unknown
     readings: Readings | None = None
     """What the sources of the sched plugins themselves brought."""
+    share_or_unknown: Share | Unknown = Unknown("the WMS status names no groups of jobs")
 
     @property
     def wms(self) -> WmsStatus:
@@ -181,6 +189,11 @@ class View:
         """Pending + running of all queues of the factory."""
         return _known(self.total_or_unknown)
 
+    @property
+    def demand(self) -> Share:
+        """The job groups, and what of them is left for this queue."""
+        return _known(self.share_or_unknown)
+
     def rows(self, source: Source) -> Any:
         """Rows of a source that the plugin named in its ``sources``."""
         return _known(self._rows(source))
@@ -195,6 +208,7 @@ class View:
             Info.BATCH: self.batch_or_unknown,
             Info.SITE: self.site_or_unknown,
             Info.FACTORY_TOTAL: self.total_or_unknown,
+            Info.DEMAND: self.share_or_unknown,
         }
         for info in Info:
             value = values[info]
@@ -227,6 +241,8 @@ class AskStep:
 
     ask: Ask
     reason: str
+    verdict: Verdict | None = field(default=None, repr=False)
+    """Which waiting jobs the machines are for, where that is known."""
 
 
 class SchedPlugin(Plugin, ABC):
@@ -346,6 +362,13 @@ class BatchSubmitPlugin(Plugin, ABC):
     def machines(self) -> Machines | None:
         """The machines that it starts. None: it submits plain jobs."""
         return None
+
+    def offers(self, seen: Mapping[str, Room]) -> tuple[Offer, ...]:
+        """The shapes that it may buy, and what a machine of each has for jobs; pure. Nothing: it knows no shapes.
+
+        ``seen``: what the startds of a shape have, by ``str(shape)``, where one was seen.
+        """
+        return ()
 
 
 class MonitorPlugin(Plugin, ABC):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from factory.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
 from factory.decide import Decision
-from factory.model import VM, BatchStatus, Chain, Unknown
+from factory.model import VM, BatchStatus, Chain, Unknown, WmsStatus
 from factory.source import Reading
 
 _COUNTS = ("pending", "running", "suspended", "done", "retiring", "retired", "held", "lost")
@@ -62,7 +62,9 @@ def _info(info: object) -> dict[str, Any] | None:
         return None
     if isinstance(info, Unknown):
         return {"unknown": info.reason}
-    return asdict(info)  # type: ignore[call-overload, no-any-return]
+    if isinstance(info, WmsStatus):
+        info = replace(info, demand=None)
+    return {name: value for name, value in asdict(info).items() if name != "demand"}  # type: ignore[call-overload]
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:

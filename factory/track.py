@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from factory.fit.memory import FitMemory
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -27,6 +29,8 @@ class Memory:
     vms: Mapping[str, Seen] = field(default_factory=dict)
     sent: Mapping[str, float] = field(default_factory=dict)
     """When a command was last sent to a VM."""
+    fit: FitMemory = field(default_factory=FitMemory)
+    """What is remembered of the jobs that wait, and of machines that came in vain."""
 
 
 def track(memory: Memory, machines: Collection[str], vm_jobs: Collection[str], now: float) -> Memory:
@@ -39,7 +43,7 @@ def track(memory: Memory, machines: Collection[str], vm_jobs: Collection[str], n
         elif seen is not None:
             vms[uuid] = seen if seen.gone is not None else replace(seen, gone=now)
     sent = {uuid: when for uuid, when in memory.sent.items() if uuid in vm_jobs}
-    return Memory(vms, sent)
+    return replace(memory, vms=vms, sent=sent)
 
 
 def remember_sent(memory: Memory, uuids: Collection[str], now: float) -> Memory:

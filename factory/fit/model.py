@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from factory.model import Shape
+from factory.shape import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,8 @@ class JobGroup:
     """Why nothing is bought for it whatever the shapes: what it asks for can't be evaluated, say."""
     reject_reason: str | None = None
     """LastRejMatchReason of one of its jobs."""
+    unmaterialised: int = 0
+    """Jobs of the same kind that the schedd has not made yet (late materialisation); not in ``count``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,11 @@ class Match:
 
 @dataclass(frozen=True)
 class Demand:
-    """What one reading brought: groups, machines, and who matches whom."""
+    """What one reading brought: groups, machines, and who matches whom.
+
+    Keys of groups, and names of machines, mean the same in every demand of a round: queues whose plugins read the
+    same source share its jobs, group by group.
+    """
 
     groups: tuple[JobGroup, ...] = ()
     machines: tuple[Machine, ...] = ()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from factory.fit.buy import Purchase, buy
 from factory.fit.model import Demand, JobGroup, Offer
-from factory.fit.place import OnMachines
-from factory.fit.supply import NO_MATCH, Supply
+from factory.fit.supply import Supply
 from factory.fit.waiting import PROBE_S, Waiting
 
 
@@ -38,70 +37,105 @@ class Share:
         return {key: seen.stuck for key, seen in self.waiting.items() if seen.stuck is not None}
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What a queue asks of machines and of jobs."""
+
+    minlife_s: float = 0
+    """Machines that end within this are not counted."""
+    stuck_s: float = 300
+    """Jobs that wait for so long in front of free room are stuck."""
+    unmaterialised: bool = False
+    """Whether to buy for jobs that the schedd has not made yet."""
+
+
 @dataclass(frozen=True, eq=False)
 class Verdict:
     """What a queue should buy, and which machines the waiting jobs need."""
 
     purchase: Purchase
-    placed: OnMachines
-    needed: frozenset[str]
+    waiting: int = 0
+    """Jobs that could use a machine and are not stuck."""
+    left: Mapping[str, int] = field(default_factory=dict)
+    """Group key → jobs for which there is room nowhere, and for which nobody before this queue buys."""
+    needed: frozenset[str] = frozenset()
     """APFVM of machines that waiting jobs can use."""
-    probing: tuple[str, ...] = ()
-    """Groups for which the purchase is a probe."""
+    free: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Group key → machines in the pool with room for it."""
     maybe: Mapping[str, int] = field(default_factory=dict)
     """Group key → jobs of which only a running machine can tell whether they would run."""
+    probing: tuple[str, ...] = ()
+    """Groups for which the purchase is a probe."""
+    stuck_s: float = 300
 
 
-def judge(share: Share, minlife_s: float, now: float) -> Verdict:
-    """Place what waits on what is there or on its way; buy for the rest, never for what is stuck."""
+def judge(share: Share, terms: Terms) -> Verdict:
+    """Place what waits on what is there or on its way; buy for the rest, but never for what is stuck."""
     supply = share.supply
-    groups = [group for group in share.demand.groups if group.key not in share.stuck]
-    placed = supply.place(groups, minlife_s)
+    groups = [_whole(group, terms) for group in share.demand.groups if group.problem is None]
+    able = [group for group in groups if group.key not in share.stuck]
+    placed = supply.place(able, terms.minlife_s)
     left = {key: n - share.covered.get(key, 0) for key, n in placed.left.items() if n > share.covered.get(key, 0)}
-    names = {machine.name: machine.vm for machine in supply.machines(minlife_s)}
-    needed = frozenset(vm for name in placed.used if (vm := names.get(name)))
-    if share.closed is not None or share.demand.saturated is not None:
-        return Verdict(Purchase(), placed, needed)
-    purchase = buy(groups, left, share.offers, lambda g, shape: supply.on_shape(g, shape).ok, supply.have())
+    vm_of = {machine.name: machine.vm for machine in supply.machines(terms.minlife_s)}
+    in_pool = {machine.name for machine in supply.demand.machines}
+    verdict = Verdict(
+        Purchase(),
+        waiting=sum(group.count for group in able),
+        left=left,
+        needed=frozenset(vm for name in placed.used if (vm := vm_of.get(name))),
+        free={group.key: in_pool & placed.placed.get(group.key, {}).keys() for group in share.demand.groups},
+        stuck_s=terms.stuck_s,
+    )
+    if share.closed is not None or supply.demand.saturated is not None or not share.offers:
+        return verdict
+    purchase = buy(able, left, share.offers, lambda g, shape: supply.on_shape(g, shape).ok, supply.have())
+    shapes = [str(offer.shape) for offer in share.offers]
+    by_key = {group.key: group for group in able}
     maybe = {
         key: n
         for key, n in purchase.unserved.items()
-        if any(share.demand.on_shapes.get((key, str(offer.shape)), NO_MATCH).maybe for offer in share.offers)
+        if any(supply.on_shape(by_key[key], shape).maybe for shape in shapes)
     }
-    verdict = Verdict(
-        replace(purchase, unserved={key: n for key, n in purchase.unserved.items() if key not in maybe}),
-        placed,
-        needed,
-        maybe=maybe,
-    )
-    return verdict if purchase.order else _probe(share, verdict, minlife_s, now)
+    sure = {key: n for key, n in purchase.unserved.items() if key not in maybe}
+    verdict = replace(verdict, purchase=replace(purchase, unserved=sure), maybe=maybe)
+    return verdict if purchase.order else _probe(share, verdict, groups, terms)
 
 
-def _probe(share: Share, verdict: Verdict, minlife_s: float, now: float) -> Verdict:
-    """One machine, where nothing else is bought: for a stuck group an hour after the last, for a *maybe* the first."""
-    supply = share.supply
+def _whole(group: JobGroup, terms: Terms) -> JobGroup:
+    return replace(group, count=group.count + group.unmaterialised) if terms.unmaterialised else group
+
+
+def _probe(share: Share, verdict: Verdict, groups: Sequence[JobGroup], terms: Terms) -> Verdict:
+    """One machine, where nothing else is bought, to find out more.
+
+    For jobs of which only a running machine can tell, where none of the shape is there; and for stuck jobs, where no
+    room fits them any more. For the same group once an hour at most.
+    """
+    supply, now = share.supply, share.supply.now
     have = supply.have()
 
-    def due(group: JobGroup) -> bool:
-        seen = share.waiting.get(group.key)
-        return group.problem is None and (seen is None or now - max(seen.probed, seen.since) >= PROBE_S)
+    def probed(group: JobGroup) -> float:
+        return share.waiting[group.key].probed if group.key in share.waiting else 0
 
     def unproven(group: JobGroup, shape: str) -> bool:
-        match = supply.demand.on_shapes.get((group.key, shape))
-        return match is not None and match.maybe and not have.get(shape)
+        return supply.on_shape(group, shape).maybe and not have.get(shape)
 
-    stuck = [group for group in share.demand.groups if group.key in share.stuck and due(group)]
-    left = supply.place(stuck, minlife_s).left
-    stuck = [replace(group, count=1) for group in stuck if left.get(group.key) == group.count]
-    maybe = [
-        replace(group, count=1)
-        for group in share.demand.groups
-        if group.key in verdict.maybe and (group.key not in share.waiting or not share.waiting[group.key].probed or due(group))
-    ]
-    for groups, fits in ((maybe, unproven), (stuck, lambda g, shape: supply.on_shape(g, shape).ok)):
-        one = buy(groups, {group.key: 1 for group in groups}, share.offers, fits, have)
+    def served(group: JobGroup, shape: str) -> bool:
+        return supply.on_shape(group, shape).ok
+
+    maybe = [g for g in groups if g.key in verdict.maybe and now - probed(g) >= PROBE_S]
+    stuck = [g for g in groups if g.key in share.stuck and _since_stuck(share, g) >= PROBE_S]
+    room = supply.place(stuck, terms.minlife_s).left
+    stuck = [group for group in stuck if room[group.key] == group.count]
+    for candidates, fits in ((maybe, unproven), (stuck, served)):
+        one = buy(candidates, {group.key: 1 for group in candidates}, share.offers, fits, have)
         if one.order:
-            first = replace(one, offers=one.offers[:1], order=one.order[:1])
-            served = [g.key for g in groups if fits(g, str(first.offers[0].shape))]
-            return replace(verdict, purchase=replace(first, unserved=verdict.purchase.unserved), probing=tuple(served))
+            shape = str(one.offers[0].shape)
+            first = replace(one, offers=one.offers[:1], order=one.order[:1], unserved=verdict.purchase.unserved)
+            return replace(verdict, purchase=first, probing=tuple(g.key for g in candidates if fits(g, shape)))
     return verdict
+
+
+def _since_stuck(share: Share, group: JobGroup) -> float:
+    seen = share.waiting[group.key]
+    return share.supply.now - max(seen.probed, seen.stuck_since)

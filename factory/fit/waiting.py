@@ -39,6 +39,7 @@ class Waiting:
     """In which that was seen."""
     stuck: str | None = None
     """Why nothing is bought for it."""
+    stuck_since: float = 0
     probed: float = 0
     """When a machine was last bought to find out more."""
 
@@ -69,17 +70,19 @@ def _stands(seen: Waiting, free: Collection[str], now: float, stuck_s: float) ->
     seen = replace(seen, machines=still, rounds=seen.rounds + 1)
     since = now if seen.free_since is None else seen.free_since
     if seen.stuck is None and seen.rounds >= CYCLES and now - since >= stuck_s:
-        return replace(seen, stuck=f"room that fits stands free for {now - since:.0f} s and its jobs do not start")
+        why = f"room that fits stood free for {now - since:.0f} s and none of its jobs started"
+        return replace(seen, stuck=why, stuck_since=now)
     return seen
 
 
-def came_in_vain(memory: Mapping[str, Waiting], keys: Iterable[str], joined: float, why: str) -> dict[str, Waiting]:
-    """The memory after a machine that these groups could use left unclaimed: those that waited all the time are stuck."""
+def came_in_vain(memory: Mapping[str, Waiting], keys: Iterable[str], joined: float, now: float) -> dict[str, Waiting]:
+    """The memory after a machine that these groups could use left unclaimed: those that waited all along are stuck."""
+    why = "a machine that fits it came and left without being claimed"
     after = dict(memory)
     for key in keys:
         seen = after.get(key)
         if seen is not None and seen.stuck is None and seen.since <= joined:
-            after[key] = replace(seen, stuck=why)
+            after[key] = replace(seen, stuck=why, stuck_since=now)
     return after
 
 

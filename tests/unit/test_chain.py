@@ -447,6 +447,7 @@ def test_a_chain_holds_exactly_when_something_that_it_needs_is_unknown(
         Info.BATCH: "batch_or_unknown",
         Info.SITE: "site_or_unknown",
         Info.FACTORY_TOTAL: "total_or_unknown",
+        Info.DEMAND: "share_or_unknown",
     }[lost]
     blind: dict[str, Any] = {field: Unknown("lost")}
     result = run_chain(plugins, replace(seen, **blind), n)

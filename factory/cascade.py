@@ -1,0 +1,182 @@
+"""Queues that serve the same jobs share them, in the order of priority. Pure.
+
+All machines and all VMs on their way count before anyone buys. A queue then sees what they and the queues before it do
+not cover: with what those have, and with what they are allowed to buy in this round. A queue that is paused or broken
+passes on all that its known VMs do not cover; one that does not know what it has passes on nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from factory.config.settings import Queue
+from factory.faults import FAULTS
+from factory.fit.memory import FitMemory, Newcomer, see_vms
+from factory.fit.model import Demand, Offer
+from factory.fit.share import Share
+from factory.fit.supply import Supply
+from factory.fit.waiting import came_in_vain, probed, watch
+from factory.model import VM, BatchStatus, Chain, Unknown, WmsStatus
+from factory.plugin import Info
+
+
+@dataclass(frozen=True, eq=False)
+class Party:
+    """A queue as far as it shares jobs with others."""
+
+    queue: Queue
+    rank: int
+    sources: frozenset[str]
+    """What its WMS status is read from: queues with one in common share jobs."""
+    demand: Demand | Unknown
+    vms: tuple[VM, ...] | Unknown
+    offers: tuple[Offer, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Cascade:
+    """Carried from queue to queue while a round is decided."""
+
+    parties: Mapping[str, Party]
+    memory: FitMemory
+    now: float
+    covered: Mapping[str, int] = field(default_factory=dict)
+    """Group key → jobs for which machines are bought in this round."""
+    free: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Group key → machines in the pool with room for it."""
+    probes: tuple[str, ...] = ()
+    """Groups for which a machine is bought to find out more."""
+    stuck_s: float = 300
+
+    def shares(self, queue: str, due: Collection[str]) -> bool:
+        """Whether what this queue does matters to a queue that is due and comes after it."""
+        party = self.parties.get(queue)
+        return party is not None and any(
+            other.queue.name in due and other.rank > party.rank and other.sources & party.sources
+            for other in self.parties.values()
+        )
+
+    def share(self, queue: str) -> Share | Unknown:
+        """What of the jobs is left for this queue."""
+        party = self.parties.get(queue)
+        if party is None:
+            return Unknown("its chain looks at no groups of jobs")
+        if isinstance(party.demand, Unknown):
+            return party.demand
+        near = [other for other in self.parties.values() if other.sources & party.sources]
+        supply = Supply(
+            demand=party.demand,
+            vms=tuple((other.rank, vm) for other in near if isinstance(other.vms, tuple) for vm in other.vms),
+            offers={str(offer.shape): offer for other in near for offer in other.offers},
+            now=self.now,
+        )
+        return Share(supply, party.offers, self.covered, self.memory.waiting, _closed(party, near))
+
+    def after(self, chain: Chain, bought: int, now: bool) -> Cascade:
+        """The cascade after a queue that buys so many of the machines it asked for, now or when it is due."""
+        verdict = chain.verdict
+        if verdict is None:
+            return self
+        covered = dict(self.covered)
+        if not verdict.probing:
+            for key, jobs in verdict.purchase.covers(bought).items():
+                covered[key] = covered.get(key, 0) + jobs
+        return replace(
+            self,
+            covered=covered,
+            free={**verdict.free, **self.free},
+            probes=self.probes + (verdict.probing if bought and now else ()),
+            stuck_s=verdict.stuck_s,
+        )
+
+    def remembered(self) -> FitMemory:
+        """What the next round should know. Of jobs that nobody looked at this time all stays as it was."""
+        demands = [party.demand for party in self.parties.values() if isinstance(party.demand, Demand)]
+        groups = {group.key: group for demand in demands for group in demand.groups if group.key in self.free}
+        waiting = watch(self.memory.waiting, groups.values(), self.free, self.now, self.stuck_s)
+        there = {group.key for demand in demands for group in demand.groups}
+        unread = any(isinstance(party.demand, Unknown) for party in self.parties.values())
+        kept = {key: seen for key, seen in self.memory.waiting.items() if unread or key in there}
+        return replace(self.memory, waiting=probed({**kept, **waiting}, self.probes, self.now))
+
+
+def _closed(party: Party, near: Sequence[Party]) -> str | None:
+    for other in near:
+        if other.rank < party.rank:
+            for what in (other.vms, other.demand):
+                if isinstance(what, Unknown):
+                    return f"queue {other.queue.name} comes first and holds: {what.reason}"
+    return None
+
+
+NO_GROUPS = Unknown("the WMS status names no groups of jobs")
+
+
+def begin(
+    queues: Sequence[Queue],
+    wms: Mapping[str, WmsStatus | Unknown],
+    batch: Mapping[str, BatchStatus | Unknown],
+    memory: FitMemory,
+    now: float,
+) -> Cascade:
+    """The cascade before the first queue."""
+    parties = {}
+    for rank, queue in enumerate(queues):
+        has = batch[queue.name]
+        if isinstance(has, BatchStatus):
+            memory, in_vain = see_vms(memory, queue.name, has.vms, now)
+            memory = _in_vain(memory, in_vain, wms[queue.name], now)
+        if any(Info.DEMAND in plugin.needs for plugin in queue.sched):
+            work = wms[queue.name]
+            demand = work if isinstance(work, Unknown) else work.demand or NO_GROUPS
+            vms = has if isinstance(has, Unknown) else has.vms
+            memory = _sizes(memory, demand, vms)
+            parties[queue.name] = Party(queue, rank, _sources(queue), demand, vms, _offers(queue, memory))
+    return Cascade(parties, memory, now)
+
+
+def _in_vain(memory: FitMemory, left: Sequence[Newcomer], work: WmsStatus | Unknown, now: float) -> FitMemory:
+    """Groups that waited while machines that they could have used came and left are stuck."""
+    demand = None if isinstance(work, Unknown) else work.demand
+    if demand is None:
+        return memory
+    waiting = memory.waiting
+    for newcomer in left:
+        keys = [
+            group.key
+            for group in demand.groups
+            if (match := demand.on_shapes.get((group.key, newcomer.shape))) is not None and (match.ok or match.maybe)
+        ]
+        waiting = came_in_vain(waiting, keys, newcomer.joined, now)
+    return replace(memory, waiting=waiting)
+
+
+def _sizes(memory: FitMemory, demand: Demand | Unknown, vms: tuple[VM, ...] | Unknown) -> FitMemory:
+    """Rooms by shape, as the startds have them."""
+    if isinstance(demand, Unknown) or isinstance(vms, Unknown):
+        return memory
+    shapes = {vm.uuid: vm.shape for vm in vms}
+    slots = Counter(machine.vm for machine in demand.machines)
+    seen = {
+        shapes[machine.vm]: machine.total
+        for machine in sorted(demand.machines, key=lambda machine: machine.name)
+        if machine.vm in shapes and slots[machine.vm] == 1
+    }
+    return replace(memory, rooms={**memory.rooms, **seen})
+
+
+def _offers(queue: Queue, memory: FitMemory) -> tuple[Offer, ...]:
+    """What it may buy; a plugin's fault stops its own queue only, which then buys nothing."""
+    try:
+        return tuple(queue.batchsubmit.offers(memory.rooms))
+    except FAULTS:
+        return ()
+
+
+def _sources(queue: Queue) -> frozenset[str]:
+    try:
+        return frozenset(source.key for source in queue.wmsstatus.sources()) if queue.wmsstatus else frozenset()
+    except FAULTS:
+        return frozenset()

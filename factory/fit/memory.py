@@ -1,0 +1,65 @@
+"""What is remembered from round to round about jobs that wait and machines that came in vain. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from factory.fit.model import Room
+from factory.fit.waiting import Backoff, Waiting, longer
+from factory.model import VM, VMState
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """A VM that has joined and was never seen claimed."""
+
+    queue: str
+    shape: str
+    joined: float
+    """First seen in the pool (epoch seconds)."""
+
+
+@dataclass(frozen=True)
+class FitMemory:
+    """Nothing of it causes a purchase or a retirement; it delays some (rule 1)."""
+
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    """By group key."""
+    rooms: Mapping[str, Room] = field(default_factory=dict)
+    """What a startd of a shape had, by ``str(shape)``."""
+    newcomers: Mapping[str, Newcomer] = field(default_factory=dict)
+    """By APFVM."""
+    backoff: Mapping[str, Backoff] = field(default_factory=dict)
+    """By queue."""
+
+
+_LEFT = (VMState.RETIRING, VMState.RETIRED, VMState.LOST, VMState.DONE)
+
+
+def see_vms(memory: FitMemory, queue: str, vms: Iterable[VM], now: float) -> tuple[FitMemory, list[Newcomer]]:
+    """The memory after a look at a queue's VMs, and those that have left without ever being claimed.
+
+    Each look at which one is found gone lengthens the queue's backoff by one step; a newcomer that is claimed ends it.
+    """
+    seen = {vm.uuid: vm for vm in vms}
+    newcomers, backoff = dict(memory.newcomers), dict(memory.backoff)
+    in_vain: list[Newcomer] = []
+    for uuid, newcomer in memory.newcomers.items():
+        if newcomer.queue != queue:
+            continue
+        vm = seen.get(uuid)
+        if vm is None or vm.state in _LEFT:
+            del newcomers[uuid]
+            if vm is None or vm.claims == 0:
+                in_vain.append(newcomer)
+        elif vm.state is not VMState.JOINED:
+            del newcomers[uuid]
+            if vm.state is VMState.BUSY:
+                backoff.pop(queue, None)
+    for vm in seen.values():
+        if vm.state is VMState.JOINED and vm.uuid not in newcomers:
+            newcomers[vm.uuid] = Newcomer(queue, vm.shape, now)
+    if in_vain:
+        backoff[queue] = longer(backoff.get(queue), now)
+    return replace(memory, newcomers=newcomers, backoff=backoff), in_vain

@@ -1,0 +1,19 @@
+"""Shape: what a VM is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a VM is made of: image, instance type, zone (None: the cloud chooses) and market."""
+
+    image: str
+    instance_type: str
+    zone: str | None = None
+    spot: bool = False
+
+    def __str__(self) -> str:
+        market = "spot" if self.spot else "on-demand"
+        return "/".join((self.image, self.instance_type, self.zone or "*", market))

@@ -1,0 +1,70 @@
+"""Fit: the machines that the waiting jobs can use, no more and no fewer."""
+
+from pydantic import Field
+
+from factory.fit.share import Share, Terms, Verdict, judge
+from factory.fit.words import buying_words, other_words
+from factory.plugin import VM, Ask, AskPlugin, AskStep, Duration, Info, PluginSettings, Switch, View, VMState
+
+_UNCLAIMED = {VMState.JOINED, VMState.IDLE}
+
+
+class Fit(AskPlugin):
+    """Place the jobs that wait on the room there is, then on the VMs on their way; add machines for the rest.
+
+    n_out > 0: the machines for jobs that have room nowhere, each of the shape with the least cost for the jobs on it,
+    the most valuable first, so that a cap after this one cuts the least valuable; owners take turns.
+
+    n_out < 0, if nothing is to be added: the queue's VMs that no waiting job can use and that have been wholly
+    unclaimed for ``after``, longest idle first, as long as ``keep`` unclaimed ones stay.
+
+    Nothing is bought for jobs that no shape can serve, for jobs that do not start though room that fits them stands
+    free (they are stuck; one machine an hour probes), and for a schedd that could not start more. Whatever n was.
+    """
+
+    needs = frozenset({Info.WMS, Info.BATCH, Info.DEMAND})
+
+    class Settings(PluginSettings):
+        after: Duration = Field(default=900, ge=0)
+        """How long a VM that no job can use must have been wholly unclaimed before it goes."""
+        keep: int = Field(default=0, ge=0)
+        """Unclaimed VMs to keep, warm for the next jobs."""
+        minlife: Duration = Field(default=600, ge=0)
+        """The room of a machine that leaves within this is not counted."""
+        stuck: Duration = Field(default=300, ge=0)
+        """Jobs that wait for so long while room that fits them stands free are stuck; three negotiation cycles."""
+        unmaterialised: Switch = False
+        """Whether to buy also for jobs of late-materialising clusters that the schedd has not made yet."""
+
+    settings: Settings
+
+    def step_ask(self, ask: Ask, view: View) -> AskStep:
+        settings, share = self.settings, view.demand
+        terms = Terms(settings.minlife, settings.stuck, settings.unmaterialised)
+        verdict = judge(share, terms)
+        shapes = verdict.purchase.shapes
+        if shapes:
+            return AskStep(Ask(len(shapes), shapes=shapes), _reason(share, verdict, ""), verdict)
+        if share.closed is not None:
+            return AskStep(Ask(), _reason(share, verdict, ""), verdict)
+        idle = sorted((vm.idle_since or 0, vm.uuid) for vm in view.batch.vms if _is_idle(vm))
+        spare = [(since, uuid) for since, uuid in idle if uuid not in verdict.needed]
+        due = [uuid for since, uuid in spare if view.now - since >= settings.after]
+        victims = tuple(due[: max(0, len(idle) - settings.keep)])
+        return AskStep(Ask(-len(victims), victims=victims), _reason(share, verdict, self._idle(idle, spare)), verdict)
+
+    def _idle(self, idle: list[tuple[float, str]], spare: list[tuple[float, str]]) -> str:
+        if not idle:
+            return ""
+        keep = f", {self.settings.keep} to be kept" if self.settings.keep else ""
+        return f"{len(idle)} idle{keep}, {len(spare)} of them for no job, which go after {self.settings.after} s"
+
+
+def _is_idle(vm: VM) -> bool:
+    return (
+        vm.state in _UNCLAIMED and vm.idle_since is not None and not (vm.asked_to_leave or vm.retire_seen or vm.claims)
+    )
+
+
+def _reason(share: Share, verdict: Verdict, idle: str) -> str:
+    return "; ".join([buying_words(share, verdict), *([idle] if idle else []), *other_words(share, verdict)])
