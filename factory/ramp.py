@@ -94,7 +94,9 @@ class _Ramp:
         if left > 0:
             shapes = ask.shapes[:left] if ask.shapes else (self.life.shape,) * left
             reason = f"{left} of {ask.n} asked for" + (f", {len(back)} taken back" if back else "")
-            actions.append(Submit(queue=self.life.queue, n=left, shapes=shapes, reason=reason))
+            for market in dict.fromkeys(shape.spot for shape in shapes):
+                same = tuple(shape for shape in shapes if shape.spot == market)
+                actions.append(Submit(queue=self.life.queue, n=len(same), shapes=same, reason=reason))
         return Plan(tuple(actions), tuple(notes))
 
     def down(self, ask: Ask, leaving: set[JobId]) -> Plan:

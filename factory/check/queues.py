@@ -7,6 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from factory.check.finding import Finding
 from factory.config.settings import Queue
+from factory.plugin import Info
+
+
+def _share(queue: Queue) -> bool:
+    """Whether its chain looks at groups of jobs: such queues share them."""
+    return any(Info.DEMAND in plugin.needs for plugin in queue.sched)
 
 
 def check_queues(queues: Sequence[Queue]) -> Iterator[Finding]:
@@ -18,6 +24,8 @@ def check_queues(queues: Sequence[Queue]) -> Iterator[Finding]:
             by_work[type(plugin), queue.settings.wmsqueue, plugin.settings].append(queue)
     for same in by_work.values():
         for queue in same[1:]:
+            if _share(same[0]) and _share(queue):
+                continue
             text = (
                 f"reads the same work as [{same[0].name}], and each buys for all of it; give each a wmsqueue of its own"
             )

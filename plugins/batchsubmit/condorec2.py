@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -22,7 +22,9 @@ from factory.plugin import (
     Finding,
     Machines,
     Memory,
+    Offer,
     Plan,
+    Room,
     ScheddAddress,
     Shape,
     Submission,
@@ -78,9 +80,12 @@ class CondorEC2(BatchSubmitPlugin):
 
     @property
     def shape(self) -> Shape:
-        """The shape that this queue buys."""
-        settings = self.settings
-        return Shape(settings.ami_id, settings.instance_type, settings.availability_zone, settings.spot)
+        """The shape that this queue buys where the chain names none."""
+        return self.settings.shapes[0]
+
+    def offers(self, seen: Mapping[str, Room]) -> tuple[Offer, ...]:
+        """Every combination of types, zones and markets whose size is known."""
+        return self.settings.offers(seen)
 
     def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
         """Unretire before buying; retire the least useful first."""
@@ -97,12 +102,19 @@ class CondorEC2(BatchSubmitPlugin):
         return plan(life, ask, batch, memory, now)
 
     def submission(self, n: int, shapes: tuple[Shape, ...], tools: SubmitTools) -> Submission:
-        """One transaction: n items over ``submit_templates/ec2.sub``, and the user-data files they name."""
+        """One transaction: n items over ``submit_templates/ec2.sub``, and the user-data files they name.
+
+        Raises:
+            ValueError: the shapes are of two markets, for which the launch has different parameters.
+        """
         settings = self.settings
         lease_max = settings.lease_max or settings.lease
         token = tools.token(lease_max)
         items, files = [], {}
-        for shape in shapes or (self.shape,) * n:
+        shapes = shapes or (self.shape,) * n
+        if len({shape.spot for shape in shapes}) > 1:
+            raise ValueError("spot and on-demand machines can't be submitted together")
+        for shape in shapes:
             vm = tools.uuid()
             path = str(tools.userdata / vm)
             files[path] = self.user_data(vm, shape, token, tools.pool)
@@ -113,6 +125,7 @@ class CondorEC2(BatchSubmitPlugin):
                     "shape": str(shape),
                     "ami_id": shape.image,
                     "instance_type": shape.instance_type,
+                    "zone": shape.zone or "",
                 }
             )
         macros = {
@@ -127,7 +140,8 @@ class CondorEC2(BatchSubmitPlugin):
             "lease_max": str(int(tools.now) + lease_max),
         }
         lines = [f"{name} = {value}" for name, value in macros.items()]
-        lines += [submit_templates.read("ec2.sub"), *command_lines(settings), *parameter_lines(settings, self._tags())]
+        lines += [submit_templates.read("ec2.sub"), *command_lines(settings)]
+        lines += parameter_lines(settings, self._tags(), spot=shapes[0].spot)
         lines += settings.lines()
         return Submission("\n".join(lines) + "\n", tuple(items), files, self._schedd(), self._cap())
 
@@ -137,8 +151,8 @@ class CondorEC2(BatchSubmitPlugin):
         return Machines(
             resource=f"{settings.gridresource} {settings.access_key_id} {settings.secret_access_key}",
             host=urlsplit(settings.gridresource).hostname or "",
-            instance_type=settings.instance_type,
-            cores=cores(settings.instance_type),
+            instance_type=settings.instance_type[0],
+            cores=cores(settings.instance_type[0]),
             idle_s=settings.idle,
             lease_max_s=settings.lease_max or settings.lease,
             maxinstances=settings.maxinstances,

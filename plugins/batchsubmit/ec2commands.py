@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from factory.plugin import CommaList, KeepLines, Named, PluginSettings
+from factory.plugin import CommaList, KeepLines, Named
+from plugins.batchsubmit.ec2shapes import EC2Shapes
 
 _PARAMETER = re.compile(r"[A-Za-z0-9]+(\.[A-Za-z0-9]+)*")
 _OVERWRITTEN = {
@@ -23,21 +24,15 @@ _OVERWRITTEN = {
 """Parameters that ec2_gahp always sets (amazonCommands.cpp)."""
 
 
-class EC2Commands(PluginSettings):
+class EC2Commands(EC2Shapes):
     """What an instance is started with (HTCondor manual, "The EC2 Grid Type")."""
 
     gridresource: str
     """URL of the EC2 endpoint, such as https://ec2.us-east-1.amazonaws.com/."""
-    ami_id: str
-    """Image of the VMs: HTCondor and cloud-init installed."""
-    instance_type: str
-    """Type of the VMs, such as m5.large."""
     access_key_id: Path
     """File with the access key id; not readable by others."""
     secret_access_key: Path
     """File with the secret access key; not readable by others."""
-    spot_price: float | None = Field(default=None, ge=0, json_schema_extra={"old": ["ec2_spot_price"]})
-    """Buy on the spot market, at most at this price an hour; none or 0: on demand."""
     keypair: str | None = None
     """Name of an existing key pair, for logging in. Only where the server counts as Amazon."""
     keypair_file: Path | None = None
@@ -50,8 +45,6 @@ class EC2Commands(PluginSettings):
     """Id of the VPC subnet."""
     vpc_ip: str | None = None
     """Private address in the subnet; only one VM at a time can have it."""
-    availability_zone: str | None = None
-    """Zone of the VMs; none: the cloud chooses."""
     elastic_ip: str | None = None
     """Elastic IP of the VM, as ``address:allocation-id``; only one VM at a time can have it."""
     ebs_volumes: CommaList = ()
@@ -111,24 +104,22 @@ class EC2Commands(PluginSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> EC2Commands:
-        if self.ebs_volumes and not self.availability_zone:
-            raise ValueError("ebs_volumes needs availability_zone: a volume can only be attached in its own zone")
+        if self.ebs_volumes and len(self.availability_zone) != 1:
+            raise ValueError(
+                "ebs_volumes needs availability_zone, a single one: a volume is only attached in its own zone"
+            )
         if self.iam_profile_arn and self.iam_profile_name:
             raise ValueError("iam_profile_arn and iam_profile_name name the same thing; keep one of them")
         if self.keypair and self.keypair_file:
             raise ValueError("keypair and keypair_file exclude each other; keep one of them")
         return self
 
-    @property
-    def spot(self) -> bool:
-        """Whether VMs are bought on the spot market."""
-        return bool(self.spot_price)
-
 
 def command_lines(settings: EC2Commands) -> list[str]:
     """The optional ``ec2_*`` submit commands that are set."""
+    zones = settings.availability_zone
     commands = {
-        "ec2_availability_zone": settings.availability_zone,
+        "ec2_availability_zone": "$(zone)" if len(zones) > 1 else "".join(zones),
         "ec2_block_device_mapping": ",".join(settings.block_device_mapping),
         "ec2_ebs_volumes": ",".join(settings.ebs_volumes),
         "ec2_elastic_ip": settings.elastic_ip,
@@ -143,7 +134,7 @@ def command_lines(settings: EC2Commands) -> list[str]:
     return [f"{name} = {value}" for name, value in commands.items() if value]
 
 
-def parameter_lines(settings: EC2Commands, tags: Mapping[str, str]) -> list[str]:
+def parameter_lines(settings: EC2Commands, tags: Mapping[str, str], spot: bool = False) -> list[str]:
     """Parameters of RunInstances that have no submit command of their own.
 
     Tags come with the launch, so that no instance is ever without them, and spot goes through the on-demand
@@ -154,7 +145,7 @@ def parameter_lines(settings: EC2Commands, tags: Mapping[str, str]) -> list[str]
     for i, (name, value) in enumerate({**settings.tags, **tags}.items(), 1):
         parameters[f"TagSpecification.1.Tag.{i}.Key"] = name
         parameters[f"TagSpecification.1.Tag.{i}.Value"] = value
-    if settings.spot:
+    if spot:
         parameters["InstanceMarketOptions.MarketType"] = "spot"
         parameters["InstanceMarketOptions.SpotOptions.MaxPrice"] = f"{settings.spot_price:.6f}"
     if settings.iam_profile_name:

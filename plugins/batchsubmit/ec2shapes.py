@@ -1,0 +1,94 @@
+"""What a queue may buy: every combination of its instance types, zones and markets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from factory.plugin import CommaList, Named, Offer, PluginSettings, Room, Shape
+from plugins.batchsubmit.instancetypes import room
+
+
+class EC2Shapes(PluginSettings):
+    """Images, types, zones and markets of the VMs, and what they cost."""
+
+    ami_id: str
+    """Image of the VMs: HTCondor and cloud-init installed."""
+    image: Annotated[dict[str, str], Named("image_")] = Field(default_factory=dict)
+    """``image_<type> = ami-…``: another image for this type, such as one for another architecture."""
+    instance_type: CommaList = Field(min_length=1)
+    """Types of the VMs, such as m5.large, m5.2xlarge. Which of them: Fit decides; other chains take the first."""
+    price: Annotated[dict[str, str], Named("price_")] = Field(default_factory=dict)
+    """``price_<type> = 0.096``: USD an hour, on demand. Where it is known for all, Fit compares prices, else cores."""
+    spotprice: Annotated[dict[str, str], Named("spotprice_")] = Field(default_factory=dict)
+    """``spotprice_<type> = 0.03``: the same on the spot market; else ``spot_price`` counts, the most that it may be."""
+    availability_zone: CommaList = ()
+    """Zones of the VMs, which take turns; none: the cloud chooses."""
+    spot_price: float | None = Field(default=None, ge=0, json_schema_extra={"old": ["ec2_spot_price"]})
+    """Buy on the spot market, at most at this price an hour; none or 0: on demand."""
+    market: CommaList = ()
+    """``spot``, ``on-demand`` or both; Fit takes the cheaper. None: spot where spot_price is set, else on-demand."""
+    disk: float = Field(default=10, gt=0, json_schema_extra={"unit": "GB"})
+    """Disk that a VM of a type that was not seen yet has for jobs."""
+
+    @field_validator("market")
+    @classmethod
+    def _markets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for market in value:
+            if market not in ("spot", "on-demand"):
+                raise ValueError(f"{market!r} is no market; write spot, on-demand, or both")
+        return value
+
+    @field_validator("price", "spotprice")
+    @classmethod
+    def _numbers(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            try:
+                right = 0 < float(text) < float("inf")
+            except ValueError:
+                right = False
+            if not right:
+                raise ValueError(f"{text!r} for {name} is no price; write USD an hour, such as 0.096")
+        return value
+
+    @model_validator(mode="after")
+    def _spot_has_a_price(self) -> EC2Shapes:
+        if "spot" in self.market and not self.spot_price:
+            raise ValueError("market = spot needs spot_price, the most that an hour may cost")
+        for field in ("image", "price", "spotprice"):
+            for name in getattr(self, field):
+                if name not in self.instance_type:
+                    raise ValueError(f"{field}_{name} is for a type that instance_type does not list")
+        return self
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """All shapes, the first ones of each list first."""
+        markets = self.market or (("spot",) if self.spot_price else ("on-demand",))
+        return tuple(
+            Shape(self.image.get(name, self.ami_id), name, zone, market == "spot")
+            for market in dict.fromkeys(markets)
+            for name in dict.fromkeys(self.instance_type)
+            for zone in dict.fromkeys(self.availability_zone) or (None,)
+        )
+
+    def offers(self, seen: Mapping[str, Room]) -> tuple[Offer, ...]:
+        """The shapes whose size is known: from a startd that was seen, else from the table of types."""
+        found = []
+        for shape in self.shapes:
+            size = seen.get(str(shape)) or room(shape.instance_type, self.disk)
+            if size is not None:
+                found.append(Offer(shape, size, self._price(shape)))
+        return tuple(found)
+
+    def _price(self, shape: Shape) -> float | None:
+        if not shape.spot:
+            price = self.price.get(shape.instance_type)
+            return None if price is None else float(price)
+        price = self.spotprice.get(shape.instance_type)
+        if price is not None:
+            return float(price)
+        # One maximum for types of several sizes says nothing about any of them.
+        return self.spot_price if len(self.instance_type) == 1 else None
