@@ -38,18 +38,7 @@ def bin_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment of its own with apf and the sample package, installed from wheels, without a network."""
     root = tmp_path_factory.mktemp("third-party")
     wheels = root / "wheels"
-    build = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "-q",
-        "--no-index",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        wheels,
-    ]
+    build = f"{sys.executable} -m pip wheel -q --no-index --no-deps --no-build-isolation -w {wheels}".split()
     for source in (CHECKOUT, SAMPLE):
         copy = root / source.name
         tree = subprocess.run(["git", "ls-files", "-z"], cwd=source, capture_output=True, text=True, check=True).stdout
@@ -88,7 +77,7 @@ def test_it_takes_part_in_a_chain(bin_dir: Path, tmp_path: Path, opens: int, clo
 def test_its_limits_are_enforced_with_file_and_line(bin_dir: Path, tmp_path: Path) -> None:
     conf = tmp_path / "queues.conf"
     conf.write_text(CONF.format(opens=99, closes=24))
-    command = [bin_dir / "apf", "check", "--offline", "--conf", conf]
+    command = [str(bin_dir / "apf"), "check", "--offline", "--conf", str(conf)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert f"{conf}:8" in done.stdout + done.stderr
