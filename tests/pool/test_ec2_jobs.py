@@ -1,0 +1,74 @@
+"""The job ads that HTCondor makes of what CondorEC2 submits: each ec2_* key arrives."""
+
+from pathlib import Path
+
+import pytest
+
+from factory.condor.dryrun import dry_run
+from tests.rig.ec2table import COMMANDS, Command, keys
+from tests.rig.pool import Pool
+from tests.rig.queues import NOW, VMS, make_queue, submit_tools
+
+pytestmark = pytest.mark.usefixtures("_in_pool")
+
+
+@pytest.fixture
+def _in_pool(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
+
+
+def job_ad(directory: Path, **own: str) -> dict[str, object]:
+    """The ad of the first VM job of a queue with these keys."""
+    import classad2
+
+    queue = make_queue(directory, {**VMS, **own}, "MY/VMS")
+    made = queue.batchsubmit.submission(1, (), submit_tools(directory))
+    tried = dry_run(made.description, made.items[0], directory)
+    assert not tried.unused, "condor_submit knows every line"
+    ad = classad2.parseOne(tried.ad)
+    return {name: ad.eval(name) for name in ad}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.key)
+def test_each_key_of_the_table_becomes_its_attribute(tmp_path: Path, command: Command) -> None:
+    ad = job_ad(tmp_path, **keys(command))
+    name, value = command.attribute
+    assert ad[name] == value
+    if name.startswith("EC2Param_"):
+        names = str(ad["EC2ParamNames"]).split(", ")
+        assert name in {"EC2Param_" + dotted.replace(".", "_") for dotted in names}, "dots and all"
+
+
+def test_all_of_them_fit_together(tmp_path: Path) -> None:
+    apart = {"keypair_file", "iam_profile_name", "ec2_spot_price", "tag_CostCentre", "gridresource", "access_key_id"}
+    together = [command for command in COMMANDS if command.key not in apart]
+    ad = job_ad(tmp_path, **{key: value for command in together for key, value in keys(command).items()})
+    for command in together:
+        name, value = command.attribute
+        assert ad[name] == value
+
+
+def test_a_vm_job_says_whose_it_is_and_when_it_ends(tmp_path: Path) -> None:
+    ad = job_ad(tmp_path, **{"batchsubmit.condorec2.lease": "1h", "batchsubmit.condorec2.lease_max": "2h"})
+    assert ad["JobUniverse"] == 9
+    assert ad["APF_QUEUE"] == ad["MATCH_APF_QUEUE"] == "MY/VMS"
+    assert (ad["APFFactory"], ad["APFVM"], ad["APFIncarnation"]) == ("f1", "vm-1", "1 host 2")
+    assert ad["APFShape"] == "ami-1/m5.large/*/on-demand"
+    assert str(ad["APFIdentity"]).startswith("apf@")
+    assert (ad["APFLeaseEnd"], ad["APFLeaseMax"]) == (int(NOW) + 3600, int(NOW) + 7200)
+    assert ad["PeriodicRemove"] is True, "that was long ago"
+    assert ad["EC2UserDataFile"] == str(tmp_path / "userdata" / "vm-1")
+    assert "EC2UserData" not in ad
+    values = [value for name, value in ad.items() if name.startswith("EC2Param_TagSpecification")]
+    assert {"apf:factory", "f1", "apf:queue", "MY/VMS", "apf:vm", "vm-1"} <= set(values)
+    assert str(ad["EC2ParamNames"]).startswith("Version, ")
+    assert ad["EC2Param_Version"] == "2016-11-15"
+
+
+def test_extra_lines_reach_the_job_and_win(tmp_path: Path) -> None:
+    own = {
+        "batchsubmit.condorec2.condor_attributes": r'+Project = "a\,b",ec2_spot_price = 0.3',
+        "batchsubmit.condorec2.condor_attributes.periodic_remove": "False",
+    }
+    ad = job_ad(tmp_path, **own)
+    assert (ad["Project"], ad["EC2SpotPrice"], ad["PeriodicRemove"]) == ("a,b", "0.3", False)
