@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from factory.condor.daemons import PoolAddress, ScheddAddress
-from factory.condor.groups import idle_jobs
+from factory.condor.groups import autoclusters, evaluate_ask, idle_jobs
 from factory.condor.machinead import template_ad
 from factory.condor.match import job_references, match_all
-from factory.condor.slots import open_slots
-from factory.fit.model import Demand, JobGroup, Room
+from factory.condor.slots import Slots, open_slots
+from factory.fit.model import Demand, Room
 from factory.source import Source
 
 _BUSY = 0.95
 """A schedd at this part of a limit starts no more jobs worth buying for (GlideinWMS has the same law)."""
+
+
+@dataclass(frozen=True)
+class _Needs:
+    """What must be known of slots."""
+
+    references: frozenset[str] = frozenset()
+    """Attributes of a machine that Requirements of jobs refer to, in lower case."""
+    least: Room | None = None
+    """No job asks for less; None: there is none."""
+
+    def grown(self, ads: Iterable[Any]) -> _Needs:
+        """With the jobs of these ads too."""
+        ads = list(ads)
+        asks = [ask for ask, problem in map(evaluate_ask, ads) if problem is None]
+        asks += [] if self.least is None else [self.least]
+        least = Room(min(ask.cpus for ask in asks), min(ask.memory_mb for ask in asks)) if asks else None
+        return _Needs(self.references | job_references(ads), least)
+
+
+_needs: dict[str, _Needs] = {}
+"""By source: what the last poll found; kept in the worker."""
 
 
 @dataclass(frozen=True)
@@ -57,32 +80,38 @@ class FitSource(Source):
         return replace(super().merge(other), templates=tuple(templates[shape] for shape in sorted(templates)))
 
     def fetch(self) -> Demand:
-        """References first, then slots, then exact counts; then matchmaking."""
-        import htcondor2
+        """Autoclusters, then slots, then exact counts; then matchmaking.
 
-        references: set[str] = set()
-        for schedd in self.schedds:
-            references |= job_references(schedd.open().query(opts=htcondor2.QueryOpts.AutoCluster))
-        slots = open_slots(self.pool, references)
-        groups: list[JobGroup] = []
-        jobs: dict[str, Any] = {}
-        excluded: Counter[str] = Counter()
-        for schedd in self.schedds:
-            idle = idle_jobs(schedd, self.selection)
-            groups += idle.groups
-            jobs.update(idle.ads)
-            excluded += idle.excluded
-        unseen = job_references(jobs.values()) - references
-        if unseen:  # jobs that have no autocluster yet refer to more
-            slots = open_slots(self.pool, references | unseen)
+        Slots are read with what the jobs of the last poll asked for; again, and the counts too, if some ask for
+        less or refer to more.
+        """
+        needs = _needs.get(self.key, _Needs())
+        while True:
+            clusters = {schedd: autoclusters(schedd.open()) for schedd in self.schedds}
+            if needs.least is None:
+                needs = needs.grown(ad for ads in clusters.values() for ad in ads.values())
+            slots = Slots() if needs.least is None else open_slots(self.pool, needs.references, needs.least)
+            now = time.time()
+            idle = [idle_jobs(schedd, self.selection, clusters[schedd], now) for schedd in self.schedds]
+            grown = needs.grown(ad for each in idle for ad in each.ads.values())
+            if grown == needs:
+                break
+            needs = grown
+        jobs = {key: ad for each in idle for key, ad in each.ads.items()}
+        _needs[self.key] = _Needs().grown(jobs.values())
+        excluded, others = Counter[str](), Counter[int]()
+        for each in idle:
+            excluded.update(each.excluded)
+            others.update(each.others)
         templates = {t.shape: template_ad(t.room, dict(t.attributes)) for t in self.templates}
         return Demand(
-            groups=tuple(groups),
+            groups=tuple(group for each in idle for group in each.groups),
             machines=slots.machines,
-            on_kinds=match_all(jobs, slots.kinds),
+            on_kinds=match_all(jobs, slots.kinds or {}),
             on_shapes=match_all(jobs, templates, template=True),
             excluded=dict(excluded),
             saturated=saturated(self._schedd_ads()),
+            others=dict(others),
         )
 
     def _schedd_ads(self) -> list[Mapping[str, Any]]:

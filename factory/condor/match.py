@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from factory.fit.model import Match
+from factory.fit.model import Match, Matches
 
 _YES = Match(True)
 _KEEP = 200_000
-_known: dict[tuple[str, str], Match] = {}
-"""Matches already made, by what was matched; kept in the worker from poll to poll."""
+_numbers: dict[str, int] = {}
+"""Ads that were matched, numbered; kept in the worker from poll to poll, as is the next."""
+_known: dict[tuple[int, int], Match] = {}
+"""Matches already made, by the numbers of job and machine."""
 
 
 def job_references(ads: Iterable[Any]) -> set[str]:
-    """Attributes of a machine that these jobs' Requirements refer to."""
+    """Attributes of a machine that these jobs' Requirements refer to, in lower case."""
     names: set[str] = set()
     done: set[str] = set()
     for ad in ads:
@@ -28,27 +30,36 @@ def job_references(ads: Iterable[Any]) -> set[str]:
         for name in ad.externalRefs(tree):
             scope, _, plain = name.rpartition(".")
             if scope.upper() in ("TARGET", ""):
-                names.add(plain)
+                names.add(plain.lower())
     return names
 
 
-def match_all(
-    jobs: Mapping[str, Any], machines: Mapping[str, Any], template: bool = False
-) -> dict[tuple[str, str], Match]:
+def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], template: bool = False) -> Matches:
     """(group key, machine key) → match. ``template``: what is undefined there may be known on a running machine."""
-    job_texts = {key: str(ad) for key, ad in jobs.items()}
-    machine_texts = {key: ("template " if template else "") + str(ad) for key, ad in machines.items()}
-    table = {}
     if len(_known) > _KEEP:
         _known.clear()
-    for job_key, job in jobs.items():
-        for machine_key, machine in machines.items():
-            sign = (job_texts[job_key], machine_texts[machine_key])
-            found = _known.get(sign)
-            if found is None:
-                found = _known[sign] = match(job, machine, template)
-            table[job_key, machine_key] = found
-    return table
+        _numbers.clear()
+    signs = [_number(("template " if template else "") + str(ad)) for ad in machines.values()]
+    rows: dict[int, tuple[Match, ...]] = {}
+    table = {}
+    for key, job in jobs.items():
+        sign = _number(str(job))
+        if sign not in rows:
+            rows[sign] = tuple(
+                _known.get((sign, other)) or _remember(sign, other, match(job, machine, template))
+                for other, machine in zip(signs, machines.values(), strict=True)
+            )
+        table[key] = rows[sign]
+    return Matches(table, machines)
+
+
+def _number(text: str) -> int:
+    return _numbers.setdefault(text, len(_numbers))
+
+
+def _remember(job: int, machine: int, found: Match) -> Match:
+    _known[job, machine] = found
+    return found
 
 
 def match(job: Any, machine: Any, template: bool = False) -> Match:
@@ -61,9 +72,13 @@ def match(job: Any, machine: Any, template: bool = False) -> Match:
         if value is True:
             continue
         clause, result = failing_clause(str(tree), ad, target)
+        behind = _own(clause, ad)
+        if behind is not None and behind not in ("true", "false"):
+            clause, result = failing_clause(behind, ad, target)
         undefined = not isinstance(result, bool)
+        maybe = template and (undefined or _of_gpus(clause, target))
         why = f"Requirements of the {side}: {clause} is {'undefined' if undefined else 'false'}"
-        return Match(ok=False, maybe=template and undefined, why=why)
+        return Match(ok=False, maybe=maybe, why=why)
     return Match(False, why="the ads do not match")
 
 
@@ -82,6 +97,17 @@ def failing_clause(expression: str, ad: Any, target: Any) -> tuple[str, Any]:
         if value is not True and undefined is None:
             undefined = clause, value
     return undefined or (expression, None)
+
+
+def _of_gpus(clause: str, machine: Any) -> bool:
+    """Whether a clause asks for properties of GPUs, of a machine of which only their number is known."""
+    return "availablegpus" in clause.lower() and "AvailableGPUs" not in machine and machine.eval("GPUs") > 0
+
+
+def _own(clause: str, ad: Any) -> str | None:
+    """The expression behind a clause that is no more than a name, such as START."""
+    name = clause.removeprefix("MY.")
+    return str(ad.lookup(name)) if name.isidentifier() and name in ad else None
 
 
 def split_and(expression: str) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from factory.condor.daemons import PoolAddress
@@ -12,8 +14,8 @@ from factory.fit.model import Machine, Room
 _ROOM = ("Cpus", "Memory", "Disk", "GPUs")
 _TOTAL = ("TotalSlotCpus", "TotalSlotMemory", "TotalSlotDisk", "TotalSlotGPUs")
 _BASE = [
-    "Name", "SlotType", "State", "Activity", "PartitionableSlot", "Draining", "APFVM", "APFLeaseEnd", "DaemonStopTime",
-    "Start", "Requirements", "LastHeardFrom", *_ROOM, *_TOTAL,
+    "Name", "SlotType", "State", "PartitionableSlot", "Draining", "APFVM", "APFLeaseEnd", "DaemonStopTime",
+    "Start", "Requirements", *_ROOM, *_TOTAL,
 ]  # fmt: skip
 CHANGING = frozenset(
     name.lower()
@@ -21,10 +23,11 @@ CHANGING = frozenset(
         *_ROOM, "Name", "State", "Activity", "SlotID", "LoadAvg", "CondorLoadAvg", "TotalLoadAvg", "KeyboardIdle",
         "ConsoleIdle", "CurrentTime", "MyCurrentTime", "EnteredCurrentState", "EnteredCurrentActivity",
         "LastHeardFrom", "NumDynamicSlots", "NumDynamicSlotsTime", "WithinResourceLimits", "SlotType", "Draining",
-        "DaemonStopTime", "APFVM", "Requirements", "Start",
+        "DaemonStopTime", "APFVM", "APFLeaseEnd", "Requirements", "Start",
     )
 )  # fmt: skip
 """Attributes that do not make a class: room is reckoned with, and the rest changes while nothing does."""
+_TELLING = frozenset(name.lower() for name in (*_TOTAL, "Start"))
 
 _seen_references: dict[str, frozenset[str]] = {}
 """By pool: what the machines' own expressions refer to; kept in the worker, so that one query does."""
@@ -34,44 +37,45 @@ _seen_references: dict[str, frozenset[str]] = {}
 class Slots:
     """Machines, and for each class an ad that stands for its slots in matchmaking."""
 
-    machines: tuple[Machine, ...]
-    kinds: Mapping[str, Any]
+    machines: tuple[Machine, ...] = ()
+    kinds: Mapping[str, Any] | None = None
     """Class → ``classad2.ClassAd``."""
 
 
-def open_slots(address: PoolAddress, references: Collection[str]) -> Slots:
-    """The slots of a pool that could take a job. ``references``: attributes that job groups refer to."""
+def open_slots(address: PoolAddress, references: Collection[str], least: Room) -> Slots:
+    """The slots of a pool that could take a job that asks for ``least``, and all VMs that are wholly free.
+
+    ``references``: attributes that job groups refer to.
+    """
     import htcondor2
 
     collector = address.open()
     own = _seen_references.get(str(address), frozenset())
+    roomy = f"Cpus > 0 && Cpus >= {least.cpus:.0f} && Memory >= {least.memory_mb:.0f}"
     while True:
-        attributes = sorted({*references, *own, *_BASE})
+        attributes = sorted({name.lower() for name in (*references, *own, *_BASE)})
         ads = collector.query(
             htcondor2.AdType.Startd,
-            constraint='SlotType =!= "Dynamic" && Cpus > 0 && (PartitionableSlot =?= true || State == "Unclaimed")',
+            constraint='SlotType =!= "Dynamic" && (PartitionableSlot =?= true || State == "Unclaimed")'
+            f" && (({roomy}) || (APFVM =!= undefined && NumDynamicSlots =?= 0))",
             projection=attributes,
         )
-        missing = _own_references(ads) - {name.lower() for name in attributes}
+        slots = fold(ads, {name.lower() for name in (*references, *own)} - CHANGING)
+        missing = _own_references((slots.kinds or {}).values()) - set(attributes)
         if not missing:
-            break
+            return slots
         own = own | missing
         _seen_references[str(address)] = own
-    return fold(ads, {name.lower() for name in (*references, *own)} - CHANGING)
 
 
 def _own_references(ads: Iterable[Any]) -> frozenset[str]:
-    """Attributes of the machine that Start and Requirements refer to, over the expressions that occur."""
+    """Attributes of the machine that Start and Requirements refer to, in lower case."""
     names: set[str] = set()
-    done: set[str] = set()
     for ad in ads:
         for attribute in ("Start", "Requirements"):
-            tree = ad.lookup(attribute) if attribute in ad else None
-            text = str(tree)
-            if tree is None or text in done:
+            if attribute not in ad:
                 continue
-            done.add(text)
-            for name in ad.externalRefs(tree):
+            for name in ad.externalRefs(ad.lookup(attribute)):
                 scope, _, plain = name.rpartition(".")
                 if scope.upper() != "TARGET":
                     names.add(plain.lower())
@@ -79,25 +83,46 @@ def _own_references(ads: Iterable[Any]) -> frozenset[str]:
 
 
 def fold(ads: Iterable[Any], telling: Collection[str]) -> Slots:
-    """Machines and their classes from slot ads. ``telling``: attributes that tell classes apart."""
-    import classad2
+    """Machines and their classes from slot ads. ``telling``: attributes that tell classes apart, in lower case.
 
-    names = sorted({*telling, *(name.lower() for name in _TOTAL), "start"})
+    Ten thousand ads are read by their text, which takes a third of the time of asking for each attribute.
+    """
+    names = sorted({*telling, *_TELLING})
     machines: list[Machine] = []
     kinds: dict[str, Any] = {}
     ids: dict[tuple[str, ...], str] = {}
     for ad in ads:
-        sign = tuple(str(ad.lookup(name)) if name in ad else "" for name in names)
+        texts = _texts(ad)
+        sign = tuple([texts.get(name, "") for name in names])
         kind = ids.get(sign)
         if kind is None:
-            kind = ids[sign] = "|".join(sign)
-            kinds[kind] = _representative(ad, classad2)
-        machines.append(_machine(ad, kind))
+            kind = ids[sign] = _kind(names, sign)
+            kinds[kind] = _representative(ad)
+        machines.append(_machine(texts, kind))
     return Slots(tuple(machines), kinds)
 
 
-def _representative(ad: Any, classad2: Any) -> Any:
+def _texts(ad: Any) -> dict[str, str]:
+    """Attributes, in lower case, and their expressions as written."""
+    pairs = [line.split(" = ", 1) for line in ad.printOld().split("\n") if line]
+    return {_lower(name): text for name, text in pairs}
+
+
+@lru_cache(4096)
+def _lower(name: str) -> str:
+    return name.lower()
+
+
+def _kind(names: Collection[str], sign: tuple[str, ...]) -> str:
+    """A short name for a class, the same in every poll."""
+    text = "\n".join(f"{name}={value}" for name, value in zip(names, sign, strict=True))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _representative(ad: Any) -> Any:
     """An ad as the slot would show it wholly free: room is reckoned with apart."""
+    import classad2
+
     copy = classad2.ClassAd()
     for name in ad:
         copy[name] = ad.lookup(name)
@@ -111,22 +136,34 @@ def _representative(ad: Any, classad2: Any) -> Any:
     return copy
 
 
-def _machine(ad: Mapping[str, Any], kind: str) -> Machine:
-    free = Room(*(_number(ad.get(name)) for name in _ROOM))
-    total = Room(*(_number(ad.get(total, ad.get(name))) for name, total in zip(_ROOM, _TOTAL, strict=True)))
-    partitionable = ad.get("PartitionableSlot") is True
-    ends = [_number(ad[name]) for name in ("APFLeaseEnd", "DaemonStopTime") if name in ad]
+def _machine(texts: Mapping[str, str], kind: str) -> Machine:
+    get = texts.get
+    cpus, memory, disk, gpus = get("cpus", "0"), get("memory", "0"), get("disk", "0"), get("gpus", "0")
+    ends = [_number(texts[name]) for name in ("apfleaseend", "daemonstoptime") if name in texts]
     return Machine(
-        name=str(ad.get("Name", "")),
-        kind=kind,
-        free=free,
-        total=total,
-        vm=str(ad["APFVM"]) if "APFVM" in ad else None,
-        static=not partitionable,
-        leaves_at=min(ends) if ends else None,
-        leaving=ad.get("Draining") is True or ad.get("State") in ("Drained", "Owner"),
+        get("name", "").strip('"'),
+        kind,
+        _room(cpus, memory, disk, gpus),
+        _room(
+            get("totalslotcpus", cpus),
+            get("totalslotmemory", memory),
+            get("totalslotdisk", disk),
+            get("totalslotgpus", gpus),
+        ),
+        texts["apfvm"].strip('"') if "apfvm" in texts else None,
+        get("partitionableslot") != "true",
+        min(ends) if ends else None,
+        get("draining") == "true" or get("state") in ('"Drained"', '"Owner"'),
     )
 
 
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+@lru_cache(20_000)
+def _room(cpus: str, memory: str, disk: str, gpus: str) -> Room:
+    return Room(_number(cpus), _number(memory), _number(disk), _number(gpus))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

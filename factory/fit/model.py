@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from factory.shape import Shape
 
@@ -140,3 +141,45 @@ class Demand:
     """Idle jobs that can't run on a startd now, by reason."""
     saturated: str | None = None
     """Why the schedd could not start more jobs, if so."""
+    others: Mapping[int, int] = field(default_factory=dict)
+    """Jobs of the same work that are not idle, by JobStatus."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Machines travel as columns: ten thousand objects would take as long as the query that brought them."""
+        rows = [tuple(getattr(machine, name) for name in Machine.__slots__) for machine in self.machines]
+        columns = list(zip(*rows, strict=True))
+        rooms: dict[Room, int] = {}
+        for i in _ROOMS if columns else ():
+            columns[i] = tuple([rooms.setdefault(room, len(rooms)) for room in columns[i]])
+        plain = [(r.cpus, r.memory_mb, r.disk_kb, r.gpus) for r in rooms]
+        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "machines"}
+        return _restored, (type(self), columns, plain, rest)
+
+
+_ROOMS = [Machine.__slots__.index(name) for name in ("free", "total")]
+
+
+def _restored(kind: type[Demand], columns: list[tuple[Any, ...]], plain: list[Any], rest: dict[str, Any]) -> Demand:
+    rooms = [Room(*room) for room in plain]
+    for i in _ROOMS if columns else ():
+        columns[i] = tuple([rooms[n] for n in columns[i]])
+    return kind(machines=tuple(map(Machine, *columns)) if columns else (), **rest)
+
+
+class Matches(Mapping[tuple[str, str], Match]):
+    """(group key, machine key) → match, where many groups share a row."""
+
+    def __init__(self, rows: Mapping[str, tuple[Match, ...]], machines: Iterable[str]) -> None:
+        """``rows``: group key → a match for each of the machines."""
+        self._rows = rows
+        self._columns = {machine: i for i, machine in enumerate(machines)}
+
+    def __getitem__(self, key: tuple[str, str]) -> Match:
+        group, machine = key
+        return self._rows[group][self._columns[machine]]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return ((group, machine) for group in self._rows for machine in self._columns)
+
+    def __len__(self) -> int:
+        return len(self._rows) * len(self._columns)

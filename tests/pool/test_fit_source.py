@@ -1,0 +1,242 @@
+"""Job groups, free room and who matches whom, as real schedds and a real collector show them."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from factory.condor.daemons import PoolAddress, ScheddAddress
+from factory.condor.fit import FitSource, Template
+from factory.fit.model import Demand, JobGroup, Machine, Match, Room
+from factory.workers import CallFailed, Workers
+from tests.pool.test_demand import SECOND, TWO_SCHEDDS
+from tests.rig.pool import Pool
+from tests.rig.slots import advertise, partitionable, static
+from tests.rig.wait import until
+
+BIG = Template("big", Room(16, 64_000, 10**8))
+SMALL = Template("small", Room(2, 4_000, 10**8), (("HasSecret", "true"),))
+
+SLOTS = [
+    partitionable("busy", 3, 500),
+    partitionable("free", 8, 16_000),
+    partitionable("draining", 8, 16_000, Draining="true", State='"Drained"'),
+    partitionable("ends", 8, 16_000, APFVM='"vm-1"', APFLeaseEnd=2_000_000_000),
+    partitionable("picky", 8, 16_000, Start="TARGET.RequestMemory > LeastMemory", LeastMemory=5_000),
+    partitionable("owner", 8, 16_000, Start="false", State='"Owner"'),
+    static("alone", 4, 10_000),
+    static("taken", 4, 10_000, state="Claimed"),
+    partitionable("secret", 8, 16_000, HasSecret="true"),
+]
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    """Two schedds with idle jobs, all in autoclusters; then no negotiator."""
+    directory = tmp_path_factory.mktemp("fit")
+    (directory / "spool2").mkdir()
+    with Pool(directory, TWO_SCHEDDS + "ALLOW_ADVERTISE_STARTD = *\n", name="first@pool") as pool:
+        until(lambda: SECOND in pool.run("condor_status", "-schedd", "-af", "Name"), "the second schedd is there")
+        submit(pool, 5, 'My.MATCH_APF_QUEUE = "A"')
+        submit(pool, 3, 'My.MATCH_APF_QUEUE = "A"', "hold = true")
+        submit(pool, 4, 'My.MATCH_APF_QUEUE = "B"')
+        submit(pool, 6, "request_cpus = 4", "request_memory = 9000", 'My.Colour = "Blue"')
+        submit(pool, 2, "accounting_group = physics", "accounting_group_user = eve")
+        submit(pool, 7, "request_memory = Undef + 1")
+        submit(pool, 8, 'My.Managed = "External"')
+        submit(pool, 9, "universe = scheduler", "hold = true")
+        submit(pool, 10, f"deferral_time = {int(time.time()) + 100_000}")
+        submit(pool, 11, "universe = local", "requirements = false")
+        submit(pool, 12, "requirements = TARGET.HasSecret", "request_cpus = 2")
+        submit(pool, 13, 'requirements = TARGET.Cores > 4 && TARGET.OpSys == "PLAN9"', "request_cpus = 3")
+        submit(pool, 1, "request_gpus = 1", "require_gpus = Capability > 8")
+        submit(pool, 14, 'My.MATCH_APF_QUEUE = "A"', name=SECOND)
+        submit(pool, 2, "concurrency_limits = licence", "request_memory = 333")
+        advertise(pool, [partitionable("full", 0, 4_000)])  # without any slot nothing is negotiated
+        until(lambda: not unclustered(pool, "first@pool"), "the first schedd's jobs have an autocluster", 60)
+        until(lambda: not unclustered(pool, SECOND), "the second schedd's jobs have an autocluster", 60)
+        pool.run("condor_off", "-daemon", "negotiator")
+        advertise(pool, SLOTS)
+        until(lambda: len(pool.slots()) == 10, "all slots are in the collector")
+        yield pool
+
+
+@pytest.fixture
+def workers(jobs: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    monkeypatch.setenv("CONDOR_CONFIG", jobs.env["CONDOR_CONFIG"])
+    running = Workers()
+    yield running
+    running.stop()
+
+
+def submit(pool: Pool, count: int, *lines: str, name: str = "first@pool") -> None:
+    common = ("executable = /bin/true", "request_memory = 100", "request_disk = 1000", "request_cpus = 1")
+    pool.run("condor_submit", "-name", name, "-", stdin="\n".join([*common, *lines, f"queue {count}", ""]))
+
+
+def fetch(
+    workers: Workers, selection: str | None = None, *schedds: str, templates: tuple[Template, ...] = ()
+) -> Demand:
+    addresses = tuple(ScheddAddress(name) for name in schedds) or (ScheddAddress(),)
+    source = FitSource(pool=PoolAddress(), schedds=addresses, selection=selection, templates=templates)
+    demand = workers.call("all", 30, source.fetch)
+    assert len({group.key for group in demand.groups}) == len(demand.groups)
+    return demand
+
+
+def group(demand: Demand, words: str) -> JobGroup:
+    """The only group whose Requirements have these words."""
+    (found,) = (each for each in demand.groups if words in each.requirements)
+    return found
+
+
+def by_ask(demand: Demand) -> Counter[tuple[float, float, float, str]]:
+    found: Counter[tuple[float, float, float, str]] = Counter()
+    for each in demand.groups:
+        if each.problem is None:
+            found[each.ask.cpus, each.ask.memory_mb, each.ask.gpus, each.accounting_group] += each.count
+    return found
+
+
+def unclustered(pool: Pool, name: str) -> str:
+    which = 'JobStatus == 1 && JobUniverse == 5 && Managed =!= "External" && AutoClusterId =?= undefined'
+    return pool.run("condor_q", "-name", name, "-all", "-constraint", which, "-af", "ClusterId")
+
+
+def machines(demand: Demand) -> dict[str, Machine]:
+    return {machine.name.removeprefix("slot1@"): machine for machine in demand.machines}
+
+
+def on(demand: Demand, which: JobGroup, machine: str) -> Match:
+    return demand.on_kinds[which.key, machines(demand)[machine].kind]
+
+
+def test_counts_are_exact_and_held_jobs_are_not_idle(workers: Workers) -> None:
+    demand = fetch(workers)
+    assert by_ask(demand) == {
+        (1, 100, 0, ""): 5 + 4,
+        (1, 100, 1, ""): 1,
+        (4, 9000, 0, ""): 6,
+        (1, 100, 0, "physics"): 2,
+        (2, 100, 0, ""): 12,
+        (3, 100, 0, ""): 13,
+        (1, 333, 0, ""): 2,
+    }
+    assert demand.others == {5: 3}
+    assert demand.saturated is None
+
+
+def test_jobs_that_no_startd_may_take_now_are_counted_by_reason(workers: Workers) -> None:
+    assert fetch(workers).excluded == {
+        "managed elsewhere (routed)": 8,
+        "deferred": 10,
+        "of a universe that does not run on startds": 11,
+    }
+
+
+def test_what_cannot_be_evaluated_is_a_group_with_a_problem(workers: Workers) -> None:
+    (wrong,) = (each for each in fetch(workers).groups if each.problem is not None)
+    assert wrong.count == 7
+    assert wrong.problem == "RequestMemory = Undef + 1 can't be evaluated"
+
+
+def test_owners_and_accounting_groups_are_groups_of_their_own(workers: Workers) -> None:
+    alike = [each for each in fetch(workers).groups if each.ask == Room(1, 100, 1000)]
+    assert {(each.accounting_group, each.count) for each in alike} == {("", 9), ("physics", 2)}
+    assert len({each.owner for each in alike}) == 1
+
+
+@pytest.mark.parametrize(
+    ("selection", "count"),
+    [
+        ('MATCH_APF_QUEUE == "A"', 5),
+        ('MATCH_APF_QUEUE == "B"', 4),
+        ('MATCH_APF_QUEUE == "nobody"', 0),
+        ('Colour == "Blue"', 6),
+        ("MY.Colour =?= undefined && RequestCpus == 2", 12),
+    ],
+)
+def test_a_selection_may_name_attributes_that_no_autocluster_has(workers: Workers, selection: str, count: int) -> None:
+    assert sum(each.count for each in fetch(workers, selection).groups) == count
+
+
+def test_schedds_are_added_up_and_one_that_is_missing_fails_the_reading(workers: Workers) -> None:
+    selection = 'MATCH_APF_QUEUE == "A"'
+    assert sum(each.count for each in fetch(workers, selection, "first@pool", SECOND).groups) == 5 + 14
+    with pytest.raises(CallFailed, match="knows no schedd nobody"):
+        fetch(workers, selection, "first@pool", "nobody@pool")
+
+
+def test_machines_show_what_is_free_and_what_is_about_to_leave(workers: Workers) -> None:
+    seen = machines(fetch(workers))
+    assert set(seen) == {"busy", "free", "draining", "ends", "picky", "owner", "alone", "secret"}
+    assert (seen["busy"].free.cpus, seen["busy"].free.memory_mb) == (3, 500)
+    assert (seen["busy"].total.cpus, seen["busy"].total.memory_mb) == (8, 16_000)
+    assert {name for name, machine in seen.items() if machine.leaving} == {"draining", "owner"}
+    assert {name for name, machine in seen.items() if machine.static} == {"alone"}
+    assert (seen["ends"].vm, seen["ends"].leaves_at) == ("vm-1", 2_000_000_000)
+    assert (seen["free"].vm, seen["free"].leaves_at) == (None, None)
+
+
+def test_machines_without_the_room_that_any_job_asks_for_are_left_out(workers: Workers) -> None:
+    fetch(workers, 'Colour == "Blue"')
+    seen = machines(fetch(workers, 'Colour == "Blue"'))  # the first poll does not know yet
+    assert "busy" not in seen
+    assert "free" in seen
+
+
+def test_machines_that_differ_only_in_what_is_free_are_of_one_kind(workers: Workers) -> None:
+    seen = machines(fetch(workers))
+    assert seen["busy"].kind == seen["free"].kind == seen["ends"].kind
+    assert len({seen[name].kind for name in ("free", "picky", "secret", "alone", "owner")}) == 5
+
+
+def test_the_clause_that_fails_is_named(workers: Workers) -> None:
+    demand = fetch(workers)
+    secret, plan9 = group(demand, "HasSecret"), group(demand, "PLAN9")
+    assert on(demand, secret, "secret").ok
+    assert on(demand, secret, "free") == Match(False, why="Requirements of the job: TARGET.HasSecret is undefined")
+    assert on(demand, plan9, "free").why == 'Requirements of the job: TARGET.OpSys == "PLAN9" is false'
+
+
+def test_start_may_refer_to_attributes_of_its_machine(workers: Workers) -> None:
+    demand = fetch(workers)
+    (big,) = (each for each in demand.groups if each.ask.memory_mb == 9000)
+    (small,) = (each for each in demand.groups if each.accounting_group == "physics")
+    assert on(demand, big, "picky").ok
+    assert on(demand, small, "picky").why == "Requirements of the machine: TARGET.RequestMemory > LeastMemory is false"
+
+
+def test_what_only_a_running_machine_can_tell_is_maybe(workers: Workers) -> None:
+    demand = fetch(workers, templates=(BIG, SMALL))
+    secret, plan9 = group(demand, "HasSecret"), group(demand, "PLAN9")
+    assert demand.on_shapes[secret.key, "small"].ok
+    assert demand.on_shapes[secret.key, "big"].maybe
+    assert demand.on_shapes[plan9.key, "big"] == Match(
+        False, why='Requirements of the job: TARGET.OpSys == "PLAN9" is false'
+    )
+
+
+def test_a_job_that_wants_a_gpu_matches_only_what_has_one(workers: Workers) -> None:
+    gpus = Template("gpus", Room(8, 32_000, 10**8, 4))
+    demand = fetch(workers, templates=(BIG, gpus))
+    (wants,) = (each for each in demand.groups if each.ask.gpus == 1)
+    assert not demand.on_shapes[wants.key, "big"].ok
+    match = demand.on_shapes[wants.key, "gpus"]
+    assert match.ok or match.maybe
+
+
+def test_jobs_without_an_autocluster_yet_are_told_apart_by_what_they_ask_for(jobs: Pool, workers: Workers) -> None:
+    late = ('My.MATCH_APF_QUEUE = "late"', 'My.LeastOpSys = "LINUX"', "requirements = OpSys == MY.LeastOpSys")
+    submit(jobs, 3, *late, "request_cpus = 2")
+    submit(jobs, 4, *late, "request_cpus = 5")
+    submit(jobs, 2, *late, f"deferral_time = {int(time.time()) + 100_000}")
+    submit(jobs, 1, *late, "deferral_time = 1000")
+    assert unclustered(jobs, "first@pool")
+    demand = fetch(workers, 'MATCH_APF_QUEUE == "late"', templates=(BIG,))
+    assert by_ask(demand) == {(2, 100, 0, ""): 3, (5, 100, 0, ""): 4, (1, 100, 0, ""): 1}
+    assert demand.excluded == {"deferred": 2}
+    five = next(each for each in demand.groups if each.ask.cpus == 5)
+    assert on(demand, five, "free").ok
+    assert demand.on_shapes[five.key, "big"].ok
