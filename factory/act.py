@@ -147,7 +147,8 @@ class Actor:
         return found
 
     def _remove(self, action: Remove) -> Sequence[JobId]:
-        startd = action.vm.startd if action.vm is not None else None
+        vm = action.vm
+        startd = None if vm is None or vm.instance is None else vm.startd or vm.uuid
         self._call(acts.remove, self._schedd, action.job, self._own(action.still), action.reason, startd)
         self.after("removed", action)
         return (action.job,)

@@ -60,7 +60,7 @@ class Remove:
     still: str = "true"
     """ClassAd expression over the job ad: the state that justified the removal; the schedd checks it."""
     vm: VM | None = None
-    """For a VM that had a startd: no polled schedd may show a job running there (rule 5)."""
+    """For a VM with an instance: no polled schedd may show a job running there (rule 5)."""
     reason: str
 
 

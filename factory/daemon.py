@@ -26,6 +26,7 @@ from factory.config import load
 from factory.config.settings import Config, ConfigError, Queue
 from factory.decide import Round, decide
 from factory.faults import PluginHung
+from factory.health import Health, with_resets
 from factory.observe import Observer
 from factory.pauses import PausesError, read_pauses
 from factory.report import decision_report, log_line, status_report, what
@@ -182,6 +183,9 @@ class Daemon:
                 "configuration not reread: factoryId and statedir can't change while the factory runs; restart it"
             )
             return
+        known = {queue.name: queue.text for queue in self.config.queues}
+        changed = {queue.name: Health() for queue in config.queues if queue.text != known.get(queue.name)}
+        self._memory = replace(self._memory, health={**self._memory.health, **changed})
         self.config = config
         self._schedule()
         names = {queue.name for queue in config.queues}
@@ -194,13 +198,14 @@ class Daemon:
         queues = [queue for queue in self.config.queues if queue.name in due]
         self._observer.observe(queues, self.config.queues, self._acted)
         now = time.time()
+        self._memory = replace(self._memory, health=with_resets(self._memory.health, self._statedir.read_resets()))
         world = make_world(
             now, self._observer.readings, self._memory, self._acted, self.incarnation,
             2 * self.config.factory.update_interval, self._paused(), self._observer.faults,
         )  # fmt: skip
         self._memory = world.memory
         round_ = decide(self.config, world, due)
-        self._memory = replace(self._memory, fit=round_.memory)
+        self._memory = replace(self._memory, fit=round_.memory, health={**self._memory.health, **round_.health})
         outcomes = self._act(round_)
         self._report(round_, outcomes)
         self._sweep(now)

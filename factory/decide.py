@@ -13,6 +13,7 @@ from factory.config.settings import Config, Queue
 from factory.faults import FAULTS, fault
 from factory.fit.memory import FitMemory
 from factory.fit.waiting import Backoff
+from factory.health import Health
 from factory.ledger import Ledger
 from factory.model import Ask, BatchStatus, Chain, SiteStatus, StepRecord, Unknown, WmsStatus
 from factory.plugin import Plan, Plugin, View
@@ -54,6 +55,8 @@ class Decision:
     wms: WmsStatus | Unknown | None = None
     batch: BatchStatus | Unknown = Unknown("not read")
     site: SiteStatus | Unknown | None = None
+    health: Health | None = None
+    """What is now known of its launches. None: nothing new."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,11 @@ class Round:
     decisions: tuple[Decision, ...]
     memory: FitMemory = field(default_factory=FitMemory)
     """What the next round should know of jobs that wait."""
+
+    @property
+    def health(self) -> dict[str, Health]:
+        """What is now known of the launches of queues."""
+        return {decision.queue: decision.health for decision in self.decisions if decision.health is not None}
 
     @property
     def actions(self) -> tuple[Action, ...]:
@@ -139,7 +147,7 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, shared: cascade.Casca
             chain = Chain(chain.steps, Ask(), f"plugin {queue.batchsubmit.name} failed: {fault(error)}")
     partial = status.wms.partial if isinstance(status.wms, WmsStatus) else None
     notes = plan.notes if partial is None else (*plan.notes, f"some work may be unseen: {partial}")
-    return Decision(queue.name, chain, plan.actions, notes, status.wms, status.batch, status.site)
+    return Decision(queue.name, chain, plan.actions, notes, status.wms, status.batch, status.site, plan.health)
 
 
 def _backed_off(chain: Chain, backoff: Backoff | None, now: float) -> Chain:

@@ -90,6 +90,8 @@ class VM:
     submitted: float = 0
     entered_status: float = 0
     instance: str | None = None
+    grid_status: str | None = None
+    """The cloud's own word for the state of the instance."""
     startd: str | None = None
     """Name of its startd and of its master, which are equal."""
     slots: tuple[str, ...] = ()

@@ -105,8 +105,6 @@ def read_pauses(path: Path) -> Pauses:
 def changing_pauses(path: Path) -> Iterator[list[Pauses]]:
     """The pauses in a list of one, to be replaced there; written at the end, and nobody else changes them until then.
 
-    The file belongs to the account that owns the directory, also when root writes it.
-
     Raises:
         PausesError: the file can't be read or written.
     """
@@ -121,9 +119,6 @@ def changing_pauses(path: Path) -> Iterator[list[Pauses]]:
         yield held
         if held[0] != before:
             write_private(path, json.dumps(held[0].to_json(), indent=1).encode())
-            if os.geteuid() == 0:
-                owner = os.fstat(lock)
-                os.chown(path, owner.st_uid, owner.st_gid)
     except OSError as error:
         raise PausesError(f"{path} can't be written: {error.strerror}") from None
     finally:

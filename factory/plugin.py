@@ -22,6 +22,7 @@ from factory.condor.history import HistorySource, HistoryWindow, RecentJobs
 from factory.config.types import CommaList, Duration, KeepLines, Named, Settings, Switch
 from factory.fit.model import Offer, Room
 from factory.fit.share import Share, Verdict
+from factory.health import Health
 from factory.model import VM, Ask, BatchStatus, Shape, SiteStatus, Unknown, VMState, WmsStatus
 from factory.source import Reading, Readings, Source
 from factory.track import Memory
@@ -44,6 +45,7 @@ __all__ = [
     "CommaList",
     "Duration",
     "Finding",
+    "Health",
     "HistorySource",
     "HistoryWindow",
     "Info",
@@ -127,6 +129,9 @@ class WmsStatusPlugin(Plugin, ABC):
     """Says what work waits. Does no I/O: it names sources and reads what they brought."""
 
     category = "wmsstatus"
+    templates: tuple[Template, ...] | None = None
+    """The machines that the queue may buy, if its chain looks at groups of jobs: then ``demand`` is wanted of
+    ``read``. None: it does not. Set when the configuration is read."""
 
     @abstractmethod
     def sources(self) -> tuple[Source, ...]:
@@ -252,6 +257,10 @@ class SchedPlugin(Plugin, ABC):
     needs: frozenset[Info] = frozenset()
     """What must be known, or the chain holds; where it follows from the settings, set it in __init__."""
 
+    def machine_attributes(self) -> Mapping[str, str]:
+        """ClassAd attributes of the machines that the queue buys, for plugins that match jobs against them."""
+        return {}
+
     def sources(self) -> tuple[Source, ...]:
         """What it polls for itself and reads with ``view.rows``; if one is unknown the chain holds."""
         return ()
@@ -280,6 +289,8 @@ class Plan:
 
     actions: tuple[Action, ...] = ()
     notes: tuple[str, ...] = ()
+    health: Health | None = None
+    """What the next plan shall find in ``memory.health`` of this queue. None: what is there."""
 
 
 @dataclass(frozen=True)
@@ -369,6 +380,10 @@ class BatchSubmitPlugin(Plugin, ABC):
         ``seen``: what the startds of a shape have, by ``str(shape)``, where one was seen.
         """
         return ()
+
+    def templates(self) -> tuple[Template, ...]:
+        """What a new machine of each of these shapes would show, as far as the plugin can tell."""
+        return tuple(Template(str(offer.shape), offer.room) for offer in self.offers({}))
 
 
 class MonitorPlugin(Plugin, ABC):

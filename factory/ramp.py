@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from factory.actions import Action, ClearRetire, Method, Release, Remove, Retire, Submit, Unretire
+from factory.actions import Action, ClearRetire, Method, Remove, Retire, Submit, Unretire
+from factory.health import FAULTY, Fault, Health, learn, sift
+from factory.held import Held, on_purpose
 from factory.model import VM, Ask, BatchStatus, JobId, Shape, VMState
 from factory.plugin import Plan
 from factory.track import Memory
@@ -51,13 +53,14 @@ def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -
     limit = max(1, int(life.removefraction * len(batch.vms)))
     notes = list(up.notes + down.notes)
     fall = ramp.sudden_fall()
+    notes += on_purpose(batch.vms)
     if fall is not None:
-        return Plan((*up.actions, *ramp.upkeep(kept)), (*notes, fall))
+        return Plan((*up.actions, *ramp.upkeep(kept)), (*notes, fall), ramp.health)
     for kind, wanted in (("removals", len(removals)), ("retirements", len(down.actions))):
         if wanted > limit:
             notes.append(f"{limit} of {wanted} {kind} this round: no more of {len(batch.vms)} VMs at once")
     actions = (*up.actions, *ramp.upkeep(kept), *removals[:limit], *down.actions[:limit])
-    return Plan(actions, tuple(notes))
+    return Plan(actions, tuple(notes), ramp.health)
 
 
 class _Ramp:
@@ -68,6 +71,8 @@ class _Ramp:
         self.batch = batch
         self.memory = memory
         self.now = now
+        self.health = learn(memory.health.get(life.queue, Health()), batch.vms, self._faults(), now)
+        """What is known of the machines that were bought, with what this round shows."""
 
     def taken_back(self, ask: Ask) -> list[VM]:
         """VMs that are leaving and can serve this ask instead of new ones, the soonest back first."""
@@ -93,7 +98,9 @@ class _Ramp:
             left = min(left, room)
         if left > 0:
             shapes = ask.shapes[:left] if ask.shapes else (self.life.shape,) * left
-            reason = f"{left} of {ask.n} asked for" + (f", {len(back)} taken back" if back else "")
+            shapes, sifted = sift(self.health, shapes, self.batch.vms, self.now)
+            notes += sifted
+            reason = f"{len(shapes)} of {ask.n} asked for" + (f", {len(back)} taken back" if back else "")
             for market in dict.fromkeys(shape.spot for shape in shapes):
                 same = tuple(shape for shape in shapes if shape.spot == market)
                 actions.append(Submit(queue=self.life.queue, n=len(same), shapes=same, reason=reason))
@@ -131,6 +138,16 @@ class _Ramp:
                 reason = f"no instance after {waited:.0f} s"
                 yield Remove(queue=self.life.queue, job=vm.job, still=NO_INSTANCE, reason=reason)
 
+    def _faults(self) -> Iterator[Fault]:
+        """Launches that came to nothing."""
+        for vm in self.batch.vms:
+            fault = Held(vm).fault if vm.state is VMState.HELD else None
+            if fault is not None:
+                yield fault
+            if vm.state is VMState.SUBMITTED and self.now - vm.submitted > self.life.starttimeout_s:
+                at = vm.submitted + self.life.starttimeout_s
+                yield Fault(vm, FAULTY, f"no instance within {self.life.starttimeout_s:.0f} s", at)
+
     def sudden_fall(self) -> str | None:
         """Whether many startds have just left unasked: the fault may be elsewhere, so nothing ends on that (rule 2)."""
         seen = {vm.uuid: self.memory.vms.get(vm.uuid) for vm in self.batch.vms if not vm.asked_to_leave}
@@ -145,7 +162,7 @@ class _Ramp:
         )
 
     def upkeep(self, kept: set[str]) -> Iterator[Action]:
-        """Commands to repeat, marks to clear, failed terminations to try again."""
+        """Commands to repeat, marks to clear, VM jobs on hold."""
         for vm in self.batch.vms:
             stands = vm.state is VMState.RETIRING and vm.asked_to_leave and not vm.retire_seen and vm.startd
             if stands and vm.uuid not in kept and not self._recently_sent(vm):
@@ -153,10 +170,10 @@ class _Ramp:
                 yield Retire(queue=self.life.queue, vm=vm, method=self._method(vm), repeat=True, reason=reason)
             if vm.wanted_back and vm.state in (VMState.BUSY, VMState.IDLE, VMState.JOINED):
                 yield ClearRetire(queue=self.life.queue, vm=vm, reason="in service again")
-            if vm.state is VMState.HELD and vm.hold and vm.hold.status_on_release == 3:
-                if not self._recently_sent(vm):
-                    reason = f"its termination failed, try again: {vm.hold.reason[:120]}"
-                    yield Release(queue=self.life.queue, vm=vm, still="JobStatusOnRelease == 3", reason=reason)
+            if vm.state is VMState.HELD:
+                action = Held(vm).action(self.memory.sent.get(vm.uuid, 0), self.life.repeat_s, self.now)
+                if action is not None:
+                    yield action
 
     def _recently_sent(self, vm: VM) -> bool:
         return self.now - self.memory.sent.get(vm.uuid, 0) < self.life.repeat_s

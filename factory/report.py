@@ -8,6 +8,7 @@ from typing import Any
 
 from factory.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
 from factory.decide import Decision
+from factory.health import Health
 from factory.model import VM, BatchStatus, Chain, Unknown, WmsStatus
 from factory.source import Reading
 
@@ -31,6 +32,15 @@ def decision_report(decision: Decision, outcomes: Iterable[Outcome], now: float)
         "states": {state.value: n for state, n in batch.states.items()} if isinstance(batch, BatchStatus) else {},
         "vms": [vm_report(vm) for vm in batch.vms] if isinstance(batch, BatchStatus) else [],
         "actions": [_outcome(outcome) for outcome in outcomes],
+        "health": health_report(decision.health or Health()),
+    }
+
+
+def health_report(health: Health) -> dict[str, Any]:
+    """The breakers of a queue, and what its last machines were good for, by shape (``*``: all shapes)."""
+    return {
+        "breakers": {shape: asdict(breaker) for shape, breaker in health.breakers.items()},
+        "launches": {shape: list(good) for shape, good in health.launches.items()},
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TypeVar, get_args
 
 from factory.actions import Action, Submit
+from factory.health import Health
 from factory.model import BatchStatus, SiteStatus, Unknown, WmsStatus
 from factory.plugin import Plan
 
@@ -59,6 +60,8 @@ def checked_plan(plan: object, queue: str) -> Plan:
             raise NonsenseError(f"planned for queue {action.queue!r}, which is not its own")
         if isinstance(action, Submit) and (type(action.n) is not int or action.n < 1):
             raise NonsenseError(f"planned to submit {action.n!r} jobs")
+    if plan.health is not None and not isinstance(plan.health, Health):
+        raise NonsenseError(f"answered {type(plan.health).__name__} as health, which is none")
     if not all(isinstance(note, str) for note in plan.notes):
         raise NonsenseError("gave notes that are no text")
     return plan

@@ -20,10 +20,13 @@ class StateDirError(Exception):
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file with mode 0600, whole or not at all."""
+    """Write a file with mode 0600, whole or not at all. It belongs to who owns the directory, also if root writes."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
+            if os.geteuid() == 0:
+                owner = path.parent.stat()
+                os.fchown(handle, owner.st_uid, owner.st_gid)
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -43,6 +46,7 @@ class StateDir:
         self.status = self.path / "status.json"
         self.journal = self.path / "journal.jsonl"
         self.paused = self.path / "paused.json"
+        self.resets = self.path / "health-reset.json"
         self.factory_lock = self.path / "factory.lock"
         self.workers_lock = self.path / "workers.lock"
         self._held: list[int] = []
@@ -122,6 +126,22 @@ class StateDir:
         handle = os.open(self.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with os.fdopen(handle, "w") as stream:
             stream.write(json.dumps(entry) + "\n")
+
+    def read_resets(self) -> dict[str, float]:
+        """When somebody last reset the health of each queue; ``*``: of all. What can't be read is none."""
+        try:
+            found = json.loads(self.resets.read_bytes())
+            return {str(queue): float(when) for queue, when in found.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def add_resets(self, queues: Iterable[str], now: float) -> None:
+        """Note that somebody resets the health of these queues now.
+
+        Raises:
+            OSError: the file can't be written.
+        """
+        write_private(self.resets, json.dumps({**self.read_resets(), **dict.fromkeys(queues, now)}).encode())
 
     def userdata_files(self) -> Iterator[Path]:
         """Files of user-data, named by ``APFVM``."""

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from factory.fit.memory import FitMemory
+from factory.health import Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Memory:
     vms: Mapping[str, Seen] = field(default_factory=dict)
     sent: Mapping[str, float] = field(default_factory=dict)
     """When a command was last sent to a VM."""
+    health: Mapping[str, Health] = field(default_factory=dict)
+    """What became of the machines that each queue bought."""
     fit: FitMemory = field(default_factory=FitMemory)
     """What is remembered of the jobs that wait, and of machines that came in vain."""
 

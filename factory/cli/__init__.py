@@ -10,6 +10,7 @@ import click
 
 from factory.cli.chain import chain
 from factory.cli.check import check
+from factory.cli.health import health
 from factory.cli.options import CONF
 from factory.cli.pause import pause, resume
 from factory.cli.status import status
@@ -50,5 +51,5 @@ def serve(conf: tuple[Path, ...], once: bool) -> None:
         raise SystemExit(1) from None
 
 
-for command in (chain, check, pause, resume, status):
+for command in (chain, check, health, pause, resume, status):
     main.add_command(command)

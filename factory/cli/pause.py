@@ -31,7 +31,7 @@ def pause(conf: tuple[Path, ...], why: str, queues: tuple[str, ...]) -> None:
     themselves: their lease, and their own shutdown when they are unclaimed for long.
     """
     where = place(conf)
-    _check(where.queues, queues)
+    known_queues(where.queues, queues)
     now = Pause(time.time(), _who(), " ".join(why.split()))
     _change(where, lambda pauses: pauses.paused(queues, now))
 
@@ -44,7 +44,7 @@ def resume(conf: tuple[Path, ...], queues: tuple[str, ...]) -> None:
     where = place(conf)
 
     def resumed(pauses: Pauses) -> Pauses:
-        _check((*where.queues, *pauses.queues), queues)
+        known_queues((*where.queues, *pauses.queues), queues)
         return pauses.resumed(queues)
 
     pauses = _change(where, resumed)
@@ -77,7 +77,8 @@ def _show(pauses: Pauses) -> None:
         click.echo("nothing is paused")
 
 
-def _check(known: Iterable[str], wanted: Iterable[str]) -> None:
+def known_queues(known: Iterable[str], wanted: Iterable[str]) -> None:
+    """End the command if one of the wanted queues does not exist."""
     names = sorted(set(known))
     for name in wanted:
         if name not in names:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from factory.condor.daemons import ScheddAddress, quoted
 from factory.model import JobId
+
+_ON_A_MACHINE = "(JobStatus == 2 || JobStatus == 6 || JobStatus == 7)"
+"""Running, transferring its output, suspended."""
 
 
 class NotDone(Exception):
@@ -58,7 +62,7 @@ def edit(schedd: ScheddAddress, job: JobId, still: str, attribute: str, value: s
 
 
 def remove(schedd: ScheddAddress, job: JobId, still: str, reason: str, empty: str | None = None) -> None:
-    """Remove a job. ``empty`` names a startd: no job of this schedd may be running there (rule 5).
+    """Remove a job. ``empty`` names a startd, with or without its host: no job may be running there (rule 5).
 
     Raises:
         NotDone: the job is gone or no longer as decided, or a job runs on the startd.
@@ -67,8 +71,9 @@ def remove(schedd: ScheddAddress, job: JobId, still: str, reason: str, empty: st
 
     handle = schedd.open()
     if empty is not None:
-        here = f"(RemoteHost == {quoted(empty)} || endsWith(RemoteHost, {quoted('@' + empty)}))"
-        busy = handle.query(constraint=f"JobStatus == 2 && {here}", projection=["ClusterId", "ProcId"], limit=1)
+        name = quoted(f"(^|@){re.escape(empty)}($|@)")
+        here = f"regexp({name}, RemoteHost)"
+        busy = handle.query(constraint=f"{_ON_A_MACHINE} && {here}", projection=["ClusterId", "ProcId"], limit=1)
         if busy:
             raise NotDone(f"job {busy[0]['ClusterId']}.{busy[0]['ProcId']} still runs on {empty}")
     _act(handle, htcondor2.JobAction.Remove, job, still, reason)

@@ -111,6 +111,7 @@ class Joiner:
             submitted=job.submitted,
             entered_status=job.entered_status,
             instance=job.instance,
+            grid_status=job.grid_status,
             startd=machine.name if machine else (master.name if master else None),
             slots=machine.slots if machine else (),
             claims=machine.claims if machine else 0,

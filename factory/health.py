@@ -1,0 +1,188 @@
+"""Whether a shape is worth another try: breakers that open on failures, wait, and close after a probe. Pure.
+
+A hold that the cloud answered with opens the breaker at once; machines that came and were no use open it when there
+were three among the last five. While it is open nothing of the shape is bought. Then one machine is, the probe: what
+becomes of it closes the breaker, or opens it for twice as long. All this delays purchases and causes none (rule 1).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from factory.holds import Kind
+from factory.model import VM, Shape, VMState
+
+ALL = "*"
+"""In place of a shape: the whole queue."""
+
+FAULTY = "faulty machines"
+"""What is wrong when machines came and were no use."""
+
+WAITS_S: Mapping[str, tuple[float, float]] = {
+    Kind.THROTTLING.value: (60, 600),
+    Kind.ENDPOINT.value: (60, 600),
+    Kind.CAPACITY.value: (300, 3600),
+    Kind.QUOTA.value: (600, 3600),
+    Kind.AUTHENTICATION.value: (3600, 3600),
+    Kind.BAD_REQUEST.value: (3600, 3600),
+    Kind.LOCAL.value: (3600, 3600),
+    Kind.LOST.value: (300, 3600),
+    Kind.UNKNOWN.value: (300, 3600),
+    FAULTY: (300, 3600),
+}
+"""By what is wrong: the first wait, and the longest; it doubles from one to the other."""
+
+_WIDE = {Kind.THROTTLING.value, Kind.ENDPOINT.value, Kind.AUTHENTICATION.value, Kind.LOCAL.value}
+"""These concern whatever the queue buys."""
+
+_COUNTED = {FAULTY, Kind.LOST.value}
+"""One of these may be chance."""
+
+_RING, _STRIKES = 5, 3
+_FORGET_S = 3 * 3600
+"""A breaker that nobody has tried again for so long after its wait is forgotten."""
+
+_IN_POOL = {VMState.JOINED, VMState.BUSY, VMState.IDLE}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A launch that came to nothing. Times are epoch seconds."""
+
+    vm: VM
+    what: str
+    """A key of ``WAITS_S``."""
+    text: str
+    """What was said of it, for people."""
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """Why nothing, or only a probe, is bought."""
+
+    what: str
+    text: str
+    opened: float
+    until: float
+    """Then a probe is bought."""
+    times: int = 1
+    """Failures in a row, a burst counting once."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What is remembered of a queue's launches, by shape (``*``: all of them)."""
+
+    breakers: Mapping[str, Breaker] = field(default_factory=dict)
+    launches: Mapping[str, tuple[bool, ...]] = field(default_factory=dict)
+    """The last machines of a shape, oldest first: whether each was any use."""
+    counted: frozenset[str] = frozenset()
+    """VMs whose outcome is in there."""
+
+
+def learn(health: Health, vms: Iterable[VM], faults: Iterable[Fault], now: float) -> Health:
+    """The health after these faults, and what these VMs, which are all of the queue, show."""
+    vms = tuple(vms)
+    faults = sorted(faults, key=lambda fault: (fault.at, fault.vm.uuid))
+    counted = set(health.counted & {vm.uuid for vm in vms})
+    breakers, launches = dict(health.breakers), dict(health.launches)
+    for fault in faults:
+        if fault.vm.uuid in counted:
+            continue
+        counted.add(fault.vm.uuid)
+        shape = fault.vm.shape
+        if fault.what in _COUNTED:
+            launches[shape] = (*launches.get(shape, ()), False)[-_RING:]
+            if launches[shape].count(False) < _STRIKES and shape not in breakers:
+                continue
+        key = ALL if fault.what in _WIDE else shape
+        breakers[key] = _opened(breakers.get(key), fault)
+    bad = {fault.vm.uuid for fault in faults}
+    for vm in vms:
+        if vm.uuid in bad or vm.state is VMState.HELD or vm.instance is None:
+            continue
+        for key in (ALL, vm.shape):
+            if key in breakers and _cured(breakers[key], vm):
+                del breakers[key]
+                launches.pop(vm.shape, None)
+        if vm.state in _IN_POOL and vm.uuid not in counted:
+            counted.add(vm.uuid)
+            launches[vm.shape] = (*launches.get(vm.shape, ()), True)[-_RING:]
+    breakers = {key: breaker for key, breaker in breakers.items() if now < breaker.until + _FORGET_S}
+    return Health(breakers, launches, frozenset(counted))
+
+
+def _opened(before: Breaker | None, fault: Fault) -> Breaker:
+    if before is not None and fault.vm.submitted <= before.opened:
+        return before  # of the same burst: it was under way when the first one failed
+    times = before.times + 1 if before is not None and before.what == fault.what else 1
+    first, longest = WAITS_S[fault.what]
+    wait = min(longest, first * 2.0 ** min(times - 1, 20))
+    return Breaker(fault.what, fault.text, fault.at, fault.at + wait, times)
+
+
+def _cured(breaker: Breaker, vm: VM) -> bool:
+    """Whether this VM shows that what was wrong no longer is."""
+    return vm.submitted > breaker.opened and (breaker.what not in _COUNTED or vm.state in _IN_POOL)
+
+
+def allowed(health: Health, shape: str, vms: Iterable[VM], now: float) -> tuple[int | None, str]:
+    """How many of a shape may be bought (None: no limit), and why so few."""
+    vms = tuple(vms)
+    answer: tuple[int | None, str] = (None, "")
+    for key in (ALL, shape):
+        breaker = health.breakers.get(key)
+        if breaker is None:
+            continue
+        why = f"{breaker.what}: {breaker.text}"
+        if now < breaker.until:
+            return 0, f"{why}; tried again in {breaker.until - now:.0f} s"
+        if any(_is_probe(vm, key, breaker) for vm in vms):
+            return 0, f"{why}; one machine is under way to see whether that has passed"
+        answer = 1, f"{why}; one machine to see whether that has passed"
+    return answer
+
+
+def sift(health: Health, shapes: Iterable[Shape], vms: Iterable[VM], now: float) -> tuple[tuple[Shape, ...], list[str]]:
+    """Of these shapes, one for each machine to buy, those that may be bought; and notes on the others."""
+    shapes, vms = tuple(shapes), tuple(vms)
+    room = {shape: allowed(health, str(shape), vms, now) for shape in dict.fromkeys(shapes)}
+    probes = 1 if ALL in health.breakers else len(shapes)
+    taken: Counter[Shape] = Counter()
+    kept: list[Shape] = []
+    for shape in shapes:
+        limit, _ = room[shape]
+        if limit is None or (taken[shape] < limit and len(kept) < probes):
+            taken[shape] += 1
+            kept.append(shape)
+    notes = [
+        f"{taken[shape]} of {shapes.count(shape)} {shape} bought. {why}"
+        for shape, (_, why) in room.items()
+        if taken[shape] < shapes.count(shape)
+    ]
+    return tuple(kept), notes
+
+
+def _is_probe(vm: VM, key: str, breaker: Breaker) -> bool:
+    under_way = vm.state in {VMState.SUBMITTED, VMState.BOOTING}
+    return under_way and vm.submitted > breaker.opened and key in {ALL, vm.shape}
+
+
+def reset(health: Health, at: float) -> Health:
+    """Without the breakers that opened before ``at``; what was counted is not counted again."""
+    breakers = {key: breaker for key, breaker in health.breakers.items() if breaker.opened > at}
+    launches = {
+        shape: good for shape, good in health.launches.items() if shape not in health.breakers.keys() - breakers
+    }
+    return replace(health, breakers=breakers, launches=launches)
+
+
+def with_resets(health: Mapping[str, Health], resets: Mapping[str, float]) -> dict[str, Health]:
+    """The health of queues after what somebody reset, by queue and when (``*``: all)."""
+    return {
+        queue: reset(known, max(resets.get(queue, 0), resets.get(ALL, 0))) if known.breakers else known
+        for queue, known in health.items()
+    }

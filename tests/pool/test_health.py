@@ -1,0 +1,35 @@
+"""A cloud that refuses: VM jobs on hold go, nothing is bought in vain, and a reset tries again."""
+
+from pathlib import Path
+
+from localcloud.process import CloudProcess
+from tests.rig.cloudhooks import REFUSE
+from tests.rig.factory import Factory, ec2_queue, instances, removed_at_end
+from tests.rig.pool import Pool
+from tests.rig.wait import until
+from tests.rig.work import Work
+
+
+def test_a_refused_launch_leaves_no_held_job_and_no_second_try_before_its_time(pool: Pool, tmp_path: Path) -> None:
+    hooks = ["tests.rig.cloudhooks:Broken"]
+    with CloudProcess(tmp_path / "cloud", boot_delay_s=0.5, shutdown_delay_s=0.5, hooks=hooks) as cloud:
+        refuse = cloud.directory / REFUSE
+        refuse.write_text("InsufficientInstanceCapacity")
+        factory = Factory(tmp_path, pool, "refused", {"CLOUD": ec2_queue(cloud, "refused", apfqueue__sleep=1)})
+        jobs = Work(factory).submit(3)
+        with removed_at_end(factory), factory:
+            until(lambda: factory.queue().get("health", {}).get("breakers"), "a breaker opens", 60, 0.5)
+            until(lambda: not factory.vm_jobs(), "no job stays on hold", 20, 0.5)
+            factory.rounds(3)
+            assert len(factory.actions("submit")) == 1
+            assert "InsufficientInstanceCapacity" in factory.queue()["notes"][0]
+            (breaker,) = factory.queue()["health"]["breakers"].values()
+            assert (breaker["what"], breaker["times"]) == ("no capacity", 1)
+            assert "not bought for" in factory.run("health").stdout
+            refuse.unlink()
+            assert factory.run("health", "reset").returncode == 0
+            jobs.wait_running()
+            assert not factory.queue()["health"]["breakers"]
+            assert len(instances(cloud, factory)) == 3
+            jobs.open()
+            jobs.wait_done()

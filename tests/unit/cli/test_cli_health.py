@@ -1,0 +1,57 @@
+"""``apf health``: from the factory's files."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from factory.cli import main
+from factory.health import ALL, Breaker, Health
+from factory.report import health_report
+from factory.statedir import StateDir
+
+SHAPE = "ami-1/m5.large/*/on-demand"
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    file = tmp_path / "queues.conf"
+    file.write_text(f"[Factory]\nfactoryId = site\nstatedir = {tmp_path / 'state'}\n")
+    return file
+
+
+@pytest.fixture
+def statedir(tmp_path: Path) -> StateDir:
+    now = time.time()
+    health = Health(
+        {SHAPE: Breaker("no capacity", "said", now, now + 599, 2), ALL: Breaker("too many requests", "slow", 0, now)},
+        {SHAPE: (True, False)},
+    )
+    made = StateDir(tmp_path / "state", "site")
+    made.open()
+    queues = [{"queue": "CLOUD", "health": health_report(health)}, {"queue": "OTHER", "health": None}]
+    made.write_status({"queues": queues})
+    return made
+
+
+def run(conf: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["--conf", str(conf), "health", *arguments])
+
+
+def test_it_says_what_is_not_bought_why_and_for_how_long(conf: Path, statedir: StateDir) -> None:
+    text = " ".join(run(conf).stdout.split())
+    assert f"CLOUD {SHAPE} +- not bought for 10 min no capacity (2 times): said" in text
+    assert "CLOUD all shapes tried with one machine too many requests: slow" in text
+    assert set(json.loads(run(conf, "--json").stdout)["CLOUD"]["breakers"]) == {SHAPE, ALL}
+
+
+def test_a_reset_is_noted_for_the_factory_by_queue(conf: Path, statedir: StateDir) -> None:
+    assert run(conf, "reset").exit_code == 0
+    assert time.time() - statedir.read_resets()[ALL] < 60
+    assert run(conf, "reset", "NONE").exit_code == 2
+
+
+def test_without_a_status_it_says_so(conf: Path) -> None:
+    assert run(conf).exit_code == 2
