@@ -26,9 +26,9 @@ _WORK = 60_000_000
 
 @dataclass(frozen=True)
 class _Way:
-    """A way to fill a machine: jobs of each class."""
+    """A way to fill a machine: jobs of each class. Without an offer: room for one job of a class that stays unused."""
 
-    offer: int
+    offer: int | None
     jobs: Ints
 
 
@@ -44,7 +44,7 @@ def whole_machines(problem: Problem) -> list[Lot]:
     lots = []
     for way, amount in zip(ways, amounts, strict=True):
         times = int(amount + 1e-6)
-        if times > 0:
+        if times > 0 and way.offer is not None:
             jobs = tuple((int(j), int(way.jobs[j])) for j in np.flatnonzero(way.jobs))
             lots.append(Lot(way.offer, times, jobs))
     return lots
@@ -53,23 +53,23 @@ def whole_machines(problem: Problem) -> list[Lot]:
 def _exchange(problem: Problem, grids: list[Grid], rounds: int) -> tuple[list[_Way], Floats]:
     """The ways that come out, and how many machines of each."""
     counts = problem.counts.astype(np.float64)
+    odd = counts + np.linspace(0.001, 0.01, len(counts))  # without ties the exchange can't go round in circles
     ways = [_alone(problem, j) for j in range(len(counts))]
     basis = np.array([way.jobs for way in ways], dtype=np.float64).T
-    amounts = np.asarray(np.linalg.solve(basis, counts), dtype=np.float64)
     for _ in range(rounds):
-        costs = np.array([problem.costs[way.offer] for way in ways])
+        costs = np.array([0 if way.offer is None else problem.costs[way.offer] for way in ways])
         worth = np.linalg.solve(basis.T, costs)
-        way = _best(problem, grids, worth)
+        way = _unused(worth) or _best(problem, grids, worth)
         if way is None:
             break
+        amounts = np.linalg.solve(basis, odd)
         direction = np.linalg.solve(basis, way.jobs.astype(np.float64))
         ratio = np.full(len(ways), np.inf)
         ratio[direction > 1e-9] = amounts[direction > 1e-9] / direction[direction > 1e-9]
         out = int(ratio.argmin())
         ways[out] = way
         basis[:, out] = way.jobs
-        amounts = np.asarray(np.maximum(np.linalg.solve(basis, counts), 0), dtype=np.float64)
-    return ways, amounts
+    return ways, np.asarray(np.maximum(np.linalg.solve(basis, counts), 0), dtype=np.float64)
 
 
 def _alone(problem: Problem, j: int) -> _Way:
@@ -83,6 +83,16 @@ def _alone(problem: Problem, j: int) -> _Way:
 
 def _times(problem: Problem, j: int, offer: int) -> int:
     return max(1, int(1 / float(problem.parts(offer)[j].max()) + 1e-9))
+
+
+def _unused(worth: Floats) -> _Way | None:
+    """Where one more job of a class would make all cheaper, room for it may as well stay unused."""
+    j = int(worth.argmin())
+    if worth[j] >= -_ENOUGH:
+        return None
+    jobs = np.zeros(len(worth), dtype=np.int64)
+    jobs[j] = -1
+    return _Way(None, jobs)
 
 
 def _best(problem: Problem, grids: list[Grid], worth: Floats) -> _Way | None:

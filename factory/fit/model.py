@@ -113,6 +113,16 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class Template:
+    """What is known of a machine of a shape that nobody has started yet."""
+
+    shape: str
+    room: Room
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Attributes that its user-data or the configuration sets, as ClassAd expressions."""
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """Whether a group's jobs run on a machine of one kind, and if not, what stands against it."""
 

@@ -1,0 +1,179 @@
+"""How many machines are bought: as few as can be, whatever the jobs ask for."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from factory.fit.buy import Purchase, buy
+from factory.fit.model import JobGroup, Offer
+from tests.rig.fit import group, offer
+from tests.unit.fit.bounds import config_bound, smallest, sum_bound
+
+
+def bought(groups: list[JobGroup], *offers: Offer) -> Purchase:
+    return buy(groups, {g.key: g.count for g in groups}, offers, lambda _group, _shape: True)
+
+
+def assert_holds(purchase: Purchase, groups: list[JobGroup]) -> None:
+    """Each machine has room for its jobs, and all jobs have a machine."""
+    asks = [members[0].ask for members in purchase.classes]
+    for machine, filling in zip(purchase.offers, purchase.order, strict=True):
+        jobs = purchase.fillings[filling]
+        assert sum(asks[j].cpus * n for j, n in jobs) <= machine.room.cpus + 1e-6
+        assert sum(asks[j].memory_mb * n for j, n in jobs) <= machine.room.memory_mb + 1e-6
+    served = {key: n for key, n in purchase.covers(len(purchase.order)).items() if n}
+    assert served == {g.key: g.count for g in groups if g.key not in purchase.unserved}
+
+
+CASES = [
+    ("one core each", [(1, 1000, 10_000)], 1250),
+    ("one job", [(1, 1000, 1)], 1),
+    ("memory is short", [(1, 16_000, 10)], 5),
+    ("a job takes all", [(8, 32_000, 3)], 3),
+    ("cores here, memory there", [(7, 4000, 10), (1, 28_000, 10)], 10),
+    ("three cores leave two", [(3, 1000, 4), (2, 1000, 2)], 2),
+    ("parts of a core", [(0.5, 1000, 32)], 2),
+]
+
+
+@pytest.mark.parametrize(("jobs", "machines"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_machines_for_jobs_on_8_cores_and_32_gb(jobs: list[tuple[float, float, int]], machines: int) -> None:
+    groups = [group(f"g{i}", *job) for i, job in enumerate(jobs)]
+    purchase = bought(groups, offer())
+    assert len(purchase.order) == machines
+    assert_holds(purchase, groups)
+
+
+def small_jobs(seed: int) -> Iterator[tuple[list[JobGroup], Offer]]:
+    """At least 200 jobs that are small against the machine."""
+    rng = random.Random(seed)
+    while True:
+        size = offer(cpus=rng.choice((8, 16, 32)), memory_mb=rng.choice((32_000, 64_000, 128_000)))
+        top = int(size.room.memory_mb / 8)
+        yield (
+            [group(f"g{i}", rng.choice((1, 1, 2)), rng.randint(500, top), 1) for i in range(rng.randint(200, 300))],
+            size,
+        )
+
+
+def awkward_jobs(seed: int) -> Iterator[tuple[list[JobGroup], Offer]]:
+    """At least 200 jobs of up to a whole machine, in some dozen sizes."""
+    rng = random.Random(seed)
+    while True:
+        size = offer(cpus=rng.choice((8, 16)), memory_mb=rng.choice((8000, 16_000, 32_000)))
+        top = int(size.room.memory_mb // 500)
+        yield (
+            [
+                group(f"g{i}", rng.choice((1, 2, 3, 5, 6, 8)), 500 * rng.randint(1, top), rng.randint(20, 60))
+                for i in range(rng.randint(10, 14))
+            ],
+            size,
+        )
+
+
+def test_small_jobs_take_no_more_than_5_percent_above_what_they_ask_for_in_all() -> None:
+    for _, (groups, size) in zip(range(100), small_jobs(1), strict=False):
+        purchase = bought(groups, size)
+        assert_holds(purchase, groups)
+        assert len(purchase.order) <= 1.05 * sum_bound(groups, size) + 1
+
+
+def test_awkward_jobs_take_at_most_one_machine_above_the_strongest_lower_bound() -> None:
+    for _, (groups, size) in zip(range(30), awkward_jobs(2), strict=False):
+        purchase = bought(groups, size)
+        assert_holds(purchase, groups)
+        assert len(purchase.order) <= config_bound(groups, size, step_mb=500) + 1
+
+
+JOBS = st.lists(
+    st.tuples(st.sampled_from((1, 2, 3, 4, 5, 8)), st.integers(1, 16).map(lambda n: 2000 * n), st.integers(1, 3)),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(JOBS)
+@settings(deadline=None)
+def test_a_handful_of_jobs_takes_at_most_one_machine_more_than_it_must(jobs: list[tuple[int, int, int]]) -> None:
+    groups = [group(f"g{i}", *job) for i, job in enumerate(jobs)]
+    purchase = bought(groups, offer())
+    assert_holds(purchase, groups)
+    fewest = smallest(groups, offer())
+    assert config_bound(groups, offer(), step_mb=2000) <= fewest, "the bound is none"
+    assert fewest <= len(purchase.order) <= fewest + 1
+
+
+@given(JOBS, st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_the_order_of_groups_and_offers_makes_no_difference(
+    jobs: list[tuple[int, int, int]], rng: random.Random
+) -> None:
+    groups = [group(f"g{i}", *job, owner=f"o{i % 2}") for i, job in enumerate(jobs)]
+    offers = [offer("a", 2, 8000, 0.1), offer("b", 8, 32_000, 0.35), offer("c", 4, 32_000, 0.3)]
+    first = bought(groups, *offers)
+    rng.shuffle(groups)
+    rng.shuffle(offers)
+    second = bought(groups, *offers)
+    assert first.offers == second.offers
+    assert [first.covers(n) for n in range(4)] == [second.covers(n) for n in range(4)]
+
+
+@given(JOBS, st.integers(0, 3), st.integers(1, 20))
+@settings(deadline=None)
+def test_more_jobs_of_a_kind_never_make_fewer_machines(jobs: list[tuple[int, int, int]], which: int, more: int) -> None:
+    groups = [group(f"g{i}", *job) for i, job in enumerate(jobs)]
+    grown = [
+        group(g.key, g.ask.cpus, g.ask.memory_mb, g.count + more * (i == which % len(groups)))
+        for i, g in enumerate(groups)
+    ]
+    assert len(bought(grown, offer()).order) >= len(bought(groups, offer()).order)
+
+
+def test_the_shape_with_the_least_cost_for_each_job_is_bought() -> None:
+    small, large = offer("small", 2, 8000, price=0.10), offer("large", 8, 32_000, price=0.30)
+    assert Counter(o.shape.instance_type for o in bought([group("g", 1, 1000, 80)], small, large).offers) == {
+        "large": 10
+    }
+    assert Counter(o.shape.instance_type for o in bought([group("g", 1, 1000, 1)], small, large).offers) == {"small": 1}
+    assert Counter(o.shape.instance_type for o in bought([group("g", 4, 1000, 1)], small, large).offers) == {"large": 1}
+    mixed = bought([group("g", 1, 1000, 81)], small, large)
+    assert Counter(o.shape.instance_type for o in mixed.offers) == {"large": 10, "small": 1}
+
+
+def test_without_prices_cores_count() -> None:
+    narrow, wide = offer("narrow", 2, 16_000), offer("wide", 8, 16_000)
+    assert {o.shape.instance_type for o in bought([group("g", 1, 8000, 20)], narrow, wide).offers} == {"narrow"}
+
+
+def test_jobs_that_fit_no_shape_are_named_and_never_bought_for() -> None:
+    purchase = bought([group("huge", 1, 512_000, 12), group("g", 1, 1000, 8)], offer())
+    assert purchase.unserved == {"huge": 12}
+    assert len(purchase.order) == 1
+
+
+def test_the_most_valuable_machines_come_first() -> None:
+    purchase = bought([group("g", 1, 1000, 17)], offer())
+    assert [sum(n for _, n in purchase.fillings[filling]) for filling in purchase.order] == [8, 8, 1]
+    assert purchase.covers(2) == {"g": 16}
+
+
+def test_owners_take_turns_behind_a_cap() -> None:
+    groups = [group("a", 8, 32_000, 100, owner="ann"), group("b", 4, 32_000, 10, owner="bob")]
+    purchase = bought(groups, offer())
+    assert purchase.covers(6) == {"a": 3, "b": 3}
+    same = bought([group("a", 1, 1000, 800, owner="ann"), group("b", 1, 1000, 80, owner="bob")], offer())
+    assert same.covers(10) == {"a": 40, "b": 40}
+
+
+def test_shapes_that_are_alike_take_turns_the_rarest_first() -> None:
+    zones = [Offer(type(o.shape)(o.shape.image, "t", zone), o.room) for zone in "ab" for o in [offer()]]
+    purchase = buy([group("g", 8, 1000, 4)], {"g": 4}, zones, lambda _g, _s: True, {str(zones[0].shape): 2})
+    assert [o.shape.zone for o in purchase.offers] == ["b", "b", "a", "b"]
+
+
+def test_a_job_that_asks_for_nothing_takes_a_core() -> None:
+    assert len(bought([group("g", 0, 0, 16)], Offer(offer().shape, offer().room)).order) >= 1
