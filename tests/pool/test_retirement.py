@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from factory.condor import acts
+from factory.condor.daemons import ScheddAddress
+from factory.model import JobId
+from factory.workers import CallFailed, Workers
 from localcloud.process import CloudProcess
 from tests.rig.factory import Factory, ec2_queue, instances, removed_at_end
 from tests.rig.pool import Pool
@@ -93,6 +97,19 @@ def test_a_busy_vm_that_drains_is_taken_back_before_one_is_bought(ramp: Ramp, po
     assert len(ramp.taken("DRAIN", "unretire")) == 1
     assert len(ramp.taken("DRAIN", "submit")) == 1, "only the first VM was bought"
     more.open()
+
+
+def test_a_vm_on_which_a_job_runs_is_not_removed_however_empty_it_looks(
+    ramp: Ramp, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule 5: the schedd has the last word."""
+    monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
+    vm = ramp.vm("OFF")
+    cluster, proc = map(int, vm["job"].split("."))
+    workers = Workers()
+    with pytest.raises(CallFailed, match=f"still runs on {vm['startd']}"):
+        workers.call("schedd", 30, acts.remove, ScheddAddress(), JobId(cluster, proc), "true", "test", vm["startd"])
+    workers.stop()
 
 
 def test_a_busy_vm_that_drains_finishes_its_jobs_and_only_then_goes(ramp: Ramp) -> None:

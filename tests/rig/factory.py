@@ -106,9 +106,9 @@ class Factory:
             assert self._child.poll() is None or failpoint is not None, self.log_text()
 
     def run(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run ``apf --conf … arguments`` to its end, such as ``--once``."""
+        """Run ``apf arguments --conf …`` to its end, such as ``--once`` or ``status``."""
         return subprocess.run(
-            ["apf", "--conf", str(self.write_conf()), *arguments],
+            ["apf", *arguments, "--conf", str(self.write_conf())],
             env=self.pool.env, capture_output=True, text=True, timeout=timeout_s, check=False,
         )  # fmt: skip
 

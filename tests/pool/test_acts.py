@@ -1,0 +1,88 @@
+"""What is done to a schedd happens only if it still is as it was decided, and only to our own (rules 6, 10)."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+
+from factory.condor import acts
+from factory.condor.daemons import ScheddAddress
+from factory.condor.vmjobs import ours
+from factory.model import JobId
+from factory.workers import CallFailed, Workers
+from tests.rig.pool import Pool
+
+LOCAL = ScheddAddress()
+_ids = count(1)
+
+Act = Callable[..., object]
+
+
+@pytest.fixture
+def act(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Act]:
+    """Call a function of ``acts`` as the factory does: in a worker."""
+    monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
+    workers = Workers()
+    yield lambda function, *arguments: workers.call("schedd", 30, function, LOCAL, *arguments)
+    workers.stop()
+
+
+@pytest.fixture
+def vm_jobs(pool: Pool) -> Iterator[Callable[..., tuple[str, list[JobId]]]]:
+    """Jobs that look like VM jobs of a factory of their own, held so that nothing happens to them."""
+    factories: list[str] = []
+
+    def make(number: int, **attributes: object) -> tuple[str, list[JobId]]:
+        factories.append(f"acts{next(_ids)}")
+        lines = {f"My.{name}": value for name, value in attributes.items()}
+        own = {"executable": "/bin/true", "hold": "true", "My.APFFactory": f'"{factories[-1]}"', "My.APFVM": '"vm"'}
+        cluster = pool.submit({**own, **lines}, number)
+        return factories[-1], [JobId(cluster, proc) for proc in range(number)]
+
+    yield make
+    for name in factories:
+        pool.run("condor_rm", "-constraint", f'APFFactory == "{name}"', check=False)
+
+
+def mine(pool: Pool, factory_id: str) -> str:
+    return ours(pool.user.split("@", maxsplit=1)[0], factory_id)
+
+
+def test_the_hard_cap_is_checked_again_by_the_worker_that_submits(
+    pool: Pool, act: Act, vm_jobs: Callable[..., tuple[str, list[JobId]]]
+) -> None:
+    """Rule 6: jobs that are held count too; the transaction is all or nothing."""
+    factory_id, _ = vm_jobs(2)
+    description = f'executable = /bin/true\nhold = true\nMy.APFFactory = "{factory_id}"\nMy.APFVM = "$(vm)"\n'
+    items = [{"vm": "a"}, {"vm": "b"}]
+    with pytest.raises(CallFailed, match="2 jobs are there and 2 more would pass the cap of 3"):
+        act(acts.submit, description, items, (mine(pool, factory_id), 3))
+    assert len(pool.jobs(mine(pool, factory_id))) == 2
+    submitted = act(acts.submit, description, items, (mine(pool, factory_id), 4))
+    assert isinstance(submitted, tuple)
+    assert len(submitted) == 2
+    assert sorted(ad["APFVM"] for ad in pool.jobs(mine(pool, factory_id))) == ["a", "b", "vm", "vm"]
+
+
+def test_only_a_job_of_ours_that_still_is_as_decided_is_removed_or_edited(
+    pool: Pool, act: Act, vm_jobs: Callable[..., tuple[str, list[JobId]]]
+) -> None:
+    """Rule 10."""
+    factory_id, (first, second) = vm_jobs(2)
+    other_id, (other,) = vm_jobs(1)
+    own = mine(pool, factory_id)
+    for job, still in ((other, own), (first, f"{own} && JobStatus == 2"), (JobId(first.cluster, 9), own)):
+        with pytest.raises(CallFailed, match="gone or no longer fits"):
+            act(acts.remove, job, still, "test")
+        with pytest.raises(CallFailed, match="gone or no longer fits"):
+            act(acts.edit, job, still, "APFRetireTime", "1")
+    with pytest.raises(CallFailed, match="gone or no longer fits"):
+        act(acts.remove, first, f'Owner == "nobody" && APFFactory == "{factory_id}"', "test")
+
+    act(acts.edit, first, own, "APFRetireTime", "17")
+    act(acts.remove, second, own, "not needed any more")
+    (left,) = pool.jobs(own)
+    assert (left["ProcId"], left["APFRetireTime"]) == (0, 17)
+    (gone,) = pool.history(f"ClusterId == {second.cluster} && ProcId == {second.proc}")
+    assert "not needed any more" in gone["RemoveReason"]
+    assert len(pool.jobs(mine(pool, other_id))) == 1
