@@ -72,7 +72,7 @@ class Cascade:
             offers={str(offer.shape): offer for other in near for offer in other.offers},
             now=self.now,
         )
-        return Share(supply, party.offers, self.covered, self.memory.waiting, _closed(party, near))
+        return Share(supply, party.offers, self.covered, self.memory.waiting, self.probes, _closed(party, near))
 
     def after(self, chain: Chain, bought: int, now: bool) -> Cascade:
         """The cascade after a queue that buys so many of the machines it asked for, now or when it is due."""

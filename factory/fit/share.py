@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from factory.fit.buy import Purchase, buy
-from factory.fit.model import Demand, JobGroup, Offer
+from factory.fit.model import Demand, JobGroup, Machine, Offer
 from factory.fit.supply import Supply
 from factory.fit.waiting import PROBE_S, Waiting
 
@@ -23,6 +23,8 @@ class Share:
     """Group key → jobs for which queues before this one buy in this round."""
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     """What is remembered of the groups."""
+    probes: tuple[str, ...] = ()
+    """Groups for which queues before this one buy a probe in this round."""
     closed: str | None = None
     """A queue before this one does not know what it has, so that nothing is left for this one; and why."""
 
@@ -74,16 +76,20 @@ def judge(share: Share, terms: Terms) -> Verdict:
     supply = share.supply
     groups = [_whole(group, terms) for group in share.demand.groups if group.problem is None]
     able = [group for group in groups if group.key not in share.stuck]
-    placed = supply.place(able, terms.minlife_s)
+    machines = supply.machines(terms.minlife_s)
+    placed = supply.place(able, machines)
     left = {key: n - share.covered.get(key, 0) for key, n in placed.left.items() if n > share.covered.get(key, 0)}
-    vm_of = {machine.name: machine.vm for machine in supply.machines(terms.minlife_s)}
+    vm_of = {machine.name: machine.vm for machine in machines}
     in_pool = {machine.name for machine in supply.demand.machines}
     verdict = Verdict(
         Purchase(),
         waiting=sum(group.count for group in able),
         left=left,
         needed=frozenset(vm for name in placed.used if (vm := vm_of.get(name))),
-        free={group.key: in_pool & placed.placed.get(group.key, {}).keys() for group in share.demand.groups},
+        free={
+            group.key: [name for name in placed.placed.get(group.key, ()) if name in in_pool]
+            for group in share.demand.groups
+        },
         stuck_s=terms.stuck_s,
     )
     if share.closed is not None or supply.demand.saturated is not None or not share.offers:
@@ -98,14 +104,14 @@ def judge(share: Share, terms: Terms) -> Verdict:
     }
     sure = {key: n for key, n in purchase.unserved.items() if key not in maybe}
     verdict = replace(verdict, purchase=replace(purchase, unserved=sure), maybe=maybe)
-    return verdict if purchase.order else _probe(share, verdict, groups, terms)
+    return verdict if purchase.order else _probe(share, verdict, groups, machines)
 
 
 def _whole(group: JobGroup, terms: Terms) -> JobGroup:
     return replace(group, count=group.count + group.unmaterialised) if terms.unmaterialised else group
 
 
-def _probe(share: Share, verdict: Verdict, groups: Sequence[JobGroup], terms: Terms) -> Verdict:
+def _probe(share: Share, verdict: Verdict, groups: Sequence[JobGroup], machines: Sequence[Machine]) -> Verdict:
     """One machine, where nothing else is bought, to find out more.
 
     For jobs of which only a running machine can tell, where none of the shape is there; and for stuck jobs, where no
@@ -115,7 +121,12 @@ def _probe(share: Share, verdict: Verdict, groups: Sequence[JobGroup], terms: Te
     have = supply.have()
 
     def probed(group: JobGroup) -> float:
+        if group.key in share.probes:
+            return now
         return share.waiting[group.key].probed if group.key in share.waiting else 0
+
+    def since_stuck(group: JobGroup) -> float:
+        return share.waiting[group.key].stuck_since
 
     def unproven(group: JobGroup, shape: str) -> bool:
         return supply.on_shape(group, shape).maybe and not have.get(shape)
@@ -124,8 +135,8 @@ def _probe(share: Share, verdict: Verdict, groups: Sequence[JobGroup], terms: Te
         return supply.on_shape(group, shape).ok
 
     maybe = [g for g in groups if g.key in verdict.maybe and now - probed(g) >= PROBE_S]
-    stuck = [g for g in groups if g.key in share.stuck and _since_stuck(share, g) >= PROBE_S]
-    room = supply.place(stuck, terms.minlife_s).left
+    stuck = [g for g in groups if g.key in share.stuck and now - max(probed(g), since_stuck(g)) >= PROBE_S]
+    room = supply.place(stuck, machines).left if stuck else {}
     stuck = [group for group in stuck if room[group.key] == group.count]
     for candidates, fits in ((maybe, unproven), (stuck, served)):
         one = buy(candidates, {group.key: 1 for group in candidates}, share.offers, fits, have)
@@ -134,8 +145,3 @@ def _probe(share: Share, verdict: Verdict, groups: Sequence[JobGroup], terms: Te
             first = replace(one, offers=one.offers[:1], order=one.order[:1], unserved=verdict.purchase.unserved)
             return replace(verdict, purchase=first, probing=tuple(g.key for g in candidates if fits(g, shape)))
     return verdict
-
-
-def _since_stuck(share: Share, group: JobGroup) -> float:
-    seen = share.waiting[group.key]
-    return share.supply.now - max(seen.probed, seen.stuck_since)

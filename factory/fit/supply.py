@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from factory.fit.model import Demand, JobGroup, Machine, Match, Offer
@@ -32,21 +32,21 @@ class Supply:
     def machines(self, minlife_s: float) -> list[Machine]:
         """Machines with free room, and VMs on their way at their full size.
 
-        Not counted is what leaves: VMs that retire or were asked to, and whatever ends within ``minlife_s``.
+        Not counted is what leaves: VMs that retire, were asked to or are stuck, and whatever ends within ``minlife_s``.
         """
         vms = {vm.uuid: vm for _, vm in self.vms}
         found = []
         for machine in self.demand.machines:
             vm = vms.get(machine.vm or "")
             ends = machine.leaves_at if machine.leaves_at is not None or vm is None else vm.lease_end
-            leaves = vm is not None and (vm.asked_to_leave or vm.state in _GONE)
+            leaves = vm is not None and (vm.asked_to_leave or vm.state in _GONE or vm.stuck is not None)
             if not machine.leaving and not leaves and (ends is None or ends - self.now >= minlife_s):
                 found.append(machine)
         seen = {machine.vm for machine in self.demand.machines}
         for _, vm in self.vms:
             ends = vm.lease_end
             coming = vm.state in _ON_ITS_WAY or (vm.state in _IN_POOL and vm.claims == 0)
-            if coming and vm.uuid not in seen and not vm.asked_to_leave:
+            if coming and vm.uuid not in seen and not vm.asked_to_leave and vm.stuck is None:
                 offer = self._offer(vm.shape)
                 if offer is not None and (ends is None or ends - self.now >= minlife_s):
                     kind = _SHAPE + str(offer.shape)
@@ -59,13 +59,13 @@ class Supply:
             return self.offers[shape]
         return max(self.offers.values(), key=lambda offer: (offer.room.cpus, str(offer.shape)), default=None)
 
-    def place(self, groups: Iterable[JobGroup], minlife_s: float) -> OnMachines:
-        """These groups on all that is there or on its way."""
+    def place(self, groups: Iterable[JobGroup], machines: Sequence[Machine]) -> OnMachines:
+        """These groups on these of its machines: on those that are there before those on their way."""
         rank = {vm.uuid: rank for rank, vm in self.vms}
         coming = {vm.uuid for _, vm in self.vms if vm.state in _ON_ITS_WAY}
         return place_on_machines(
             [group for group in groups if group.problem is None],
-            self.machines(minlife_s),
+            machines,
             self.fits,
             lambda machine: (machine.vm in coming, rank.get(machine.vm or "", -1)),
         )

@@ -201,7 +201,7 @@ def test_never_for_jobs_that_match_no_shape_and_never_while_room_that_fits_is_th
     if verdict.probing:
         assert len(verdict.purchase.order) == 1
         return
-    placed = seen.supply.place(wanted.groups, 0)
+    placed = seen.supply.place(wanted.groups, seen.supply.machines(0))
     groups = {g.key: g for g in wanted.groups}
     for key, jobs in verdict.purchase.covers(len(verdict.purchase.order)).items():
         matching = [o for o in OFFERS if wanted.on_shapes[key, str(o.shape)].ok and o.room.holds(groups[key].ask)]

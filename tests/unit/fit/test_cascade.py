@@ -1,0 +1,259 @@
+"""Queues that serve the same jobs share them by priority, and machines that come in vain are not bought again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factory.actions import Submit
+from factory.condor.daemons import PoolAddress
+from factory.condor.pool import PoolSource
+from factory.config.settings import Config, FactorySettings, Queue
+from factory.decide import Round, World, decide
+from factory.fit.model import JobGroup, Machine, Match
+from factory.fit.waiting import FIRST_S, LONGEST_S
+from factory.model import VM, BatchStatus, Shape, Unknown, VMState, WmsStatus
+from factory.plugin import BatchStatusPlugin, PluginSettings, Readings, Source, WmsStatusPlugin
+from factory.track import Memory
+from tests.rig.fit import demand, group, machine, offer, vm
+from tests.rig.queues import VMS, make_queue
+
+NOW = 1_000_000.0
+SHAPES = {name: Shape("ami-1", "m5.2xlarge", name) for name in ("cheap", "dear")}
+"""Each queue buys in a zone of its name."""
+PLACE = offer(memory_mb=30_000)
+
+
+class Work(WmsStatusPlugin):
+    """Jobs that are written down."""
+
+    said: WmsStatus | Unknown
+
+    def sources(self) -> tuple[Source, ...]:
+        return (PoolSource(pool=PoolAddress(None), factory_id="f1", interval_s=0, deadline_s=1, maxage_s=1),)
+
+    def read(self, readings: Readings) -> WmsStatus | Unknown:
+        return self.said
+
+
+class Has(BatchStatusPlugin):
+    """VMs that are written down."""
+
+    said: BatchStatus | Unknown
+
+    def sources(self) -> tuple[Source, ...]:
+        return ()
+
+    def read(self, readings: Readings, memory: Memory) -> BatchStatus | Unknown:
+        return self.said
+
+
+@dataclass
+class Factory:
+    """Two queues that read the same jobs, the cheap one first."""
+
+    directory: Path
+    jobs: Sequence[JobGroup] = ()
+    machines: Sequence[Machine] = ()
+    vms: dict[str, list[VM] | Unknown] = field(default_factory=lambda: {"cheap": [], "dear": []})
+    chain: str = "Fit"
+    keys: dict[str, dict[str, Any]] = field(default_factory=dict)
+    no: dict[tuple[str, str], Match] = field(default_factory=dict)
+    wms: WmsStatus | None = None
+    paused: Mapping[str, str] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+    now: float = NOW
+
+    def queue(self, name: str, priority: int) -> Queue:
+        keys = {
+            **VMS, "schedplugin": self.chain, "batchsubmit.condorec2.instance_type": "m5.2xlarge",
+            "batchsubmit.condorec2.availability_zone": name, **self.keys.get(name, {}),
+        }  # fmt: skip
+        queue = make_queue(self.directory, keys, name)
+        settings = queue.settings.model_copy(update={"priority": priority})
+        plain = FactorySettings(id="f1", owner="apf")
+        work, has = Work(settings, PluginSettings(), plain), Has(settings, PluginSettings(), plain)
+        offers = [replace(PLACE, shape=shape) for shape in SHAPES.values()]
+        asked = demand(self.jobs, self.machines, offers, self.no)
+        work.said = self.wms or WmsStatus(ready=sum(g.count for g in self.jobs), demand=asked)
+        vms = self.vms[name]
+        has.said = vms if isinstance(vms, Unknown) else BatchStatus.of_vms(vms)
+        return replace(queue, settings=settings, wmsstatus=work, batchstatus=has)
+
+    def round(self, *due: str, after_s: float = 60) -> Round:
+        self.now += after_s
+        config = Config(FactorySettings(id="f1", owner="apf"), (self.queue("cheap", 1), self.queue("dear", 2)))
+        world = World(self.now, {}, self.memory, paused=self.paused)
+        made = decide(config, world, due or ("cheap", "dear"))
+        self.memory = replace(self.memory, fit=made.memory)
+        return made
+
+    def bought(self, *due: str, after_s: float = 60) -> dict[str, int]:
+        made = self.round(*due, after_s=after_s)
+        return {d.queue: sum(a.n for a in d.actions if isinstance(a, Submit)) for d in made.decisions}
+
+
+@pytest.fixture
+def factory(tmp_path: Path) -> Factory:
+    return Factory(tmp_path, jobs=[group("g", 1, 1000, 80)])
+
+
+def test_the_first_queue_takes_all_and_the_second_nothing(factory: Factory) -> None:
+    assert factory.bought() == {"cheap": 10, "dear": 0}
+
+
+def test_the_second_queue_takes_what_the_caps_of_the_first_leave(factory: Factory) -> None:
+    factory.chain = "Fit, MaxPerCycle"
+    factory.keys["cheap"] = {"sched.maxpercycle.maximum": 4}
+    assert factory.bought() == {"cheap": 4, "dear": 6}
+    factory.chain = "Fit"
+    factory.keys["cheap"] = {"batchsubmit.condorec2.maxinstances": 3}
+    assert factory.bought() == {"cheap": 3, "dear": 7}
+
+
+def test_what_is_on_its_way_counts_whichever_queue_bought_it(factory: Factory) -> None:
+    factory.vms["dear"] = [vm(i, VMState.BOOTING, str(SHAPES["dear"]), "dear") for i in range(6)]
+    assert factory.bought() == {"cheap": 4, "dear": 0}
+
+
+def test_jobs_that_only_the_second_queue_can_serve_are_its_own(factory: Factory) -> None:
+    factory.jobs = [group("g", 1, 1000, 8), group("big", 1, 200_000, 3)]
+    factory.keys["dear"] = {"batchsubmit.condorec2.instance_type": "r5.8xlarge"}
+    shape = str(Shape("ami-1", "r5.8xlarge", "dear"))
+    asked = demand(factory.jobs, (), [PLACE])
+    factory.wms = WmsStatus(
+        ready=11,
+        demand=replace(
+            asked,
+            on_shapes={(g.key, str(s)): Match(ok=True) for g in factory.jobs for s in (shape, SHAPES["cheap"])},
+        ),
+    )
+    assert factory.bought() == {"cheap": 1, "dear": 3}
+
+
+def test_a_queue_that_is_not_due_keeps_its_turn(factory: Factory) -> None:
+    assert factory.bought("dear") == {"dear": 0}
+    assert factory.bought("cheap") == {"cheap": 10}
+
+
+def test_a_paused_queue_passes_on_what_its_vms_do_not_cover(factory: Factory) -> None:
+    factory.paused = {"cheap": "paused"}
+    factory.vms["cheap"] = [vm(i, VMState.BOOTING, str(SHAPES["cheap"]), "cheap") for i in range(4)]
+    assert factory.bought() == {"cheap": 0, "dear": 6}
+
+
+def test_a_queue_that_does_not_know_what_it_has_passes_on_nothing(factory: Factory) -> None:
+    factory.vms["cheap"] = Unknown("the schedd does not answer")
+    made = factory.round()
+    assert [d.actions for d in made.decisions] == [(), ()]
+    assert "queue cheap comes first and holds" in made.decisions[1].chain.reason
+    factory.vms = {"cheap": [], "dear": Unknown("the schedd does not answer")}
+    assert factory.bought() == {"cheap": 10, "dear": 0}
+
+
+def test_the_dear_queue_empties_first(factory: Factory) -> None:
+    for name in ("cheap", "dear"):
+        factory.vms[name] = [
+            vm(i + 10 * (name == "dear"), VMState.IDLE, str(SHAPES[name]), name, idle_since=NOW - 3600)
+            for i in range(3)
+        ]
+    factory.machines = [
+        machine(one.uuid, 8, 30_000, vm=one.uuid)
+        for vms in factory.vms.values()
+        if isinstance(vms, list)
+        for one in vms
+    ]
+    factory.jobs = [group("g", 1, 1000, 24)]
+    made = factory.round()
+    assert [d.chain.ask.n for d in made.decisions] == [0, -3]
+
+
+def test_jobs_that_do_not_start_though_room_stands_free_are_stuck_until_one_does(factory: Factory) -> None:
+    factory.jobs = [group("g", 1, 1000, 80, reject_reason="no quota")]
+    factory.machines = [machine("a", 8, 32_000)]
+    assert factory.bought()["cheap"] == 9
+    for _ in range(5):
+        factory.bought()
+    made = factory.round()
+    assert made.decisions[0].chain.ask.n == 0
+    assert "80 jobs are stuck: room that fits stood free for 300 s" in made.decisions[0].chain.reason
+    assert "no quota" in made.decisions[0].chain.reason
+    factory.machines = []
+    assert factory.bought()["cheap"] == 0, "that the room has gone makes them no less stuck"
+    assert factory.bought(after_s=3600) == {"cheap": 1, "dear": 0}, "a probe"
+    assert factory.bought() == {"cheap": 0, "dear": 0}
+    factory.jobs = [group("g", 1, 1000, 72, reject_reason="no quota")]
+    factory.bought()
+    assert factory.bought()["cheap"] == 9, "some have started"
+
+
+def test_what_the_negotiator_says_changes_and_so_they_are_tried_again(factory: Factory) -> None:
+    factory.jobs = [group("g", 1, 1000, 80, reject_reason="no quota")]
+    factory.machines = [machine("a", 8, 32_000)]
+    for _ in range(7):
+        factory.bought()
+    assert factory.bought()["cheap"] == 0
+    factory.jobs = [group("g", 1, 1000, 80)]
+    factory.bought()
+    assert factory.bought()["cheap"] == 9
+
+
+def test_room_that_jobs_take_makes_nobody_stuck(factory: Factory) -> None:
+    for minute in range(20):
+        factory.jobs = [group("g", 1, 1000, 80)]
+        factory.machines = [machine(f"new-{minute}", 8, 32_000)]
+        assert factory.bought()["cheap"] == 9
+
+
+def test_a_machine_that_came_in_vain_is_not_bought_again_for_the_same_jobs(factory: Factory) -> None:
+    factory.jobs = [group("g", 1, 1000, 8)]
+    shape = str(SHAPES["cheap"])
+    factory.no = {("g", "other"): Match(ok=False)}
+    assert factory.bought()["cheap"] == 1
+    factory.vms["cheap"] = [vm(1, VMState.JOINED, shape, "cheap", idle_since=factory.now)]
+    factory.machines = [machine("a", 8, 32_000, kind="other", vm="vm00001")]
+    factory.bought()
+    factory.vms["cheap"], factory.machines = [], []
+    assert factory.bought(after_s=1000)["cheap"] == 0
+    assert factory.bought(after_s=3600)["cheap"] == 1, "a probe"
+
+
+def test_a_chain_without_groups_backs_off_ever_longer_when_machines_come_in_vain(factory: Factory) -> None:
+    factory.chain, factory.wms = "Ready", WmsStatus(ready=1)
+    joined = [vm(1, VMState.JOINED, str(SHAPES["cheap"]), "cheap")]
+    waits = []
+    for _ in range(6):
+        factory.vms["cheap"] = []
+        assert factory.bought("cheap") == {"cheap": 1}
+        factory.vms["cheap"] = joined
+        factory.bought("cheap")
+        factory.vms["cheap"] = []
+        made = factory.round("cheap")
+        assert made.decisions[0].actions == ()
+        assert "without ever being claimed" in made.decisions[0].chain.reason
+        waits.append(factory.memory.fit.backoff["cheap"].until - factory.now)
+        factory.now += waits[-1]
+    assert waits == [FIRST_S, 2 * FIRST_S, 4 * FIRST_S, 8 * FIRST_S, LONGEST_S, LONGEST_S]
+    factory.vms["cheap"] = joined
+    factory.bought("cheap")
+    factory.vms["cheap"] = [replace(joined[0], state=VMState.BUSY, claims=1)]
+    factory.bought("cheap")
+    assert factory.memory.fit.backoff == {}
+
+
+def test_sizes_of_machines_that_were_seen_are_remembered(factory: Factory) -> None:
+    factory.jobs = [group("g", 8, 31_000, 1)]
+    assert factory.bought()["cheap"] == 0, "the table of types promises less"
+    factory.vms["cheap"] = [vm(1, VMState.BUSY, str(SHAPES["cheap"]), "cheap", claims=1)]
+    factory.machines = [machine("a", 0, 0, vm="vm00001")]
+    assert factory.bought()["cheap"] == 1
+    factory.vms["cheap"], factory.machines = [], []
+    assert factory.bought()["cheap"] == 1
+
+
+def test_a_wms_status_without_groups_holds_the_chain(factory: Factory) -> None:
+    factory.wms = WmsStatus(ready=5)
+    made = factory.round()
+    assert "the WMS status names no groups of jobs" in (made.decisions[0].chain.hold or "")
