@@ -12,7 +12,7 @@ ABSENT := $(if $(wildcard tests/faults),,test-faults) $(if $(wildcard tests/soak
 ABSENT += $(if $(wildcard benchmarks/*.py),,bench)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit lint format lock shell package clean venv
+.PHONY: help demo demo-panda test test-unit lint format lock shell package clean venv
 
 help:                 ## List the targets
 	@echo "Usage: make TARGET [ARGS='more arguments for pytest']"
@@ -21,6 +21,9 @@ help:                 ## List the targets
 
 demo:                 ## Run the main job end to end in the sandbox; KEEP=1 leaves it running to look around
 	@$(SANDBOX) python -m localcloud.demo
+
+demo-panda:           ## Run PanDA's jobs through pilots and VMs in the sandbox, end to end
+	@$(SANDBOX) python -m localcloud.pandademo
 
 test: test-unit       ## All tests: on this host those of units, package and sandbox, then all in it on real HTCondor
 	@$(PYTHON) -m pytest tests/sandbox tests/package $(ARGS)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,15 +14,10 @@ from localcloud.demo.evidence import collect
 from localcloud.demo.keep import keep
 from localcloud.demo.play import play
 from localcloud.demo.report import make_report, problems
-from localcloud.demo.settings import Settings
+from localcloud.demo.running import run
+from localcloud.demo.settings import Settings, queues_conf
 from localcloud.demo.show import Show, show
-from localcloud.demo.stage import DemoFailed, Stage, stage
-from localcloud.demo.terminal import alone_in_the_foreground, terminated_like_interrupted
-from localcloud.installation import NoHTCondor
-from localcloud.pool import CommandFailed, PoolFailed
-from localcloud.process import CloudFailed
-
-INTERRUPTED = 130
+from localcloud.demo.stage import Stage, stage
 
 
 @click.command()
@@ -42,29 +35,16 @@ INTERRUPTED = 130
 )  # fmt: skip
 def main(jobs: int, second: int, job_seconds: int, kept: bool, output: Path) -> None:
     """Idle jobs become VMs of a local cloud, and idle VMs go away: all real, on this machine."""
-    if os.geteuid() == 0:
-        raise click.ClickException("HTCondor takes no jobs from root: run the demo as an ordinary user")
-    alone_in_the_foreground()
-    terminated_like_interrupted()
     console = Console(highlight=False)
     settings = Settings(jobs=jobs, second=second, job_s=job_seconds)
     results.clear(output)
-    try:
-        # Short, as it names sockets, and never on a network file system.
-        with tempfile.TemporaryDirectory(prefix="apf-demo-", ignore_cleanup_errors=True) as directory:
-            sys.exit(_run(Path(directory), settings, output, console, kept))
-    except KeyboardInterrupt:
-        console.print("interrupted; everything has been ended")
-        sys.exit(INTERRUPTED)
-    except (DemoFailed, NoHTCondor, PoolFailed, CloudFailed, CommandFailed, TimeoutError) as error:
-        console.print(f"demo: {error}", style="bold red", markup=False, soft_wrap=True)
-        sys.exit(1)
+    run(lambda directory: _run(directory, settings, output, console, kept), console)
 
 
 def _run(directory: Path, settings: Settings, output: Path, console: Console, kept: bool) -> int:
     console.print("Starting an HTCondor pool without any machine, a local cloud, and the factory …")
     began = time.monotonic()
-    with stage(directory, settings) as started:
+    with stage(directory, partial(queues_conf, settings)) as started:
         try:
             console.print(f"… after {time.monotonic() - began:.1f} s they run. The factory's whole configuration:\n")
             console.print(started.conf.read_text(), markup=False, soft_wrap=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.demo.journal import Journal
-from localcloud.demo.settings import FACTORY, Settings, queues_conf
+from localcloud.demo.settings import FACTORY
 from localcloud.pool import Pool
 from localcloud.process import CloudProcess
 
@@ -56,13 +56,17 @@ class Stage:
             raise DemoFailed(f"the factory ended with status {status}:\n" + "\n".join(said))
 
 
+Conf = Callable[[Pool, CloudProcess, Path], str]
+"""The factory's configuration, for this pool, this cloud and this state directory."""
+
+
 @contextmanager
-def stage(directory: Path, settings: Settings) -> Iterator[Stage]:
+def stage(directory: Path, conf: Conf) -> Iterator[Stage]:
     """Start everything, and end everything in the reverse order."""
     boxed = Pool(directory / "pool", name="demo@pool")
     with boxed as pool, CloudProcess(directory / "cloud", boot_delay_s=2.0, shutdown_delay_s=1.0) as cloud:
         statedir = directory / "state"
-        (directory / "queues.conf").write_text(queues_conf(settings, pool, cloud, statedir))
+        (directory / "queues.conf").write_text(conf(pool, cloud, statedir))
         with open(directory / "factory.log", "wb") as log:
             factory = subprocess.Popen(
                 ["apf", "--conf", str(directory / "queues.conf")],

@@ -13,10 +13,10 @@ import pytest
 from tests.rig.wait import until
 
 
-def start(output: Path, *options: str, **environment: str) -> "subprocess.Popen[str]":
+def start(output: Path, *options: str, module: str = "localcloud.demo", **environment: str) -> "subprocess.Popen[str]":
     """Start a demo with its output directory, on a pipe."""
     return subprocess.Popen(
-        [sys.executable, "-m", "localcloud.demo", "--output", str(output), *options],
+        [sys.executable, "-m", module, "--output", str(output), *options],
         env={**os.environ, "COLUMNS": "100"} | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
