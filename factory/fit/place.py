@@ -68,19 +68,23 @@ class _Free:
         self.free = np.asfortranarray(rows(vector(machine.free) for machine in machines))
         self.static = np.array([machine.static for machine in machines], dtype=bool)
         self.any_static = bool(self.static.any())
-        self.kinds = {kind: i for i, kind in enumerate(sorted({machine.kind for machine in machines}))}
-        self.kind = np.array([self.kinds[machine.kind] for machine in machines], dtype=np.int64)
+        self.kinds = sorted({machine.kind for machine in machines})
+        number = {kind: i for i, kind in enumerate(self.kinds)}
+        self.kind = np.array([number[machine.kind] for machine in machines], dtype=np.int64)
 
     def take(self, group: JobGroup, count: int, fits: Fits) -> dict[str, int]:
         """Place jobs of a group; the machines that got some, and how many."""
-        allowed = np.array([fits(group, kind) for kind in self.kinds])
-        if not allowed.any():
-            return {}
         ask = np.array(asked(group.ask))
-        roomy = np.ones(len(self.names), dtype=bool) if allowed.all() else allowed[self.kind]
-        for dimension in range(4):
+        roomy = np.ones(len(self.names), dtype=bool)
+        for dimension in np.flatnonzero(ask > 0):
             roomy &= self.free[:, dimension] >= ask[dimension] - TINY
+        if self.any_static:
+            roomy &= self.free[:, 0] >= 0
         candidates = np.flatnonzero(roomy)
+        there = np.bincount(self.kind[candidates], minlength=len(self.kinds)).tolist()
+        allowed = np.array([n > 0 and fits(group, kind) for n, kind in zip(there, self.kinds, strict=True)])
+        if not allowed.all():
+            candidates = candidates[allowed[self.kind[candidates]]]
         if not candidates.size:
             return {}
         capacity = how_often(self.free[candidates[:count]], ask)
