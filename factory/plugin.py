@@ -20,7 +20,7 @@ from factory.check.finding import Finding
 from factory.condor.daemons import ScheddAddress
 from factory.condor.history import HistorySource, HistoryWindow, RecentJobs
 from factory.config.types import CommaList, Duration, KeepLines, Named, Settings, Switch
-from factory.fit.model import Offer, Room
+from factory.fit.model import Offer, Room, Template
 from factory.fit.share import Share, Verdict
 from factory.health import Health
 from factory.model import VM, Ask, BatchStatus, Shape, SiteStatus, Unknown, VMState, WmsStatus
@@ -73,6 +73,7 @@ __all__ = [
     "Submission",
     "SubmitTools",
     "Switch",
+    "Template",
     "Unknown",
     "VMState",
     "Verdict",

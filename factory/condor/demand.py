@@ -16,9 +16,9 @@ from factory.source import Source
 QUEUE_ATTRIBUTE = "MATCH_APF_QUEUE"
 """The attribute that says which queue a job is for, unless a queue names another one."""
 
-_ON_STARTDS = (5, 10, 13)
+ON_STARTDS = (5, 10, 13)
 """Universes whose jobs run on startds: vanilla (docker and container too), java, vm."""
-_UNIVERSES = " || ".join(f"JobUniverse == {universe}" for universe in _ON_STARTDS)
+_UNIVERSES = " || ".join(f"JobUniverse == {universe}" for universe in ON_STARTDS)
 _WHICH = ("JobStatus", "JobUniverse", "Managed", "DeferralTime", "DeferralPrepTime")
 """What says whether a job counts."""
 _PREPARES_S = 300
@@ -98,7 +98,7 @@ def fold_groups(ads: Iterable[Mapping[str, Any]], attributes: Iterable[str], now
 
 def counts(ad: Mapping[str, Any], now: float) -> bool:
     """Whether a job is work for startds that the schedd itself will give out by now; pure."""
-    if _number(ad.get("JobUniverse"), 5) not in _ON_STARTDS or ad.get("Managed") == "External":
+    if _number(ad.get("JobUniverse"), 5) not in ON_STARTDS or ad.get("Managed") == "External":
         return False
     starts = _number(ad.get("DeferralTime"), 0) - _number(ad.get("DeferralPrepTime"), _PREPARES_S)
     return int(ad["JobStatus"]) != 1 or starts <= now

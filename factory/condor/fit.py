@@ -13,7 +13,7 @@ from factory.condor.groups import autoclusters, evaluate_ask, idle_jobs
 from factory.condor.machinead import template_ad
 from factory.condor.match import job_references, match_all
 from factory.condor.slots import Slots, open_slots
-from factory.fit.model import Demand, Room
+from factory.fit.model import Demand, Room, Template
 from factory.source import Source
 
 _BUSY = 0.95
@@ -40,16 +40,6 @@ class _Needs:
 
 _needs: dict[str, _Needs] = {}
 """By source: what the last poll found; kept in the worker."""
-
-
-@dataclass(frozen=True)
-class Template:
-    """What is known of a machine of a shape that nobody has started yet."""
-
-    shape: str
-    room: Room
-    attributes: tuple[tuple[str, str], ...] = ()
-    """Attributes that its user-data sets, as ClassAd expressions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +93,11 @@ class FitSource(Source):
         for each in idle:
             excluded.update(each.excluded)
             others.update(each.others)
-        templates = {t.shape: template_ad(t.room, dict(t.attributes)) for t in self.templates}
+        templates = {t.shape: template_ad(t.room, dict(t.attributes), slots.real.get(t.shape)) for t in self.templates}
         return Demand(
             groups=tuple(group for each in idle for group in each.groups),
             machines=slots.machines,
-            on_kinds=match_all(jobs, slots.kinds or {}),
+            on_kinds=match_all(jobs, slots.kinds),
             on_shapes=match_all(jobs, templates, template=True),
             excluded=dict(excluded),
             saturated=saturated(self._schedd_ads()),

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from factory.condor.daemons import ScheddAddress
+from factory.condor.demand import ON_STARTDS
 from factory.condor.demand import counts as is_demand
 from factory.fit.model import JobGroup, Room
 
@@ -27,6 +28,7 @@ _WHO = [
     "Managed",
     "LastRejMatchReason",
 ]
+_ON_STARTDS = f'member(JobUniverse, {{{", ".join(map(str, ON_STARTDS))}}}) && Managed =!= "External"'
 _DEFERRAL = ["DeferralTime", "DeferralPrepTime"]
 """Asked for only where Requirements say that a job is deferred: each attribute costs 10 % of the time."""
 _ASKS = ["RequestCpus", "RequestMemory", "RequestDisk", "RequestGPUs", "Requirements", "Rank", "ConcurrencyLimits"]
@@ -78,7 +80,7 @@ def idle_jobs(address: ScheddAddress, selection: str | None, by_cluster: Mapping
         by_cluster = autoclusters(schedd)  # some are newer
     idle = [ad for ad in counts if ad["JobStatus"] == 1]
     late = []
-    if any("AutoClusterId" not in ad for ad in idle):
+    if any("AutoClusterId" not in ad and _never(ad) is None for ad in idle):
         late = _late(schedd, str(address), f"({selection}) && " if selection else "", [*which, *_DEFERRAL])
     found = fold(str(address), by_cluster, idle, late, now)
     others = Counter[int]()
@@ -96,7 +98,7 @@ def _late(schedd: Any, name: str, wanted: str, which: Collection[str]) -> list[A
         own = _seen_references.get(name, frozenset())
         projection = sorted({attribute.lower() for attribute in (*which, *_ASKS, *own)})
         ads = schedd.query(
-            constraint=f"{wanted}JobStatus == 1 && AutoClusterId =?= undefined",
+            constraint=f"{wanted}JobStatus == 1 && AutoClusterId =?= undefined && {_ON_STARTDS}",
             projection=projection,
             opts=htcondor2.QueryOpts.GroupBy,
         )
@@ -132,16 +134,20 @@ def fold(
     groups: dict[str, JobGroup] = {}
     ads: dict[str, Any] = {}
     asks: dict[str, tuple[Room, str | None, str]] = {}
+    for count in counts:
+        reason = _never(count)
+        if reason is not None:
+            excluded[reason] += int(count["JobCount"])
     for count, ad, cluster in _rows(by_cluster, counts, late):
         number = int(count["JobCount"])
         if not is_demand(count, now):
-            excluded[_why_not(count)] += number
+            excluded["deferred"] += number
             continue
         owner, accounting = str(count.get("Owner", "")), str(count.get("AcctGroup", ""))
-        key, reason = f"{schedd}#{cluster}#{owner}#{accounting}", _text(count.get("LastRejMatchReason"))
+        key, rejected = f"{schedd}#{cluster}#{owner}#{accounting}", _text(count.get("LastRejMatchReason"))
         if key in groups:
             known = groups[key]
-            groups[key] = replace(known, count=known.count + number, reject_reason=known.reject_reason or reason)
+            groups[key] = replace(known, count=known.count + number, reject_reason=known.reject_reason or rejected)
             continue
         if cluster not in asks:
             asks[cluster] = (*evaluate_ask(ad), str(ad.lookup("Requirements")) if "Requirements" in ad else "true")
@@ -149,7 +155,7 @@ def fold(
         example = str(count.get("JobIds", "")).split(" ", 1)[0]
         groups[key] = JobGroup(
             key, ask, number, owner, accounting, requirements,
-            example=example, problem=problem, reject_reason=reason,
+            example=example, problem=problem, reject_reason=rejected,
         )  # fmt: skip
         ads[key] = ad
     return IdleJobs(tuple(groups.values()), ads, excluded)
@@ -160,7 +166,7 @@ def _rows(
 ) -> Iterator[tuple[Any, Any, str]]:
     for count in counts:
         cluster = count.get("AutoClusterId")
-        if isinstance(cluster, int) and cluster in by_cluster:
+        if isinstance(cluster, int) and cluster in by_cluster and _never(count) is None:
             yield count, by_cluster[cluster], str(cluster)
     for ad in late:
         count = {name: ad[name] for name in (*_WHO, *_DEFERRAL, "JobIds", "JobCount") if name in ad}
@@ -170,10 +176,11 @@ def _rows(
         yield count, plain, "new " + hashlib.sha256(str(plain).encode()).hexdigest()[:12]
 
 
-def _why_not(ad: Mapping[str, Any]) -> str:
-    if ad.get("Managed") == "External":
-        return "managed elsewhere (routed)"
-    return "deferred" if "DeferralTime" in ad else "of a universe that does not run on startds"
+def _never(ad: Mapping[str, Any]) -> str | None:
+    """Why jobs are no work for startds, whenever."""
+    if ad.get("JobUniverse", 5) not in ON_STARTDS:
+        return "of a universe that does not run on startds"
+    return "managed elsewhere (routed)" if ad.get("Managed") == "External" else None
 
 
 def evaluate_ask(ad: Any) -> tuple[Room, str | None]:

@@ -35,8 +35,10 @@ def base_for(version: str) -> str:
     return known[max((series for series in known if series <= ours), default=min(known))]
 
 
-def template_ad(room: Room, attributes: Mapping[str, str]) -> Any:
+def template_ad(room: Room, attributes: Mapping[str, str], real: Any = None) -> Any:
     """The ad of a wholly free machine: the base, its size, and attributes as ClassAd expressions.
+
+    ``real``: the ad of a machine of the shape, if one was seen; what it shows counts for more than all else.
 
     Raises:
         ValueError: an attribute is no ClassAd expression.
@@ -54,4 +56,6 @@ def template_ad(room: Room, attributes: Mapping[str, str]) -> Any:
             ad[name] = classad2.ExprTree(expression)
         except Exception:  # noqa: BLE001 - the bindings raise more than one kind
             raise ValueError(f"{name} = {expression} is no ClassAd expression") from None
+    for name in real or ():
+        ad[name] = real.lookup(name)
     return ad

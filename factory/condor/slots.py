@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,8 +14,8 @@ from factory.fit.model import Machine, Room
 _ROOM = ("Cpus", "Memory", "Disk", "GPUs")
 _TOTAL = ("TotalSlotCpus", "TotalSlotMemory", "TotalSlotDisk", "TotalSlotGPUs")
 _BASE = [
-    "Name", "SlotType", "State", "PartitionableSlot", "Draining", "APFVM", "APFLeaseEnd", "DaemonStopTime",
-    "Start", "Requirements", *_ROOM, *_TOTAL,
+    "Name", "SlotType", "State", "PartitionableSlot", "Draining", "APFVM", "APFShape", "APFLeaseEnd",
+    "DaemonStopTime", "Start", "Requirements", *_ROOM, *_TOTAL,
 ]  # fmt: skip
 CHANGING = frozenset(
     name.lower()
@@ -23,7 +23,7 @@ CHANGING = frozenset(
         *_ROOM, "Name", "State", "Activity", "SlotID", "LoadAvg", "CondorLoadAvg", "TotalLoadAvg", "KeyboardIdle",
         "ConsoleIdle", "CurrentTime", "MyCurrentTime", "EnteredCurrentState", "EnteredCurrentActivity",
         "LastHeardFrom", "NumDynamicSlots", "NumDynamicSlotsTime", "WithinResourceLimits", "SlotType", "Draining",
-        "DaemonStopTime", "APFVM", "APFLeaseEnd", "Requirements", "Start",
+        "DaemonStopTime", "APFVM", "APFShape", "APFLeaseEnd", "Requirements", "Start",
     )
 )  # fmt: skip
 """Attributes that do not make a class: room is reckoned with, and the rest changes while nothing does."""
@@ -31,6 +31,8 @@ _TELLING = frozenset(name.lower() for name in (*_TOTAL, "Start"))
 
 _seen_references: dict[str, frozenset[str]] = {}
 """By pool: what the machines' own expressions refer to; kept in the worker, so that one query does."""
+_seen_real: dict[str, dict[str, Any]] = {}
+"""By pool: the last ad seen of a VM of each shape; kept in the worker."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,10 @@ class Slots:
     """Machines, and for each class an ad that stands for its slots in matchmaking."""
 
     machines: tuple[Machine, ...] = ()
-    kinds: Mapping[str, Any] | None = None
+    kinds: Mapping[str, Any] = field(default_factory=dict)
     """Class → ``classad2.ClassAd``."""
+    real: Mapping[str, Any] = field(default_factory=dict)
+    """``str(shape)`` → the ad of a VM of that shape."""
 
 
 def open_slots(address: PoolAddress, references: Collection[str], least: Room) -> Slots:
@@ -61,9 +65,11 @@ def open_slots(address: PoolAddress, references: Collection[str], least: Room) -
             projection=attributes,
         )
         slots = fold(ads, {name.lower() for name in (*references, *own)} - CHANGING)
-        missing = _own_references((slots.kinds or {}).values()) - set(attributes)
+        missing = _own_references(slots.kinds.values()) - set(attributes)
         if not missing:
-            return slots
+            real = _seen_real.setdefault(str(address), {})
+            real.update(slots.real)
+            return replace(slots, real=dict(real))
         own = own | missing
         _seen_references[str(address)] = own
 
@@ -90,6 +96,7 @@ def fold(ads: Iterable[Any], telling: Collection[str]) -> Slots:
     names = sorted({*telling, *_TELLING})
     machines: list[Machine] = []
     kinds: dict[str, Any] = {}
+    real: dict[str, Any] = {}
     ids: dict[tuple[str, ...], str] = {}
     for ad in ads:
         texts = _texts(ad)
@@ -99,7 +106,10 @@ def fold(ads: Iterable[Any], telling: Collection[str]) -> Slots:
             kind = ids[sign] = _kind(names, sign)
             kinds[kind] = _representative(ad)
         machines.append(_machine(texts, kind))
-    return Slots(tuple(machines), kinds)
+        shape = texts.get("apfshape", "").strip('"')
+        if shape and shape not in real:
+            real[shape] = kinds[kind]
+    return Slots(tuple(machines), kinds, real)
 
 
 def _texts(ad: Any) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from factory.config.read import Section, local_path
 from factory.config.scan import DEFAULT
 from factory.config.settings import Config, ConfigError, Problem, Queue, QueueSettings
 from factory.config.types import parse_switch, split_list
-from factory.plugin import Plugin
+from factory.plugin import BatchSubmitPlugin, Info, Plugin, SchedPlugin, Template
 
 
 def build(paths: Sequence[Path], registry: Registry) -> Config:
@@ -71,6 +72,15 @@ def _enabled(section: Section) -> bool:
         return section["enabled"].value.strip() not in ("None", "none")
 
 
+def _templates(sched: Sequence[SchedPlugin], batchsubmit: BatchSubmitPlugin) -> tuple[Template, ...] | None:
+    """What the machines of a queue would show, if its chain looks at groups of jobs."""
+    if not any(Info.DEMAND in plugin.needs for plugin in sched):
+        return None
+    said = tuple((name, text) for plugin in sched for name, text in plugin.machine_attributes().items())
+    templates = batchsubmit.templates()
+    return tuple(replace(template, attributes=template.attributes + said) for template in templates)
+
+
 class _Builder:
     """Makes queues of sections."""
 
@@ -97,6 +107,8 @@ class _Builder:
                 self._unread(form, key)
         if form.failed or settings is None:
             return None
+        if made["wmsstatus"]:
+            made["wmsstatus"][0].templates = _templates(made["sched"], made["batchsubmit"][0])
         return Queue(
             settings=settings,
             wmsstatus=next(iter(made["wmsstatus"]), None),

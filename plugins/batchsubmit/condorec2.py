@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -29,10 +30,12 @@ from factory.plugin import (
     Shape,
     Submission,
     SubmitTools,
+    Template,
     files,
 )
 from factory.ramp import Life, plan
-from factory.userdata import compose, fill
+from factory.startdattrs import startd_attributes
+from factory.userdata import UserDataError, compose, fill
 from plugins.batchsubmit.ec2commands import EC2Commands, command_lines, parameter_lines
 from plugins.batchsubmit.ec2types import cores
 from plugins.batchsubmit.submitlines import SubmitLines
@@ -86,6 +89,18 @@ class CondorEC2(BatchSubmitPlugin):
     def offers(self, seen: Mapping[str, Room]) -> tuple[Offer, ...]:
         """Every combination of types, zones and markets whose size is known."""
         return self.settings.offers(seen)
+
+    def templates(self) -> tuple[Template, ...]:
+        """The same, with the attributes that the user-data makes a startd show."""
+        return tuple(replace(each, attributes=self._attributes(each.shape)) for each in super().templates())
+
+    def _attributes(self, shape: str) -> tuple[tuple[str, str], ...]:
+        """What a machine would show; nothing if the user-data can't be made, which ``apf check`` says."""
+        try:
+            shown = startd_attributes(self._user_data("", shape, "", ""))
+        except (OSError, UserDataError):
+            return ()
+        return tuple((name, text) for name, text in shown.items() if name != "APFVM")
 
     def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
         """Unretire before buying; retire the least useful first."""
@@ -188,13 +203,16 @@ class CondorEC2(BatchSubmitPlugin):
             UserDataError: a layer can't be used.
             OSError: a layer can't be read.
         """
+        return self._user_data(vm, str(shape), token, pool)
+
+    def _user_data(self, vm: str, shape: str, token: str, pool: str) -> bytes:
         settings = self.settings
         values = {
             "pool": settings.pool or pool,
             "factory": self.factory.id,
             "queue": self.queue.name,
             "vm": vm,
-            "shape": str(shape),
+            "shape": shape,
             "token": token,
             "idle": str(settings.idle),
             "update_interval": str(self.factory.update_interval),

@@ -1,10 +1,13 @@
 """Fit: the machines that the waiting jobs can use, no more and no fewer."""
 
+from collections.abc import Mapping
+from typing import Annotated
+
 from pydantic import Field
 
 from factory.fit.share import Share, Terms, Verdict, judge
 from factory.fit.words import buying_words, other_words
-from factory.plugin import VM, Ask, AskPlugin, AskStep, Duration, Info, PluginSettings, Switch, View, VMState
+from factory.plugin import VM, Ask, AskPlugin, AskStep, Duration, Info, Named, PluginSettings, Switch, View, VMState
 
 _UNCLAIMED = {VMState.JOINED, VMState.IDLE}
 
@@ -35,8 +38,14 @@ class Fit(AskPlugin):
         """Jobs that wait for so long while room that fits them stands free are stuck; three negotiation cycles."""
         unmaterialised: Switch = False
         """Whether to buy also for jobs of late-materialising clusters that the schedd has not made yet."""
+        machine: Annotated[dict[str, str], Named("machine.")] = Field(default_factory=dict)
+        """``sched.fit.machine.<Attr>``: what new machines show, as a ClassAd expression, beyond what is known."""
 
     settings: Settings
+
+    def machine_attributes(self) -> Mapping[str, str]:
+        """As the settings say."""
+        return self.settings.machine
 
     def step_ask(self, ask: Ask, view: View) -> AskStep:
         settings, share = self.settings, view.demand

@@ -5,11 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pydantic import Field, field_validator
 
+from factory.condor.daemons import PoolAddress, quoted
 from factory.condor.demand import QUEUE_ATTRIBUTE, DemandRows, DemandSource
 from factory.condor.expression import ATTRIBUTE, checked
+from factory.condor.fit import FitSource
+from factory.fit.model import Demand
 from factory.model import SiteStatus
 from factory.plugin import (
     Duration,
@@ -17,6 +21,7 @@ from factory.plugin import (
     Readings,
     ScheddAddress,
     Source,
+    Template,
     Unknown,
     WmsStatus,
     WmsStatusPlugin,
@@ -66,8 +71,29 @@ class ScheddJobs(WmsStatusPlugin):
         """The schedds whose jobs are added up."""
 
     def sources(self) -> tuple[Source, ...]:
-        """The jobs of each schedd, one source for all queues that read it."""
-        return self._sources()
+        """The jobs of each schedd, one source for all queues that read it; or job groups, if the chain wants them."""
+        return self._sources() if self.templates is None else (self._fit(self.templates),)
+
+    def _fit(self, templates: tuple[Template, ...]) -> FitSource:
+        settings = self.settings
+        return FitSource(
+            pool=PoolAddress(self.factory.pool),
+            schedds=self.schedds(),
+            selection=self._selection(),
+            templates=templates,
+            interval_s=settings.interval,
+            deadline_s=self.factory.deadline,
+            maxage_s=settings.maxage or self.factory.maxage,
+        )
+
+    def _selection(self) -> str | None:
+        """The jobs of this queue, as a ClassAd expression; none: all."""
+        settings, wmsqueue = self.settings, self.queue.wmsqueue
+        if settings.constraint is not None:
+            return settings.constraint
+        if settings.queueskey == ANY or wmsqueue in (None, ANY):
+            return None
+        return f"{settings.queueskey} == {quoted(str(wmsqueue))}"
 
     def _sources(self) -> tuple[DemandSource, ...]:
         settings = self.settings
@@ -85,7 +111,13 @@ class ScheddJobs(WmsStatusPlugin):
         )
 
     def read(self, readings: Readings) -> WmsStatus | Unknown:
-        """Jobs by state; partial if a schedd is missing, unknown if all are."""
+        """Jobs by state; partial if a schedd is missing, unknown if all are.
+
+        Job groups are unknown with any schedd missing: its jobs may be in the room that seems free.
+        """
+        if self.templates is not None:
+            demand = readings.rows(self._fit(self.templates))
+            return demand if isinstance(demand, Unknown) else _of_groups(demand)
         total: Counter[int] = Counter()
         missing: list[Unknown] = []
         for source in self._sources():
@@ -98,16 +130,7 @@ class ScheddJobs(WmsStatusPlugin):
         if len(missing) == len(self.schedds()):
             return Unknown(reasons)
 
-        def count(statuses: tuple[int, ...]) -> int:
-            return sum(total[status] for status in statuses)
-
-        return WmsStatus(
-            ready=count(READY),
-            running=count(RUNNING),
-            done=count(DONE),
-            failed=count(FAILED),
-            partial=reasons or None,
-        )
+        return replace(_counted(total), partial=reasons or None)
 
     def _counts(self, readings: Readings, source: DemandSource) -> Mapping[int, int] | Unknown:
         """This queue's jobs in one schedd, by JobStatus."""
@@ -130,3 +153,18 @@ class ScheddJobs(WmsStatusPlugin):
     def read_site(self, readings: Readings) -> SiteStatus | Unknown:
         """A schedd is always ``ok``."""
         return SiteStatus("ok")
+
+
+def _of_groups(demand: Demand) -> WmsStatus:
+    counts = Counter(demand.others)
+    counts[1] = sum(group.count for group in demand.groups)
+    return replace(_counted(counts), demand=demand)
+
+
+def _counted(jobs: Mapping[int, int]) -> WmsStatus:
+    """Jobs by JobStatus as work."""
+
+    def count(statuses: tuple[int, ...]) -> int:
+        return sum(jobs.get(status, 0) for status in statuses)
+
+    return WmsStatus(ready=count(READY), running=count(RUNNING), done=count(DONE), failed=count(FAILED))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from factory.condor.daemons import PoolAddress, ScheddAddress
-from factory.condor.fit import FitSource, Template
-from factory.fit.model import Demand, JobGroup, Machine, Match, Room
+from factory.condor.fit import FitSource
+from factory.fit.model import Demand, JobGroup, Machine, Match, Room, Template
 from factory.workers import CallFailed, Workers
 from tests.pool.test_demand import SECOND, TWO_SCHEDDS
 from tests.rig.pool import Pool
