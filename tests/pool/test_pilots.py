@@ -133,6 +133,7 @@ def test_pilots_run_and_leave_output_and_log_under_day_and_queue(home: Pool, tmp
     assert "Job terminated" in (directory / f"{cluster}.1.log").read_text()
     assert first["MATCH_APF_QUEUE"] == first["APF_QUEUE"] == NAME
     assert first["APF_OUTURL"] == f"http://web/logs/{day}/BNL_ce_1/{cluster}.0.out"
+    assert first["Iwd"] == str(directory), "not wherever the factory was started"
     assert (first["Project"], first["ExitCode"], first["JobUniverse"]) == ("a,b", 0, 5)
 
 
@@ -242,6 +243,7 @@ def test_pilots_run_at_a_compute_element_and_their_output_comes_back(
         assert all(ad["GridJobId"].startswith(f"condor {compute_element.name} ") for ad in map(_text, ran))
         assert {ad["JobStatus"] for ad in ran} == {4}
         directory = next((tmp_path / "logs").glob("*/CE"))
+        assert (directory / "more.txt").exists() == (plugin == "CondorCE"), "beside the logs, or nowhere"
         for ad in ran:
             job = f"{ad['ClusterId']}.{ad['ProcId']}"
             assert shlex.split((directory / f"{job}.out").read_text()) == [job, "CE"]

@@ -46,6 +46,7 @@ def test_output_and_log_lie_under_day_and_queue_as_of_old(tmp_path: Path) -> Non
     assert [lines[name] for name in ("output", "error", "log")] == [
         f"$(log_dir)/$(Cluster).$(Process).{suffix}" for suffix in ("out", "err", "log")
     ]
+    assert lines["initialdir"] == "$(log_dir)", "whatever else a job leaves goes there too"
     assert submission.directories == (Path(f"/logs/{DAY}/SITE_ce_1"),)
     assert lines["MY.APF_OUTURL"] == f'"https://web/logs/{DAY}/SITE_ce_1/$(Cluster).$(Process).out"'
     assert f"GTAG=https://web/logs/{DAY}/SITE_ce_1/$(Cluster).$(Process).out" in lines["extra_environment"]
