@@ -110,6 +110,8 @@ class VM:
     """Its ads show that the retirement is under way."""
     drain: Drain | None = None
     hold: Hold | None = None
+    stuck: str | None = None
+    """Why nobody should wait for it any more, though it is pending; then it counts for caps, but is no supply."""
     evictable: bool = False
     """A job on it set its own MaxJobRetirementTime, so that any retirement may evict it."""
 
