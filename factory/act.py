@@ -149,7 +149,8 @@ class Actor:
     def _remove(self, action: Remove) -> Sequence[JobId]:
         vm = action.vm
         startd = None if vm is None or vm.instance is None else vm.startd or vm.uuid
-        self._call(acts.remove, self._schedd, action.job, self._own(action.still), action.reason, startd)
+        absent = (self._pool, vm.uuid) if vm is not None and action.absent else None
+        self._call(acts.remove, self._schedd, action.job, self._own(action.still), action.reason, startd, absent)
         self.after("removed", action)
         return (action.job,)
 

@@ -61,6 +61,8 @@ class Remove:
     """ClassAd expression over the job ad: the state that justified the removal; the schedd checks it."""
     vm: VM | None = None
     """For a VM with an instance: no polled schedd may show a job running there (rule 5)."""
+    absent: bool = False
+    """The collector may have no ad of the VM; asked again before it is removed."""
     reason: str
 
 

@@ -180,7 +180,13 @@ def _read(queue: Queue, world: World) -> _Status:
         wms = _guard(plugin, lambda: plugin.read(readings), WmsStatus)
         site = _guard(plugin, lambda: plugin.read_site(readings), SiteStatus)
     batch = _guard(queue.batchstatus, lambda: queue.batchstatus.read(readings, world.memory), BatchStatus)
+    if isinstance(batch, BatchStatus):
+        batch = _judged(queue, batch, world.now)
     return _Status(wms, batch, site)
+
+
+def _judged(queue: Queue, batch: BatchStatus, now: float) -> BatchStatus | Unknown:
+    return _guard(queue.batchsubmit, lambda: queue.batchsubmit.judged(batch, now), BatchStatus)
 
 
 def _guard(plugin: Plugin, read: Callable[[], object], kind: type[T]) -> T | Unknown:

@@ -144,6 +144,8 @@ class BatchStatus:
     """What a queue already has. Held and lost VMs are counted, and are no capacity."""
 
     pending: int = 0
+    stuck: int = 0
+    """Of those pending: VMs that nobody should wait for any more."""
     running: int = 0
     suspended: int = 0
     done: int = 0
@@ -161,6 +163,7 @@ class BatchStatus:
         states = Counter(vm.state for vm in vms)
         return cls(
             pending=sum(states[s] for s in _PENDING),
+            stuck=sum(1 for vm in vms if vm.state in _PENDING and vm.stuck is not None),
             running=sum(states[s] for s in _RUNNING),
             suspended=sum(1 for vm in vms if vm.job_status == 7),
             done=states[VMState.DONE],

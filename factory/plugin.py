@@ -371,6 +371,10 @@ class BatchSubmitPlugin(Plugin, ABC):
     def submission(self, n: int, shapes: tuple[Shape, ...], tools: SubmitTools) -> Submission:
         """What to submit for n jobs, or for these shapes."""
 
+    def judged(self, batch: BatchStatus, now: float) -> BatchStatus:
+        """The batch status, with what is not worth waiting for marked as stuck; pure."""
+        return batch
+
     def machines(self) -> Machines | None:
         """The machines that it starts. None: it submits plain jobs."""
         return None

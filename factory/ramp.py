@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from factory.actions import Action, ClearRetire, Method, Remove, Retire, Submit, Unretire
@@ -11,6 +11,7 @@ from factory.health import FAULTY, Fault, Health, learn, sift
 from factory.held import Held, on_purpose
 from factory.model import VM, Ask, BatchStatus, JobId, Shape, VMState
 from factory.plugin import Plan
+from factory.timeouts import Overdue, Timeouts
 from factory.track import Memory
 
 NO_INSTANCE = "JobStatus == 1 && EC2InstanceName =?= undefined"
@@ -32,7 +33,7 @@ class Life:
     retire: Literal["auto", "off", "drain"] = "auto"
     removefraction: float = 0.2
     """At most max(1, this part of the VMs) begin to leave, and as many are removed, in one round (rule 8)."""
-    starttimeout_s: float = 1800
+    timeouts: Timeouts = field(default_factory=Timeouts)
     maxinstances: int | None = None
     repeat_s: float = 60
     """A command that shows no effect is sent again after this."""
@@ -50,16 +51,18 @@ def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -
     up = ramp.up(ask) if ask.n > 0 else Plan()
     removals = list(ramp.removals(kept))
     down = ramp.down(ask, {action.job for action in removals}) if ask.n < 0 else Plan()
+    asked = {action.vm.job for action in down.actions if isinstance(action, Retire)}
+    leaving = (*ramp.never_claimed(asked), *down.actions)
     limit = max(1, int(life.removefraction * len(batch.vms)))
     notes = list(up.notes + down.notes)
     fall = ramp.sudden_fall()
     notes += on_purpose(batch.vms)
     if fall is not None:
         return Plan((*up.actions, *ramp.upkeep(kept)), (*notes, fall), ramp.health)
-    for kind, wanted in (("removals", len(removals)), ("retirements", len(down.actions))):
+    for kind, wanted in (("removals", len(removals)), ("retirements", len(leaving))):
         if wanted > limit:
             notes.append(f"{limit} of {wanted} {kind} this round: no more of {len(batch.vms)} VMs at once")
-    actions = (*up.actions, *ramp.upkeep(kept), *removals[:limit], *down.actions[:limit])
+    actions = (*up.actions, *ramp.upkeep(kept), *removals[:limit], *leaving[:limit])
     return Plan(actions, tuple(notes), ramp.health)
 
 
@@ -128,15 +131,28 @@ class _Ramp:
         return "drain" if vm.claims else "off"
 
     def removals(self, kept: set[str]) -> Iterator[Remove]:
-        """VM jobs to remove: proven empty, or without an instance for too long (rules 5, 9)."""
+        """VM jobs to remove: proven empty, or far beyond the time that a VM may take (rules 5, 9)."""
         for vm in self.batch.vms:
             if vm.state is VMState.RETIRED and vm.uuid not in kept and not self._coming_back(vm):
                 still = f'JobStatus == 2 && EC2InstanceName == "{vm.instance}"'
                 yield Remove(queue=self.life.queue, job=vm.job, still=still, vm=vm, reason=f"empty: {vm.why}")
-            waited = self.now - vm.submitted
-            if vm.state is VMState.SUBMITTED and waited > self.life.starttimeout_s:
-                reason = f"no instance after {waited:.0f} s"
-                yield Remove(queue=self.life.queue, job=vm.job, still=NO_INSTANCE, reason=reason)
+            overdue = self._overdue(vm)
+            if overdue is not None and vm.state is VMState.SUBMITTED:
+                yield Remove(queue=self.life.queue, job=vm.job, still=NO_INSTANCE, reason=overdue.why)
+            elif overdue is not None:
+                still = f'JobStatus == 2 && EC2InstanceName == "{vm.instance}"'
+                yield Remove(queue=self.life.queue, job=vm.job, still=still, vm=vm, absent=True, reason=overdue.why)
+
+    def never_claimed(self, leaving: set[JobId]) -> Iterator[Retire]:
+        """VMs that joined long ago and that no job has ever claimed."""
+        for vm in self.batch.vms:
+            why = self.life.timeouts.never_claimed(vm, self.now)
+            if why is not None and vm.job not in leaving:
+                yield Retire(queue=self.life.queue, vm=vm, method=self._method(vm), reason=why)
+
+    def _overdue(self, vm: VM) -> Overdue | None:
+        known = vm.uuid in self.memory.vms
+        return self.life.timeouts.overdue(vm, self.memory.absent.get(vm.uuid), known, self.now)
 
     def _faults(self) -> Iterator[Fault]:
         """Launches that came to nothing."""
@@ -144,9 +160,9 @@ class _Ramp:
             fault = Held(vm).fault if vm.state is VMState.HELD else None
             if fault is not None:
                 yield fault
-            if vm.state is VMState.SUBMITTED and self.now - vm.submitted > self.life.starttimeout_s:
-                at = vm.submitted + self.life.starttimeout_s
-                yield Fault(vm, FAULTY, f"no instance within {self.life.starttimeout_s:.0f} s", at)
+            overdue = self._overdue(vm)
+            if overdue is not None and overdue.faulty:
+                yield Fault(vm, FAULTY, overdue.why, overdue.since)
 
     def sudden_fall(self) -> str | None:
         """Whether many startds have just left unasked: the fault may be elsewhere, so nothing ends on that (rule 2)."""

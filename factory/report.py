@@ -12,7 +12,7 @@ from factory.health import Health
 from factory.model import VM, BatchStatus, Chain, Unknown, WmsStatus
 from factory.source import Reading
 
-_COUNTS = ("pending", "running", "suspended", "done", "retiring", "retired", "held", "lost")
+_COUNTS = ("pending", "stuck", "running", "suspended", "done", "retiring", "retired", "held", "lost")
 
 
 def decision_report(decision: Decision, outcomes: Iterable[Outcome], now: float) -> dict[str, Any]:

@@ -30,14 +30,21 @@ class Memory:
     vms: Mapping[str, Seen] = field(default_factory=dict)
     sent: Mapping[str, float] = field(default_factory=dict)
     """When a command was last sent to a VM."""
+    absent: Mapping[str, float] = field(default_factory=dict)
+    """Since when neither startd nor master of a VM is in the pool, as far as was seen."""
     health: Mapping[str, Health] = field(default_factory=dict)
     """What became of the machines that each queue bought."""
     fit: FitMemory = field(default_factory=FitMemory)
     """What is remembered of the jobs that wait, and of machines that came in vain."""
 
 
-def track(memory: Memory, machines: Collection[str], vm_jobs: Collection[str], now: float) -> Memory:
-    """The memory after a poll that showed startds of these VMs, and these VM jobs; VMs without a job are forgotten."""
+def track(
+    memory: Memory, machines: Collection[str], vm_jobs: Collection[str], now: float, masters: Collection[str] = ()
+) -> Memory:
+    """The memory after a poll that showed startds and masters of these VMs, and these VM jobs.
+
+    VMs without a job are forgotten.
+    """
     vms = {}
     for uuid in vm_jobs:
         seen = memory.vms.get(uuid)
@@ -46,7 +53,8 @@ def track(memory: Memory, machines: Collection[str], vm_jobs: Collection[str], n
         elif seen is not None:
             vms[uuid] = seen if seen.gone is not None else replace(seen, gone=now)
     sent = {uuid: when for uuid, when in memory.sent.items() if uuid in vm_jobs}
-    return replace(memory, vms=vms, sent=sent)
+    absent = {uuid: memory.absent.get(uuid, now) for uuid in vm_jobs if uuid not in machines and uuid not in masters}
+    return replace(memory, vms=vms, sent=sent, absent=absent)
 
 
 def remember_sent(memory: Memory, uuids: Collection[str], now: float) -> Memory:

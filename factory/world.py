@@ -34,7 +34,8 @@ def make_world(
     if pools and schedds and all(rows.collector_up_s >= believed_after_s for rows in pools):
         machines = [row for rows in pools for row in rows.machines.values()]
         heard = {row.vm for row in machines if now - row.heard <= believed_after_s}
-        memory = track(memory, heard, {job.uuid for job in jobs}, now)
+        masters = {row.vm for rows in pools for row in rows.masters.values() if now - row.heard <= believed_after_s}
+        memory = track(memory, heard, {job.uuid for job in jobs}, now, masters)
     usurper = newer_incarnation((job.incarnation for job in jobs), incarnation)
     return World(now, readings, memory, acted, usurper, paused, faults)
 

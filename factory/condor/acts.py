@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from factory.condor.daemons import ScheddAddress, quoted
+from factory.condor.daemons import PoolAddress, ScheddAddress, quoted
 from factory.model import JobId
 
 _ON_A_MACHINE = "(JobStatus == 2 || JobStatus == 6 || JobStatus == 7)"
@@ -61,8 +61,17 @@ def edit(schedd: ScheddAddress, job: JobId, still: str, attribute: str, value: s
     handle.edit(constraint, attribute, value)
 
 
-def remove(schedd: ScheddAddress, job: JobId, still: str, reason: str, empty: str | None = None) -> None:
+def remove(
+    schedd: ScheddAddress,
+    job: JobId,
+    still: str,
+    reason: str,
+    empty: str | None = None,
+    absent: tuple[PoolAddress, str] | None = None,
+) -> None:
     """Remove a job. ``empty`` names a startd, with or without its host: no job may be running there (rule 5).
+
+    ``absent``: a collector that may have no ad with this ``APFVM``, neither of a startd nor of a master.
 
     Raises:
         NotDone: the job is gone or no longer as decided, or a job runs on the startd.
@@ -76,6 +85,11 @@ def remove(schedd: ScheddAddress, job: JobId, still: str, reason: str, empty: st
         busy = handle.query(constraint=f"{_ON_A_MACHINE} && {here}", projection=["ClusterId", "ProcId"], limit=1)
         if busy:
             raise NotDone(f"job {busy[0]['ClusterId']}.{busy[0]['ProcId']} still runs on {empty}")
+    if absent is not None:
+        collector, mine = absent[0].open(), f"APFVM == {quoted(absent[1])}"
+        for kind in (htcondor2.AdType.Startd, htcondor2.AdType.Master):
+            if collector.query(kind, constraint=mine, projection=["Name"]):
+                raise NotDone(f"VM {absent[1]} is in the pool after all")
     _act(handle, htcondor2.JobAction.Remove, job, still, reason)
 
 

@@ -35,6 +35,7 @@ from factory.plugin import (
 )
 from factory.ramp import Life, plan
 from factory.startdattrs import startd_attributes
+from factory.timeouts import Timeouts
 from factory.userdata import UserDataError, compose, fill
 from plugins.batchsubmit.ec2commands import EC2Commands, command_lines, parameter_lines
 from plugins.batchsubmit.ec2types import cores
@@ -71,7 +72,13 @@ class CondorEC2(BatchSubmitPlugin):
         removefraction: float = Field(default=0.2, gt=0, le=1)
         """At most this part of the VMs begin to leave in one round, but always one."""
         starttimeout: Duration = Field(default=1800, ge=60)
-        """A VM job without an instance ends after this."""
+        """A VM job without an instance ends after this. After half of it nobody waits for it: another one is bought."""
+        boottimeout: Duration = Field(default=900, ge=30)
+        """A VM that has not joined the pool so long after its instance began to run ends."""
+        jobtimeout: Duration | None = Field(default=None, ge=60)
+        """A VM that joined so long ago and was never claimed retires. None: half of ``idle``."""
+        losttimeout: Duration = Field(default=3600, ge=2460)
+        """A VM that left the pool unasked ends after this, if no job names it: longer than a job's lease of 40 min."""
 
         @model_validator(mode="after")
         def _lease_fits(self) -> CondorEC2.Settings:
@@ -102,6 +109,16 @@ class CondorEC2(BatchSubmitPlugin):
             return ()
         return tuple((name, text) for name, text in shown.items() if name != "APFVM")
 
+    @property
+    def _timeouts(self) -> Timeouts:
+        settings = self.settings
+        job_s = settings.idle / 2 if settings.jobtimeout is None else settings.jobtimeout
+        return Timeouts(settings.starttimeout, settings.boottimeout, job_s, settings.losttimeout)
+
+    def judged(self, batch: BatchStatus, now: float) -> BatchStatus:
+        """VMs that take far too long are stuck: they count for caps, and nobody waits for them."""
+        return BatchStatus.of_vms(replace(vm, stuck=self._timeouts.stuck(vm, now)) for vm in batch.vms)
+
     def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
         """Unretire before buying; retire the least useful first."""
         settings = self.settings
@@ -110,7 +127,7 @@ class CondorEC2(BatchSubmitPlugin):
             shape=self.shape,
             retire=settings.retire,
             removefraction=settings.removefraction,
-            starttimeout_s=settings.starttimeout,
+            timeouts=self._timeouts,
             maxinstances=settings.maxinstances,
             repeat_s=max(10, 2 * self.factory.update_interval),
         )

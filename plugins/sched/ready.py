@@ -6,7 +6,8 @@ from factory.plugin import Info, PluginSettings, SchedPlugin, Step, View
 class Ready(SchedPlugin):
     """Ask for what waits and is not yet provided for.
 
-    n_out = max(0, (ready - offset) - pending), whatever n was. What runs is not subtracted: a running pilot
+    n_out = max(0, (ready - offset) - pending), whatever n was; machines that are pending for far too long (stuck) are
+    not waited for. What runs is not subtracted: a running pilot
     has taken its job out of ``ready`` already. Same law as AutoPyFactory's Ready.
     """
 
@@ -19,6 +20,8 @@ class Ready(SchedPlugin):
     settings: Settings
 
     def step(self, n: int, view: View) -> Step:
-        ready, pending, offset = view.wms.ready, view.batch.pending, self.settings.offset
+        ready, offset = view.wms.ready, self.settings.offset
+        pending, stuck = view.batch.pending - view.batch.stuck, view.batch.stuck
         beyond = f" beyond the offset of {offset}" if offset else ""
-        return Step(max(0, ready - offset - pending), f"{ready} ready{beyond}, {pending} pending")
+        late = f", {stuck} stuck" if stuck else ""
+        return Step(max(0, ready - offset - pending), f"{ready} ready{beyond}, {pending} pending{late}")

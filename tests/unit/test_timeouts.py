@@ -1,0 +1,100 @@
+"""How long a VM may take, and what nobody knows of it."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factory.actions import Remove, Retire
+from factory.model import VM, Ask, BatchStatus, Shape, VMState
+from factory.plugin import Plan
+from factory.ramp import Life, plan
+from factory.timeouts import Timeouts
+from factory.track import Memory, Seen, track
+from tests.rig.vms import NOW, vm
+
+TIMES = Timeouts(start_s=1800, boot_s=900, job_s=600, lost_s=3600)
+LIFE = Life(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, timeouts=TIMES)
+
+
+def planned(known: VM, **memory: Any) -> Plan:
+    return plan(LIFE, Ask(), BatchStatus.of_vms([known]), Memory(**memory), NOW)
+
+
+def booting(ran: float) -> VM:
+    return vm("vm1", VMState.BOOTING, entered_status=NOW - ran)
+
+
+def test_a_vm_that_was_watched_from_the_start_and_never_joined_ends_after_boottimeout() -> None:
+    """Rule 5: docs/decisions/0009-never-joined.md."""
+    assert planned(booting(899), absent={"vm1": NOW - 1000}).actions == ()
+    (removal,) = planned(booting(901), absent={"vm1": NOW - 1000}).actions
+    assert isinstance(removal, Remove)
+    assert removal.absent, "the collector is asked again"
+    assert removal.vm is not None, "the schedd is asked again"
+    assert 'EC2InstanceName == "i-vm1"' in removal.still
+    assert "never joined" in removal.reason
+
+
+def test_a_vm_that_was_not_watched_ends_only_after_losttimeout() -> None:
+    """Rule 1: a factory that starts anew knows less, and does less."""
+    assert planned(booting(90_000)).actions == (), "nothing was seen yet"
+    assert planned(booting(90_000), absent={"vm1": NOW - 3599}).actions == ()
+    (removal,) = planned(booting(90_000), absent={"vm1": NOW - 3601}).actions
+    assert "no sign of its startd" in removal.reason
+    seen = {"vm1": Seen(NOW - 50_000, gone=NOW - 3000)}
+    assert planned(booting(901), absent={"vm1": NOW - 1000}, vms=seen).actions == (), "its startd was there"
+
+
+def test_a_lost_vm_ends_after_losttimeout() -> None:
+    lost = vm("vm1", VMState.LOST, entered_status=NOW - 90_000)
+    assert planned(lost, absent={"vm1": NOW - 3599}).actions == ()
+    assert planned(lost, absent={"vm1": NOW - 3601}).actions
+    assert planned(lost).actions == (), "its master is there"
+
+
+def test_a_vm_that_nobody_claimed_in_time_retires_and_is_no_supply() -> None:
+    late = vm("vm1", VMState.JOINED, joined_at=NOW - 601)
+    (retirement,) = planned(late).actions
+    assert isinstance(retirement, Retire)
+    assert "never claimed" in retirement.reason
+    assert planned(vm("vm1", VMState.JOINED, joined_at=NOW - 599)).actions == ()
+    assert planned(vm("vm1", VMState.JOINED, joined_at=NOW - 9999, unretire_time=NOW - 10)).actions == ()
+    assert planned(vm("vm1", VMState.IDLE, joined_at=NOW - 9999)).actions == ()
+    both = plan(LIFE, Ask(-1), BatchStatus.of_vms([late]), Memory(), NOW)
+    assert len(both.actions) == 1, "one command for one VM"
+
+
+def test_a_vm_without_an_instance_counts_for_caps_but_not_as_supply_past_half_of_its_time() -> None:
+    assert TIMES.stuck(vm("vm1", VMState.SUBMITTED, submitted=NOW - 899), NOW) is None
+    assert TIMES.stuck(vm("vm1", VMState.SUBMITTED, submitted=NOW - 901), NOW) == "no instance for 901 s"
+    batch = BatchStatus.of_vms([vm("vm1", VMState.SUBMITTED, stuck="late"), vm("vm2", VMState.SUBMITTED)])
+    assert (batch.pending, batch.stuck) == (2, 1)
+
+
+def test_absence_is_remembered_from_the_first_poll_that_missed_both_until_one_is_heard() -> None:
+    memory = track(Memory(), set(), {"vm1", "vm2"}, NOW)
+    memory = track(memory, set(), {"vm1", "vm2"}, NOW + 10, {"vm2"})
+    assert memory.absent == {"vm1": NOW}
+    memory = track(memory, {"vm1"}, {"vm1", "vm2"}, NOW + 20)
+    assert memory.absent == {"vm2": NOW + 20}
+    assert track(memory, set(), {"vm1"}, NOW + 30).absent == {"vm1": NOW + 30}
+
+
+@given(
+    st.sampled_from(list(VMState)), st.sampled_from([1, 2, 3, 5]), st.none() | st.floats(0, 20_000), st.booleans(),
+    st.floats(0, 20_000),
+)  # fmt: skip
+def test_nothing_that_was_heard_of_lately_is_ever_overdue(
+    state: VMState, status: int, absent: float | None, known: bool, ran: float
+) -> None:
+    """Rule 5."""
+    each = vm("vm1", state, job_status=status, entered_status=NOW - ran, submitted=NOW - 100)
+    over = TIMES.overdue(each, None if absent is None else NOW - absent, known, NOW)
+    if over is None:
+        return
+    assert absent is not None
+    assert status == 2
+    assert min(absent, ran) > (900 if not over.faulty or not known else 3600)
+    assert not over.faulty or (absent >= ran and not known)
+    assert over.faulty or min(absent, ran) > 3600
