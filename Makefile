@@ -8,6 +8,7 @@ ARGS ?=
 
 # Test directories with targets of their own, because they take long; a target is there when its directory is.
 SLOW := $(wildcard tests/faults tests/soak)
+HOST_TESTS := tests/service tests/package tests/sandbox
 ABSENT := $(if $(wildcard tests/faults),,test-faults) $(if $(wildcard tests/soak),,soak)
 ABSENT += $(if $(wildcard benchmarks/*.py),,bench)
 
@@ -25,9 +26,9 @@ demo:                 ## Run the main job end to end in the sandbox; KEEP=1 leav
 demo-panda:           ## Run PanDA's jobs through pilots and VMs in the sandbox, end to end
 	@$(SANDBOX) python -m localcloud.pandademo
 
-test: test-unit       ## All tests: on this host those of units, package and sandbox, then all in it on real HTCondor
-	@$(PYTHON) -m pytest tests/sandbox tests/package $(ARGS)
-	@$(SANDBOX) $(PYTEST) tests --ignore=tests/sandbox --ignore=tests/package $(SLOW:%=--ignore=%) --durations=10 $(ARGS)
+test: test-unit       ## All tests: those that need no HTCondor on this host, then all others on real HTCondor
+	@$(PYTHON) -m pytest $(HOST_TESTS) --durations=10 $(ARGS)
+	@$(SANDBOX) $(PYTEST) tests $(HOST_TESTS:%=--ignore=%) $(SLOW:%=--ignore=%) --durations=10 $(ARGS)
 
 test-unit: venv       ## The tests that need no HTCondor, on this host's Python
 	@$(PYTHON) -m pytest tests/unit $(ARGS)

@@ -403,7 +403,7 @@ def promised(step: SchedPlugin, n_in: int, n_out: int, seen: View) -> bool:
             return True
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.lists(ANY_PLUGIN, max_size=8), any_view(), NUMBERS)
 def test_any_chain_with_any_numbers_is_decided_and_keeps_every_promise(
     plugins: list[SchedPlugin], seen: View, n: int

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from factory.cli import main
 
-_EXAMPLE = Path(__file__).parents[3] / "etc" / "queues.conf.example"
+_EXAMPLE = Path(__file__).parents[2] / "etc" / "queues.conf.example"
 
 
 @pytest.fixture

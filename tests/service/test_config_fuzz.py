@@ -20,7 +20,7 @@ EXAMPLES = int(os.environ.get("APF_FUZZ_EXAMPLES", "300"))
 
 SAMPLES = [
     path.read_bytes().replace(b"queueConf = file://SAMPLES", b"#").replace(b"queueDirConf = q", b"#")
-    for path in sorted((Path(__file__).parent / "samples").rglob("*.conf"))
+    for path in sorted((Path(__file__).parents[1] / "unit/config/samples").rglob("*.conf"))
 ]
 REGISTRY = own_or_standins()
 LINES = sorted({line for sample in SAMPLES for line in sample.split(b"\n")})
@@ -69,7 +69,9 @@ def changed(data: bytes, how: tuple[str, int, bytes | int]) -> bytes:
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("fuzz")
-    (directory / "monitor.conf").write_bytes((Path(__file__).parent / "samples/old-2.4.9/monitor.conf").read_bytes())
+    (directory / "monitor.conf").write_bytes(
+        (Path(__file__).parents[1] / "unit/config/samples/old-2.4.9/monitor.conf").read_bytes()
+    )
     return directory
 
 
