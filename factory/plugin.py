@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from factory.check import files
 from factory.check.finding import Finding
+from factory.clouds import Account, CloudRows, InstanceRow
 from factory.condor.daemons import ScheddAddress
 from factory.condor.history import HistorySource, HistoryWindow, RecentJobs
 from factory.config.types import CommaList, Duration, KeepLines, Named, Settings, Switch
@@ -35,6 +36,7 @@ T = TypeVar("T")
 
 __all__ = [
     "VM",
+    "Account",
     "Ask",
     "AskPlugin",
     "AskStep",
@@ -42,6 +44,8 @@ __all__ = [
     "BatchStatusPlugin",
     "BatchSubmitPlugin",
     "Cap",
+    "CloudPlugin",
+    "CloudRows",
     "CommaList",
     "Duration",
     "Finding",
@@ -49,6 +53,7 @@ __all__ = [
     "HistorySource",
     "HistoryWindow",
     "Info",
+    "InstanceRow",
     "KeepLines",
     "Machines",
     "Memory",
@@ -375,6 +380,10 @@ class BatchSubmitPlugin(Plugin, ABC):
         """The batch status, with what is not worth waiting for marked as stuck; pure."""
         return batch
 
+    def account(self) -> Account | None:
+        """Where the cloud itself can be asked for the machines. None: nowhere."""
+        return None
+
     def machines(self) -> Machines | None:
         """The machines that it starts. None: it submits plain jobs."""
         return None
@@ -389,6 +398,16 @@ class BatchSubmitPlugin(Plugin, ABC):
     def templates(self) -> tuple[Template, ...]:
         """What a new machine of each of these shapes would show, as far as the plugin can tell."""
         return tuple(Template(str(offer.shape), offer.room) for offer in self.offers({}))
+
+
+class CloudPlugin(Plugin, ABC):
+    """Asks a cloud's own API. Does no I/O itself: it names a source."""
+
+    category = "cloud"
+
+    @abstractmethod
+    def instances(self, account: Account) -> Source:
+        """What to poll for the instances of this factory in an account; it brings ``CloudRows``."""
 
 
 class MonitorPlugin(Plugin, ABC):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from factory.cli.audit import audit
 from factory.cli.chain import chain
 from factory.cli.check import check
 from factory.cli.health import health
@@ -51,5 +52,5 @@ def serve(conf: tuple[Path, ...], once: bool) -> None:
         raise SystemExit(1) from None
 
 
-for command in (chain, check, health, pause, resume, status):
+for command in (audit, chain, check, health, pause, resume, status):
     main.add_command(command)

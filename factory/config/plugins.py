@@ -12,6 +12,7 @@ from factory.config.types import Settings
 from factory.plugin import (
     BatchStatusPlugin,
     BatchSubmitPlugin,
+    CloudPlugin,
     MonitorPlugin,
     Plugin,
     SchedPlugin,
@@ -23,7 +24,7 @@ CATEGORIES: Mapping[str, type[Plugin]] = {
     "batchstatus": BatchStatusPlugin,
     "sched": SchedPlugin,
     "batchsubmit": BatchSubmitPlugin,
-    "cloud": Plugin,
+    "cloud": CloudPlugin,
     "monitor": MonitorPlugin,
 }
 

@@ -14,6 +14,7 @@ import submit_templates
 from factory.condor.tools import token_subject
 from factory.condor.vmjobs import ours
 from factory.plugin import (
+    Account,
     Ask,
     BatchStatus,
     BatchSubmitPlugin,
@@ -176,6 +177,14 @@ class CondorEC2(BatchSubmitPlugin):
         lines += parameter_lines(settings, self._tags(), spot=shapes[0].spot)
         lines += settings.lines()
         return Submission("\n".join(lines) + "\n", tuple(items), files, self._schedd(), self._cap())
+
+    def account(self) -> Account:
+        """The queue's own endpoint and key files."""
+        settings = self.settings
+        files_ = (settings.access_key_id, settings.secret_access_key)
+        if FROM_INSTANCE in map(str, files_):
+            return Account("EC2", settings.gridresource)
+        return Account("EC2", settings.gridresource, *map(Path, files_))
 
     def machines(self) -> Machines:
         """The VMs; the gridmanager limits them by endpoint and pair of key files."""

@@ -1,0 +1,112 @@
+"""The books: VM jobs, instances and startds of a factory side by side, and what is wrong in each line. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from factory.clouds import ENDED, InstanceRow
+from factory.condor.pool import MachineRow, MasterRow, PoolRows
+from factory.condor.vmjobs import VMJobRow
+from factory.holds import meaning, said
+from factory.model import JobId
+
+_RUNNING, _REMOVED, _COMPLETED = 2, 3, 4
+_KEY_PAIR = re.compile(r"SSH_.*[# ](\d+)[. ](\d+)[# ](\d+)")
+"""``SSH_<collector>_<GlobalJobId>``, in some clouds with blanks for what is no letter or digit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One VM as its sources know it, joined by ``APFVM``."""
+
+    vm: str
+    queue: str
+    job: VMJobRow | None
+    instances: tuple[InstanceRow, ...]
+    """None: the cloud shows none; more than one: one launch too many."""
+    startd: MachineRow | None
+    master: MasterRow | None
+    wrong: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Books:
+    """What there is, and what is wrong."""
+
+    lines: tuple[Line, ...]
+    key_pairs: tuple[str, ...] = ()
+    """Left behind by a gridmanager: no VM job of this factory has them."""
+
+    @property
+    def wrong(self) -> int:
+        """Lines with something wrong, and key pairs left."""
+        return sum(1 for line in self.lines if line.wrong) + len(self.key_pairs)
+
+
+def books(
+    jobs: Iterable[VMJobRow],
+    pool: PoolRows,
+    instances: Iterable[InstanceRow] | None,
+    key_pairs: Iterable[str] = (),
+    asked: frozenset[str] | None = None,
+) -> Books:
+    """The books of a factory. ``instances`` None: the clouds are unknown, and nothing is said of them.
+
+    ``asked``: queues whose cloud answered; None: all.
+    """
+    jobs = tuple(jobs)
+    by_vm = {job.uuid: job for job in jobs}
+    machines: dict[str, list[InstanceRow]] = defaultdict(list)
+    for instance in instances or ():
+        if instance.state not in ENDED or instance.vm in by_vm:
+            machines[instance.vm or instance.id].append(instance)
+    lines = []
+    for vm in sorted({*by_vm, *machines, *pool.machines, *pool.masters}):
+        job, found = by_vm.get(vm), tuple(machines.get(vm, ()))
+        queue = job.queue if job is not None else found[0].queue if found else ""
+        line = Line(vm, queue, job, found, pool.machines.get(vm), pool.masters.get(vm))
+        known = instances is not None and (asked is None or not queue or queue in asked)
+        wrong = tuple(_wrong(line, cloud_known=known))
+        lines.append(Line(vm, queue, job, found, line.startd, line.master, wrong))
+    return Books(tuple(lines), tuple(_left(key_pairs, jobs)))
+
+
+def _wrong(line: Line, *, cloud_known: bool) -> Iterator[str]:
+    job, alive = line.job, [each for each in line.instances if each.state not in ENDED]
+    if job is None:
+        for each in alive:
+            yield f"instance {each.id} is {each.state} and has no VM job: only its own timers end it"
+        if line.startd is not None:
+            yield f"startd {line.startd.name} carries our factory id and has no VM job, {line.startd.claims} claims"
+        elif line.master is not None and not alive:
+            yield f"master {line.master.name} carries our factory id and has no VM job"
+        return
+    if len(alive) > 1:
+        yield f"{len(alive)} instances for one VM job: {', '.join(each.id for each in alive)}"
+    if job.hold is not None:
+        found = meaning(job.hold)
+        yield f"its VM job is held: {found.kind.value}, {said(job.hold)}"
+    if cloud_known and job.instance is not None and job.instance not in {each.id for each in alive}:
+        ended = next((each.state for each in line.instances if each.id == job.instance), None)
+        if job.status not in (_REMOVED, _COMPLETED):
+            yield f"its instance {job.instance} is {ended or 'not there'}"
+    if job.instance is None and alive and job.status == _RUNNING:
+        yield f"instance {alive[0].id} is {alive[0].state}, and the VM job knows of none"
+    startd = line.startd
+    if startd is not None and job.identity and startd.identity != job.identity:
+        yield f"a startd claims its APFVM as {startd.identity or 'nobody'}"
+    if startd is not None and job.instance and startd.instance and startd.instance != job.instance:
+        yield f"its startd says that it runs on {startd.instance}"
+
+
+def _left(key_pairs: Iterable[str], jobs: Iterable[VMJobRow]) -> Iterator[str]:
+    there = {(job.job, int(job.submitted)) for job in jobs}
+    for name in key_pairs:
+        found = _KEY_PAIR.fullmatch(name)
+        if found is not None:
+            cluster, proc, submitted = map(int, found.groups())
+            if (JobId(cluster, proc), submitted) not in there:
+                yield name

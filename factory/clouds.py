@@ -1,0 +1,46 @@
+"""What a cloud itself says of the instances of a factory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ENDED = frozenset({"terminated", "shutting-down"})
+"""States of an instance that needs no end any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An endpoint, and the files with the credentials that a queue uses there. None: those of this host."""
+
+    plugin: str
+    """Name of the cloud plugin that knows how to ask."""
+    url: str
+    access_key: Path | None = None
+    secret_key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRow:
+    """One instance that carries the factory's tag."""
+
+    id: str
+    state: str
+    """The cloud's own word: pending, running, stopping, stopped, shutting-down, terminated."""
+    vm: str
+    """APFVM, by tag."""
+    queue: str
+    """By tag."""
+    type: str
+    zone: str
+    launched: float
+    """Epoch seconds."""
+
+
+@dataclass(frozen=True)
+class CloudRows:
+    """What one account has."""
+
+    instances: tuple[InstanceRow, ...] = ()
+    key_pairs: tuple[str, ...] = ()
+    """Names of those that a gridmanager makes for a VM job and deletes when it ends."""
