@@ -25,16 +25,17 @@ def make_world(
     """The World at ``now``; its memory has been moved on by what the readings show.
 
     ``believed_after_s``: a collector that has been up for less than this shows only a part of the machines,
-    from which nothing is learned; a machine that was not heard of for longer is not there.
+    from which nothing is learned; a machine that the collector had not heard of for longer is not there.
     """
-    fresh = [reading.rows for reading in readings.values() if reading.usable(now, 0) is None]
-    pools = [rows for rows in fresh if isinstance(rows, PoolRows)]
-    schedds = [rows for rows in fresh if isinstance(rows, VMJobRows)]
+    fresh = [reading for reading in readings.values() if reading.usable(now, 0) is None]
+    pools = [(reading.rows, reading.started) for reading in fresh if isinstance(reading.rows, PoolRows)]
+    schedds = [reading.rows for reading in fresh if isinstance(reading.rows, VMJobRows)]
     jobs = [job for rows in schedds for job in rows.jobs]
-    if pools and schedds and all(rows.collector_up_s >= believed_after_s for rows in pools):
-        machines = [row for rows in pools for row in rows.machines.values()]
-        heard = {row.vm for row in machines if now - row.heard <= believed_after_s}
-        masters = {row.vm for rows in pools for row in rows.masters.values() if now - row.heard <= believed_after_s}
+    if pools and schedds and all(rows.collector_up_s >= believed_after_s for rows, _ in pools):
+        machines = [(row, asked) for rows, asked in pools for row in rows.machines.values()]
+        heard = {row.vm for row, asked in machines if asked - row.heard <= believed_after_s}
+        its_masters = [(row, asked) for rows, asked in pools for row in rows.masters.values()]
+        masters = {row.vm for row, asked in its_masters if asked - row.heard <= believed_after_s}
         memory = track(memory, heard, {job.uuid for job in jobs}, now, masters)
     usurper = newer_incarnation((job.incarnation for job in jobs), incarnation)
     return World(now, readings, memory, acted, usurper, paused, faults)

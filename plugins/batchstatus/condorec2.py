@@ -70,7 +70,8 @@ class CondorEC2(BatchStatusPlugin):
                 f"the collector has been up for {pool.collector_up_s:.0f} s; what it shows is believed after "
                 f"{believed_after} s, when every machine has reported"
             )
-        joiner = Joiner(pool, jobs.evictable, memory, self.factory.id, readings.now, believed_after)
+        asked = readings.by_key[self._pool().key].started  # however long the schedd took to answer after that
+        joiner = Joiner(pool, jobs.evictable, memory, self.factory.id, asked, believed_after)
         return BatchStatus.of_vms(joiner.vm(job) for job in mine)
 
 

@@ -60,7 +60,8 @@ def test_a_collector_that_restarted_makes_no_machine_gone() -> None:
 
 
 def test_a_machine_that_was_not_heard_of_for_long_is_gone() -> None:
-    assert world(SEEN, pool("vm1", heard=NOW - 601), JOBS).memory.vms["vm1"].gone == NOW
+    assert world(SEEN, pool("vm1", heard=NOW - 602), JOBS).memory.vms["vm1"].gone == NOW
+    assert world(SEEN, pool("vm1", heard=NOW - 600.5), JOBS).memory.vms["vm1"].gone is None, "when it was asked"
 
 
 def test_a_newer_factory_with_our_id_is_seen_by_its_vm_jobs() -> None:

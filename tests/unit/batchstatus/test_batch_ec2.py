@@ -134,6 +134,14 @@ def status(jobs: VMJobRows | str | None, pool: PoolRows | str | None, **ages: An
     return plugin.read(Readings(NOW, readings, after=ages.get("after", 0)), Memory())
 
 
+def test_ads_age_until_the_collector_was_asked_and_not_until_a_slow_schedd_has_answered_too() -> None:
+    pool = PoolRows(10_000, {"vm1": machine(heard=NOW - 900)}, {"vm1": master(heard=NOW - 900)})
+    for asked_ago, state in ((310, VMState.JOINED), (290, VMState.LOST)):
+        known = status(VMJobRows((job(),)), pool, age=asked_ago)
+        assert isinstance(known, BatchStatus)
+        assert known.vms[0].state is state
+
+
 POOL = PoolRows(10_000)
 JOBS = VMJobRows((job(), job("vm2", queue="OTHER")))
 
