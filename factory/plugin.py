@@ -147,6 +147,10 @@ class WmsStatusPlugin(Plugin, ABC):
     def read(self, readings: Readings) -> WmsStatus | Unknown:
         """The work of this queue; pure."""
 
+    def jobs(self) -> tuple[tuple[ScheddAddress, ...], str] | None:
+        """Schedds whose jobs are its work, and the ClassAd expression that selects them. None: it reads no schedd."""
+        return None
+
     def read_site(self, readings: Readings) -> SiteStatus | Unknown:
         """Status of the site; pure."""
         return Unknown(f"{self.name} knows no site status")

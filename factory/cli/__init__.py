@@ -11,6 +11,7 @@ import click
 from factory.cli.audit import audit
 from factory.cli.chain import chain
 from factory.cli.check import check
+from factory.cli.explain import explain
 from factory.cli.health import health
 from factory.cli.options import CONF
 from factory.cli.pause import pause, resume
@@ -52,5 +53,5 @@ def serve(conf: tuple[Path, ...], once: bool) -> None:
         raise SystemExit(1) from None
 
 
-for command in (audit, chain, check, health, pause, resume, status):
+for command in (audit, chain, check, explain, health, pause, resume, status):
     main.add_command(command)

@@ -83,7 +83,7 @@ def chain(
     What is not given is unknown, so that the chain holds if one of its plugins needs it. Numbers that are not
     named in what is given are 0. Exit status: 0 for any outcome, 2 for a wrong call or configuration.
     """
-    chosen = _find(_load(conf), queue)
+    chosen = find_queue(load_or_exit(conf), queue)
     now = time.time()
     view = View(
         queue=chosen.name,
@@ -98,7 +98,8 @@ def chain(
     click.echo(json.dumps(as_dict(chosen.name, result)) if as_json else as_text(chosen.name, result))
 
 
-def _load(conf: tuple[Path, ...]) -> Config:
+def load_or_exit(conf: tuple[Path, ...]) -> Config:
+    """The configuration; one that is wrong ends the program with status 2."""
     try:
         return load(conf)
     except ConfigError as error:
@@ -106,7 +107,12 @@ def _load(conf: tuple[Path, ...]) -> Config:
         raise SystemExit(2) from None
 
 
-def _find(config: Config, name: str) -> Queue:
+def find_queue(config: Config, name: str) -> Queue:
+    """A queue by its name.
+
+    Raises:
+        click.UsageError: there is none, or it is disabled and broken.
+    """
     found = config.queue(name)
     if found is not None:
         return found

@@ -86,6 +86,10 @@ class ScheddJobs(WmsStatusPlugin):
             maxage_s=settings.maxage or self.factory.maxage,
         )
 
+    def jobs(self) -> tuple[tuple[ScheddAddress, ...], str]:
+        """The queue's jobs in all schedds."""
+        return self.schedds(), self._selection() or "true"
+
     def _selection(self) -> str | None:
         """The jobs of this queue, as a ClassAd expression; none: all."""
         settings, wmsqueue = self.settings, self.queue.wmsqueue

@@ -59,3 +59,43 @@ def test_jobs_that_free_cores_cannot_hold_for_lack_of_memory_get_machines(make_f
         more.wait_running()
         assert bought(factory) == {"m5.large": 2}
         assert len({str(ad["RemoteHost"]).split("@")[-1] for ad in fat.ads() + more.ads()}) == 2
+
+
+def explained(factory: Factory, *words: object) -> str:
+    done = factory.run("explain", *map(str, words))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_explain_says_what_is_true_of_each_job(make_factory: MakeFactory) -> None:
+    keys = {"batchsubmit__condorec2__instance_type": "m5.large", "sched__maxtorun__maximum": 1}
+    factory = make_factory(**(FIT | keys | {"sched__fit__machine__HasGlue": "true"}))
+    work = Work(factory)
+    two = work.submit(2, request_cpus=2)
+    huge = work.submit(1, request_memory=512_000)
+    glue = work.submit(1, requirements="TARGET.HasGlue && TARGET.HasTape", request_memory=70)
+    other = work.submit(1, **{"My.MATCH_APF_QUEUE": '"nobody"'})
+    text = explained(factory, "job", f"{two.cluster}.0")
+    assert "one of 2 idle jobs that ask for the same: 2 cores, 64 MB of memory" in text
+    assert "machines for 1 of them are bought now: 1 × m5.large" in text
+    assert "machines for 1 more would be bought, but MaxToRun stands in the way (room for 1 of 1)" in text
+    text = explained(factory, "job", f"{huge.cluster}.0")
+    assert "no machine that this queue may buy can serve it" in text
+    assert "TARGET.Memory >= RequestMemory is false" in text
+    text = explained(factory, "job", f"{glue.cluster}.0")
+    assert "only a running machine can tell" in text
+    assert "TARGET.HasTape is undefined" in text
+    assert "it is the work of no queue" in explained(factory, "job", f"{other.cluster}.0")
+    assert factory.run("explain", "job", "99999.0").returncode == 1
+    text = explained(factory, "queue", "CLOUD")
+    assert "buys 1" in text
+    assert "not one more: MaxToRun stands in the way" in text
+    assert "not one fewer: 1 waiting jobs would have no machine" in text
+    with factory:
+        two.wait_running(1)
+        (running,) = (ad for ad in two.ads() if ad["JobStatus"] == 2)
+        assert f"job {two.cluster}.{running['ProcId']} runs on" in explained(
+            factory, "job", f"{two.cluster}.{running['ProcId']}"
+        )
+        two.open()
+        two.wait_done()

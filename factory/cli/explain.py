@@ -1,0 +1,109 @@
+"""``apf explain``: why a job is idle and what the factory does about it; why a queue wants so many machines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from factory.check.rehearsal import rehearse
+from factory.cli.chain import find_queue, load_or_exit
+from factory.cli.options import CONF
+from factory.condor.daemons import ScheddAddress
+from factory.condor.job import JobFacts, job_facts
+from factory.config.settings import Config, Queue
+from factory.decide import Round
+from factory.explain import explain_job, explain_queue, state_of
+from factory.model import JobId
+from factory.workers import CallFailed, Workers
+
+_JOB = re.compile(r"(\d+)\.(\d+)")
+
+
+@click.group()
+def explain() -> None:
+    """Say why a job is idle, or why a queue buys so many machines. Observes and decides; does nothing."""
+
+
+@explain.command("job")
+@CONF
+@click.argument("job", metavar="CLUSTER.PROC")
+def explain_one_job(conf: tuple[Path, ...], job: str) -> None:
+    """Why this job is idle, and what the factory does about it.
+
+    Exit status: 0; 1 if no schedd that a queue reads has the job; 2 for a wrong call or configuration.
+    """
+    match = _JOB.fullmatch(job)
+    if match is None:
+        raise click.UsageError(f"{job!r} is no job; write CLUSTER.PROC, such as 12.0")
+    config, workers = load_or_exit(conf), Workers()
+    try:
+        found = list(_find(config, workers, JobId(int(match[1]), int(match[2]))))
+        if not found:
+            click.echo(f"job {job}: in no schedd that a queue reads", err=True)
+            raise SystemExit(1)
+        done = rehearse(config, workers).round if any(state_of(facts) is None for _, facts in found) else None
+    finally:
+        workers.stop()
+    for schedd, facts in found:
+        click.echo("\n".join(_lines(config, done, schedd, facts)))
+
+
+def _find(config: Config, workers: Workers, job: JobId) -> Iterator[tuple[ScheddAddress, JobFacts]]:
+    """The job in each schedd that has one of this number."""
+    wanted: dict[ScheddAddress, set[str]] = {}
+    for queue in config.queues:
+        schedds, selection = _work(queue)
+        for schedd in schedds:
+            wanted.setdefault(schedd, set()).add(selection)
+    for schedd, selections in wanted.items():
+        try:
+            facts = workers.call(str(schedd), config.factory.deadline, job_facts, schedd, job, sorted(selections))
+        except CallFailed as error:
+            click.echo(f"{schedd}: {error}", err=True)
+            continue
+        if facts is not None:
+            yield schedd, facts
+
+
+def _work(queue: Queue) -> tuple[tuple[ScheddAddress, ...], str]:
+    work = queue.wmsstatus.jobs() if queue.wmsstatus else None
+    return work or ((), "false")
+
+
+def _lines(config: Config, done: Round | None, schedd: ScheddAddress, facts: JobFacts) -> Iterator[str]:
+    state = state_of(facts)
+    if state is not None or done is None:
+        yield f"job {facts.job} {state}"
+        return
+    yield f"job {facts.job} of {facts.owner} is idle"
+    decisions = {decision.queue: decision for decision in done.decisions}
+    mine = [queue for queue in config.queues if _serves(queue, schedd, facts)]
+    for queue in mine:
+        yield f"queue {queue.name}"
+        yield from (f"  {line}" for line in explain_job(facts, decisions[queue.name]))
+    if not mine:
+        yield "  it is the work of no queue: none of their wmsqueue or constraint selects it"
+
+
+def _serves(queue: Queue, schedd: ScheddAddress, facts: JobFacts) -> bool:
+    schedds, selection = _work(queue)
+    return schedd in schedds and selection in facts.selected
+
+
+@explain.command("queue")
+@CONF
+@click.argument("queue", metavar="NAME")
+def explain_one_queue(conf: tuple[Path, ...], queue: str) -> None:
+    """Why this queue buys or retires so many machines now, and not one more or one fewer."""
+    config = load_or_exit(conf)
+    chosen, workers = find_queue(config, queue), Workers()
+    try:
+        done = rehearse(config, workers).round
+    finally:
+        workers.stop()
+    for decision in done.decisions:
+        if decision.queue == chosen.name:
+            click.echo("\n".join((f"queue {chosen.name}", *(f"  {line}" for line in explain_queue(decision)))))

@@ -1,0 +1,54 @@
+"""One job of a schedd as ``apf explain`` needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from factory.condor.daemons import ScheddAddress
+from factory.condor.groups import evaluate_ask
+from factory.fit.model import Room
+from factory.model import JobId
+
+
+@dataclass(frozen=True)
+class JobFacts:
+    """What the schedd says of a job."""
+
+    job: JobId
+    status: int
+    owner: str
+    accounting_group: str
+    autocluster: int | None
+    universe: int
+    requirements: str
+    ask: Room
+    remote_host: str | None
+    hold_reason: str | None
+    selected: frozenset[str]
+    """Of the expressions that were asked for, those that are true of it."""
+
+
+def job_facts(schedd: ScheddAddress, job: JobId, expressions: Iterable[str]) -> JobFacts | None:
+    """A job; None: the schedd has no such job. Runs in a worker."""
+    ads = schedd.open().query(constraint=f"ClusterId == {job.cluster} && ProcId == {job.proc}")
+    return _facts(ads[0], job, expressions) if ads else None
+
+
+def _facts(ad: Any, job: JobId, expressions: Iterable[str]) -> JobFacts:
+    import classad2
+
+    return JobFacts(
+        job=job,
+        status=int(ad["JobStatus"]),
+        owner=str(ad.get("Owner", "")),
+        accounting_group=str(ad.get("AcctGroup", "")),
+        autocluster=int(ad["AutoClusterId"]) if "AutoClusterId" in ad else None,
+        universe=int(ad.get("JobUniverse", 5)),
+        requirements=str(ad.lookup("Requirements")) if "Requirements" in ad else "true",
+        ask=evaluate_ask(ad)[0],
+        remote_host=ad.get("RemoteHost"),
+        hold_reason=ad.get("HoldReason"),
+        selected=frozenset(text for text in expressions if classad2.ExprTree(text).eval(ad) is True),
+    )

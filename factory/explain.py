@@ -1,0 +1,153 @@
+"""Why a job is idle, and why a queue wants so many machines: what a round knows, for people. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from factory.condor.job import JobFacts
+from factory.decide import Decision
+from factory.fit.model import Demand, JobGroup, Room
+from factory.fit.share import Verdict
+from factory.model import BatchStatus, Chain, Unknown, VMState, WmsStatus
+
+_STATES = {2: "runs", 3: "was removed", 4: "has completed", 5: "is held", 6: "transfers its output", 7: "is suspended"}
+_COMING = (VMState.SUBMITTED, VMState.BOOTING)
+_SOME = 3
+
+
+def state_of(job: JobFacts) -> str | None:
+    """Why the factory has nothing to do with a job, whatever queue it is for; None: it is idle."""
+    if job.status == 1:
+        return None
+    where = f" on {job.remote_host}" if job.remote_host else ""
+    why = f": {job.hold_reason}" if job.hold_reason else ""
+    return f"{_STATES.get(job.status, f'has JobStatus {job.status}')}{where}{why}"
+
+
+def explain_job(job: JobFacts, decision: Decision) -> Iterator[str]:
+    """What one queue whose work it is does about an idle job."""
+    work, chain = decision.wms, decision.chain
+    if isinstance(work, Unknown) or work is None:
+        yield f"holds: {work.reason if work else 'nothing is known of its work'}"
+        return
+    if work.demand is None:
+        yield f"counts jobs and does not look at each: {chain.reason}"
+        return
+    group = group_of(job, work.demand)
+    if group is None:
+        yield from _no_group(work.demand)
+        return
+    yield f"one of {group.count} idle jobs that ask for the same: {room_words(group.ask)}"
+    if group.problem is not None:
+        yield f"nothing is bought for it: {group.problem}"
+        return
+    if chain.hold is not None or chain.verdict is None:
+        yield f"holds: {chain.reason}"
+        return
+    yield from _placed(group, work.demand, chain, chain.verdict, decision.batch)
+    if group.reject_reason:
+        yield f"the negotiator said last: {group.reject_reason}"
+
+
+def group_of(job: JobFacts, demand: Demand) -> JobGroup | None:
+    """The group of a job."""
+    for group in demand.groups:
+        if (group.owner, group.accounting_group) != (job.owner, job.accounting_group):
+            continue
+        cluster = group.key.split("#")[1]
+        if job.autocluster is not None and cluster == str(job.autocluster):
+            return group
+        if cluster.startswith("new ") and (group.requirements, group.ask) == (job.requirements, job.ask):
+            return group
+    return None
+
+
+def _no_group(demand: Demand) -> Iterator[str]:
+    yield "is not among the jobs that can run on a machine now"
+    yield from (f"{jobs} idle jobs are left out: {why}" for why, jobs in demand.excluded.items())
+
+
+def _placed(
+    group: JobGroup, demand: Demand, chain: Chain, verdict: Verdict, batch: BatchStatus | Unknown
+) -> Iterator[str]:
+    purchase, key, left = verdict.purchase, group.key, verdict.left.get(group.key, 0)
+    free = sorted(verdict.free.get(key, ()))
+    if free:
+        some = ", ".join(free[:_SOME]) + (", …" if len(free) > _SOME else "")
+        yield f"room that fits stands free on {len(free)} machines in the pool: {some}"
+    if group.count - left > 0 and not free:
+        coming = [vm for vm in batch.vms if vm.state in _COMING] if isinstance(batch, BatchStatus) else []
+        vms = ", ".join(f"{vm.job} ({vm.shape.split('/')[1]}, {vm.state.value})" for vm in coming[:_SOME])
+        yield f"{group.count - left} of them wait for machines on their way" + (f", VM jobs {vms}" if vms else "")
+    if not left:
+        return
+    if demand.saturated is not None:
+        yield f"nothing is bought: {demand.saturated}"
+        return
+    n = max(0, chain.ask.n)
+    now, wanted = purchase.covers(n).get(key, 0), purchase.covers(len(purchase.order)).get(key, 0)
+    if now:
+        yield f"machines for {now} of them are bought now: {shapes_words(chain)}"
+    if wanted > now:
+        yield f"machines for {wanted - now} more would be bought, but {caps_words(chain)}"
+    if key in verdict.maybe:
+        yield "only a running machine can tell whether they fit; one is tried at a time"
+    if key in purchase.unserved or key in verdict.maybe:
+        yield from _against(group, demand, verdict)
+
+
+def _against(group: JobGroup, demand: Demand, verdict: Verdict) -> Iterator[str]:
+    """For each shape what stands against it."""
+    for (key, shape), match in demand.on_shapes.items():
+        if key == group.key and not match.ok:
+            yield f"{shape}: {match.why}"
+        elif key == group.key:
+            yield f"{shape}: matches, and has not the room for {room_words(group.ask)}"
+    if group.key in verdict.purchase.unserved:
+        yield "no machine that this queue may buy can serve it: nothing is bought for it"
+
+
+def explain_queue(decision: Decision) -> Iterator[str]:
+    """Why n machines and not one more or one fewer."""
+    chain = decision.chain
+    if chain.hold is not None:
+        yield f"holds, so that nothing is bought or retired: {chain.hold}"
+        return
+    n = chain.ask.n
+    yield f"buys {n}" if n > 0 else f"retires {-n}" if n < 0 else "neither buys nor retires"
+    for step in chain.steps:
+        yield f"{step.plugin}: {step.n_in} → {step.n_out}: {step.reason}"
+    verdict = chain.verdict
+    if verdict is None:
+        return
+    asked = len(verdict.purchase.order)
+    if asked and n > 0:
+        fewer = sum(verdict.purchase.covers(n).values()) - sum(verdict.purchase.covers(n - 1).values())
+        yield f"not one fewer: {fewer} waiting jobs would have no machine"
+    if asked > max(n, 0):
+        yield f"not one more: {caps_words(chain)}"
+    elif asked:
+        yield "not one more: every job that a machine of this queue can serve has room, or will"
+    elif isinstance(decision.wms, WmsStatus):
+        yield "not one more: no waiting job would run on it"
+
+
+def caps_words(chain: Chain) -> str:
+    """The steps that lowered what was asked for."""
+    caps = [step for step in chain.steps if step.n_out < step.n_in]
+    return "; ".join(f"{step.plugin} stands in the way ({step.reason})" for step in caps) or "the chain asks for fewer"
+
+
+def shapes_words(chain: Chain) -> str:
+    """What is bought, by instance type."""
+    counted = Counter(shape.instance_type for shape in chain.ask.shapes)
+    return ", ".join(f"{n} × {name}" for name, n in sorted(counted.items()))
+
+
+def room_words(room: Room) -> str:
+    """Resources for people."""
+    words = [f"{room.cpus:g} cores", f"{room.memory_mb:g} MB of memory"]
+    words += [f"{room.disk_kb / 1024:.0f} MB of disk"] if room.disk_kb >= 1024 else []
+    words += [f"{room.gpus:g} GPUs"] if room.gpus else []
+    return ", ".join(words)
