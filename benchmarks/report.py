@@ -1,0 +1,94 @@
+"""What was measured, as a table, as JSON and as a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One demand on the speed: what was measured, what was allowed."""
+
+    what: str
+    measured: float
+    limit: float
+    unit: str
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        """It is."""
+        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+
+
+def show(points: Sequence[dict[str, Any]], verdicts: Sequence[Verdict]) -> None:
+    """Print both tables."""
+    console = Console()
+    table = Table(title="One round of a Fit queue, and the bare queries that it needs (ms, best of several)")
+    names = ["groups", "jobs", "slots", "vms", "autoclusters", "counts", "VM jobs", "bare", "round", "decide", "rss_mb"]
+    for name in ["pool", *names, "round/bare"]:
+        table.add_column(name, justify="right")
+    for point in points:
+        cells = [
+            f"{1000 * v:.0f}" if isinstance(v := point[name], float) and name != "rss_mb" else f"{v:.0f}"
+            for name in names
+        ]
+        table.add_row(point["pool"], *cells, f"{point['round'] / point['bare']:.2f}")
+    console.print(table)
+    table = Table(title="What is asked for")
+    for name in ("what", "measured", "asked for", ""):
+        table.add_column(name)
+    for verdict in verdicts:
+        sign = "≥" if verdict.at_least else "≤"
+        table.add_row(
+            verdict.what, f"{verdict.measured:.2f} {verdict.unit}", f"{sign} {verdict.limit:g} {verdict.unit}",
+            "met" if verdict.met else "[bold red]missed[/]",
+        )  # fmt: skip
+    console.print(table)
+
+
+def write(directory: Path, points: Sequence[dict[str, Any]], verdicts: Sequence[Verdict], more: dict[str, Any]) -> None:
+    """``bench.json`` and ``bench.png``."""
+    directory.mkdir(parents=True, exist_ok=True)
+    said = [{**asdict(verdict), "met": verdict.met} for verdict in verdicts]
+    (directory / "bench.json").write_text(json.dumps({"rounds": list(points), "verdicts": said, **more}, indent=1))
+    _picture(directory / "bench.png", points)
+
+
+def _picture(path: Path, points: Sequence[dict[str, Any]]) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
+    labels = [f"{p['groups']:,} groups\n{p['jobs']:,} jobs\n{p['slots']:,} slots\n{p['vms']:,} VMs" for p in points]
+    bottom = [0.0] * len(points)
+    at = range(len(points))
+    for name in ("autoclusters", "counts", "slots query", "VM jobs"):
+        values = [1000 * point[name] for point in points]
+        axes.bar([i - 0.2 for i in at], values, 0.36, bottom=bottom, label=f"bare: {name}")
+        bottom = [b + v for b, v in zip(bottom, values, strict=True)]
+    rest = [1000 * (point["round"] - point["decide"]) for point in points]
+    axes.bar([i + 0.2 for i in at], rest, 0.36, color="0.55", label="round: observe")
+    axes.bar(
+        [i + 0.2 for i in at],
+        [1000 * p["decide"] for p in points],
+        0.36,
+        bottom=rest,
+        color="0.2",
+        label="round: decide",
+    )
+    axes.set_xticks(list(at), labels)
+    axes.set_ylabel("ms, best of several")
+    axes.set_title("One round of a Fit queue beside the bare queries that it needs")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,149 @@
+"""``python -m benchmarks [DIRECTORY]``: fill pools, measure, say what was met. Ends by itself in under 10 minutes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import load, measure, report
+from benchmarks.measure import Rounds
+from benchmarks.report import Verdict
+from localcloud.pool import Pool
+
+_LIMITS = {12: 1.5, 200: 1.5, 2000: 2.5}
+
+
+def main() -> int:
+    """Measure everything; status 1 if something asked for is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("directory", nargs="?", type=Path, default=Path("bench-output"))
+    parser.add_argument("--jobs", type=int, default=100_000)
+    parser.add_argument("--slots", type=int, default=10_000)
+    parser.add_argument("--vms", type=int, default=5_000)
+    parser.add_argument("--groups", type=int, nargs="*", default=[200, 12, 2000])
+    parser.add_argument("--rounds", type=int, default=1000, help="for memory")
+    parser.add_argument("--tries", type=int, default=7)
+    options = parser.parse_args()
+    points: list[dict[str, Any]] = []
+    verdicts: list[Verdict] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for i, groups in enumerate(options.groups):
+            points += _pool(Path(scratch) / str(groups), groups, options, verdicts, first=i == 0)
+    alone = measure.decision_alone(1000, 10, 5000)
+    verdicts.append(Verdict("decision alone, 1,000 groups × 10 shapes × 5,000 machines", 1000 * alone, 300, "ms"))
+    report.show(points, verdicts)
+    report.write(options.directory, points, verdicts, {"decision_alone_s": alone})
+    print(f"{options.directory}/bench.json and bench.png")
+    return 0 if all(verdict.met for verdict in verdicts) else 1
+
+
+def _pool(
+    directory: Path, groups: int, options: argparse.Namespace, verdicts: list[Verdict], *, first: bool
+) -> list[dict[str, Any]]:
+    """One pool; the first one is filled in three steps, for growth, and the rest is measured in it too."""
+    pool = load.start_pool(directory)
+    conf = _conf(directory)
+    rounds = Rounds(conf)
+    points = []
+    try:
+        load.advertise_slots(options.slots, room=0.0)  # without any slot nothing is negotiated
+        if first:
+            _fill(pool, directory, groups, options.jobs // 100, options.vms // 100)
+            verdicts.append(_memory(rounds, options.rounds))
+            _fill(
+                pool,
+                directory,
+                groups,
+                options.jobs // 10 - options.jobs // 100,
+                options.vms // 10 - options.vms // 100,
+            )
+            few = _point(rounds, "few", options.jobs // 10, options.vms // 10, options)
+            _fill(pool, directory, groups, options.jobs - options.jobs // 10, 0)
+            jobs = _point(rounds, "jobs × 10", options.jobs, options.vms // 10, options)
+            _fill(pool, directory, 0, 0, options.vms - options.vms // 10)
+            points += [few, jobs]
+        else:
+            _fill(pool, directory, groups, options.jobs, options.vms)
+        load.advertise_slots(options.slots // 2, room=0.5)
+        full = _point(rounds, "full", options.jobs, options.vms, options)
+        points.append(full)
+        limit = _LIMITS.get(groups, 2.5)
+        verdicts.append(Verdict(f"round / bare queries, {groups:,} groups", full["round"] / full["bare"], limit, "×"))
+        verdicts.append(Verdict(f"memory, {groups:,} groups, workers counted", full["rss_mb"], 250, "MB"))
+        if first:
+            grown = jobs["decide"] / few["decide"]
+            verdicts.append(Verdict("decide time at 10 times the jobs in the same groups", grown, 3, "×"))
+            verdicts.append(Verdict("decide time at 10 times the VMs", full["decide"] / jobs["decide"], 12, "×"))
+            old = measure.old_way(10)
+            full["old"] = old
+            slower = old["total"] / full["round"]
+            verdicts.append(Verdict("condor_q -xml and its parse against a round", slower, 100, "×", at_least=True))
+    finally:
+        rounds.stop()
+        pool.stop()
+    return points
+
+
+def _fill(pool: Pool, directory: Path, groups: int, jobs: int, vms: int) -> None:
+    started = time.monotonic()
+    if vms:
+        userdata = directory / "userdata"
+        userdata.write_text("#cloud-config\n")
+        load.submit_vm_jobs(vms, userdata)
+    if jobs:
+        pool.run("condor_on", "-daemon", "negotiator")
+        load.submit_jobs(groups, jobs)
+        load.wait_for_autoclusters(pool)
+    print(
+        f"{jobs:,} jobs in {groups:,} groups and {vms:,} VM jobs: {time.monotonic() - started:.0f} s", file=sys.stderr
+    )
+
+
+def _point(rounds: Rounds, name: str, jobs: int, vms: int, options: argparse.Namespace) -> dict[str, Any]:
+    best = measure.bare_and_full(rounds, load.FACTORY, options.tries)
+    best["slots query"] = best.pop("slots")
+    seen = measure.groups_of(rounds.run())
+    return {
+        "pool": name, "groups": seen, "jobs": jobs, "slots": options.slots, "vms": vms, **best,
+        "rss_mb": measure.resident_mb(),
+    }  # fmt: skip
+
+
+def _memory(rounds: Rounds, count: int) -> Verdict:
+    """Growth of the memory from the first tenth of the rounds to the end."""
+    after = 0.0
+    for i in range(count):
+        rounds.run()
+        if i == count // 10:
+            after = measure.resident_mb()
+    return Verdict(f"memory after {count:,} rounds against {count // 10:,}", measure.resident_mb() / after, 1.05, "×")
+
+
+def _conf(directory: Path) -> Path:
+    conf = directory / "queues.conf"
+    types = ", ".join(load.TYPES)
+    conf.write_text(
+        f"""[Factory]
+factoryId = {load.FACTORY}
+statedir = {directory}/state
+[{load.QUEUE}]
+enabled = True
+wmsstatusplugin = CondorLocal
+batchstatusplugin = CondorEC2
+batchsubmitplugin = CondorEC2
+schedplugin = Fit, MaxPerCycle, MaxToRun
+sched.maxpercycle.maximum = 100
+sched.maxtorun.maximum = 100000
+batchsubmit.condorec2.gridresource = http://ec2.us-east-1.localhost:1/
+batchsubmit.condorec2.ami_id = ami-12345678
+batchsubmit.condorec2.instance_type = {types}
+batchsubmit.condorec2.access_key_id = /dev/null
+batchsubmit.condorec2.secret_access_key = /dev/null
+batchsubmit.condorec2.lease = 2d
+"""
+    )
+    return conf
