@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from factory.condor.daemons import PoolAddress, ScheddAddress, quoted
@@ -80,8 +79,10 @@ def remove(
 
     handle = schedd.open()
     if empty is not None:
-        name = quoted(f"(^|@){re.escape(empty)}($|@)")
-        here = f"regexp({name}, RemoteHost)"
+        # RemoteHost is slot1_1@NAME@HOST. endsWith is no function of ClassAds, and a backslash of a regexp means
+        # something else in a constraint: both let every VM pass for empty.
+        where = "splitSlotName(RemoteHost)[1]"
+        here = f"({where} == {quoted(empty)} || splitSlotName({where})[0] == {quoted(empty)})"
         busy = handle.query(constraint=f"{_ON_A_MACHINE} && {here}", projection=["ClusterId", "ProcId"], limit=1)
         if busy:
             raise NotDone(f"job {busy[0]['ClusterId']}.{busy[0]['ProcId']} still runs on {empty}")

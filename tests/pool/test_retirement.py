@@ -107,8 +107,9 @@ def test_a_vm_on_which_a_job_runs_is_not_removed_however_empty_it_looks(
     vm = ramp.vm("OFF")
     cluster, proc = map(int, vm["job"].split("."))
     workers = Workers()
-    with pytest.raises(CallFailed, match=f"still runs on {vm['startd']}"):
-        workers.call("schedd", 30, acts.remove, ScheddAddress(), JobId(cluster, proc), "true", "test", vm["startd"])
+    for name in (vm["startd"], vm["vm"]):  # with its host and without
+        with pytest.raises(CallFailed, match=f"still runs on {name}"):
+            workers.call("schedd", 30, acts.remove, ScheddAddress(), JobId(cluster, proc), "true", "test", name)
     workers.stop()
 
 
