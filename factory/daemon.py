@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -42,6 +42,10 @@ log = logging.getLogger("apf")
 _GIVE_UP_S = 8
 """After SIGTERM a round may run for so long; what it did not finish, the next factory finds in the schedd."""
 
+_GATHER_S = 0.05
+_GATHER_MOST_S = 0.5
+"""A round waits so long for further queues to become due, after the last one and after the first."""
+
 _CLEANLOGS = " cleanlogs"
 """Id of a scheduler job; no queue has a name that begins with a blank."""
 
@@ -63,6 +67,8 @@ class Daemon:
         self._reports: dict[str, dict[str, Any]] = {}
         # A signal handler may interrupt whoever holds the lock of an Event; SimpleQueue.put has none to wait for.
         self._events: SimpleQueue[str] = SimpleQueue()
+        self._beat = datetime.now(UTC)
+        """From here the times are counted at which queues are due."""
         self._stop = False
         self._reload = False
 
@@ -117,10 +123,14 @@ class Daemon:
         log.info("ended")
 
     def _next_events(self) -> set[str]:
-        """Wait until a queue is due or a signal has come; all that has by now."""
+        """Wait until a queue is due or a signal has come; all that come with it: one round polls once for all."""
         events = {self._events.get()}
-        while not self._events.empty():
-            events.add(self._events.get())
+        latest = time.monotonic() + _GATHER_MOST_S
+        while _SIGNAL not in events and time.monotonic() < latest:
+            try:
+                events.add(self._events.get(timeout=_GATHER_S))
+            except Empty:
+                break
         return events
 
     def _signalled(self, number: int, frame: object) -> None:
@@ -142,7 +152,10 @@ class Daemon:
         self._events.put(queue)
 
     def _schedule(self) -> None:
-        """One scheduler job for each queue; unchanged queues keep theirs, and so their rhythm."""
+        """One scheduler job for each queue; unchanged queues keep theirs, and so their rhythm.
+
+        Queues with equal ``apfqueue.sleep`` are due at the same moments, so that one poll serves them all.
+        """
         wanted = {queue.name: queue.settings.sleep for queue in self.config.queues}
         known = {job.id: job for job in self._scheduler.get_jobs() if job.id != _CLEANLOGS}
         for name in known.keys() - wanted.keys():
@@ -151,8 +164,8 @@ class Daemon:
             if name in known and known[name].trigger.interval.total_seconds() == sleep:
                 continue
             self._scheduler.add_job(
-                self._mark, "interval", seconds=sleep, args=(name,), id=name, replace_existing=True,
-                coalesce=True, misfire_grace_time=None,
+                self._mark, "interval", seconds=sleep, start_date=self._beat, args=(name,), id=name,
+                replace_existing=True, coalesce=True, misfire_grace_time=None,
             )  # fmt: skip
             self._mark(name)
 

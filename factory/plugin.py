@@ -317,6 +317,7 @@ class Submission:
 
     description: str
     items: tuple[Mapping[str, str], ...]
+    """Macros of each job; empty ones for jobs that are all alike."""
     files: Mapping[str, bytes]
     """Files to write (0600) before the submit, by path."""
     schedd: ScheddAddress = ScheddAddress()

@@ -62,7 +62,9 @@ def _try(alike: Sequence[Queue], submission: Submission, directory: Path, ads: d
     try:
         for path, content in submission.files.items():
             Path(path).write_bytes(content)
-        tried: DryRun = dry_run(submission.description, submission.items[0], directory)
+        # Directories for logs are made when there is something to submit.
+        elsewhere = f"initialdir = {directory}\n" if submission.directories else ""
+        tried: DryRun = dry_run(submission.description + elsewhere, submission.items[0], directory)
     except DryRunError as error:
         yield _wrong(alike[0], f"condor_submit refuses what the queue would submit: {error}")
     except ToolError as error:

@@ -35,7 +35,11 @@ def submit(
         there = len(handle.query(constraint=constraint, projection=["ClusterId"]))
         if there + len(items) > maximum:
             raise NotDone(f"{there} jobs are there and {len(items)} more would pass the cap of {maximum}")
-    result = handle.submit(htcondor2.Submit(description), itemdata=iter([dict(item) for item in items]))
+    described = htcondor2.Submit(description)
+    if any(items):
+        result = handle.submit(described, itemdata=iter([dict(item) for item in items]))
+    else:
+        result = handle.submit(described, count=len(items))
     first = result.first_proc()
     return tuple(JobId(result.cluster(), first + i) for i in range(result.num_procs()))
 

@@ -106,15 +106,13 @@ class PlainJobs(BatchSubmitPlugin):
             "factory": self.factory.id,
             "incarnation": tools.incarnation,
             "log_dir": str(directory),
-            "log_url": url,
             "program": self.program(),
             "extra_environment": " ".join(self._environment(url, tools.environment)),
         }
         lines = [f"{key} = {value}" for key, value in macros.items()]
         lines += [submit_templates.read(self.template), *self._lines(url), *self.settings.lines()]
         schedd = ScheddAddress(self.factory.schedd, self.factory.pool if self.factory.schedd else None)
-        items = tuple({"item": str(i)} for i in range(n))
-        return Submission("\n".join(lines) + "\n", items, {}, schedd, directories=(directory,))
+        return Submission("\n".join(lines) + "\n", ({},) * n, {}, schedd, directories=(directory,))
 
     def program(self) -> str:
         """The executable.

@@ -151,16 +151,9 @@ class CondorEC2(BatchSubmitPlugin):
             vm = tools.uuid()
             path = str(tools.userdata / vm)
             files[path] = self.user_data(vm, shape, token, tools.pool)
-            items.append(
-                {
-                    "vm": vm,
-                    "userdata": path,
-                    "shape": str(shape),
-                    "ami_id": shape.image,
-                    "instance_type": shape.instance_type,
-                    "zone": shape.zone or "",
-                }
-            )
+            item = {"vm": vm, "userdata": path, "shape": str(shape)}
+            item |= {"ami_id": shape.image, "instance_type": shape.instance_type}
+            items.append(item | ({"zone": shape.zone or ""} if len(settings.availability_zone) > 1 else {}))
         macros = {
             "apf_queue": self.queue.name,
             "factory": self.factory.id,
