@@ -85,8 +85,10 @@ def remove(
     if empty is not None:
         # RemoteHost is slot1_1@NAME@HOST. endsWith is no function of ClassAds, and a backslash of a regexp means
         # something else in a constraint: both let every VM pass for empty.
+        # The only slot of a machine may be called NAME@HOST.
         where = "splitSlotName(RemoteHost)[1]"
-        here = f"({where} == {quoted(empty)} || splitSlotName({where})[0] == {quoted(empty)})"
+        names = ("RemoteHost", "splitSlotName(RemoteHost)[0]", where, f"splitSlotName({where})[0]")
+        here = "(" + " || ".join(f"{name} == {quoted(empty)}" for name in names) + ")"
         busy = handle.query(constraint=f"{_ON_A_MACHINE} && {here}", projection=["ClusterId", "ProcId"], limit=1)
         if busy:
             raise NotDone(f"job {busy[0]['ClusterId']}.{busy[0]['ProcId']} still runs on {empty}")

@@ -1,8 +1,15 @@
-"""A machine that runs and never joins the pool goes, and the work goes to another."""
+"""A machine that runs and never joins the pool goes, and the work goes to another; one that works does not go."""
 
 from pathlib import Path
 
+import pytest
+
+from factory.condor import acts
+from factory.condor.daemons import PoolAddress, ScheddAddress
+from factory.model import JobId
+from factory.workers import CallFailed, Workers
 from localcloud.process import CloudProcess
+from tests.pool.conftest import MakeFactory
 from tests.rig.cloudhooks import NEVER_JOIN
 from tests.rig.factory import Factory, ec2_queue, instances, removed_at_end
 from tests.rig.pool import Pool
@@ -30,3 +37,32 @@ def test_a_machine_that_never_joins_ends_after_boottimeout(pool: Pool, tmp_path:
             assert states == ["running", "terminated"]
             jobs.open()
             jobs.wait_done()
+
+
+def test_a_vm_that_a_job_names_or_that_is_in_the_pool_is_not_removed_as_absent(
+    pool: Pool, make_factory: MakeFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule 5: the worker asks the schedd and the collector again, also when no startd of the VM was ever seen."""
+    monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
+    factory = make_factory()
+    jobs = Work(factory).submit(1)
+    with factory:
+        jobs.wait_running()
+        (vm,) = until(lambda: [each for each in factory.vms() if each["state"] == "busy"], "the VM is busy", 20)
+        cluster, proc = map(int, vm["job"].split("."))
+        workers = Workers()
+
+        def remove(*more: object) -> None:
+            workers.call("schedd", 30, acts.remove, ScheddAddress(), JobId(cluster, proc), "true", "a test", *more)
+
+        try:
+            with pytest.raises(CallFailed, match="still runs on"):
+                remove(vm["vm"])
+            jobs.open()
+            jobs.wait_done()
+            factory.kill()
+            with pytest.raises(CallFailed, match="is in the pool after all"):
+                remove(vm["vm"], (PoolAddress(pool.address), vm["vm"]))
+            remove("somebody-else", (PoolAddress(pool.address), "somebody-else"))
+        finally:
+            workers.stop()
