@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from factory.config.settings import Queue
 from factory.faults import FAULTS
@@ -18,6 +19,7 @@ from factory.fit.model import Demand, Offer
 from factory.fit.share import Share
 from factory.fit.supply import Supply
 from factory.fit.waiting import came_in_vain, probed, watch
+from factory.health import Health, refused
 from factory.model import VM, BatchStatus, Chain, Unknown, WmsStatus
 from factory.plugin import Info
 
@@ -33,6 +35,13 @@ class Party:
     demand: Demand | Unknown
     vms: tuple[VM, ...] | Unknown
     offers: tuple[Offer, ...] = ()
+    refused: frozenset[str] = frozenset()
+    """Shapes that are not bought for now; where others are left, jobs turn to these."""
+
+    @property
+    def buyable(self) -> tuple[Offer, ...]:
+        """What it may buy now; all of it, if it is nothing, so that the reason is found where it belongs."""
+        return tuple(offer for offer in self.offers if str(offer.shape) not in self.refused) or self.offers
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +81,7 @@ class Cascade:
             offers={str(offer.shape): offer for other in near for offer in other.offers},
             now=self.now,
         )
-        return Share(supply, party.offers, self.covered, self.memory.waiting, self.probes, _closed(party, near))
+        return Share(supply, party.buyable, self.covered, self.memory.waiting, self.probes, _closed(party, near))
 
     def after(self, chain: Chain, bought: int, now: bool) -> Cascade:
         """The cascade after a queue that buys so many of the machines it asked for, now or when it is due."""
@@ -120,6 +129,7 @@ def begin(
     batch: Mapping[str, BatchStatus | Unknown],
     memory: FitMemory,
     now: float,
+    health: Mapping[str, Health] = MappingProxyType({}),
 ) -> Cascade:
     """The cascade before the first queue."""
     parties = {}
@@ -133,7 +143,10 @@ def begin(
             demand = work if isinstance(work, Unknown) else work.demand or NO_GROUPS
             vms = has if isinstance(has, Unknown) else has.vms
             memory = _sizes(memory, demand, vms)
-            parties[queue.name] = Party(queue, rank, _sources(queue), demand, vms, _offers(queue, memory))
+            offers = _offers(queue, memory)
+            shapes = {str(offer.shape) for offer in offers}
+            no = refused(health.get(queue.name, Health()), shapes, vms if isinstance(vms, tuple) else (), now)
+            parties[queue.name] = Party(queue, rank, _sources(queue), demand, vms, offers, no)
     return Cascade(parties, memory, now)
 
 

@@ -102,7 +102,7 @@ def decide(config: Config, world: World, due: Collection[str]) -> Round:
     statuses = {queue.name: _read(queue, world) for queue in config.queues}
     wms = {name: status.wms for name, status in statuses.items()}
     batch = {name: status.batch for name, status in statuses.items()}
-    shared = cascade.begin(config.queues, wms, batch, world.memory.fit, world.now)
+    shared = cascade.begin(config.queues, wms, batch, world.memory.fit, world.now, world.memory.health)
     ledger = Ledger(_total(statuses))
     decisions = []
     for queue in config.queues:

@@ -166,6 +166,12 @@ def sift(health: Health, shapes: Iterable[Shape], vms: Iterable[VM], now: float)
     return tuple(kept), notes
 
 
+def refused(health: Health, shapes: Iterable[str], vms: Iterable[VM], now: float) -> frozenset[str]:
+    """Those of these shapes of which nothing may be bought."""
+    vms = tuple(vms)
+    return frozenset(shape for shape in shapes if allowed(health, shape, vms, now)[0] == 0)
+
+
 def _is_probe(vm: VM, key: str, breaker: Breaker) -> bool:
     under_way = vm.state in {VMState.SUBMITTED, VMState.BOOTING}
     return under_way and vm.submitted > breaker.opened and key in {ALL, vm.shape}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.actions import Remove, Submit
-from factory.health import ALL, FAULTY, WAITS_S, Breaker, Fault, Health, allowed, learn, reset, sift
+from factory.health import ALL, FAULTY, WAITS_S, Breaker, Fault, Health, allowed, learn, refused, reset, sift
 from factory.holds import Kind
 from factory.model import VM, Ask, BatchStatus, Hold, Shape, VMState
 from factory.plugin import Plan
@@ -75,6 +75,12 @@ def test_shapes_that_are_well_are_bought_beside_one_that_is_not() -> None:
     assert kept == (OTHER, OTHER)
     assert "0 of 2 ami-1/m5.large" in note
     assert "no capacity: said" in note
+
+
+def test_a_shape_that_waits_is_refused_until_its_probe_is_due() -> None:
+    health = learned(Health(), fault("vm1"))
+    assert refused(health, {SHAPE, str(OTHER)}, (), NOW + 299) == {SHAPE}
+    assert refused(health, {SHAPE, str(OTHER)}, (), NOW + 300) == frozenset()
 
 
 def test_three_useless_machines_of_the_last_five_open_it_and_only_a_startd_closes_it() -> None:
