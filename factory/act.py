@@ -105,6 +105,7 @@ class Actor:
             submission.description,
             submission.items,
             submission.cap and (submission.cap.constraint, submission.cap.maximum),
+            self._own("true"),
         )
         self.after("submitted", action)
         return submitted
@@ -148,7 +149,7 @@ class Actor:
 
     def _remove(self, action: Remove) -> Sequence[JobId]:
         vm = action.vm
-        startd = None if vm is None or vm.instance is None else vm.startd or vm.uuid
+        startd = None if vm is None else vm.uuid
         absent = (self._pool, vm.uuid) if vm is not None and action.absent else None
         self._call(acts.remove, self._schedd, action.job, self._own(action.still), action.reason, startd, absent)
         self.after("removed", action)

@@ -208,7 +208,8 @@ class Daemon:
 
     def _round(self, due: Collection[str]) -> None:
         started = time.time()
-        queues = [queue for queue in self.config.queues if queue.name in due]
+        capped = self.config.factory.max_per_factory is not None  # the sum over all queues must be known
+        queues = [queue for queue in self.config.queues if capped or queue.name in due]
         self._observer.observe(queues, self.config.queues, self._acted)
         now = time.time()
         self._memory = replace(self._memory, health=with_resets(self._memory.health, self._statedir.read_resets()))
@@ -273,7 +274,7 @@ class Daemon:
             self._statedir.write_status(status)
             for decision in round_.decisions:
                 self._statedir.add_to_journal({**self._reports[decision.queue], "vms": None})
-        except OSError as error:
+        except (OSError, TypeError, ValueError) as error:  # also what a plugin said that is no JSON
             log.error('statedir=%s failed="%s"', self._statedir.path, error)
 
     def _queue(self, name: str) -> Queue:

@@ -62,7 +62,8 @@ class Held:
             return Release(queue=vm.queue, vm=vm, still="JobStatusOnRelease == 3", reason=reason)
         if vm.instance is None:
             still += " && EC2InstanceName =?= undefined"
-            return Remove(queue=vm.queue, job=vm.job, still=still, vm=vm, reason=f"held without an instance, {what}")
+            reason = f"held without an instance, {what}"
+            return Remove(queue=vm.queue, job=vm.job, still=still, vm=vm, absent=True, reason=reason)
         if vm.grid_status in _ENDED:
             still += f' && GridJobStatus =?= "{vm.grid_status}"'
             reason = f"held, its instance is {vm.grid_status}, {what}"

@@ -53,8 +53,9 @@ class Observer:
         self.faults = all_wanted.faults
         sources = all_wanted.sources
         acts: dict[str, float] = {}
-        for queue in queues:
-            for key in all_wanted.keys[queue.name]:
+        needed = {key for queue in queues for key in all_wanted.keys[queue.name]}
+        for queue in all_queues:  # a queue that is not due may have acted on what is shared
+            for key in needed.intersection(all_wanted.keys.get(queue.name, ())):
                 acts[key] = max(acts.get(key, 0), acted.get(queue.name, 0))
         self._collect(self._done())
         for stage in sorted({sources[key].STAGE for key in acts}):
@@ -81,10 +82,10 @@ class Observer:
         asked = time.time()
         try:
             pickled = pickle.dumps(source)
-        except FAULTS as error:
+            future = self._workers.submit(source.address, source.deadline_s, _fetch, pickled)
+        except (*FAULTS, OSError, RuntimeError) as error:
             self.readings[key] = Reading(key, asked, asked, error=f"can't go to a worker: {fault(error)}")
             return
-        future = self._workers.submit(source.address, source.deadline_s, _fetch, pickled)
         self._running[key] = (source, future, asked)
 
     def _done(self) -> list[str]:

@@ -58,7 +58,8 @@ def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -
     fall = ramp.sudden_fall()
     notes += on_purpose(batch.vms)
     if fall is not None:
-        return Plan((*up.actions, *ramp.upkeep(kept)), (*notes, fall), ramp.health)
+        calm = tuple(action for action in up.actions if not isinstance(action, Submit))
+        return Plan((*calm, *ramp.upkeep(kept)), (*notes, fall), ramp.health)
     for kind, wanted in (("removals", len(removals)), ("retirements", len(leaving))):
         if wanted > limit:
             notes.append(f"{limit} of {wanted} {kind} this round: no more of {len(batch.vms)} VMs at once")
@@ -119,11 +120,15 @@ class _Ramp:
 
     def _leave(self, vm: VM) -> Action:
         if vm.state is VMState.SUBMITTED:
-            return Remove(queue=self.life.queue, job=vm.job, still=NO_INSTANCE, reason="not needed, no instance yet")
+            return self._cancel(vm, "not needed, no instance yet")
         reason = f"not needed: {vm.state.value}, {vm.why}"
         if vm.evictable:
             reason += "; a job on it that set its own MaxJobRetirementTime may be evicted"
         return Retire(queue=self.life.queue, vm=vm, method=self._method(vm), reason=reason)
+
+    def _cancel(self, vm: VM, reason: str) -> Remove:
+        """Remove a VM job without an instance. It may have one all the same, whose id never came back."""
+        return Remove(queue=self.life.queue, job=vm.job, still=NO_INSTANCE, vm=vm, absent=True, reason=reason)
 
     def _method(self, vm: VM) -> Method:
         if self.life.retire != "auto":
@@ -138,7 +143,7 @@ class _Ramp:
                 yield Remove(queue=self.life.queue, job=vm.job, still=still, vm=vm, reason=f"empty: {vm.why}")
             overdue = self._overdue(vm)
             if overdue is not None and vm.state is VMState.SUBMITTED:
-                yield Remove(queue=self.life.queue, job=vm.job, still=NO_INSTANCE, reason=overdue.why)
+                yield self._cancel(vm, overdue.why)
             elif overdue is not None:
                 still = f'JobStatus == 2 && EC2InstanceName == "{vm.instance}"'
                 yield Remove(queue=self.life.queue, job=vm.job, still=still, vm=vm, absent=True, reason=overdue.why)
@@ -174,7 +179,7 @@ class _Ramp:
             return None
         return (
             f"{lately} of {there + lately} startds left unasked within {self.life.repeat_s:.0f} s: "
-            "no removals or retirements until they have been away for longer"
+            "nothing is bought, removed or retired until they have been away for longer"
         )
 
     def upkeep(self, kept: set[str]) -> Iterator[Action]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -42,6 +43,8 @@ def serve(conf: tuple[Path, ...], once: bool) -> None:
     from factory.daemon import Daemon
     from factory.statedir import StateDirError
 
+    # A reload that comes while the factory starts must not end it; the service puts its own handler here.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         Daemon(conf).run(once)
     except ConfigError as error:

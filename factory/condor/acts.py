@@ -20,11 +20,15 @@ def submit(
     description: str,
     items: Sequence[Mapping[str, str]],
     cap: tuple[str, int] | None = None,
+    ours: str = "true",
 ) -> tuple[JobId, ...]:
     """Submit one job for each item, in one transaction. ``cap``: a constraint, and how many may fit it afterwards.
 
+    ``ours``: what every query of our jobs asks. Jobs that do not fit it would never be seen again, and bought anew
+    in every round; they are removed at once.
+
     Raises:
-        NotDone: the cap leaves no room; nothing was submitted.
+        NotDone: the cap leaves no room, or the schedd gives our jobs another owner; nothing was left submitted.
         htcondor2.HTCondorException: the schedd refused; nothing was submitted.
     """
     import htcondor2
@@ -40,6 +44,9 @@ def submit(
         result = handle.submit(described, itemdata=iter([dict(item) for item in items]))
     else:
         result = handle.submit(described, count=len(items))
+    if not handle.query(constraint=f"ClusterId == {result.cluster()} && ({ours})", projection=["ClusterId"], limit=1):
+        handle.act(htcondor2.JobAction.Remove, f"ClusterId == {result.cluster()}", reason=("not ours to see", 0))
+        raise NotDone("the schedd gives our jobs another owner than [Factory] owner; set it to what condor_q shows")
     first = result.first_proc()
     return tuple(JobId(result.cluster(), first + i) for i in range(result.num_procs()))
 

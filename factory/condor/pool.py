@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -124,7 +125,7 @@ class PoolSource(Source):
         return PoolRows(
             collector_up_s=min(_uptime(ad, now) for ad in own),
             machines=fold_slots(slots, now),
-            masters={row.vm: row for row in (_master(ad, now) for ad in masters)},
+            masters=fold_masters(masters, now),
         )
 
 
@@ -137,9 +138,29 @@ def fold_slots(ads: Iterable[Mapping[str, Any]], now: float) -> dict[str, Machin
     """Machines by ``APFVM`` from slot ads; pure."""
     by_vm: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for ad in ads:
-        if "APFVM" in ad:
+        if "APFVM" in ad and _is_named(ad):
             by_vm[str(ad["APFVM"])].append(ad)
-    return {vm: _machine(vm, slots, now) for vm, slots in by_vm.items()}
+    rows = {}
+    for vm, slots in by_vm.items():
+        # What one machine advertises must not hide the others: a row that can't be read is left out.
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            rows[vm] = _machine(vm, slots, now)
+    return rows
+
+
+def _is_named(ad: Mapping[str, Any]) -> bool:
+    """Whether an ad is by the name that our user-data gives: a job on another VM may advertise anything."""
+    return str(ad.get("APFVM")) in (part for part in str(ad.get("Name", "")).split("@")[:2])
+
+
+def fold_masters(ads: Iterable[Mapping[str, Any]], now: float) -> dict[str, MasterRow]:
+    """Masters by ``APFVM`` from master ads; pure."""
+    rows = {}
+    for ad in ads:
+        if "APFVM" in ad and _is_named(ad):
+            with contextlib.suppress(ValueError, TypeError):
+                rows[str(ad["APFVM"])] = _master(ad, now)
+    return rows
 
 
 def _machine(vm: str, slots: list[Mapping[str, Any]], now: float) -> MachineRow:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def account() -> str:
     """Name of the account that this process runs as, or its number if it has no name."""
     try:
-        return getpass.getuser()
+        # Not getpass.getuser(): LOGNAME and USER outlive a change of the account.
+        return pwd.getpwuid(os.geteuid()).pw_name
     except (KeyError, OSError):
         return str(os.getuid())
 

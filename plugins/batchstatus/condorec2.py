@@ -93,6 +93,7 @@ class Joiner:
         machine = self._pool.machines.get(job.uuid)
         master = self._pool.masters.get(job.uuid)
         stranger = None if machine is None else _stranger(job, machine)
+        early = machine is not None and stranger is None and job.instance is None
         if stranger is not None or job.status != _RUNNING:
             machine = None
         if master is not None and job.identity and master.identity != job.identity:
@@ -101,6 +102,8 @@ class Joiner:
         if machine is not None and machine.drain_reason is not None:
             drain = Drain(machine.drain_reason, ours=machine.drain_reason.startswith(drain_reason(self._factory_id)))
         state, why = self._seat(job, machine, master, drain)
+        if state is VMState.SUBMITTED and early:
+            state, why = VMState.BOOTING, "its machine is in the pool, its instance is not known to the schedd yet"
         return VM(
             uuid=job.uuid,
             queue=job.queue,
@@ -190,7 +193,9 @@ def _stranger(job: VMJobRow, machine: MachineRow) -> str | None:
     """Why a startd with this job's APFVM is not its startd, if so."""
     if job.identity and machine.identity != job.identity:
         return f"startd {machine.name} claims its APFVM as {machine.identity or 'nobody'}, not {job.identity}"
-    if job.instance and machine.instance and machine.instance != job.instance:
+    same_kind = (job.instance or "").startswith("i-") == (machine.instance or "").startswith("i-")
+    # An OpenStack machine may know itself by another id than its EC2 API does.
+    if job.instance and machine.instance and same_kind and machine.instance != job.instance:
         return f"startd {machine.name} runs on {machine.instance}, not on {job.instance}"
     return None
 

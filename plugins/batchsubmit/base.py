@@ -30,6 +30,8 @@ from factory.plugin import (
 )
 from plugins.batchsubmit.submitlines import SubmitLines
 
+_HELD = 10
+"""So many held jobs are no reason to stop submitting."""
 _DONE = (3, 4)
 _RUNNING = (2, 6, 7)
 
@@ -69,6 +71,9 @@ class PlainJobs(BatchSubmitPlugin):
 
     def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
         """Submit, or remove what is least missed."""
+        if ask.n > 0 and batch.held > max(_HELD, batch.pending + batch.running):
+            note = f"{batch.held} jobs are held and only {batch.pending + batch.running} are not: nothing more is "
+            return Plan(notes=(f"{note}submitted until that is mended (condor_q -held)",))
         if ask.n > 0:
             return Plan((Submit(queue=self.queue.name, n=ask.n, reason=f"{ask.n} asked for"),))
         if ask.n == 0:

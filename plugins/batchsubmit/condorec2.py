@@ -45,6 +45,24 @@ from plugins.batchsubmit.submitlines import SubmitLines
 FROM_INSTANCE = "FROM INSTANCE"
 """In place of a key file: ec2_gahp asks the instance it runs on."""
 
+_NOT_FOR_VMS = frozenset(
+    {
+        "universe",
+        "grid_resource",
+        "on_exit_remove",
+        "on_exit_hold",
+        "leave_in_queue",
+        "onexitremove",
+        "onexithold",
+        "leavejobinqueue",
+        "periodicremove",
+    }
+)
+"""Submit commands and attributes without which a VM would have no end, or another one."""
+_REMOVE = "periodic_remove = "
+_LEASE = "time() > APFLeaseEnd"
+"""A queue's own periodic_remove is one more reason to end, never the only one (rule 9)."""
+
 
 class CondorEC2(BatchSubmitPlugin):
     """Buys and retires VMs of one EC2 endpoint.
@@ -80,6 +98,14 @@ class CondorEC2(BatchSubmitPlugin):
         """A VM that joined so long ago and was never claimed retires. None: half of ``idle``."""
         losttimeout: Duration = Field(default=3600, ge=2460)
         """A VM that left the pool unasked ends after this, if no job names it: longer than a job's lease of 40 min."""
+
+        @model_validator(mode="after")
+        def _owns_its_end(self) -> CondorEC2.Settings:
+            for line in self.lines():
+                name = line.partition("=")[0].strip().lower().removeprefix("+").removeprefix("my.")
+                if name in _NOT_FOR_VMS:
+                    raise ValueError(f"{name} is not for VM jobs: the factory sees to where they run and how they end")
+            return self
 
         @model_validator(mode="after")
         def _lease_fits(self) -> CondorEC2.Settings:
@@ -118,7 +144,11 @@ class CondorEC2(BatchSubmitPlugin):
 
     def judged(self, batch: BatchStatus, now: float) -> BatchStatus:
         """VMs that take far too long are stuck: they count for caps, and nobody waits for them."""
-        return BatchStatus.of_vms(replace(vm, stuck=self._timeouts.stuck(vm, now)) for vm in batch.vms)
+        timeouts = self._timeouts
+        why = {vm.uuid: timeouts.stuck(vm, now) for vm in batch.vms}
+        if all(why[vm.uuid] == vm.stuck for vm in batch.vms):
+            return batch  # the rule; thousands of copies would take as long as the rest of the decision
+        return BatchStatus.of_vms(replace(vm, stuck=why[vm.uuid]) for vm in batch.vms)
 
     def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
         """Unretire before buying; retire the least useful first."""
@@ -168,7 +198,7 @@ class CondorEC2(BatchSubmitPlugin):
         lines = [f"{name} = {value}" for name, value in macros.items()]
         lines += [submit_templates.read("ec2.sub"), *command_lines(settings)]
         lines += parameter_lines(settings, self._tags(), spot=shapes[0].spot)
-        lines += settings.lines()
+        lines += [line.replace(_REMOVE, f"{_REMOVE}{_LEASE} || ", 1) for line in settings.lines()]
         return Submission("\n".join(lines) + "\n", tuple(items), files, self._schedd(), self._cap())
 
     def account(self) -> Account:

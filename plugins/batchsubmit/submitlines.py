@@ -11,6 +11,8 @@ from factory.plugin import Named, PluginSettings
 
 _NAME = re.compile(r"\+?[A-Za-z_][A-Za-z0-9_.]*")
 _ENDS = re.compile(r"queue\b", re.IGNORECASE)
+_OURS = re.compile(r"(\+|my\.)(apf\w*|match_apf_queue)", re.IGNORECASE)
+"""What every query of our jobs asks for."""
 
 
 def split_attributes(text: str) -> list[str]:
@@ -44,18 +46,18 @@ class SubmitLines(PluginSettings):
     @classmethod
     def _listed(cls, value: str | None) -> str | None:
         for item in split_attributes(value or ""):
-            name, equals, _ = item.partition("=")
+            name, equals, line = item.partition("=")
             if item.strip() and not equals:
                 raise ValueError(rf"{item.strip()!r} is not 'name = value'; a comma within a value is written \,")
             if item.strip():
-                _check(name.strip())
+                _check(name.strip(), line.strip())
         return value
 
     @field_validator("condor_attribute")
     @classmethod
     def _named(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
-            _check(name)
+        for name, line in value.items():
+            _check(name, line)
         return value
 
     def lines(self) -> list[str]:
@@ -66,6 +68,10 @@ class SubmitLines(PluginSettings):
         ]
 
 
-def _check(name: str) -> None:
+def _check(name: str, value: str) -> None:
     if not _NAME.fullmatch(name) or _ENDS.fullmatch(name):
         raise ValueError(f"{name!r} is no name of a submit command; write name, +Name or MY.Name")
+    if _OURS.fullmatch(name):
+        raise ValueError(f"{name} is set by the factory, which finds its jobs by it; remove it")
+    if value.endswith("\\"):
+        raise ValueError(f"the value of {name} ends in a backslash, which would swallow the next line; remove it")

@@ -177,3 +177,16 @@ def _settings(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 _SETTINGS: list[Queue] = []
+
+
+def test_a_periodic_remove_of_the_queue_s_own_leaves_the_lease_in_force(tmp_path: Path) -> None:
+    """Rule 9: every VM has an end."""
+    queue = vms(tmp_path, **{"condor_attributes.periodic_remove": "JobStatus == 5"})
+    lines = [line for line in submission(queue, tmp_path).description.splitlines() if "periodic_remove" in line]
+    assert lines[-1] == "periodic_remove = time() > APFLeaseEnd || JobStatus == 5"
+
+
+@pytest.mark.parametrize("name", ["on_exit_remove", "universe", "grid_resource", "+PeriodicRemove", "leave_in_queue"])
+def test_lines_that_would_take_a_vm_its_end_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="not for VM jobs"):
+        vms(tmp_path, **{f"condor_attributes.{name}": "False"})

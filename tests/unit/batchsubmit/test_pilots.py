@@ -192,3 +192,13 @@ _REMOVERS: dict[bool, Queue] = {}
 def test_every_plugin_for_plain_jobs_is_of_one_kind(tmp_path: Path) -> None:
     assert isinstance(pilots(tmp_path).batchsubmit, PlainJobs)
     assert pilots(tmp_path).batchsubmit.machines() is None
+
+
+def test_nothing_more_is_submitted_while_most_jobs_are_held(tmp_path: Path) -> None:
+    """A full disk holds every pilot; without this the queue would fill by the hour."""
+    queue = pilots(tmp_path)
+    held = queue.batchsubmit.plan(Ask(5), BatchStatus(pending=2, running=3, held=30), Memory(), NOW)
+    assert held.actions == ()
+    assert "held" in held.notes[0]
+    assert queue.batchsubmit.plan(Ask(5), BatchStatus(pending=2, running=30, held=30), Memory(), NOW).actions
+    assert queue.batchsubmit.plan(Ask(5), BatchStatus(held=3), Memory(), NOW).actions
