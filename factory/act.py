@@ -214,7 +214,7 @@ class Actor:
 
     @cached_property
     def _queues(self) -> dict[str, Queue]:
-        return {queue.name: queue for queue in self.config.queues}
+        return {queue.name: queue for queue in self.config.watched}
 
     @cached_property
     def _collector(self) -> str:

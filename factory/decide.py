@@ -99,7 +99,7 @@ def decide(config: Config, world: World, due: Collection[str]) -> Round:
     A queue that is not due and shares jobs with one that is decides too, so that the other knows what it may leave to
     it; nothing of that is done now.
     """
-    statuses = {queue.name: _read(queue, world) for queue in config.queues}
+    statuses = {queue.name: _read(queue, world) for queue in config.watched}
     wms = {name: status.wms for name, status in statuses.items()}
     batch = {name: status.batch for name, status in statuses.items()}
     shared = cascade.begin(config.queues, wms, batch, world.memory.fit, world.now, world.memory.health)
@@ -115,6 +115,7 @@ def decide(config: Config, world: World, due: Collection[str]) -> Round:
         if queue.name in due:
             ledger = ledger.add(bought)
             decisions.append(decision)
+    decisions += [_tend(queue, statuses[queue.name], world) for queue in config.tended if queue.name in due]
     return Round(world.now, tuple(decisions), shared.remembered())
 
 
@@ -148,6 +149,19 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, shared: cascade.Casca
     partial = status.wms.partial if isinstance(status.wms, WmsStatus) else None
     notes = plan.notes if partial is None else (*plan.notes, f"some work may be unseen: {partial}")
     return Decision(queue.name, chain, plan.actions, notes, status.wms, status.batch, status.site, plan.health)
+
+
+def _tend(queue: Queue, status: _Status, world: World) -> Decision:
+    """A queue that does not run: what its machines need to come to their end."""
+    stop = _stop(queue, world)
+    chain = Chain(hold=stop or "disabled: nothing is bought, the VMs it still has come to their end by themselves")
+    plan = Plan()
+    if stop is None and isinstance(status.batch, BatchStatus):
+        try:
+            plan = checked_plan(queue.batchsubmit.plan(Ask(), status.batch, world.memory, world.now), queue.name)
+        except FAULTS as error:  # it stops its own queue only
+            chain = Chain(hold=f"plugin {queue.batchsubmit.name} failed: {fault(error)}")
+    return Decision(queue.name, chain, plan.actions, plan.notes, None, status.batch, None, plan.health)
 
 
 def _backed_off(chain: Chain, backoff: Backoff | None, now: float) -> Chain:

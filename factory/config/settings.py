@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -167,6 +168,20 @@ class Config:
     stopped: tuple[Queue, ...] = ()
     """Those of them with which nothing is wrong."""
     warnings: tuple[Problem, ...] = ()
+
+    @cached_property
+    def tended(self) -> tuple[Queue, ...]:
+        """Queues that do not run and may have machines from before: these are seen to their end, and none is bought."""
+        return tuple(
+            replace(queue, wmsstatus=None, sched=(), monitors=())
+            for queue in self.stopped
+            if queue.batchsubmit.machines() is not None
+        )
+
+    @property
+    def watched(self) -> tuple[Queue, ...]:
+        """Queues that run, and those that are only tended."""
+        return (*self.queues, *self.tended)
 
     def queue(self, name: str) -> Queue | None:
         """The queue of that name, whether it runs or not."""

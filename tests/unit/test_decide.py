@@ -157,3 +157,19 @@ def test_every_decision_and_every_action_says_why(config: Config) -> None:
         assert all(decision.chain.reason for decision in round_.decisions)
         assert all(step.reason for decision in round_.decisions for step in decision.chain.steps)
         assert all(action.reason for action in round_.actions)
+
+
+def test_a_disabled_queue_buys_nothing_and_its_vms_are_seen_to_their_end(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Otherwise a queue that is switched off would leave its machines to nobody."""
+    text = conf("Ready", {})
+    path = tmp_path_factory.mktemp("disabled") / "queues.conf"
+    path.write_text(text + "\n[R]\nenabled = False\n" + text.split("[Q]\n")[1].replace("enabled = True", ""))
+    config = load([path])
+    assert config.disabled == ("R",)
+    away = {"machines": {}, "masters": {"vm1": master(startd_runs=False)}}
+    jobs, pool = vms(job(queue="R"), pool=away)
+    answer = of(decide(config, world(config, WORK, jobs, pool, memory=SEEN), {"Q", "R"}), "R")
+    assert "disabled" in (answer.chain.hold or "")
+    assert [type(action) for action in answer.actions] == [Remove]
