@@ -80,6 +80,7 @@ class Cascade:
             vms=tuple((other.rank, vm) for other in near if isinstance(other.vms, tuple) for vm in other.vms),
             offers={str(offer.shape): offer for other in near for offer in other.offers},
             now=self.now,
+            queue=queue,
         )
         return Share(supply, party.buyable, self.covered, self.memory.waiting, self.probes, _closed(party, near))
 
@@ -160,7 +161,8 @@ def _in_vain(memory: FitMemory, left: Sequence[Newcomer], work: WmsStatus | Unkn
         keys = [
             group.key
             for group in demand.groups
-            if (match := demand.on_shapes.get((group.key, newcomer.shape))) is not None and (match.ok or match.maybe)
+            if (match := demand.on_shape(group.key, newcomer.queue, newcomer.shape)) is not None
+            and (match.ok or match.maybe)
         ]
         waiting = came_in_vain(waiting, keys, newcomer.joined, now)
     return replace(memory, waiting=waiting)

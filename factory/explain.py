@@ -45,7 +45,7 @@ def explain_job(job: JobFacts, decision: Decision) -> Iterator[str]:
     if chain.hold is not None or chain.verdict is None:
         yield f"holds: {chain.reason}"
         return
-    yield from _placed(group, work.demand, chain, chain.verdict, decision.batch)
+    yield from _placed(group, work.demand, decision, chain.verdict)
     if group.reject_reason:
         yield f"the negotiator said last: {group.reject_reason}"
 
@@ -68,9 +68,8 @@ def _no_group(demand: Demand) -> Iterator[str]:
     yield from (f"{jobs} idle jobs are left out: {why}" for why, jobs in demand.excluded.items())
 
 
-def _placed(
-    group: JobGroup, demand: Demand, chain: Chain, verdict: Verdict, batch: BatchStatus | Unknown
-) -> Iterator[str]:
+def _placed(group: JobGroup, demand: Demand, decision: Decision, verdict: Verdict) -> Iterator[str]:
+    chain, batch = decision.chain, decision.batch
     purchase, key, left = verdict.purchase, group.key, verdict.left.get(group.key, 0)
     free = sorted(verdict.free.get(key, ()))
     if free:
@@ -94,12 +93,15 @@ def _placed(
     if key in verdict.maybe:
         yield "only a running machine can tell whether they fit; one is tried at a time"
     if key in purchase.unserved or key in verdict.maybe:
-        yield from _against(group, demand, verdict)
+        yield from _against(group, demand, decision.queue, verdict)
 
 
-def _against(group: JobGroup, demand: Demand, verdict: Verdict) -> Iterator[str]:
+def _against(group: JobGroup, demand: Demand, queue: str, verdict: Verdict) -> Iterator[str]:
     """For each shape what stands against it."""
-    for (key, shape), match in demand.on_shapes.items():
+    for (key, name), match in demand.on_shapes.items():
+        whose, _, shape = name.rpartition(" ")
+        if whose not in ("", queue):
+            continue
         if key == group.key and not match.ok:
             yield f"{shape}: {match.why}"
         elif key == group.key:

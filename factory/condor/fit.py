@@ -66,8 +66,8 @@ class FitSource(Source):
 
     def merge(self, other: FitSource) -> FitSource:
         """One poll for queues that read the same demand: the templates of both."""
-        templates = {template.shape: template for template in (*self.templates, *other.templates)}
-        return replace(super().merge(other), templates=tuple(templates[shape] for shape in sorted(templates)))
+        templates = {template.key: template for template in (*self.templates, *other.templates)}
+        return replace(super().merge(other), templates=tuple(templates[key] for key in sorted(templates)))
 
     def fetch(self) -> Demand:
         """Autoclusters, then slots, then exact counts; then matchmaking.
@@ -93,12 +93,12 @@ class FitSource(Source):
         for each in idle:
             excluded.update(each.excluded)
             others.update(each.others)
-        templates = {t.shape: template_ad(t.room, dict(t.attributes), slots.real.get(t.shape)) for t in self.templates}
+        templates = {t.key: template_ad(t.room, dict(t.attributes), slots.real.get(t.key)) for t in self.templates}
         return Demand(
             groups=tuple(group for each in idle for group in each.groups),
             machines=slots.machines,
             on_kinds=match_all(jobs, slots.kinds),
-            on_shapes=match_all(jobs, templates, template=True),
+            on_shapes=match_all(jobs, templates, templates.keys() - slots.shown),
             excluded=dict(excluded),
             saturated=saturated(self._schedd_ads()),
             others=dict(others),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from factory.fit.model import Match, Matches
@@ -34,20 +34,20 @@ def job_references(ads: Iterable[Any]) -> set[str]:
     return names
 
 
-def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], template: bool = False) -> Matches:
-    """(group key, machine key) → match. ``template``: what is undefined there may be known on a running machine."""
+def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], unseen: Collection[str] = ()) -> Matches:
+    """(group key, machine key) → match. What is undefined in ``unseen`` machines may be known once one runs."""
     if len(_known) > _KEEP:
         _known.clear()
         _numbers.clear()
-    signs = [_number(("template " if template else "") + str(ad)) for ad in machines.values()]
+    signs = [_number(("unseen " if key in unseen else "") + str(ad)) for key, ad in machines.items()]
     rows: dict[int, tuple[Match, ...]] = {}
     table = {}
     for key, job in jobs.items():
         sign = _number(str(job))
         if sign not in rows:
             rows[sign] = tuple(
-                _known.get((sign, other)) or _remember(sign, other, match(job, machine, template))
-                for other, machine in zip(signs, machines.values(), strict=True)
+                _known.get((sign, other)) or _remember(sign, other, match(job, machine, name in unseen))
+                for other, (name, machine) in zip(signs, machines.items(), strict=True)
             )
         table[key] = rows[sign]
     return Matches(table, machines)

@@ -14,8 +14,8 @@ from factory.fit.model import Machine, Room
 _ROOM = ("Cpus", "Memory", "Disk", "GPUs")
 _TOTAL = ("TotalSlotCpus", "TotalSlotMemory", "TotalSlotDisk", "TotalSlotGPUs")
 _BASE = [
-    "Name", "SlotType", "State", "PartitionableSlot", "Draining", "APFVM", "APFShape", "APFLeaseEnd",
-    "DaemonStopTime", "Start", "Requirements", *_ROOM, *_TOTAL,
+    "Name", "SlotType", "State", "PartitionableSlot", "Draining", "APFVM", "APFQueue", "APFShape",
+    "APFLeaseEnd", "DaemonStopTime", "Start", "Requirements", *_ROOM, *_TOTAL,
 ]  # fmt: skip
 CHANGING = frozenset(
     name.lower()
@@ -43,7 +43,9 @@ class Slots:
     kinds: Mapping[str, Any] = field(default_factory=dict)
     """Class → ``classad2.ClassAd``."""
     real: Mapping[str, Any] = field(default_factory=dict)
-    """``str(shape)`` → the ad of a VM of that shape."""
+    """Key of a template → the ad of a VM of that queue and shape."""
+    shown: frozenset[str] = frozenset()
+    """Those of them that are in the pool now: what is undefined there stays so."""
 
 
 def open_slots(address: PoolAddress, references: Collection[str], least: Room) -> Slots:
@@ -69,7 +71,7 @@ def open_slots(address: PoolAddress, references: Collection[str], least: Room) -
         if not missing:
             real = _seen_real.setdefault(str(address), {})
             real.update(slots.real)
-            return replace(slots, real=dict(real))
+            return replace(slots, real=dict(real), shown=frozenset(slots.real))
         own = own | missing
         _seen_references[str(address)] = own
 
@@ -106,9 +108,9 @@ def fold(ads: Iterable[Any], telling: Collection[str]) -> Slots:
             kind = ids[sign] = _kind(names, sign)
             kinds[kind] = _representative(ad)
         machines.append(_machine(texts, kind))
-        shape = texts.get("apfshape", "").strip('"')
-        if shape and shape not in real:
-            real[shape] = kinds[kind]
+        if "apfshape" in texts:
+            key = f"{texts.get('apfqueue', '')} {texts['apfshape']}".replace('"', "")
+            real.setdefault(key, kinds[kind])
     return Slots(tuple(machines), kinds, real)
 
 

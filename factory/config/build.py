@@ -72,13 +72,13 @@ def _enabled(section: Section) -> bool:
         return section["enabled"].value.strip() not in ("None", "none")
 
 
-def _templates(sched: Sequence[SchedPlugin], batchsubmit: BatchSubmitPlugin) -> tuple[Template, ...] | None:
+def _templates(queue: str, sched: Sequence[SchedPlugin], batchsubmit: BatchSubmitPlugin) -> tuple[Template, ...] | None:
     """What the machines of a queue would show, if its chain looks at groups of jobs."""
     if not any(Info.DEMAND in plugin.needs for plugin in sched):
         return None
     said = tuple((name, text) for plugin in sched for name, text in plugin.machine_attributes().items())
     templates = batchsubmit.templates()
-    return tuple(replace(template, attributes=template.attributes + said) for template in templates)
+    return tuple(replace(template, attributes=template.attributes + said, queue=queue) for template in templates)
 
 
 class _Builder:
@@ -108,7 +108,7 @@ class _Builder:
         if form.failed or settings is None:
             return None
         if made["wmsstatus"]:
-            made["wmsstatus"][0].templates = _templates(made["sched"], made["batchsubmit"][0])
+            made["wmsstatus"][0].templates = _templates(section.name, made["sched"], made["batchsubmit"][0])
         return Queue(
             settings=settings,
             wmsstatus=next(iter(made["wmsstatus"]), None),

@@ -120,6 +120,13 @@ class Template:
     room: Room
     attributes: tuple[tuple[str, str], ...] = ()
     """Attributes that its user-data or the configuration sets, as ClassAd expressions."""
+    queue: str = ""
+    """Whose machines: two queues may make different ones of a shape."""
+
+    @property
+    def key(self) -> str:
+        """How ``Demand.on_shapes`` calls it."""
+        return f"{self.queue} {self.shape}" if self.queue else self.shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +153,23 @@ class Demand:
     on_kinds: Mapping[tuple[str, str], Match] = field(default_factory=dict)
     """(group key, machine class) → match."""
     on_shapes: Mapping[tuple[str, str], Match] = field(default_factory=dict)
-    """(group key, ``str(shape)``) → match against the template machine of that shape."""
+    """(group key, key of a template) → match against that machine."""
     excluded: Mapping[str, int] = field(default_factory=dict)
     """Idle jobs that can't run on a startd now, by reason."""
     saturated: str | None = None
     """Why the schedd could not start more jobs, if so."""
     others: Mapping[int, int] = field(default_factory=dict)
     """Jobs of the same work that are not idle, by JobStatus."""
+
+    def on_shape(self, group: str, queue: str, shape: str) -> Match | None:
+        """Whether a group's jobs would run on a new machine of a shape, as a queue makes it; None: not compared."""
+        return self.on_shapes.get((group, f"{queue} {shape}")) or self.on_shapes.get((group, shape))
+
+    def surely_served(self, group: str) -> bool:
+        """Whether its jobs would run on a new machine of some shape of some queue."""
+        shapes = self.on_shapes
+        matches = shapes.row(group) if isinstance(shapes, Matches) else [m for k, m in shapes.items() if k[0] == group]
+        return any(match.ok for match in matches)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Machines travel as columns: ten thousand objects would take as long as the query that brought them."""
@@ -187,6 +204,10 @@ class Matches(Mapping[tuple[str, str], Match]):
     def __getitem__(self, key: tuple[str, str]) -> Match:
         group, machine = key
         return self._rows[group][self._columns[machine]]
+
+    def row(self, group: str) -> tuple[Match, ...]:
+        """The matches of one group."""
+        return self._rows.get(group, ())
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((group, machine) for group in self._rows for machine in self._columns)

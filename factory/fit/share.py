@@ -114,8 +114,8 @@ def _whole(group: JobGroup, terms: Terms) -> JobGroup:
 def _probe(share: Share, verdict: Verdict, groups: Sequence[JobGroup], machines: Sequence[Machine]) -> Verdict:
     """One machine, where nothing else is bought, to find out more.
 
-    For jobs of which only a running machine can tell, where none of the shape is there; and for stuck jobs, where no
-    room fits them any more. For the same group once an hour at most.
+    For jobs of which only a running machine can tell, where no queue surely serves them and none of the shape is
+    there; and for stuck jobs, where no room fits them any more. For the same group once an hour at most.
     """
     supply, now = share.supply, share.supply.now
     have = supply.have()
@@ -134,7 +134,8 @@ def _probe(share: Share, verdict: Verdict, groups: Sequence[JobGroup], machines:
     def served(group: JobGroup, shape: str) -> bool:
         return supply.on_shape(group, shape).ok
 
-    maybe = [g for g in groups if g.key in verdict.maybe and now - probed(g) >= PROBE_S]
+    unsure = [g for g in groups if g.key in verdict.maybe and not supply.demand.surely_served(g.key)]
+    maybe = [g for g in unsure if now - probed(g) >= PROBE_S]
     stuck = [g for g in groups if g.key in share.stuck and now - max(probed(g), since_stuck(g)) >= PROBE_S]
     room = supply.place(stuck, machines).left if stuck else {}
     stuck = [group for group in stuck if room[group.key] == group.count]

@@ -28,6 +28,8 @@ class Supply:
     offers: Mapping[str, Offer] = field(default_factory=dict)
     """By ``str(shape)``, of all queues that read this demand."""
     now: float = 0
+    queue: str = ""
+    """The queue that looks: its machines may show more than another queue's of the same shape."""
 
     def machines(self, minlife_s: float) -> list[Machine]:
         """Machines with free room, and VMs on their way at their full size.
@@ -49,7 +51,7 @@ class Supply:
             if coming and vm.uuid not in seen and not vm.asked_to_leave and vm.stuck is None:
                 offer = self._offer(vm.shape)
                 if offer is not None and (ends is None or ends - self.now >= minlife_s):
-                    kind = _SHAPE + str(offer.shape)
+                    kind = f"{_SHAPE}{vm.queue} {offer.shape}"
                     found.append(Machine(vm.uuid, kind, offer.room, offer.room, vm=vm.uuid))
         return found
 
@@ -73,12 +75,13 @@ class Supply:
     def fits(self, group: JobGroup, kind: str) -> bool:
         """Whether a group's jobs run on machines of a kind."""
         if kind.startswith(_SHAPE):
-            return self.on_shape(group, kind.removeprefix(_SHAPE)).ok
+            queue, _, shape = kind.removeprefix(_SHAPE).partition(" ")
+            return (self.demand.on_shape(group.key, queue, shape) or self.on_shape(group, shape)).ok
         return self.demand.on_kinds.get((group.key, kind), NO_MATCH).ok
 
     def on_shape(self, group: JobGroup, shape: str) -> Match:
-        """Whether a group's jobs would run on a new machine of a shape."""
-        return self.demand.on_shapes.get((group.key, shape), NO_MATCH)
+        """Whether a group's jobs would run on a new machine of a shape, as this queue makes it."""
+        return self.demand.on_shape(group.key, self.queue, shape) or NO_MATCH
 
     def have(self) -> dict[str, int]:
         """VMs by shape that are there or on their way."""

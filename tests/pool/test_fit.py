@@ -1,9 +1,12 @@
 """Fit on real daemons: the machines that the waiting jobs can use, and no others."""
 
 from collections import Counter
+from pathlib import Path
 
+from localcloud.process import CloudProcess
 from tests.pool.conftest import MakeFactory
-from tests.rig.factory import Factory
+from tests.rig.factory import Factory, ec2_queue, removed_at_end
+from tests.rig.pool import Pool
 from tests.rig.wait import until
 from tests.rig.work import Work
 
@@ -12,6 +15,14 @@ FIT = {
     "sched__fit__after": 4,
     "batchsubmit__condorec2__instance_type": "m5.large, m5.xlarge",
 }
+
+GLUE = """#cloud-config
+write_files:
+  - path: /etc/condor/config.d/95-glue
+    content: |
+      HasGlue = true
+      STARTD_ATTRS = $(STARTD_ATTRS) HasGlue
+"""
 
 
 def bought(factory: Factory, queue: str = "CLOUD") -> Counter[str]:
@@ -99,3 +110,33 @@ def test_explain_says_what_is_true_of_each_job(make_factory: MakeFactory) -> Non
         )
         two.open()
         two.wait_done()
+
+
+def test_queues_fill_in_the_order_of_priority_and_jobs_go_where_their_attribute_is(
+    pool: Pool, cloud: CloudProcess, tmp_path: Path
+) -> None:
+    keys: dict[str, object] = {
+        **FIT,
+        "batchsubmit__condorec2__instance_type": "m5.large",
+        "sched__maxtorun__maximum": 2,
+    }
+    glue = tmp_path / "glue.yaml"
+    glue.write_text(GLUE)
+    queues = {
+        "CHEAP": ec2_queue(cloud, "cascade", **keys, priority=1),
+        "DEAR": ec2_queue(cloud, "cascade", **keys, priority=2, batchsubmit__condorec2__user_data_files=glue),
+    }
+    with removed_at_end(Factory(tmp_path / "cascade", pool, "cascade", queues)) as factory:
+        work = Work(factory)
+        special = work.submit(1, request_cpus=2, requirements="TARGET.HasGlue && TARGET.APFQueue =!= undefined")
+        with factory:
+            special.wait_running()
+            assert (bought(factory, "CHEAP"), bought(factory, "DEAR")) == ({}, {"m5.large": 1})
+            plain = work.submit(3, request_cpus=2)
+            plain.wait_running(timeout_s=90)
+            assert (bought(factory, "CHEAP"), bought(factory, "DEAR")) == ({"m5.large": 2}, {"m5.large": 2})
+            for batch in (special, plain):
+                batch.open()
+                batch.wait_done()
+            until(lambda: not factory.vm_jobs(), "all machines go", 60, 0.5)
+        assert (bought(factory, "CHEAP"), bought(factory, "DEAR")) == ({"m5.large": 2}, {"m5.large": 2})
