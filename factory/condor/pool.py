@@ -116,22 +116,26 @@ class PoolSource(Source):
 
         collector = self.pool.open()
         now = time.time()
-        own = collector.query(htcondor2.AdType.Collector, projection=["StatsLifetime", "MyCurrentTime"])
+        own = collector.query(htcondor2.AdType.Collector, projection=["StatsLifetime"])
         if not own:
             raise LookupError("the collector does not show its own ad yet")
         ours = f"APFFactory == {quoted(self.factory_id)}"
         slots = collector.query(htcondor2.AdType.Startd, constraint=ours, projection=_SLOT)
         masters = collector.query(htcondor2.AdType.Master, constraint=ours, projection=_MASTER)
         return PoolRows(
-            collector_up_s=min(_uptime(ad, now) for ad in own),
+            collector_up_s=min(uptime_s(ad) for ad in own),
             machines=fold_slots(slots, now),
             masters=fold_masters(masters, now),
         )
 
 
-def _uptime(ad: Mapping[str, Any], now: float) -> float:
-    """The collector renews its own ad rarely: its uptime then, and the time since."""
-    return float(ad.get("StatsLifetime", 0)) + max(0.0, now - float(ad.get("MyCurrentTime", now)))
+def uptime_s(ad: Mapping[str, Any]) -> float:
+    """How long a collector has been up, by its own ad; pure.
+
+    The collector renews StatsLifetime every few seconds, and nothing else in that ad: MyCurrentTime stays as it was
+    when the collector started.
+    """
+    return float(ad.get("StatsLifetime", 0))
 
 
 def fold_slots(ads: Iterable[Mapping[str, Any]], now: float) -> dict[str, MachineRow]:

@@ -1,0 +1,41 @@
+"""What the collector says of itself and of machines."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from factory.condor.daemons import PoolAddress
+from factory.condor.pool import PoolSource
+from factory.workers import CallFailed, Workers
+from tests.rig.pool import Pool
+from tests.rig.wait import until
+
+
+def test_a_collector_is_as_old_as_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rule 2 rests on it: when it has been up for long enough, every machine has reported."""
+    workers = Workers()
+    with Pool(tmp_path / "pool", name="collector@pool") as pool:
+        monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
+        source = PoolSource(pool=PoolAddress(), factory_id="nobody")
+
+        def up_s() -> float | None:
+            try:
+                return workers.call("collector", 30, source.fetch).collector_up_s
+            except CallFailed:
+                return None
+
+        until(lambda: (up_s() or 0) > 1, "it is up")
+        killed = time.monotonic()
+        pool.kill_daemon("collector")
+        until(lambda: up_s() is None, "it is down")
+        until(lambda: up_s() is not None, "it is up again")
+        seen = []
+        while time.monotonic() - killed < 12:
+            since = time.monotonic() - killed
+            seen.append((up_s(), since))
+            time.sleep(0.3)
+        assert all(up is not None and up <= since + 1.5 for up, since in seen), seen
+        assert seen[-1][0] is not None
+        assert seen[-1][0] > 3, "and it grows"
+    workers.stop()
