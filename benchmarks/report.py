@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ class Verdict:
 
 def show(points: Sequence[dict[str, Any]], verdicts: Sequence[Verdict]) -> None:
     """Print both tables."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 130)
     table = Table(title="One round of a Fit queue, and the bare queries that it needs (ms, best of several)")
     names = ["groups", "jobs", "slots", "vms", "autoclusters", "counts", "VM jobs", "bare", "round", "decide", "rss_mb"]
     for name in ["pool", *names, "round/bare"]:
