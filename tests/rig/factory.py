@@ -156,6 +156,12 @@ class Factory:
         """It runs."""
         return self._child is not None and self._child.poll() is None
 
+    def children(self) -> int:
+        """How many processes it has started that still run; one of them serves multiprocessing."""
+        assert self._child is not None
+        listed = subprocess.run(["pgrep", "--parent", str(self._child.pid)], capture_output=True, check=False)
+        return len(listed.stdout.split())
+
     def _ended(self) -> bool:
         return not self.running
 
