@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -178,6 +179,9 @@ class Actor:
             for slot in vm.slots[:1]:
                 self._run(tools.cancel_argv(self._pool, slot))
         elif vm.startd is not None:
+            if vm.claims and not vm.retire_seen:  # a drain that its ads do not show yet, or none at all
+                with contextlib.suppress(tools.ToolError):
+                    self._run(tools.cancel_argv(self._pool, vm.slots[0]))
             self._run(tools.on_argv(self._pool, vm.startd))
         self.after("told to return", action)
 

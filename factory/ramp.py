@@ -91,7 +91,7 @@ class _Ramp:
             for vm in back
             if not (vm.wanted_back and self._recently_sent(vm))
         ]
-        left = ask.n - sum(1 for vm in back if vm.claims == 0 or vm.drain is not None)
+        left = ask.n - sum(1 for vm in back if vm.claims == 0 or vm.drain is not None or not vm.retire_seen)
         notes = []
         cap = self.life.maxinstances
         if cap is not None and self.batch.may_own_instance + left > cap:
