@@ -51,16 +51,13 @@ def explain_job(job: JobFacts, decision: Decision) -> Iterator[str]:
 
 
 def group_of(job: JobFacts, demand: Demand) -> JobGroup | None:
-    """The group of a job."""
-    for group in demand.groups:
-        if (group.owner, group.accounting_group) != (job.owner, job.accounting_group):
-            continue
-        cluster = group.key.split("#")[1]
-        if job.autocluster is not None and cluster == str(job.autocluster):
+    """The group of a job: of its autocluster, else, since job and groups are read one after the other, of its asks."""
+    ours = [g for g in demand.groups if (g.owner, g.accounting_group) == (job.owner, job.accounting_group)]
+    for group in ours:
+        if group.key.split("#")[1] == str(job.autocluster):
             return group
-        if cluster.startswith("new ") and (group.requirements, group.ask) == (job.requirements, job.ask):
-            return group
-    return None
+    alike = (group for group in ours if (group.requirements, group.ask) == (job.requirements, job.ask))
+    return next(alike, None)
 
 
 def _no_group(demand: Demand) -> Iterator[str]:

@@ -93,12 +93,15 @@ class FitSource(Source):
         for each in idle:
             excluded.update(each.excluded)
             others.update(each.others)
-        templates = {t.key: template_ad(t.room, dict(t.attributes), slots.real.get(t.key)) for t in self.templates}
+        real = {t.key: (dict(t.attributes).get("APFFactory", "").strip('"'), t.key) for t in self.templates}
+        templates = {
+            t.key: template_ad(t.room, dict(t.attributes), slots.real.get(real[t.key])) for t in self.templates
+        }
         return Demand(
             groups=tuple(group for each in idle for group in each.groups),
             machines=slots.machines,
             on_kinds=match_all(jobs, slots.kinds),
-            on_shapes=match_all(jobs, templates, templates.keys() - slots.shown),
+            on_shapes=match_all(jobs, templates, {key for key in templates if real[key] not in slots.shown}),
             excluded=dict(excluded),
             saturated=saturated(self._schedd_ads()),
             others=dict(others),

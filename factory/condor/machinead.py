@@ -15,6 +15,9 @@ from typing import Any
 
 from factory.fit.model import Room
 
+_OF_ONE = frozenset(("name", "apfvm", "apfleaseend", "daemonstoptime", "draining"))
+"""What a machine that was seen has for itself: another of its shape would have other values."""
+
 
 @cache
 def bases() -> dict[tuple[int, ...], str]:
@@ -57,5 +60,6 @@ def template_ad(room: Room, attributes: Mapping[str, str], real: Any = None) -> 
         except Exception:  # noqa: BLE001 - the bindings raise more than one kind
             raise ValueError(f"{name} = {expression} is no ClassAd expression") from None
     for name in real or ():
-        ad[name] = real.lookup(name)
+        if name.lower() not in _OF_ONE:
+            ad[name] = real.lookup(name)
     return ad

@@ -14,7 +14,7 @@ from factory.fit.model import Machine, Room
 _ROOM = ("Cpus", "Memory", "Disk", "GPUs")
 _TOTAL = ("TotalSlotCpus", "TotalSlotMemory", "TotalSlotDisk", "TotalSlotGPUs")
 _BASE = [
-    "Name", "SlotType", "State", "PartitionableSlot", "Draining", "APFVM", "APFQueue", "APFShape",
+    "Name", "SlotType", "State", "PartitionableSlot", "Draining", "APFVM", "APFFactory", "APFQueue", "APFShape",
     "APFLeaseEnd", "DaemonStopTime", "Start", "Requirements", *_ROOM, *_TOTAL,
 ]  # fmt: skip
 CHANGING = frozenset(
@@ -31,7 +31,7 @@ _TELLING = frozenset(name.lower() for name in (*_TOTAL, "Start"))
 
 _seen_references: dict[str, frozenset[str]] = {}
 """By pool: what the machines' own expressions refer to; kept in the worker, so that one query does."""
-_seen_real: dict[str, dict[str, Any]] = {}
+_seen_real: dict[str, dict[tuple[str, str], Any]] = {}
 """By pool: the last ad seen of a VM of each shape; kept in the worker."""
 
 
@@ -42,9 +42,9 @@ class Slots:
     machines: tuple[Machine, ...] = ()
     kinds: Mapping[str, Any] = field(default_factory=dict)
     """Class → ``classad2.ClassAd``."""
-    real: Mapping[str, Any] = field(default_factory=dict)
-    """Key of a template → the ad of a VM of that queue and shape."""
-    shown: frozenset[str] = frozenset()
+    real: Mapping[tuple[str, str], Any] = field(default_factory=dict)
+    """Factory and key of a template → the ad of a VM of that queue and shape."""
+    shown: frozenset[tuple[str, str]] = frozenset()
     """Those of them that are in the pool now: what is undefined there stays so."""
 
 
@@ -98,7 +98,7 @@ def fold(ads: Iterable[Any], telling: Collection[str]) -> Slots:
     names = sorted({*telling, *_TELLING})
     machines: list[Machine] = []
     kinds: dict[str, Any] = {}
-    real: dict[str, Any] = {}
+    real: dict[tuple[str, str], Any] = {}
     ids: dict[tuple[str, ...], str] = {}
     for ad in ads:
         texts = _texts(ad)
@@ -107,10 +107,11 @@ def fold(ads: Iterable[Any], telling: Collection[str]) -> Slots:
         if kind is None:
             kind = ids[sign] = _kind(names, sign)
             kinds[kind] = _representative(ad)
-        machines.append(_machine(texts, kind))
-        if "apfshape" in texts:
-            key = f"{texts.get('apfqueue', '')} {texts['apfshape']}".replace('"', "")
-            real.setdefault(key, kinds[kind])
+        machine = _machine(texts, kind)
+        machines.append(machine)
+        if "apfshape" in texts and not machine.leaving:  # a machine that leaves takes no job, a new one would
+            factory, queue, shape = (texts.get(name, "").strip('"') for name in ("apffactory", "apfqueue", "apfshape"))
+            real.setdefault((factory, f"{queue} {shape}"), kinds[kind])
     return Slots(tuple(machines), kinds, real)
 
 
@@ -165,7 +166,7 @@ def _machine(texts: Mapping[str, str], kind: str) -> Machine:
         texts["apfvm"].strip('"') if "apfvm" in texts else None,
         get("partitionableslot") != "true",
         min(ends) if ends else None,
-        get("draining") == "true" or get("state") in ('"Drained"', '"Owner"'),
+        get("draining") == "true" or get("state") in ('"Drained"', '"Owner"') or get("start") == "false",
     )
 
 

@@ -25,6 +25,7 @@ SLOTS = [
     partitionable("ends", 8, 16_000, APFVM='"vm-1"', APFLeaseEnd=2_000_000_000),
     partitionable("picky", 8, 16_000, Start="TARGET.RequestMemory > LeastMemory", LeastMemory=5_000),
     partitionable("owner", 8, 16_000, Start="false", State='"Owner"'),
+    partitionable("home", 8, 16_000, APFVM='"vm-2"', APFQueue='"Q"', APFShape='"t/home"', Start="false"),
     static("alone", 4, 10_000),
     static("taken", 4, 10_000, state="Claimed"),
     partitionable("secret", 8, 16_000, HasSecret="true"),
@@ -58,7 +59,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
         until(lambda: not unclustered(pool, SECOND), "the second schedd's jobs have an autocluster", 60)
         pool.run("condor_off", "-daemon", "negotiator")
         advertise(pool, SLOTS)
-        until(lambda: len(pool.slots()) == 10, "all slots are in the collector")
+        until(lambda: len(pool.slots()) == 11, "all slots are in the collector")
         yield pool
 
 
@@ -170,13 +171,21 @@ def test_schedds_are_added_up_and_one_that_is_missing_fails_the_reading(workers:
 
 def test_machines_show_what_is_free_and_what_is_about_to_leave(workers: Workers) -> None:
     seen = machines(fetch(workers))
-    assert set(seen) == {"busy", "free", "draining", "ends", "picky", "owner", "alone", "secret"}
+    assert set(seen) == {"busy", "free", "draining", "ends", "picky", "owner", "home", "alone", "secret"}
     assert (seen["busy"].free.cpus, seen["busy"].free.memory_mb) == (3, 500)
     assert (seen["busy"].total.cpus, seen["busy"].total.memory_mb) == (8, 16_000)
-    assert {name for name, machine in seen.items() if machine.leaving} == {"draining", "owner"}
+    assert {name for name, machine in seen.items() if machine.leaving} == {"draining", "owner", "home"}
     assert {name for name, machine in seen.items() if machine.static} == {"alone"}
     assert (seen["ends"].vm, seen["ends"].leaves_at) == ("vm-1", 2_000_000_000)
     assert (seen["free"].vm, seen["free"].leaves_at) == (None, None)
+
+
+def test_a_machine_that_goes_home_is_no_model_for_new_ones_of_its_shape(workers: Workers) -> None:
+    home = Template("Q t/home", BIG.room)
+    demand = fetch(workers, 'Colour == "Blue"', templates=(home,))
+    (blue,) = demand.groups
+    assert not on(demand, blue, "home").ok
+    assert demand.on_shapes[blue.key, "Q t/home"].ok
 
 
 def test_machines_without_the_room_that_any_job_asks_for_are_left_out(workers: Workers) -> None:
