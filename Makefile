@@ -4,6 +4,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 SANDBOX := deploy/sandbox
 PYTEST := python -m pytest
+# Daemons are waited for most of the time: three files at once, each with a pool of its own, the long ones first.
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 
 # Test directories with targets of their own, because they take long; a target is there when its directory is.
@@ -28,7 +30,7 @@ demo-panda:           ## Run PanDA's jobs through pilots and VMs in the sandbox,
 
 test: test-unit       ## All tests: those that need no HTCondor on this host, then all others on real HTCondor
 	@$(PYTHON) -m pytest $(HOST_TESTS) --durations=10 $(ARGS)
-	@$(SANDBOX) $(PYTEST) tests $(HOST_TESTS:%=--ignore=%) $(SLOW:%=--ignore=%) --durations=10 $(ARGS)
+	@$(SANDBOX) $(PYTEST) tests $(HOST_TESTS:%=--ignore=%) $(SLOW:%=--ignore=%) $(SIDE_BY_SIDE) --durations=10 $(ARGS)
 
 test-unit: venv       ## The tests that need no HTCondor, on this host's Python
 	@$(PYTHON) -m pytest tests/unit $(ARGS)

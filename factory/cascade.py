@@ -137,8 +137,10 @@ def begin(
     for rank, queue in enumerate(queues):
         has = batch[queue.name]
         if isinstance(has, BatchStatus):
-            memory, in_vain = see_vms(memory, queue.name, has.vms, now)
-            memory = _in_vain(memory, in_vain, wms[queue.name], now)
+            work = wms[queue.name]
+            waits = isinstance(work, Unknown) or work.ready > 0
+            memory, in_vain = see_vms(memory, queue.name, has.vms, waits, now)
+            memory = _in_vain(memory, in_vain, work, now)
         if any(Info.DEMAND in plugin.needs for plugin in queue.sched):
             work = wms[queue.name]
             demand = work if isinstance(work, Unknown) else work.demand or NO_GROUPS

@@ -18,6 +18,8 @@ class Newcomer:
     shape: str
     joined: float
     """First seen in the pool (epoch seconds)."""
+    wanted: bool = True
+    """Jobs of its queue have waited at each look since: none of them could use it, or they would have."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,14 @@ class FitMemory:
 _LEFT = (VMState.RETIRING, VMState.RETIRED, VMState.LOST, VMState.DONE)
 
 
-def see_vms(memory: FitMemory, queue: str, vms: Iterable[VM], now: float) -> tuple[FitMemory, list[Newcomer]]:
+def see_vms(
+    memory: FitMemory, queue: str, vms: Iterable[VM], waits: bool, now: float
+) -> tuple[FitMemory, list[Newcomer]]:
     """The memory after a look at a queue's VMs, and those that have left without ever being claimed.
 
-    Each look at which one is found gone lengthens the queue's backoff by one step; a newcomer that is claimed ends it.
+    ``waits``: jobs of the queue wait, as far as is known. Each look at which a newcomer is found gone in front of
+    jobs that waited all the while lengthens the queue's backoff by one step; a newcomer that is claimed ends it. One
+    that is left over because short jobs were done on others says nothing.
     """
     seen = {vm.uuid: vm for vm in vms}
     newcomers, backoff = dict(memory.newcomers), dict(memory.backoff)
@@ -57,9 +63,11 @@ def see_vms(memory: FitMemory, queue: str, vms: Iterable[VM], now: float) -> tup
             del newcomers[uuid]
             if vm.state is VMState.BUSY:
                 backoff.pop(queue, None)
+        elif not waits:
+            newcomers[uuid] = replace(newcomer, wanted=False)
     for vm in seen.values():
         if vm.state is VMState.JOINED and vm.uuid not in newcomers:
-            newcomers[vm.uuid] = Newcomer(queue, vm.shape, now)
-    if in_vain:
+            newcomers[vm.uuid] = Newcomer(queue, vm.shape, now, waits)
+    if waits and any(newcomer.wanted for newcomer in in_vain):
         backoff[queue] = longer(backoff.get(queue), now)
     return replace(memory, newcomers=newcomers, backoff=backoff), in_vain

@@ -243,6 +243,18 @@ def test_a_chain_without_groups_backs_off_ever_longer_when_machines_come_in_vain
     assert factory.memory.fit.backoff == {}
 
 
+@pytest.mark.parametrize(("when_joined", "at_the_end"), [(0, 1), (1, 0)])
+def test_a_machine_left_over_because_others_did_the_jobs_makes_no_backoff(
+    factory: Factory, when_joined: int, at_the_end: int
+) -> None:
+    factory.chain, factory.wms = "Ready", WmsStatus(ready=when_joined)
+    factory.vms["cheap"] = [vm(1, VMState.JOINED, str(SHAPES["cheap"]), "cheap")]
+    factory.bought("cheap")
+    factory.vms["cheap"], factory.wms = [], WmsStatus(ready=at_the_end)
+    assert factory.bought("cheap") == {"cheap": at_the_end}
+    assert factory.memory.fit.backoff == {}
+
+
 def test_sizes_of_machines_that_were_seen_are_remembered(factory: Factory) -> None:
     factory.jobs = [group("g", 8, 31_000, 1)]
     assert factory.bought()["cheap"] == 0, "the table of types promises less"
