@@ -91,7 +91,7 @@ class _Ramp:
             for vm in back
             if not (vm.wanted_back and self._recently_sent(vm))
         ]
-        left = ask.n - sum(1 for vm in back if vm.claims == 0 or vm.drain is not None or not vm.retire_seen)
+        left = ask.n - sum(1 for vm in back if self._back_soon(vm))
         notes = []
         cap = self.life.maxinstances
         if cap is not None and self.batch.may_own_instance + left > cap:
@@ -198,6 +198,18 @@ class _Ramp:
 
     def _recently_sent(self, vm: VM) -> bool:
         return self.now - self.memory.sent.get(vm.uuid, 0) < self.life.repeat_s
+
+    def _back_soon(self, vm: VM) -> bool:
+        """Whether it serves again in seconds, not only when its claims end, as after ``off``.
+
+        The claims of a cancelled drain still show themselves retiring until the startd has told all of its slots.
+        """
+        return (
+            vm.claims == 0
+            or vm.drain is not None
+            or not vm.retire_seen
+            or (self.life.retire != "off" and self._coming_back(vm))
+        )
 
     def _coming_back(self, vm: VM) -> bool:
         return vm.wanted_back and self.now - (vm.unretire_time or 0) < _SETTLE_S
