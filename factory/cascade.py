@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from factory.config.settings import Queue
 from factory.faults import FAULTS
+from factory.fit.limits import Admitted, admitted
 from factory.fit.memory import FitMemory, Newcomer, see_vms
 from factory.fit.model import Demand, Offer
 from factory.fit.share import Share
@@ -154,16 +155,17 @@ def begin(
 
 
 def _in_vain(memory: FitMemory, left: Sequence[Newcomer], work: WmsStatus | Unknown, now: float) -> FitMemory:
-    """Groups that waited while machines that they could have used came and left are stuck."""
+    """Groups that waited while machines that they could have used came and left are stuck, but for a known limit."""
     demand = None if isinstance(work, Unknown) else work.demand
     if demand is None:
         return memory
-    waiting = memory.waiting
+    waiting, within = memory.waiting, admitted(demand.groups, demand.limits) if left else Admitted()
     for newcomer in left:
         keys = [
             group.key
             for group in demand.groups
-            if (match := demand.on_shape(group.key, newcomer.queue, newcomer.shape)) is not None
+            if within.of(group) > 0
+            and (match := demand.on_shape(group.key, newcomer.queue, newcomer.shape)) is not None
             and (match.ok or match.maybe)
         ]
         waiting = came_in_vain(waiting, keys, newcomer.joined, now)

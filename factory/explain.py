@@ -68,14 +68,18 @@ def _no_group(demand: Demand) -> Iterator[str]:
 def _placed(group: JobGroup, demand: Demand, decision: Decision, verdict: Verdict) -> Iterator[str]:
     chain, batch = decision.chain, decision.batch
     purchase, key, left = verdict.purchase, group.key, verdict.left.get(group.key, 0)
+    beyond, limit = verdict.admitted.beyond.get(key, 0), verdict.admitted.why.get(key)
+    if beyond:
+        yield f"{beyond} of them would not start whatever room there is: beyond the {limit}"
     free = sorted(verdict.free.get(key, ()))
     if free:
         some = ", ".join(free[:_SOME]) + (", …" if len(free) > _SOME else "")
         yield f"room that fits stands free on {len(free)} machines in the pool: {some}"
-    if group.count - left > 0 and not free:
+    placed = group.count - beyond - left
+    if placed > 0 and not free:
         coming = [vm for vm in batch.vms if vm.state in _COMING] if isinstance(batch, BatchStatus) else []
         vms = ", ".join(f"{vm.job} ({vm.shape.split('/')[1]}, {vm.state.value})" for vm in coming[:_SOME])
-        yield f"{group.count - left} of them wait for machines on their way" + (f", VM jobs {vms}" if vms else "")
+        yield f"{placed} of them wait for machines on their way" + (f", VM jobs {vms}" if vms else "")
     if not left:
         return
     if demand.saturated is not None:

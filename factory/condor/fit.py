@@ -10,6 +10,7 @@ from typing import Any
 
 from factory.condor.daemons import PoolAddress, ScheddAddress
 from factory.condor.groups import autoclusters, evaluate_ask, idle_jobs
+from factory.condor.limits import Asking, limits_of
 from factory.condor.machinead import template_ad
 from factory.condor.match import job_references, match_all
 from factory.condor.slots import Slots, open_slots
@@ -88,6 +89,7 @@ class FitSource(Source):
                 break
             needs = grown
         jobs = {key: ad for each in idle for key, ad in each.ads.items()}
+        asking = Asking(self.pool, jobs.values())
         _needs[self.key] = _Needs().grown(jobs.values())
         excluded, others = Counter[str](), Counter[int]()
         for each in idle:
@@ -97,14 +99,16 @@ class FitSource(Source):
         templates = {
             t.key: template_ad(t.room, dict(t.attributes), slots.real.get(real[t.key])) for t in self.templates
         }
+        groups = tuple(group for each in idle for group in each.groups)
         return Demand(
-            groups=tuple(group for each in idle for group in each.groups),
+            groups=groups,
             machines=slots.machines,
             on_kinds=match_all(jobs, slots.kinds),
             on_shapes=match_all(jobs, templates, {key for key in templates if real[key] not in slots.shown}),
             excluded=dict(excluded),
             saturated=saturated(self._schedd_ads()),
             others=dict(others),
+            limits=limits_of(groups, jobs, asking.answer()),
         )
 
     def _schedd_ads(self) -> list[Mapping[str, Any]]:

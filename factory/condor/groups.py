@@ -24,7 +24,7 @@ _WHO = [
     "JobStatus",
     "JobUniverse",
     "Owner",
-    "AcctGroup",
+    "AccountingGroup",
     "Managed",
     "LastRejMatchReason",
 ]
@@ -143,7 +143,7 @@ def fold(
         if not is_demand(count, now):
             excluded["deferred"] += number
             continue
-        owner, accounting = str(count.get("Owner", "")), str(count.get("AcctGroup", ""))
+        owner, accounting = str(count.get("Owner", "")), str(count.get("AccountingGroup", ""))
         key, rejected = f"{schedd}#{cluster}#{owner}#{accounting}", _text(count.get("LastRejMatchReason"))
         if key in groups:
             known = groups[key]

@@ -43,7 +43,7 @@ def _facts(ad: Any, job: JobId, expressions: Iterable[str]) -> JobFacts:
         job=job,
         status=int(ad["JobStatus"]),
         owner=str(ad.get("Owner", "")),
-        accounting_group=str(ad.get("AcctGroup", "")),
+        accounting_group=str(ad.get("AccountingGroup", "")),
         autocluster=int(ad["AutoClusterId"]) if "AutoClusterId" in ad else None,
         universe=int(ad.get("JobUniverse", 5)),
         requirements=str(ad.lookup("Requirements")) if "Requirements" in ad else "true",

@@ -63,10 +63,9 @@ class JobGroup:
     count: int
     owner: str = ""
     accounting_group: str = ""
+    """AccountingGroup of the job, if it has one: its group and its user, which the negotiator counts it for."""
     requirements: str = "true"
     """Requirements as written, for people."""
-    oldest: float | None = None
-    """QDate of the oldest job, where known (epoch seconds)."""
     example: str = ""
     """One of its jobs, ``cluster.proc``."""
     problem: str | None = None
@@ -140,6 +139,19 @@ class Match:
     """The clause that fails, and on which side."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So much of the waiting work the negotiator would start now, whatever room there is."""
+
+    name: str
+    """What it is and how far it is used, for people."""
+    left: float
+    weights: Mapping[str, float]
+    """Group key → what one of its jobs takes of it."""
+    strict: bool = True
+    """Whether a job starts only if all it takes is left; else the last one may go beyond."""
+
+
 @dataclass(frozen=True)
 class Demand:
     """What one reading brought: groups, machines, and who matches whom.
@@ -160,6 +172,8 @@ class Demand:
     """Why the schedd could not start more jobs, if so."""
     others: Mapping[int, int] = field(default_factory=dict)
     """Jobs of the same work that are not idle, by JobStatus."""
+    limits: tuple[Limit, ...] = ()
+    """Limits and quotas of the pool that stand against some groups, as far as they are known."""
 
     def on_shape(self, group: str, queue: str, shape: str) -> Match | None:
         """Whether a group's jobs would run on a new machine of a shape, as a queue makes it; None: not compared."""

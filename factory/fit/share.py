@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from factory.fit.buy import Purchase, buy
+from factory.fit.limits import Admitted, admitted
 from factory.fit.model import Demand, JobGroup, Machine, Offer
 from factory.fit.supply import Supply
 from factory.fit.waiting import PROBE_S, Waiting
@@ -57,7 +58,7 @@ class Verdict:
 
     purchase: Purchase
     waiting: int = 0
-    """Jobs that could use a machine and are not stuck."""
+    """Jobs that could use a machine, are within the pool's limits and are not stuck."""
     left: Mapping[str, int] = field(default_factory=dict)
     """Group key → jobs for which there is room nowhere, and for which nobody before this queue buys."""
     needed: frozenset[str] = frozenset()
@@ -68,6 +69,8 @@ class Verdict:
     """Group key → jobs of which only a running machine can tell whether they would run."""
     probing: tuple[str, ...] = ()
     """Groups for which the purchase is a probe."""
+    admitted: Admitted = field(default_factory=Admitted)
+    """What the pool's limits leave of the groups."""
     stuck_s: float = 300
 
 
@@ -75,6 +78,8 @@ def judge(share: Share, terms: Terms) -> Verdict:
     """Place what waits on what is there or on its way; buy for the rest, but never for what is stuck."""
     supply = share.supply
     groups = [_whole(group, terms) for group in share.demand.groups if group.problem is None]
+    within = admitted(groups, share.demand.limits)
+    groups = [replace(group, count=n) for group in groups if (n := within.of(group)) > 0]
     able = [group for group in groups if group.key not in share.stuck]
     machines = supply.machines(terms.minlife_s)
     placed = supply.place(able, machines)
@@ -90,6 +95,7 @@ def judge(share: Share, terms: Terms) -> Verdict:
             group.key: [name for name in placed.placed.get(group.key, ()) if name in in_pool]
             for group in share.demand.groups
         },
+        admitted=within,
         stuck_s=terms.stuck_s,
     )
     if share.closed is not None or supply.demand.saturated is not None or not share.offers:

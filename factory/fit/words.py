@@ -41,14 +41,24 @@ def other_words(share: Share, verdict: Verdict) -> Iterator[str]:
         _by_reason((groups[key], "only a running machine can tell whether they fit") for key in verdict.maybe)
     )
     yield from _counted(_by_reason((group, group.problem) for group in groups.values() if group.problem))
-    stuck = (
-        (groups[key], f"are stuck: {why}{_said(groups[key])}") for key, why in share.stuck.items() if key in groups
-    )
-    yield from _counted(_by_reason(stuck))
+    yield from _counted(_beyond(verdict))
+    stuck: dict[str, int] = defaultdict(int)
+    for key, why in share.stuck.items():
+        if key in groups and (jobs := verdict.admitted.of(groups[key])):
+            stuck[f"are stuck: {why}{_said(groups[key])}"] += jobs
+    yield from _counted(stuck)
     yield from _counted(share.demand.excluded)
     hidden = sum(group.unmaterialised for group in groups.values())
     if hidden:
         yield f"{hidden} jobs are not materialised yet"
+
+
+def _beyond(verdict: Verdict) -> dict[str, int]:
+    """Jobs that a limit of the pool keeps waiting, by limit."""
+    reasons: dict[str, int] = defaultdict(int)
+    for key, jobs in verdict.admitted.beyond.items():
+        reasons[f"are beyond the {verdict.admitted.why[key]}"] += jobs
+    return reasons
 
 
 def why_unserved(group: JobGroup, share: Share) -> str:
@@ -91,6 +101,6 @@ def _by_reason(pairs: Iterable[tuple[JobGroup, str | None]]) -> dict[str, int]:
 def _counted(reasons: Mapping[str, int]) -> Iterator[str]:
     ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     for why, jobs in ranked[:_MANY]:
-        yield f"{jobs} jobs {why}" if jobs != 1 else f"1 job {why}"
+        yield f"{jobs} jobs {why}" if jobs != 1 else f"1 job {'is ' + why[4:] if why.startswith('are ') else why}"
     if len(ranked) > _MANY:
         yield f"{sum(jobs for _, jobs in ranked[_MANY:])} jobs for other reasons"

@@ -119,7 +119,7 @@ def test_counts_are_exact_and_held_jobs_are_not_idle(workers: Workers) -> None:
         (1, 100, 0, ""): 5 + 4,
         (1, 100, 1, ""): 1,
         (4, 9000, 0, ""): 6,
-        (1, 100, 0, "physics"): 2,
+        (1, 100, 0, "physics.eve"): 2,
         (2, 100, 0, ""): 12,
         (3, 100, 0, ""): 13,
         (1, 333, 0, ""): 2,
@@ -144,7 +144,7 @@ def test_what_cannot_be_evaluated_is_a_group_with_a_problem(workers: Workers) ->
 
 def test_owners_and_accounting_groups_are_groups_of_their_own(workers: Workers) -> None:
     alike = [each for each in fetch(workers).groups if each.ask == Room(1, 100, 1000)]
-    assert {(each.accounting_group, each.count) for each in alike} == {("", 9), ("physics", 2)}
+    assert {(each.accounting_group, each.count) for each in alike} == {("", 9), ("physics.eve", 2)}
     assert len({each.owner for each in alike}) == 1
 
 
@@ -212,7 +212,7 @@ def test_the_clause_that_fails_is_named(workers: Workers) -> None:
 def test_start_may_refer_to_attributes_of_its_machine(workers: Workers) -> None:
     demand = fetch(workers)
     (big,) = (each for each in demand.groups if each.ask.memory_mb == 9000)
-    (small,) = (each for each in demand.groups if each.accounting_group == "physics")
+    (small,) = (each for each in demand.groups if each.accounting_group == "physics.eve")
     assert on(demand, big, "picky").ok
     assert on(demand, small, "picky").why == "Requirements of the machine: TARGET.RequestMemory > LeastMemory is false"
 

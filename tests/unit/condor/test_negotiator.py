@@ -1,0 +1,101 @@
+"""What the negotiator says of quotas, ceilings and concurrency limits."""
+
+import pytest
+
+from factory.condor.limits import maximum, negotiator, taken
+
+USAGE = """
+AccountingGroup1 = "<none>"
+ConfigQuota1 = 0.0
+IsAccountingGroup1 = true
+Name1 = "<none>"
+SurplusPolicy1 = "no"
+ConfigQuota2 = 0.3
+IsAccountingGroup2 = true
+Name2 = "part"
+SurplusPolicy2 = "no"
+ConfigQuota3 = 0.0
+HierWeightedResourcesUsed3 = 0.0
+IsAccountingGroup3 = true
+Name3 = "Group_None"
+SurplusPolicy3 = "no"
+ConfigQuota10 = 20.0
+HierWeightedResourcesUsed10 = 7.5
+IsAccountingGroup10 = true
+Name10 = "some.sub"
+SurplusPolicy10 = "no"
+WeightedResourcesUsed10 = 4.0
+ConfigQuota11 = 20.0
+IsAccountingGroup11 = true
+Name11 = "generous"
+SurplusPolicy11 = "byquota"
+Ceiling12 = 5
+IsAccountingGroup12 = false
+Name12 = "some.sub.Eve@pool.test"
+WeightedResourcesUsed12 = 3.0
+Ceiling13 = -1
+IsAccountingGroup13 = false
+Name13 = "bob@pool.test"
+NumSubmittors = 13
+"""
+
+CONFIG = """
+# Configuration from negotiator on pool.test <127.0.0.1:35419>
+
+# Parameters with names that match LIMIT:
+CONCURRENCY_LIMIT_DEFAULT = 2308032
+CONCURRENCY_LIMIT_DEFAULT_small = 4
+LICENCE_LIMIT = 3
+BIG.FOO_LIMIT = 0
+ODD_LIMIT = $(NUMBER)
+NEGOTIATOR.OWN_LIMIT = 8
+OWN_LIMIT = 9
+"""
+
+
+def test_quotas_that_may_be_passed_or_grow_with_the_pool_limit_nothing() -> None:
+    found = negotiator(USAGE, CONFIG)
+    assert found.quotas == {"group_none": (0, 0), "some.sub": (20, 7.5)}
+    assert found.ceilings == {"some.sub.eve": (5, 3)}
+
+
+def test_newer_versions_print_an_ad_for_each() -> None:
+    found = negotiator(
+        'IsAccountingGroup = false\nCeiling = 0\nName = "bob@pool.test"\n\n'
+        'IsAccountingGroup = true\nConfigQuota = 8.0\nName = "small"\nSurplusPolicy = "no"\n',
+        "",
+    )
+    assert (found.ceilings, found.quotas) == ({"bob": (0, 0)}, {"small": (8, 0)})
+
+
+@pytest.mark.parametrize(
+    ("words", "takes"),
+    [
+        ("Licence", [("licence", 1)]),
+        ("big.Foo:2.5, licence", [("big.foo", 2.5), ("licence", 1)]),
+        ("a:0 b:-1,,c:x", [("a", 1), ("b", 1), ("c", 1)]),
+        ("", []),
+        (None, []),
+    ],
+)
+def test_a_job_names_the_limits_that_it_takes(words: str | None, takes: list[tuple[str, float]]) -> None:
+    assert list(taken(words)) == takes
+
+
+@pytest.mark.parametrize(
+    ("limit", "most"),
+    [
+        ("licence", 3),
+        ("big.foo", 0),
+        ("small.one", 4),
+        ("other", 2308032),
+        ("odd", None),
+        ("own", 8),
+    ],
+)
+def test_the_most_that_a_limit_allows_is_found_as_the_negotiator_finds_it(limit: str, most: float | None) -> None:
+    assert maximum(limit, negotiator(USAGE, CONFIG).settings) == most
+
+
+def test_without_its_configuration_no_limit_is_known() -> None:
+    assert maximum("licence", negotiator(USAGE, "").settings) is None
