@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, repeat
 from threading import Lock
 from typing import TypeVar
 
 from factory.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
 from factory.bounded import bounded
+from factory.commands import Commands, NotBegun
 from factory.condor import acts, tools
 from factory.condor.daemons import PoolAddress, ScheddAddress, quoted
 from factory.condor.vmjobs import ours
 from factory.config.settings import Config, FactorySettings, Queue
+from factory.elsewhere import Elsewhere, look_elsewhere
 from factory.faults import FAULTS, fault
 from factory.model import VM, JobId
 from factory.plugin import BatchSubmitPlugin, Submission, SubmitTools
@@ -36,8 +38,23 @@ _PARALLEL = 16
 """Commands to machines at once; each waits for a network most of the time."""
 
 
+def _attempt(action: Action) -> int:
+    """Machines that do not obey come last, so that they take no time from the others."""
+    return action.attempt if isinstance(action, Retire | Unretire) else 1
+
+
 def nothing(step: str, action: Action) -> None:
     """The usual ``after``: go on."""
+
+
+def retire_time(vm: VM, now: float) -> int:
+    """APFRetireTime: later than an earlier return, whatever the clock says (``VM.wanted_back``)."""
+    return max(int(now), int(vm.unretire_time or 0) + 1)
+
+
+def unretire_time(vm: VM, now: float) -> int:
+    """APFUnretireTime: not before the retirement that it takes back, whatever the clock says."""
+    return max(int(now), int(vm.retire_time or 0))
 
 
 @dataclass(frozen=True)
@@ -51,6 +68,8 @@ class Actor:
     keep_fds: tuple[int, ...] = ()
     """Descriptors that commands inherit: the lock that a successor waits for."""
     after: After = nothing
+    silent: frozenset[str] = frozenset()
+    """Addresses that did not answer when they were polled."""
     _hung: set[str] = field(default_factory=set)
     _turns: dict[str, Lock] = field(default_factory=dict)
     """Calls to one schedd wait for each other here, so that they see that it hangs."""
@@ -59,13 +78,24 @@ class Actor:
         """Carry out the actions: those of one kind side by side, kinds in the order given."""
         outcomes: list[Outcome] = []
         with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="act") as threads:
-            for _, group in groupby(actions, key=type):
-                outcomes += threads.map(self._outcome, list(group))
+            for _, same in groupby(actions, key=type):
+                group = sorted(same, key=_attempt)
+                removals = [action for action in group if isinstance(action, Remove)]
+                elsewhere = look_elsewhere(removals, self._schedd, self.config, self.silent, self._on_machines, threads)
+                outcomes += threads.map(self._outcome, group, repeat(elsewhere))
         return tuple(outcomes)
 
-    def _outcome(self, action: Action) -> Outcome:
+    def _on_machines(self, schedd: ScheddAddress, startds: Collection[str]) -> Mapping[str, str]:
+        return self._call(acts.on_machines, schedd, sorted(startds))
+
+    def _outcome(self, action: Action, elsewhere: Elsewhere) -> Outcome:
+        objection = elsewhere.objection(action) if isinstance(action, Remove) else None
+        if objection is not None:
+            return Outcome(action, error=objection)
         try:
             return Outcome(action, jobs=tuple(self._perform(action)))
+        except NotBegun as error:
+            return Outcome(action, error=str(error), tried=False)
         except (CallFailed, tools.ToolError) as error:
             return Outcome(action, error=str(error))
         except Exception as error:  # noqa: BLE001 - a submit plugin's fault, a file that can't be read
@@ -159,30 +189,30 @@ class Actor:
     def _retire(self, action: Retire) -> None:
         vm = action.vm
         if not action.repeat:
-            self._edit(vm, "JobStatus =!= 3", "APFRetireTime", str(int(time.time())))
+            self._edit(vm, "JobStatus =!= 3", "APFRetireTime", str(retire_time(vm, time.time())))
             self.after("retirement noted", action)
         if vm.startd is None:
             return  # it retires when it joins: a later round sends the command
         if action.method == "off":
-            self._run(tools.off_argv(self._pool, vm.startd))
+            self._commands.run(tools.off_argv(self._pool, vm.startd))
         else:
             for slot in vm.slots[:1]:
-                self._run(tools.drain_argv(self._pool, slot, f"apf {self._factory.id}: {action.reason}"))
+                self._commands.run(tools.drain_argv(self._pool, slot, f"apf {self._factory.id}: {action.reason}"))
         self.after("told to retire", action)
 
     def _unretire(self, action: Unretire) -> None:
         vm = action.vm
         if not vm.wanted_back:
-            self._edit(vm, "JobStatus =!= 3", "APFUnretireTime", str(int(time.time())))
+            self._edit(vm, "JobStatus =!= 3", "APFUnretireTime", str(unretire_time(vm, time.time())))
             self.after("return noted", action)
         if vm.drain is not None:
             for slot in vm.slots[:1]:
-                self._run(tools.cancel_argv(self._pool, slot))
+                self._commands.run(tools.cancel_argv(self._pool, slot))
         elif vm.startd is not None:
             if vm.claims and not vm.retire_seen:  # a drain that its ads do not show yet, or none at all
                 with contextlib.suppress(tools.ToolError):
-                    self._run(tools.cancel_argv(self._pool, vm.slots[0]))
-            self._run(tools.on_argv(self._pool, vm.startd))
+                    self._commands.run(tools.cancel_argv(self._pool, vm.slots[0]))
+            self._commands.run(tools.on_argv(self._pool, vm.startd))
         self.after("told to return", action)
 
     def _edit(self, vm: VM, still: str, attribute: str, value: str) -> None:
@@ -215,6 +245,10 @@ class Actor:
 
     def _plugin(self, queue: str) -> BatchSubmitPlugin:
         return self._queues[queue].batchsubmit
+
+    @cached_property
+    def _commands(self) -> Commands:
+        return Commands(self._factory.command_timeout, self.keep_fds)
 
     @cached_property
     def _queues(self) -> dict[str, Queue]:

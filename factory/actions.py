@@ -27,6 +27,8 @@ class Unretire:
 
     queue: str
     vm: VM
+    attempt: int = 1
+    """How often in a row it is now told so; those told least come first."""
     reason: str
 
 
@@ -48,6 +50,8 @@ class Retire:
     method: Method
     repeat: bool = False
     """The job already has its APFRetireTime; only the command is sent again."""
+    attempt: int = 1
+    """How often in a row it is now told so; those told least come first."""
     reason: str
 
 
@@ -87,3 +91,5 @@ class Outcome:
     error: str | None = None
     jobs: tuple[JobId, ...] = field(default=())
     """Jobs that were submitted or touched."""
+    tried: bool = True
+    """False: there was no time left for the command."""

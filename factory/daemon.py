@@ -8,34 +8,22 @@ import signal
 import socket
 import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from factory.act import Actor, After, nothing
-from factory.actions import Outcome, Release, Retire, Unretire
+from factory.act import After, nothing
 from factory.cleanlogs import clean_logs
-from factory.condor.vmjobs import VMJobRows
 from factory.config import load
-from factory.config.settings import Config, ConfigError, Queue
-from factory.decide import Round, decide
+from factory.config.settings import Config, ConfigError
 from factory.faults import PluginHung
-from factory.health import Health, with_resets
-from factory.observe import Observer
-from factory.pauses import PausesError, read_pauses
-from factory.report import decision_report, log_line, status_report, what
+from factory.rounds import Rounds
 from factory.statedir import StateDir
-from factory.tell import Teller
-from factory.track import Memory, remember_sent
 from factory.watchdog import Watchdog
 from factory.workers import Workers
-from factory.world import make_world
 
 log = logging.getLogger("apf")
 
@@ -60,12 +48,7 @@ class Daemon:
         self._paths = paths
         self._after = after
         self.config: Config = load(paths)
-        self.incarnation = f"{time.time():.3f} {socket.gethostname()} {os.getpid()}"
         self._statedir = StateDir(self.config.factory.statedir, self.config.factory.id)
-        self._memory = Memory()
-        self._acted: dict[str, float] = {}
-        self._orphaned: Counter[str] = Counter()
-        self._reports: dict[str, dict[str, Any]] = {}
         # A signal handler may interrupt whoever holds the lock of an Event; SimpleQueue.put has none to wait for.
         self._events: SimpleQueue[str] = SimpleQueue()
         self._beat = datetime.now(UTC)
@@ -78,24 +61,24 @@ class Daemon:
 
         Raises:
             StateDirError: the state directory can't be used, or another factory holds it.
+            RoundsBroken: one round after the other was ended by an unexpected error.
         """
         self._statedir.open()
         lock = self._statedir.lock()
-        self._workers = Workers(self._statedir.workers_lock)
-        self._observer = Observer(self._workers)
-        self._teller = Teller()
-        self._keep_fds = (lock,)
+        incarnation = f"{self._statedir.next_start(time.time()):.3f} {socket.gethostname()} {os.getpid()}"
+        workers = Workers(self._statedir.workers_lock)
+        self._rounds = Rounds(self.config, workers, self._statedir, incarnation, (lock,), self._after)
         for warning in self.config.warnings:
             log.warning("%s", warning)
         try:
             with Watchdog():
                 if once:
-                    self._round({queue.name for queue in self.config.watched})
+                    self._rounds.run({queue.name for queue in self.config.watched})
                 else:
                     self._serve()
-            self._teller.stop()
+            self._rounds.stop()
         finally:
-            self._workers.stop()
+            workers.stop()
 
     def _serve(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -107,7 +90,7 @@ class Daemon:
         log.info(
             "started factory=%s incarnation=%r queues=%d",
             self.config.factory.id,
-            self.incarnation,
+            self._rounds.incarnation,
             len(self.config.queues),
         )
         while True:
@@ -119,7 +102,7 @@ class Daemon:
                 self._reread()
             due &= {queue.name for queue in self.config.watched}
             if due:
-                self._round(due)
+                self._rounds.guarded(due)
         self._scheduler.shutdown(wait=False)
         log.info("ended")
 
@@ -197,111 +180,7 @@ class Daemon:
                 "configuration not reread: factoryId and statedir can't change while the factory runs; restart it"
             )
             return
-        known = {queue.name: queue.text for queue in self.config.watched}
-        changed = {queue.name: Health() for queue in config.watched if queue.text != known.get(queue.name)}
-        self._memory = replace(self._memory, health={**self._memory.health, **changed})
         self.config = config
+        self._rounds.reconfigure(config)
         self._schedule()
-        names = {queue.name for queue in config.watched}
-        self._reports = {name: report for name, report in self._reports.items() if name in names}
-        self._observer.forget(config.watched)
-        log.info("configuration reread queues=%d", len(names))
-
-    def _round(self, due: Collection[str]) -> None:
-        started = time.time()
-        capped = self.config.factory.max_per_factory is not None  # the sum over all queues must be known
-        queues = [queue for queue in self.config.watched if capped or queue.name in due]
-        self._observer.observe(queues, self.config.watched, self._acted)
-        self._name_orphaned()
-        now = time.time()
-        self._memory = replace(self._memory, health=with_resets(self._memory.health, self._statedir.read_resets()))
-        world = make_world(
-            now, self._observer.readings, self._memory, self._acted, self.incarnation,
-            2 * self.config.factory.update_interval, self._paused(), self._observer.faults,
-        )  # fmt: skip
-        self._memory = world.memory
-        round_ = decide(self.config, world, due)
-        self._memory = replace(self._memory, fit=round_.memory, health={**self._memory.health, **round_.health})
-        outcomes = self._act(round_)
-        self._report(round_, outcomes)
-        self._sweep(now)
-        log.debug("round queues=%d took_s=%.2f", len(due), time.time() - started)
-
-    def _name_orphaned(self) -> None:
-        """Say, once, whose VMs nobody looks after: a section that was removed or renamed while it had some."""
-        configured = {queue.name for queue in self.config.watched}
-        rows = [reading.rows for reading in self._observer.readings.values() if isinstance(reading.rows, VMJobRows)]
-        found = Counter(job.queue for row in rows for job in row.jobs if job.queue not in configured)
-        if found != self._orphaned:
-            self._orphaned = found
-            for queue, n in sorted(found.items()):
-                log.warning(
-                    'queue=%s vm_jobs=%d reason="not configured: they end by themselves and count nowhere; '
-                    'keep its section with enabled = False until they are gone"', queue, n,
-                )  # fmt: skip
-
-    def _paused(self) -> dict[str, str]:
-        """The queues that somebody paused, and why; all of them, if that can't be known."""
-        names = [queue.name for queue in self.config.watched]
-        try:
-            return read_pauses(self._statedir.paused).reasons(names)
-        except PausesError as error:
-            log.error("%s", error)
-            return dict.fromkeys(names, f"what is paused is unknown: {error}")
-
-    def _act(self, round_: Round) -> tuple[Outcome, ...]:
-        actions = round_.actions
-        if not actions:
-            return ()
-        actor = Actor(self.config, self._workers, self._statedir, self.incarnation, self._keep_fds, self._after)
-        outcomes = actor.act(actions)
-        ended = time.time()
-        self._acted.update(dict.fromkeys({action.queue for action in actions}, ended))
-        told = {action.vm.uuid for action in actions if isinstance(action, Retire | Unretire | Release)}
-        self._memory = remember_sent(self._memory, told, ended)
-        for outcome in outcomes:
-            action, level = outcome.action, logging.INFO if outcome.error is None else logging.ERROR
-            failed = "" if outcome.error is None else f' failed="{outcome.error}"'
-            kind = type(action).__name__.lower()
-            log.log(level, 'queue=%s %s %s reason="%s"%s', action.queue, kind, what(action), action.reason, failed)
-        return outcomes
-
-    def _report(self, round_: Round, outcomes: Sequence[Outcome]) -> None:
-        by_queue: dict[str, list[Outcome]] = defaultdict(list)
-        for outcome in outcomes:
-            by_queue[outcome.action.queue].append(outcome)
-        for decision in round_.decisions:
-            report = decision_report(decision, by_queue[decision.queue], round_.now)
-            self._reports[decision.queue] = report
-            log.info("%s", log_line(report))
-            for monitor in self._queue(decision.queue).monitors:
-                self._teller.tell(monitor, report)
-        self._record(round_)
-
-    def _record(self, round_: Round) -> None:
-        """Status and journal; a full disk is said and stops nothing."""
-        config = self.config
-        status = status_report(
-            config.factory.id, self.incarnation, self._reports, self._observer.readings.values(),
-            config.disabled, round_.now,
-        )  # fmt: skip
-        try:
-            self._statedir.write_status(status)
-            for decision in round_.decisions:
-                self._statedir.add_to_journal({**self._reports[decision.queue], "vms": None})
-        except (OSError, TypeError, ValueError) as error:  # also what a plugin said that is no JSON
-            log.error('statedir=%s failed="%s"', self._statedir.path, error)
-
-    def _queue(self, name: str) -> Queue:
-        return next(queue for queue in self.config.watched if queue.name == name)
-
-    def _sweep(self, now: float) -> None:
-        """Remove user-data that no VM job needs any more, by a poll that has seen all our acts."""
-        last_act = max(self._acted.values(), default=0)
-        for reading in self._observer.readings.values():
-            if isinstance(reading.rows, VMJobRows) and reading.usable(now, last_act) is None:
-                waiting = [job.uuid for job in reading.rows.jobs if job.instance is None and job.status not in (3, 4)]
-                try:
-                    self._statedir.sweep_userdata(waiting, reading.started)
-                except OSError as error:
-                    log.error('userdata=%s failed="%s"', self._statedir.userdata, error)
+        log.info("configuration reread queues=%d", len(config.watched))

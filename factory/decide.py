@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -57,6 +58,8 @@ class Decision:
     site: SiteStatus | Unknown | None = None
     health: Health | None = None
     """What is now known of its launches. None: nothing new."""
+    broken: str | None = None
+    """Where an unexpected error ended its part of the round."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +111,26 @@ def decide(config: Config, world: World, due: Collection[str]) -> Round:
     for queue in config.queues:
         if queue.name not in due and not shared.shares(queue.name, due):
             continue
-        decision = _decide(queue, statuses[queue.name], ledger, shared, world)
+        decision = _unbroken(_decide, queue, statuses[queue.name], ledger, shared, world)
         bought = sum(a.n for a in decision.actions if isinstance(a, Submit))
         back = sum(1 for a in decision.actions if isinstance(a, Unretire))
         shared = shared.after(decision.chain, bought + back, now=queue.name in due)
         if queue.name in due:
             ledger = ledger.add(bought)
             decisions.append(decision)
-    decisions += [_tend(queue, statuses[queue.name], world) for queue in config.tended if queue.name in due]
+    tended = [queue for queue in config.tended if queue.name in due]
+    decisions += [_unbroken(_tend, queue, statuses[queue.name], world) for queue in tended]
     return Round(world.now, tuple(decisions), shared.remembered())
+
+
+def _unbroken(part: Callable[..., Decision], queue: Queue, status: _Status, *rest: object) -> Decision:
+    """A queue's part of the round; an error of our own in it stops this queue only."""
+    try:
+        return part(queue, status, *rest)
+    except FAULTS as error:
+        chain = Chain(hold=f"an unexpected error, see the log: {fault(error)}")
+        where = "".join(traceback.format_exception(error))
+        return Decision(queue.name, chain, (), (), status.wms, status.batch, status.site, broken=where)
 
 
 def _total(statuses: Mapping[str, _Status]) -> int | Unknown:

@@ -10,8 +10,9 @@ class PluginHung(BaseException):
     """
 
 
-FAULTS = (Exception, SystemExit, PluginHung)
-"""What is caught around every call of a plugin: it stops its own queue's part of the round, and nothing else."""
+FAULTS = (BaseException,)
+"""What is caught around every call of a plugin, which may raise anything, such as ``asyncio.CancelledError``: it stops
+its own queue's part of the round, and nothing else."""
 
 
 def fault(error: BaseException) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import pickle
-import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future, wait
 from typing import Any
 
+from factory.clock import Clock, steady
 from factory.config.settings import Queue
 from factory.faults import FAULTS, fault
 from factory.model import Unknown
+from factory.shift import shifted
 from factory.source import Reading, Source
 from factory.wanted import wanted
 from factory.workers import CallFailed, CallTimedOut, Workers, result
@@ -26,9 +27,9 @@ _SPARE_S = 5
 def _fetch(pickled: bytes) -> tuple[float, float, bytes]:
     """In the worker. Pickled here and there by hand, so that what can't be is an error of this call alone."""
     source: Source = pickle.loads(pickled)  # noqa: S301  from our own parent
-    started = time.time()
+    started = steady()
     rows = source.fetch()
-    ended = time.time()
+    ended = steady()
     return started, ended, pickle.dumps(rows)
 
 
@@ -39,16 +40,31 @@ class Observer:
     polled in the background, so that a hung daemon delays one round and no more (rule 12).
     """
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: Workers, clock: Clock | None = None) -> None:
         self._workers = workers
-        self.readings: dict[str, Reading] = {}
+        self._clock = clock or Clock()
+        self._readings: dict[str, Reading] = {}  # their times are steady ones
         self.faults: Mapping[str, str] = {}
         """Queues of which a plugin could not say what it reads, and why."""
         self._running: dict[str, tuple[Source, Future[tuple[float, float, bytes]], float]] = {}
-        self._slow: set[str] = set()
+        self._slow: dict[str, str] = {}
+        """Key and address of sources that failed to answer in time."""
+
+    @property
+    def readings(self) -> dict[str, Reading]:
+        """The newest reading of each source."""
+        return {key: shifted(reading, self._clock.at(0)) for key, reading in self._readings.items()}
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """Addresses of which a source failed to answer in time, and has not answered since."""
+        return frozenset(self._slow.values())
 
     def observe(self, queues: Collection[Queue], all_queues: Collection[Queue], acted: Mapping[str, float]) -> None:
-        """Poll what these queues need and have no fresh reading of. Merges with what all queues want of it."""
+        """Poll what these queues need and have no fresh reading of. Merges with what all queues want of it.
+
+        ``acted``: the steady time at which each queue's last act ended.
+        """
         all_wanted = wanted(all_queues)
         self.faults = all_wanted.faults
         sources = all_wanted.sources
@@ -70,21 +86,22 @@ class Observer:
     def forget(self, queues: Iterable[Queue]) -> None:
         """Drop the readings of sources that none of these queues wants."""
         keep = wanted(queues).sources
-        self.readings = {key: reading for key, reading in self.readings.items() if key in keep}
+        self._readings = {key: reading for key, reading in self._readings.items() if key in keep}
+        self._slow = {key: address for key, address in self._slow.items() if key in keep}
 
     def _stale(self, source: Source, after: float) -> bool:
-        reading = self.readings.get(source.key)
+        reading = self._readings.get(source.key)
         if reading is None or reading.error is not None or reading.started <= after:
             return True
-        return time.time() - reading.started >= source.interval_s
+        return self._clock.steady() - reading.started >= source.interval_s
 
     def _start(self, key: str, source: Source) -> None:
-        asked = time.time()
+        asked = self._clock.steady()
         try:
             pickled = pickle.dumps(source)
             future = self._workers.submit(source.address, source.deadline_s, _fetch, pickled)
         except (*FAULTS, OSError, RuntimeError) as error:
-            self.readings[key] = Reading(key, asked, asked, error=f"can't go to a worker: {fault(error)}")
+            self._readings[key] = Reading(key, asked, asked, error=f"can't go to a worker: {fault(error)}")
             return
         self._running[key] = (source, future, asked)
 
@@ -100,7 +117,7 @@ class Observer:
                 patience_s[source.address] += math.ceil(source.deadline_s) + _SPARE_S
             wait([future for _, future, _ in running], timeout=max(patience_s.values()))
         self._collect(self._done())
-        self._slow.update(key for key in keys if key in self._running)
+        self._slow.update({key: self._running[key][0].address for key in keys if key in self._running})
 
     def _collect(self, keys: Iterable[str]) -> None:
         for key in list(keys):
@@ -109,15 +126,15 @@ class Observer:
                 started, ended, pickled = result(future, source.deadline_s)
                 rows = pickle.loads(pickled)  # noqa: S301  from our own worker
             except CallFailed as error:
-                self.readings[key] = Reading(key, asked, time.time(), None, str(error), source.maxage_s)
-                if isinstance(error, CallTimedOut) or time.time() - asked > _SLOW_S:
-                    self._slow.add(key)
+                self._readings[key] = Reading(key, asked, self._clock.steady(), None, str(error), source.maxage_s)
+                if isinstance(error, CallTimedOut) or self._clock.steady() - asked > _SLOW_S:
+                    self._slow[key] = source.address
             except FAULTS as error:
                 why = f"what it brought can't be read: {fault(error)}"
-                self.readings[key] = Reading(key, asked, time.time(), None, why, source.maxage_s)
+                self._readings[key] = Reading(key, asked, self._clock.steady(), None, why, source.maxage_s)
             else:
-                self.readings[key] = Reading(key, started, ended, rows, None, source.maxage_s)
-                self._slow.discard(key)
+                self._readings[key] = Reading(key, started, ended, rows, None, source.maxage_s)
+                self._slow.pop(key, None)
 
 
 def fetch_all(workers: Workers, sources: Mapping[str, Source]) -> dict[str, Any]:

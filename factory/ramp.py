@@ -12,7 +12,7 @@ from factory.held import Held, on_purpose
 from factory.model import VM, Ask, BatchStatus, JobId, Shape, VMState
 from factory.plugin import Plan
 from factory.timeouts import Overdue, Timeouts
-from factory.track import Memory
+from factory.track import Memory, patience_s
 
 NO_INSTANCE = "JobStatus == 1 && EC2InstanceName =?= undefined"
 """Over the job ad: a VM job without an instance."""
@@ -86,8 +86,9 @@ class _Ramp:
 
     def up(self, ask: Ask) -> Plan:
         back = self.taken_back(ask)
+        wanted = "wanted again: unretire before buying"
         actions: list[Action] = [
-            Unretire(queue=self.life.queue, vm=vm, reason="wanted again: unretire before buying")
+            Unretire(queue=self.life.queue, vm=vm, attempt=self._attempt(vm, "unretire"), reason=wanted)
             for vm in back
             if not (vm.wanted_back and self._recently_sent(vm))
         ]
@@ -188,16 +189,26 @@ class _Ramp:
             stands = vm.state is VMState.RETIRING and vm.asked_to_leave and not vm.retire_seen and vm.startd
             if stands and vm.uuid not in kept and not self._recently_sent(vm):
                 reason = "asked to retire, shows no sign of it"
-                yield Retire(queue=self.life.queue, vm=vm, method=self._method(vm), repeat=True, reason=reason)
+                yield Retire(
+                    queue=self.life.queue, vm=vm, method=self._method(vm), repeat=True,
+                    attempt=self._attempt(vm, "retire"), reason=reason,
+                )  # fmt: skip
             if vm.wanted_back and vm.state in (VMState.BUSY, VMState.IDLE, VMState.JOINED):
                 yield ClearRetire(queue=self.life.queue, vm=vm, reason="in service again")
             if vm.state is VMState.HELD:
-                action = Held(vm).action(self.memory.sent.get(vm.uuid, 0), self.life.repeat_s, self.now)
+                action = Held(vm).action(self.memory.sent.get(vm.uuid, 0), self._patience_s(vm), self.now)
                 if action is not None:
                     yield action
 
     def _recently_sent(self, vm: VM) -> bool:
-        return self.now - self.memory.sent.get(vm.uuid, 0) < self.life.repeat_s
+        return self.now - self.memory.sent.get(vm.uuid, 0) < self._patience_s(vm)
+
+    def _patience_s(self, vm: VM) -> float:
+        return patience_s(self.memory, vm.uuid, self.life.repeat_s)
+
+    def _attempt(self, vm: VM, what: str) -> int:
+        known = self.memory.attempts.get(vm.uuid)
+        return known.times + 1 if known is not None and known.what == what else 1
 
     def _back_soon(self, vm: VM) -> bool:
         """Whether it serves again in seconds, not only when its claims end, as after ``off``.
@@ -208,11 +219,15 @@ class _Ramp:
             vm.claims == 0
             or vm.drain is not None
             or not vm.retire_seen
-            or (self.life.retire != "off" and self._coming_back(vm))
+            or (self.life.retire != "off" and self._called_back_since(vm, 0))
         )
 
     def _coming_back(self, vm: VM) -> bool:
-        return vm.wanted_back and self.now - (vm.unretire_time or 0) < _SETTLE_S
+        """Also one that was called back hours ago: its startd leaves when its last job ends, and then starts again."""
+        return self._called_back_since(vm, self.memory.alone.get(vm.uuid, self.now))
+
+    def _called_back_since(self, vm: VM, left: float) -> bool:
+        return vm.wanted_back and self.now - max(vm.unretire_time or 0, left) < _SETTLE_S
 
 
 def _can_come_back(vm: VM) -> bool:

@@ -117,12 +117,14 @@ def status_report(
     readings: Iterable[Reading],
     disabled: Iterable[str],
     now: float,
+    broken: object = None,
 ) -> dict[str, Any]:
-    """What ``apf status`` shows."""
+    """What ``apf status`` shows. ``broken``: what is known of rounds that an error ended, a dataclass."""
     return {
         "factory": factory_id,
         "incarnation": incarnation,
         "written": now,
+        "broken": None if broken is None else asdict(broken),  # type: ignore[call-overload]
         "queues": list(queues.values()),
         "disabled": list(disabled),
         "sources": [source_report(reading) for reading in readings],

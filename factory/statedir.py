@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -47,6 +48,7 @@ class StateDir:
         self.journal = self.path / "journal.jsonl"
         self.paused = self.path / "paused.json"
         self.resets = self.path / "health-reset.json"
+        self.started = self.path / "started"
         self.factory_lock = self.path / "factory.lock"
         self.workers_lock = self.path / "workers.lock"
         self._held: list[int] = []
@@ -93,6 +95,19 @@ class StateDir:
         fcntl.flock(workers, fcntl.LOCK_SH)
         self._held = [factory, workers]
         return workers
+
+    def next_start(self, now: float) -> float:
+        """When this factory started: now, or a moment after its predecessor here did if the clock was set back since.
+
+        So a predecessor never passes for a newer factory (rule 10). Only who holds the lock may ask.
+        """
+        try:
+            now = max(now, round(float(self.started.read_text()) + 0.001, 3))
+        except (OSError, ValueError):
+            pass  # the first one here
+        with contextlib.suppress(OSError):  # a full disk: only a clock that is set back would tell
+            write_private(self.started, f"{now:.3f}".encode())
+        return now
 
     def unlock(self) -> None:
         """Let this factory id go."""

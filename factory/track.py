@@ -12,6 +12,9 @@ from dataclasses import dataclass, field, replace
 from factory.fit.memory import FitMemory
 from factory.health import Health
 
+LONGEST_PATIENCE_S = 3600
+"""A machine that does not obey, or can't be reached, is told again at least so often."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -23,6 +26,16 @@ class Seen:
     """Its startd is missing since; None: it is there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Commands to one VM."""
+
+    what: str
+    """Kind of the last one."""
+    times: int
+    """So many of this kind in a row."""
+
+
 @dataclass(frozen=True)
 class Memory:
     """What the process remembers, by ``APFVM``."""
@@ -32,6 +45,10 @@ class Memory:
     """When a command was last sent to a VM."""
     absent: Mapping[str, float] = field(default_factory=dict)
     """Since when neither startd nor master of a VM is in the pool, as far as was seen."""
+    alone: Mapping[str, float] = field(default_factory=dict)
+    """Since when only the master of a VM is in the pool, as far as was seen."""
+    attempts: Mapping[str, Attempts] = field(default_factory=dict)
+    """What a VM was last told, and how often in a row."""
     health: Mapping[str, Health] = field(default_factory=dict)
     """What became of the machines that each queue bought."""
     fit: FitMemory = field(default_factory=FitMemory)
@@ -54,9 +71,22 @@ def track(
             vms[uuid] = seen if seen.gone is not None else replace(seen, gone=now)
     sent = {uuid: when for uuid, when in memory.sent.items() if uuid in vm_jobs}
     absent = {uuid: memory.absent.get(uuid, now) for uuid in vm_jobs if uuid not in machines and uuid not in masters}
-    return replace(memory, vms=vms, sent=sent, absent=absent)
+    alone = {uuid: memory.alone.get(uuid, now) for uuid in vm_jobs if uuid not in machines and uuid in masters}
+    attempts = {uuid: known for uuid, known in memory.attempts.items() if uuid in vm_jobs}
+    return replace(memory, vms=vms, sent=sent, absent=absent, alone=alone, attempts=attempts)
 
 
-def remember_sent(memory: Memory, uuids: Collection[str], now: float) -> Memory:
-    """The memory after commands went to these VMs."""
-    return replace(memory, sent={**memory.sent, **dict.fromkeys(uuids, now)})
+def remember_sent(memory: Memory, told: Mapping[str, str], now: float) -> Memory:
+    """The memory after commands went to these VMs. ``told``: the kind of command, by VM."""
+    attempts = dict(memory.attempts)
+    for uuid, what in told.items():
+        before = memory.attempts.get(uuid)
+        attempts[uuid] = Attempts(what, before.times + 1 if before is not None and before.what == what else 1)
+    return replace(memory, sent={**memory.sent, **dict.fromkeys(told, now)}, attempts=attempts)
+
+
+def patience_s(memory: Memory, uuid: str, first_s: float) -> float:
+    """How long to wait for the effect of the last command to a VM: ``first_s``, doubled for each one in vain."""
+    known = memory.attempts.get(uuid)
+    doubled = first_s * 2.0 ** min(0 if known is None else known.times - 1, 20)
+    return max(first_s, min(doubled, LONGEST_PATIENCE_S))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -39,8 +40,12 @@ def main(context: click.Context, conf: tuple[Path, ...], once: bool, debug: bool
 
 
 def serve(conf: tuple[Path, ...], once: bool) -> None:
-    """Run the factory; a configuration or a state directory that can't be used ends it with status 1."""
+    """Run the factory; a configuration or a state directory that can't be used ends it with status 1.
+
+    Status 70 (``EX_SOFTWARE``): one round after the other met an unexpected error; start it anew.
+    """
     from factory.daemon import Daemon
+    from factory.rounds import RoundsBroken
     from factory.statedir import StateDirError
 
     # A reload that comes while the factory starts must not end it; the service puts its own handler here.
@@ -54,6 +59,9 @@ def serve(conf: tuple[Path, ...], once: bool) -> None:
     except StateDirError as error:
         click.echo(f"apf: {error}", err=True)
         raise SystemExit(1) from None
+    except RoundsBroken as error:
+        click.echo(f"apf: {error}", err=True)
+        raise SystemExit(os.EX_SOFTWARE) from None
 
 
 for command in (audit, chain, check, explain, health, pause, resume, status):

@@ -16,7 +16,7 @@ from rich.text import Text
 from factory.cli.options import CONF
 from factory.cli.pause import known_queues
 from factory.cli.place import Place, nothing, place
-from factory.cli.statuspage import age
+from factory.cli.statuspage import age, broken_text
 from factory.cli.terminal import Output
 from factory.health import ALL
 
@@ -34,6 +34,9 @@ def health(context: click.Context, conf: tuple[Path, ...], as_json: bool) -> Non
     if as_json:
         click.echo(json.dumps(found, indent=1))
         return
+    broken = broken_text(report, time.time())
+    if broken is not None:
+        Output().put(Text(broken, "bold red"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     for name in ("queue", "shape", "last machines", "is", "because"):
         table.add_column(name, overflow="fold")

@@ -25,6 +25,9 @@ def show(
 ) -> None:
     """Head, queues, decisions, VMs if asked for, sources."""
     output.put(_head(report, running, old, now))
+    broken = broken_text(report, now)
+    if broken is not None:
+        output.put(Text(broken, "bold red"))
     if pauses.factory is not None:
         output.put(Text(f"the whole factory is {pauses.factory}", "bold yellow"))
     for name, pause in sorted(pauses.queues.items()):
@@ -53,6 +56,16 @@ def _head(report: Mapping[str, Any], running: bool, old: bool, now: float) -> Te
         started = float(str(report["incarnation"]).split(" ", 1)[0] or 0)
         head.append(f"  started {datetime.fromtimestamp(started, UTC):%Y-%m-%d %H:%M} UTC", "dim")
     return head
+
+
+def broken_text(report: Mapping[str, Any], now: float) -> str | None:
+    """What to say of rounds that an unexpected error ended, if the last one was."""
+    broken = report.get("broken")
+    if broken is None:
+        return None
+    since = age(now - broken["since"])
+    times, error = broken["times"], broken["error"]
+    return f"the last {times} rounds, since {since} ago, were ended by an error, see the log: {error}"
 
 
 def _queues(queues: Sequence[Mapping[str, Any]], now: float) -> Table:

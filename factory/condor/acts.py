@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from factory.condor.daemons import PoolAddress, ScheddAddress, quoted
 from factory.model import JobId
@@ -49,6 +50,23 @@ def submit(
         raise NotDone("the schedd gives our jobs another owner than [Factory] owner; set it to what condor_q shows")
     first = result.first_proc()
     return tuple(JobId(result.cluster(), first + i) for i in range(result.num_procs()))
+
+
+def on_machines(schedd: ScheddAddress, startds: Collection[str]) -> dict[str, str]:
+    """Of these startds, named with or without their host, those on which a job of this schedd runs, and that job."""
+    names = ["RemoteHost", "ClusterId", "ProcId"]
+    return fold_on_machines(schedd.open().query(constraint=_ON_A_MACHINE, projection=names), startds)
+
+
+def fold_on_machines(ads: Iterable[Mapping[str, Any]], startds: Collection[str]) -> dict[str, str]:
+    """The same from the ads of jobs on machines; pure."""
+    found = {}
+    for ad in ads:
+        host = str(ad.get("RemoteHost", ""))  # slot1_1@NAME@HOST; the only slot of a machine may be called NAME@HOST
+        name = host.split("@", 1)[-1]
+        for each in {host, host.split("@", 1)[0], name, name.split("@", 1)[0]}.intersection(startds):
+            found[each] = f"{ad['ClusterId']}.{ad['ProcId']}"
+    return found
 
 
 def _one(job: JobId, still: str) -> str:

@@ -1,16 +1,25 @@
 """What is done to a schedd happens only if it still is as it was decided, and only to our own (rules 6, 10)."""
 
+import socket
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
+from factory.act import Actor
+from factory.actions import Retire
 from factory.condor import acts
 from factory.condor.daemons import ScheddAddress
 from factory.condor.vmjobs import ours
-from factory.model import JobId
+from factory.config import load
+from factory.model import JobId, VMState
+from factory.statedir import StateDir
 from factory.workers import CallFailed, Workers
+from tests.rig.chains import conf
 from tests.rig.pool import Pool
+from tests.rig.vms import vm
 
 LOCAL = ScheddAddress()
 _ids = count(1)
@@ -86,3 +95,47 @@ def test_only_a_job_of_ours_that_still_is_as_decided_is_removed_or_edited(
     (gone,) = pool.history(f"ClusterId == {second.cluster} && ProcId == {second.proc}")
     assert "not needed any more" in gone["RemoveReason"]
     assert len(pool.jobs(mine(pool, other_id))) == 1
+
+
+@pytest.fixture
+def nobody() -> Iterator[int]:
+    """A port on which something listens and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as listening:
+        yield listening.getsockname()[1]
+
+
+def test_machines_that_never_answer_cost_a_round_no_more_than_two_commands(
+    pool: Pool, nobody: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule 12, by condor_off and condor_drain themselves."""
+    monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
+    names = [f"deaf{number}@localhost" for number in range(24)]
+    _advertise(pool, "UPDATE_MASTER_AD", "DaemonMaster", names, nobody)
+    _advertise(pool, "UPDATE_STARTD_AD", "Machine", [f"slot1@{name}" for name in names], nobody)
+    path = tmp_path / "queues.conf"
+    path.write_text(conf("Ready", {}, {"pool": pool.address, "command_timeout": 2}))
+    workers = Workers()
+    actor = Actor(load([path]), workers, StateDir(tmp_path, "apf"), "1000 host 1")
+    gone = [vm(name, VMState.RETIRING, retire_time=1.0) for name in names]
+    commands = [
+        Retire(queue="Q", vm=each, method="off" if number % 2 else "drain", repeat=True, reason="test")
+        for number, each in enumerate(gone)
+    ]
+    started = time.monotonic()
+    outcomes = actor.act(commands)
+    took_s = time.monotonic() - started
+    workers.stop()
+    assert took_s < 2 * 2 + 2
+    assert all("took longer than 2 s" in str(outcome.error) for outcome in outcomes if outcome.tried), {
+        o.error for o in outcomes
+    }
+    assert sum(outcome.tried for outcome in outcomes) >= 16
+
+
+def _advertise(pool: Pool, command: str, kind: str, names: list[str], port: int) -> None:
+    """Ads of daemons that all have this address."""
+    address = f'"<127.0.0.1:{port}>"'
+    version = 'CondorVersion = "$CondorVersion: 23.9.6 2024-08-08 $"\nCondorPlatform = "$CondorPlatform: x86_64 $"\n'
+    same = f'MyType = "{kind}"\nMachine = "deaf"\nMyAddress = {address}\nStartdIpAddr = {address}\n{version}'
+    ads = [f'{same}Name = "{name}"\n' for name in names]
+    pool.run("condor_advertise", "-tcp", "-multiple", command, stdin="\n".join(ads))

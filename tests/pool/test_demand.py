@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,24 +22,10 @@ from factory.workers import Workers
 from factory.world import make_world
 from plugins.wmsstatus.condor import Condor
 from tests.rig import faulty
-from tests.rig.pool import Pool
+from tests.rig.pool import SECOND, TWO_SCHEDDS, Pool
 from tests.rig.wait import until
 
-SECOND = "second@pool"
-TWO_SCHEDDS = f"""
-DAEMON_LIST = $(DAEMON_LIST), SCHEDD2
-SCHEDD2 = $(SCHEDD)
-SCHEDD2_ARGS = -local-name SCHEDD2
-SCHEDD2.SCHEDD_NAME = {SECOND}
-SCHEDD2.SCHEDD_LOG = $(LOG)/Schedd2Log
-SCHEDD2.SPOOL = $(LOCAL_DIR)/spool2
-SCHEDD2.SCHEDD_ADDRESS_FILE = $(SPOOL)/.schedd2_address
-SCHEDD2.SCHEDD_DAEMON_AD_FILE = $(SPOOL)/.schedd2_ad
-SCHEDD2.HISTORY = $(SPOOL)/history2
-DC_DAEMON_LIST = +SCHEDD2
-SCHEDD_DEBUG = D_COMMAND
-MAX_SCHEDD_LOG = 100000000
-"""
+_LOG = "SCHEDD_DEBUG = D_COMMAND\nMAX_SCHEDD_LOG = 100000000\n"
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +33,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
     """A pool with two schedds, no startd, and jobs in both."""
     directory = tmp_path_factory.mktemp("two")
     (directory / "spool2").mkdir()
-    with Pool(directory, TWO_SCHEDDS, name="first@pool") as pool:
+    with Pool(directory, TWO_SCHEDDS + _LOG, name="first@pool") as pool:
         until(lambda: SECOND in pool.run("condor_status", "-schedd", "-af", "Name"), "the second schedd is there")
         submit(pool, 5, queue="A")
         submit(pool, 3, queue="A", hold="true")
@@ -170,7 +155,7 @@ def test_two_schedds_add_up_and_with_one_stopped_the_queue_buys_and_does_not_ret
     buys = queue("buys", schedd=both)
     retires = queue("retires", schedd=both, step=lambda _: Step(-2, "two too many"))
     assert read(workers, buys) == [WmsStatus(ready=12, failed=3)]
-    second = _pid(two, "SCHEDD2")
+    second = two.pid_of_second_schedd()
     os.kill(second, signal.SIGSTOP)
     try:
         observer = polled(workers, buys, retires)
@@ -185,9 +170,3 @@ def test_two_schedds_add_up_and_with_one_stopped_the_queue_buys_and_does_not_ret
     assert (last.chain.hold, last.chain.ask.n) == (None, 0)
     assert SECOND in last.chain.reason
     until(lambda: read(workers, buys) == [WmsStatus(ready=12, failed=3)], "the second schedd answers again")
-
-
-def _pid(pool: Pool, daemon: str) -> int:
-    """Process id of a daemon that the master started with this local name."""
-    command = ["pgrep", "--parent", str(pool.pid_of("master")), "--full", f"local-name {daemon}"]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

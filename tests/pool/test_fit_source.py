@@ -10,8 +10,7 @@ from factory.condor.daemons import PoolAddress, ScheddAddress
 from factory.condor.fit import FitSource
 from factory.fit.model import Demand, JobGroup, Machine, Match, Room, Template
 from factory.workers import CallFailed, Workers
-from tests.pool.test_demand import SECOND, TWO_SCHEDDS
-from tests.rig.pool import Pool
+from tests.rig.pool import SECOND, TWO_SCHEDDS, Pool
 from tests.rig.slots import advertise, partitionable, static
 from tests.rig.wait import until
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -33,6 +34,14 @@ def boom(*args: object) -> Any:
 
 def leave(*args: object) -> Any:
     raise SystemExit("leave")
+
+
+def cancel(*args: object) -> Any:
+    raise asyncio.CancelledError("cancel")
+
+
+def interrupt(*args: object) -> Any:
+    raise KeyboardInterrupt("interrupt")
 
 
 def loop_for_ever(*args: object) -> Any:

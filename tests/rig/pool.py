@@ -8,7 +8,22 @@ from localcloud import pool
 from localcloud.pool import DOMAIN, CommandFailed
 from localcloud.wait import until
 
-__all__ = ["DOMAIN", "CommandFailed", "Pool"]
+__all__ = ["DOMAIN", "SECOND", "TWO_SCHEDDS", "CommandFailed", "Pool"]
+
+SECOND = "second@pool"
+TWO_SCHEDDS = f"""
+DAEMON_LIST = $(DAEMON_LIST), SCHEDD2
+SCHEDD2 = $(SCHEDD)
+SCHEDD2_ARGS = -local-name SCHEDD2
+SCHEDD2.SCHEDD_NAME = {SECOND}
+SCHEDD2.SCHEDD_LOG = $(LOG)/Schedd2Log
+SCHEDD2.SPOOL = $(LOCAL_DIR)/spool2
+SCHEDD2.SCHEDD_ADDRESS_FILE = $(SPOOL)/.schedd2_address
+SCHEDD2.SCHEDD_DAEMON_AD_FILE = $(SPOOL)/.schedd2_ad
+SCHEDD2.HISTORY = $(SPOOL)/history2
+DC_DAEMON_LIST = +SCHEDD2
+"""
+"""More configuration of a pool: a second schedd, whose spool ``spool2`` must be there."""
 
 
 class Pool(pool.Pool):
@@ -26,6 +41,11 @@ class Pool(pool.Pool):
             return self._master.pid
         found = ["pgrep", "--parent", str(self.pid_of("master")), "--exact", f"condor_{daemon}"[:15]]
         return int(subprocess.run(found, capture_output=True, text=True, check=False).stdout.split()[0])
+
+    def pid_of_second_schedd(self) -> int:
+        """Process id of the schedd that ``TWO_SCHEDDS`` adds."""
+        found = ["pgrep", "--parent", str(self.pid_of("master")), "--full", "local-name SCHEDD2"]
+        return int(subprocess.run(found, capture_output=True, text=True, check=True).stdout.split()[0])
 
     def kill_daemon(self, daemon: str) -> None:
         """Kill a daemon with SIGKILL; the master starts it again."""

@@ -1,5 +1,7 @@
 """Acting: what one action runs into stops no other, and a schedd that hangs is not asked again."""
 
+import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from factory.act import Actor
-from factory.actions import Remove, Submit
+from factory.actions import Remove, Retire, Submit, Unretire
 from factory.condor import acts
 from factory.config import load
-from factory.model import JobId
+from factory.model import JobId, VMState
 from factory.statedir import StateDir
 from factory.workers import Workers
 from tests.rig.chains import conf
+from tests.rig.vms import vm
 
 
 def hang(*arguments: object) -> None:
@@ -24,7 +27,9 @@ def hang(*arguments: object) -> None:
 @pytest.fixture
 def actor(tmp_path: Path) -> Iterator[Actor]:
     path = tmp_path / "queues.conf"
-    path.write_text(conf("Ready", {}, {"deadline": 1, "pool": "127.0.0.1:1", "statedir": tmp_path / "state"}))
+    path.write_text(
+        conf("Ready", {}, {"deadline": 1, "command_timeout": 1, "pool": "127.0.0.1:1", "statedir": tmp_path / "state"})
+    )
     config = load([path])
     statedir = StateDir(tmp_path / "state", "apf")
     statedir.open()
@@ -58,3 +63,57 @@ def test_an_action_that_fails_is_an_outcome_and_leaves_the_others_alone(
     assert "condor_token_fetch not found" in str(ends[bought])
     assert ends[removed] is None
     assert not list(actor.statedir.userdata.iterdir()), "nothing was written for a VM that was not submitted"
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where ``condor_off`` and ``condor_on`` write whom they told; a machine called deaf… never answers them."""
+    log, bin_dir = tmp_path / "told", tmp_path / "bin"
+    bin_dir.mkdir()
+    for name in ("condor_off", "condor_on"):
+        program = bin_dir / name
+        program.write_text(f'#!/bin/sh\ncase "$*" in *deaf*) exec sleep 60;; esac\necho {name} "$@" >> {log}\n')
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin_dir}:{os.environ['PATH']}")
+    log.touch()
+    return log
+
+
+def again(name: str, attempt: int) -> Retire:
+    retiring = vm(name, VMState.RETIRING, retire_time=1.0)
+    return Retire(queue="Q", vm=retiring, method="off", repeat=True, attempt=attempt, reason="test")
+
+
+def test_a_hundred_machines_that_nobody_can_reach_cost_a_round_twice_the_time_of_one_command(
+    actor: Actor, told: Path
+) -> None:
+    deaf = [again(f"deaf{i}", attempt=2) for i in range(100)]
+    obeys = again("obeys1", attempt=1)
+    started = time.monotonic()
+    outcomes = {outcome.action: outcome for outcome in actor.act([*deaf, obeys])}
+    assert time.monotonic() - started < 5
+    assert outcomes[obeys].error is None, "who did not obey before is told last"
+    assert "obeys1" in told.read_text()
+    tried = [outcome for action, outcome in outcomes.items() if action in deaf and outcome.tried]
+    assert {outcome.error for outcome in tried} == {"condor_off took longer than 1 s"}
+    assert 16 <= len(tried) <= 32
+    rest = [outcome for outcome in outcomes.values() if not outcome.tried]
+    assert len(rest) == 100 - len(tried)
+    assert {outcome.error for outcome in rest} == {"not tried: the commands of this round took 2 s already"}
+
+
+def test_commands_of_every_kind_have_one_deadline_together(actor: Actor, told: Path) -> None:
+    back = [
+        Unretire(queue="Q", vm=vm(f"deaf{i}", VMState.RETIRED, retire_time=1.0, unretire_time=2.0), reason="test")
+        for i in range(40)
+    ]
+    started = time.monotonic()
+    outcomes = actor.act([*back, again("obeys1", attempt=1)])
+    assert time.monotonic() - started < 5
+    assert not outcomes[-1].tried
+
+
+def test_what_a_process_started_for_a_command_is_gone_with_it(actor: Actor, told: Path) -> None:
+    actor.act([again("deaf1", attempt=1)])
+    left = subprocess.run(["pgrep", "--parent", str(os.getpid()), "sleep"], capture_output=True, check=False)
+    assert not left.stdout

@@ -158,7 +158,15 @@ def test_only_a_vm_proven_empty_is_removed_and_only_if_it_still_is_the_same() ->
 def test_a_vm_that_is_on_its_way_back_is_not_removed_for_some_time() -> None:
     for age, gone in ((50, False), (119, False), (121, True)):
         back = vm("vm1", VMState.RETIRED, retire_time=NOW - 500, unretire_time=NOW - age)
-        assert bool(names(planned(0, back), Remove)) is gone
+        assert bool(names(planned(0, back, memory=Memory(alone={"vm1": NOW - 300})), Remove)) is gone
+
+
+def test_a_vm_that_was_called_back_while_its_last_job_ran_may_start_its_startd_anew_when_that_ends() -> None:
+    """Hours after the call the startd leaves for a moment: that is no retirement that has come to its end."""
+    back = vm("vm1", VMState.RETIRED, retire_time=NOW - 9000, unretire_time=NOW - 8000)
+    for since, gone in ((1, False), (119, False), (121, True)):
+        assert bool(names(planned(0, back, memory=Memory(alone={"vm1": NOW - since})), Remove)) is gone
+    assert not names(planned(0, back), Remove), "nor by a factory that has just started"
 
 
 def test_a_vm_job_without_an_instance_ends_after_starttimeout() -> None:

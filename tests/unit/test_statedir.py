@@ -96,3 +96,12 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OSError, match="No space"):
         write_private(path, b"new")
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("status.json", b"old")]
+
+
+def test_a_factory_started_later_than_its_predecessor_whatever_the_clock_says(statedir: StateDir) -> None:
+    """Rule 10: else the VM jobs of its predecessor would pass for those of a newer factory."""
+    starts = [statedir.next_start(now) for now in (5000.0, 6000.0, 1000.0, 1000.0, 7000.0)]
+    assert starts == [5000.0, 6000.0, 6000.001, 6000.002, 7000.0]
+    statedir.started.write_bytes(b"\xff")
+    assert statedir.next_start(1.0) == 1.0
+    assert mode(statedir.started) == 0o600

@@ -4,7 +4,7 @@ from factory.condor.pool import PoolRows
 from factory.condor.vmjobs import VMJobRows
 from factory.decide import World
 from factory.source import Reading
-from factory.track import Memory, Seen, remember_sent, track
+from factory.track import Attempts, Memory, Seen, patience_s, remember_sent, track
 from factory.world import make_world
 from tests.rig.vms import NOW, job, machine
 
@@ -38,8 +38,20 @@ def test_a_startd_is_remembered_from_when_it_was_first_seen_until_its_vm_job_has
 
 
 def test_commands_are_remembered_while_their_vm_job_exists() -> None:
-    memory = remember_sent(Memory(), {"vm1", "vm2"}, NOW)
-    assert track(memory, set(), {"vm2"}, NOW + 1).sent == {"vm2": NOW}
+    memory = remember_sent(Memory(), {"vm1": "retire", "vm2": "retire"}, NOW)
+    memory = track(memory, set(), {"vm2"}, NOW + 1)
+    assert memory.sent == {"vm2": NOW}
+    assert memory.attempts == {"vm2": Attempts("retire", 1)}
+
+
+def test_a_machine_that_does_not_obey_is_told_ever_more_rarely_until_it_is_told_something_else() -> None:
+    memory, waits = Memory(), []
+    for what in (*["retire"] * 9, "unretire", "retire"):
+        memory = remember_sent(memory, {"vm1": what}, NOW)
+        waits.append(patience_s(memory, "vm1", 60))
+    assert waits == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 60, 60]
+    assert patience_s(Memory(), "vm1", 60) == 60
+    assert patience_s(memory, "vm1", 7200) == 7200, "never sooner than the first time"
 
 
 def test_a_poll_of_both_moves_the_memory_on() -> None:

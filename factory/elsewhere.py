@@ -1,0 +1,88 @@
+"""Whether a job of another schedd than the factory's own runs on a machine that shall be ended (rule 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from factory.actions import Remove
+from factory.condor.daemons import ScheddAddress
+from factory.config.settings import Config
+from factory.faults import FAULTS, fault
+from factory.workers import CallFailed
+
+
+class Ask(Protocol):
+    """Asks one schedd for the startds on which its jobs run, and those jobs."""
+
+    def __call__(self, schedd: ScheddAddress, startds: Collection[str], /) -> Mapping[str, str]:
+        """By startd.
+
+        Raises:
+            CallFailed: it did not answer.
+        """
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What the other schedds said of the machines of one round."""
+
+    jobs: Mapping[str, str] = field(default_factory=dict)
+    """By startd: a job that runs there, and where it is queued."""
+    unknown: str | None = None
+    """Which schedd did not answer, and why: then no machine is known to be empty."""
+    unknown_of: Mapping[str, str] = field(default_factory=dict)
+    """Queues whose schedds are not known, and why."""
+
+    def objection(self, action: Remove) -> str | None:
+        """Why this may not be done now; None: nothing speaks against it."""
+        if action.vm is None:
+            return None
+        name = action.vm.uuid
+        if name in self.jobs:
+            return f"not done: {self.jobs[name]} still runs on {name}"
+        unknown = self.unknown or self.unknown_of.get(action.queue)
+        return None if unknown is None else f"not done, tried again: a job may run on {name}, for {unknown}"
+
+
+def polled_schedds(config: Config) -> tuple[tuple[ScheddAddress, ...], dict[str, str]]:
+    """Every schedd whose jobs a queue serves; and the queues whose plugin can't say which these are, and why."""
+    found: dict[ScheddAddress, None] = {}
+    faults = {}
+    tended = {queue.name for queue in config.tended}
+    for queue in (*config.queues, *(queue for queue in config.stopped if queue.name in tended)):
+        if queue.wmsstatus is None:
+            continue
+        try:
+            jobs = queue.wmsstatus.jobs()
+            found |= dict.fromkeys(jobs[0] if jobs is not None else ())
+        except FAULTS as error:
+            faults[queue.name] = f"plugin {queue.wmsstatus.name} can't say which schedds it reads: {fault(error)}"
+    return tuple(found), faults
+
+
+def look_elsewhere(
+    removals: Iterable[Remove], own: ScheddAddress, config: Config, silent: Collection[str], ask: Ask, threads: Executor
+) -> Elsewhere:
+    """Ask every schedd that is polled but our own, which is asked when a job is removed.
+
+    ``silent``: addresses that did not answer when they were polled, and so are not waited for again.
+    """
+    startds = {action.vm.uuid for action in removals if action.vm is not None}
+    if not startds:
+        return Elsewhere()
+    schedds, faults = polled_schedds(config)
+    others = [schedd for schedd in schedds if schedd != own]
+    for schedd in others:
+        if str(schedd) in silent:
+            return Elsewhere(unknown=f"{schedd} did not answer when it was polled")
+    jobs: dict[str, str] = {}
+    calls = [(schedd, threads.submit(ask, schedd, startds)) for schedd in others]
+    for schedd, call in calls:
+        try:
+            jobs |= {startd: f"job {job} of {schedd}" for startd, job in call.result().items()}
+        except CallFailed as error:
+            return Elsewhere(unknown=f"{schedd}: {error}")
+    return Elsewhere(jobs, None, faults)

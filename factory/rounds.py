@@ -1,0 +1,240 @@
+"""One round after the other: observe, decide, act, report. An error in one of them ends no other."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from factory.act import Actor, After, nothing
+from factory.actions import Action, Outcome, Release, Retire, Unretire
+from factory.clock import Clock
+from factory.condor.vmjobs import VMJobRows
+from factory.config.settings import Config, Queue
+from factory.decide import Round, decide
+from factory.faults import fault
+from factory.health import Health, with_resets
+from factory.observe import Observer
+from factory.pauses import PausesError, read_pauses
+from factory.report import decision_report, log_line, status_report, what
+from factory.shift import shifted
+from factory.statedir import StateDir
+from factory.tell import Teller
+from factory.track import Memory, remember_sent
+from factory.workers import Workers
+from factory.world import make_world
+
+log = logging.getLogger("apf")
+
+GIVE_UP = 20
+"""Rounds in a row that an error ended: then the process ends, for its service manager to start it anew."""
+
+
+class RoundsBroken(Exception):
+    """So many rounds in a row ended with an unexpected error that a new process may do better."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Rounds that an unexpected error ended, in a row."""
+
+    error: str
+    since: float
+    times: int = 1
+
+
+class Rounds:
+    """What the process knows from round to round, and how a round goes."""
+
+    def __init__(
+        self,
+        config: Config,
+        workers: Workers,
+        statedir: StateDir,
+        incarnation: str,
+        keep_fds: tuple[int, ...] = (),
+        after: After = nothing,
+        clock: Clock | None = None,
+    ) -> None:
+        self.config = config
+        self.incarnation = incarnation
+        self._workers = workers
+        self._statedir = statedir
+        self._keep_fds = keep_fds
+        self._after = after
+        self._clock = clock or Clock()
+        self._observer = Observer(workers, self._clock)
+        self._teller = Teller()
+        self._memory = Memory()
+        self._acted: dict[str, float] = {}
+        """The steady time at which each queue's last act ended."""
+        self._orphaned: Counter[str] = Counter()
+        self._reports: dict[str, dict[str, Any]] = {}
+        self._broken: Broken | None = None
+
+    def stop(self) -> None:
+        """Let the monitors be told what is left to tell."""
+        self._teller.stop()
+
+    def reconfigure(self, config: Config) -> None:
+        """Go on with another configuration. What is known of the launches of changed queues is forgotten."""
+        known = {queue.name: queue.text for queue in self.config.watched}
+        changed = {queue.name: Health() for queue in config.watched if queue.text != known.get(queue.name)}
+        self._memory = replace(self._memory, health={**self._memory.health, **changed})
+        self.config = config
+        names = {queue.name for queue in config.watched}
+        self._reports = {name: report for name, report in self._reports.items() if name in names}
+        self._observer.forget(config.watched)
+
+    def guarded(self, due: Collection[str]) -> None:
+        """One round; whatever ends it early is logged, shown in the status, and left behind.
+
+        Raises:
+            RoundsBroken: that happened ``GIVE_UP`` times in a row.
+        """
+        try:
+            self.run(due)
+        except BaseException as error:
+            log.exception("the round of %s was ended by an unexpected error", ", ".join(sorted(due)))
+            before = self._broken
+            since, times = (self._clock.now(), 1) if before is None else (before.since, before.times + 1)
+            self._broken = Broken(fault(error), since, times)
+            self._write_status()
+            if times >= GIVE_UP:
+                text = f"{times} rounds in a row were ended by an unexpected error: {fault(error)}"
+                raise RoundsBroken(text) from None
+        else:
+            if self._broken is not None:
+                self._broken = None
+                self._write_status()
+
+    def run(self, due: Collection[str]) -> None:
+        """One round, all the way."""
+        by_s = self._clock.was_set()
+        if by_s:
+            log.warning("the clock of this host was set by %.1f s: what is remembered moves with it", by_s)
+            self._memory = shifted(self._memory, by_s)
+        started = self._clock.now()
+        capped = self.config.factory.max_per_factory is not None  # the sum over all queues must be known
+        queues = [queue for queue in self.config.watched if capped or queue.name in due]
+        self._observer.observe(queues, self.config.watched, self._acted)
+        self._name_orphaned()
+        now = self._clock.now()
+        self._memory = replace(self._memory, health=with_resets(self._memory.health, self._statedir.read_resets()))
+        acted = {queue: self._clock.at(moment) for queue, moment in self._acted.items()}
+        world = make_world(
+            now, self._observer.readings, self._memory, acted, self.incarnation,
+            2 * self.config.factory.update_interval, self._paused(), self._observer.faults,
+        )  # fmt: skip
+        self._memory = world.memory
+        round_ = decide(self.config, world, due)
+        self._memory = replace(self._memory, fit=round_.memory, health={**self._memory.health, **round_.health})
+        for decision in round_.decisions:
+            if decision.broken is not None:
+                log.error("queue=%s an unexpected error: %s", decision.queue, decision.broken)
+        outcomes = self._act(round_)
+        self._report(round_, outcomes)
+        self._sweep(now)
+        log.debug("round queues=%d took_s=%.2f", len(due), self._clock.now() - started)
+
+    def _name_orphaned(self) -> None:
+        """Say, once, whose VMs nobody looks after: a section that was removed or renamed while it had some."""
+        configured = {queue.name for queue in self.config.watched}
+        rows = [reading.rows for reading in self._observer.readings.values() if isinstance(reading.rows, VMJobRows)]
+        found = Counter(job.queue for row in rows for job in row.jobs if job.queue not in configured)
+        if found != self._orphaned:
+            self._orphaned = found
+            for queue, n in sorted(found.items()):
+                log.warning(
+                    'queue=%s vm_jobs=%d reason="not configured: they end by themselves and count nowhere; '
+                    'keep its section with enabled = False until they are gone"', queue, n,
+                )  # fmt: skip
+
+    def _paused(self) -> dict[str, str]:
+        """The queues that somebody paused, and why; all of them, if that can't be known."""
+        names = [queue.name for queue in self.config.watched]
+        try:
+            return read_pauses(self._statedir.paused).reasons(names)
+        except PausesError as error:
+            log.error("%s", error)
+            return dict.fromkeys(names, f"what is paused is unknown: {error}")
+
+    def _act(self, round_: Round) -> tuple[Outcome, ...]:
+        actions = round_.actions
+        if not actions:
+            return ()
+        actor = Actor(
+            self.config, self._workers, self._statedir, self.incarnation, self._keep_fds, self._after,
+            self._observer.silent,
+        )  # fmt: skip
+        outcomes: tuple[Outcome, ...] = ()
+        try:
+            outcomes = actor.act(actions)
+        finally:  # whatever happened: only a later poll shows what came of it (rule 3)
+            self._acted.update(dict.fromkeys({action.queue for action in actions}, self._clock.steady()))
+            not_told = {id(outcome.action) for outcome in outcomes if not outcome.tried}
+            told = _told(action for action in actions if id(action) not in not_told)
+            self._memory = remember_sent(self._memory, told, self._clock.now())
+        for outcome in outcomes:
+            action, level = outcome.action, logging.INFO if outcome.error is None else logging.ERROR
+            failed = "" if outcome.error is None else f' failed="{outcome.error}"'
+            kind = type(action).__name__.lower()
+            log.log(level, 'queue=%s %s %s reason="%s"%s', action.queue, kind, what(action), action.reason, failed)
+        return outcomes
+
+    def _report(self, round_: Round, outcomes: Sequence[Outcome]) -> None:
+        by_queue: dict[str, list[Outcome]] = defaultdict(list)
+        for outcome in outcomes:
+            by_queue[outcome.action.queue].append(outcome)
+        for decision in round_.decisions:
+            report = decision_report(decision, by_queue[decision.queue], round_.now)
+            self._reports[decision.queue] = report
+            log.info("%s", log_line(report))
+            for monitor in self._queue(decision.queue).monitors:
+                self._teller.tell(monitor, report)
+        self._record(round_)
+
+    def _record(self, round_: Round) -> None:
+        """Status and journal; a full disk is said and stops nothing."""
+        self._write_status()
+        try:
+            for decision in round_.decisions:
+                self._statedir.add_to_journal({**self._reports[decision.queue], "vms": None})
+        except (OSError, TypeError, ValueError) as error:  # also what a plugin said that is no JSON
+            log.error('statedir=%s failed="%s"', self._statedir.path, error)
+
+    def _write_status(self) -> None:
+        config = self.config
+        status = status_report(
+            config.factory.id, self.incarnation, self._reports, self._observer.readings.values(),
+            config.disabled, self._clock.now(), self._broken,
+        )  # fmt: skip
+        try:
+            self._statedir.write_status(status)
+        except (OSError, TypeError, ValueError) as error:
+            log.error('statedir=%s failed="%s"', self._statedir.path, error)
+
+    def _queue(self, name: str) -> Queue:
+        return next(queue for queue in self.config.watched if queue.name == name)
+
+    def _sweep(self, now: float) -> None:
+        """Remove user-data that no VM job needs any more, by a poll that has seen all our acts."""
+        last_act = max((self._clock.at(moment) for moment in self._acted.values()), default=0.0)
+        for reading in self._observer.readings.values():
+            if isinstance(reading.rows, VMJobRows) and reading.usable(now, last_act) is None:
+                waiting = [job.uuid for job in reading.rows.jobs if job.instance is None and job.status not in (3, 4)]
+                try:
+                    self._statedir.sweep_userdata(waiting, reading.started)
+                except OSError as error:
+                    log.error('userdata=%s failed="%s"', self._statedir.userdata, error)
+
+
+def _told(actions: Iterable[Action]) -> dict[str, str]:
+    """VMs that were told something, and what; one without a startd is told when it has one."""
+    return {
+        action.vm.uuid: type(action).__name__.lower()
+        for action in actions
+        if isinstance(action, Release) or (isinstance(action, Retire | Unretire) and action.vm.startd is not None)
+    }

@@ -1,0 +1,200 @@
+"""Rounds that meet what nobody foresaw: they end, are shown, and leave nothing half done."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factory import chain, decide
+from factory import rounds as rounds_module
+from factory.act import Actor
+from factory.actions import Action, Submit
+from factory.cli.statuspage import broken_text
+from factory.clock import Clock
+from factory.config.settings import Config
+from factory.model import Unknown, WmsStatus
+from factory.rounds import GIVE_UP, Rounds, RoundsBroken
+from factory.source import Source
+from factory.statedir import StateDir
+from factory.workers import Workers
+from tests.rig.faulty import Numbers, boom, config, queue
+
+
+class Host:
+    """A host whose clock can be set."""
+
+    set_by = 0.0
+
+    def wall(self) -> float:
+        return time.time() + self.set_by
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    running = Workers()
+    yield running
+    running.stop()
+
+
+Make = Callable[..., Rounds]
+
+
+@pytest.fixture
+def statedir(tmp_path: Path) -> StateDir:
+    made = StateDir(tmp_path, "apf")
+    made.open()
+    return made
+
+
+@pytest.fixture
+def make(statedir: StateDir, workers: Workers) -> Iterator[Make]:
+    made: list[Rounds] = []
+
+    def make_rounds(setup: Config, **more: Any) -> Rounds:
+        made.append(Rounds(setup, workers, statedir, "1000.0 host 1", **more))
+        return made[-1]
+
+    yield make_rounds
+    for each in made:
+        each.stop()
+
+
+def status(statedir: StateDir) -> dict[str, Any]:
+    return dict(json.loads(statedir.status.read_text()))
+
+
+def queues(statedir: StateDir) -> dict[str, Any]:
+    return {each["queue"]: each for each in status(statedir)["queues"]}
+
+
+def test_an_error_of_our_own_in_one_queue_s_part_stops_that_queue_and_is_logged_with_its_place(
+    make: Make, statedir: StateDir, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = chain.run_chain
+
+    def broken(plugins: Any, view: Any) -> Any:
+        if view.queue == "bad":
+            raise ZeroDivisionError("nobody foresaw this")
+        return real(plugins, view)
+
+    monkeypatch.setattr(decide, "run_chain", broken)
+    rounds = make(config(queue("good"), queue("bad"), queue("too")))
+    rounds.guarded({"good", "bad", "too"})
+    assert "unexpected error" in queues(statedir)["bad"]["hold"]
+    assert "ZeroDivisionError: nobody foresaw this" in queues(statedir)["bad"]["hold"]
+    assert [queues(statedir)[name]["n"] for name in ("good", "too")] == [7, 7]
+    assert "queue=bad an unexpected error: Traceback" in caplog.text
+    assert "in broken" in caplog.text
+    assert status(statedir)["broken"] is None
+
+
+def test_a_round_that_breaks_ends_alone_and_the_status_says_so_until_one_is_whole_again(
+    make: Make, statedir: StateDir, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rounds = make(config(queue("q")))
+    with monkeypatch.context() as patched:
+        patched.setattr(rounds_module, "decide", boom)
+        rounds.guarded({"q"})
+        rounds.guarded({"q"})
+    assert "Traceback" in caplog.text
+    assert "the round of q was ended" in caplog.text
+    broken = status(statedir)["broken"]
+    assert (broken["times"], broken["error"]) == (2, "RuntimeError: boom")
+    said = broken_text(status(statedir), broken["since"] + 300)
+    assert said == "the last 2 rounds, since 5 min ago, were ended by an error, see the log: RuntimeError: boom"
+    rounds.guarded({"q"})
+    assert status(statedir)["broken"] is None
+    assert queues(statedir)["q"]["n"] == 7
+
+
+def test_after_many_broken_rounds_in_a_row_a_new_process_shall_try(
+    make: Make, monkeypatch: pytest.MonkeyPatch, statedir: StateDir
+) -> None:
+    rounds = make(config(queue("q")))
+    with monkeypatch.context() as patched:
+        patched.setattr(rounds_module, "make_world", boom)
+        for _ in range(GIVE_UP - 1):
+            rounds.guarded({"q"})
+    rounds.guarded({"q"})  # a whole one: it counts from the beginning
+    monkeypatch.setattr(rounds_module, "make_world", boom)
+    for _ in range(GIVE_UP - 1):
+        rounds.guarded({"q"})
+    with pytest.raises(RoundsBroken, match=f"{GIVE_UP} rounds in a row"):
+        rounds.guarded({"q"})
+    assert status(statedir)["broken"]["times"] == GIVE_UP
+
+
+class Seen:
+    """An Actor that does nothing, and remembers what it was told."""
+
+    acted: list[tuple[Action, ...]]
+
+    def __init__(self, raises: bool = False) -> None:
+        self.acted = []
+        self.raises = raises
+
+    def act(self, actions: Any) -> Any:
+        self.acted.append(tuple(actions))
+        if self.raises:
+            raise MemoryError("in the middle of it")
+        return ()
+
+    @property
+    def bought(self) -> list[int]:
+        return [sum(a.n for a in actions if isinstance(a, Submit)) for actions in self.acted]
+
+
+def reading(source: Source) -> Any:
+    """Parts of a queue that asks for as many as its source says, and knows nothing if it may not believe it."""
+    return {
+        "wms": {"sources": (source,), "read": lambda readings: _ready(readings.rows(source))},
+    }
+
+
+def _ready(rows: Any) -> Any:
+    return rows if isinstance(rows, Unknown) else WmsStatus(ready=rows)
+
+
+def test_an_act_that_broke_in_the_middle_counts_as_one_so_that_nothing_is_bought_twice_on_the_same_poll(
+    make: Make, statedir: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule 3: only a later poll shows what came of it."""
+    seen = Seen(raises=True)
+    monkeypatch.setattr(Actor, "act", seen.act)
+    once = Numbers(name="once", interval_s=3600)  # a reading that serves again, unless the queue has acted since
+    rounds = make(config(queue("q", parts=reading(once))))
+    rounds.guarded({"q"})
+    polled = status(statedir)["sources"]
+    rounds.guarded({"q"})
+    assert seen.bought == [7, 7]
+    assert status(statedir)["sources"][0]["started"] > polled[0]["started"], "polled anew before anything else is done"
+
+
+@pytest.mark.parametrize("by", [-86400.0, 86400.0])
+def test_a_clock_that_is_set_stops_no_decision_and_makes_nothing_old(
+    make: Make, statedir: StateDir, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, by: float
+) -> None:
+    seen = Seen()
+    monkeypatch.setattr(Actor, "act", seen.act)
+    host = Host()
+    slow = Numbers(name="slow", interval_s=3600)
+    still = Numbers(name="still", interval_s=3600)
+    parts = reading(slow)
+    idle = {"wms": {"sources": (still,), "read": lambda readings: _nothing(readings.rows(still))}}
+    rounds = make(config(queue("q", parts=parts), queue("idle", parts=idle)), clock=Clock(host.wall))
+    rounds.guarded({"q", "idle"})
+    before = {each["source"]: each["started"] for each in status(statedir)["sources"]}
+    host.set_by = by
+    rounds.guarded({"q", "idle"})
+    assert seen.bought == [7, 7], "it does not wait until the clock has caught up"
+    assert queues(statedir)["idle"]["hold"] is None, "what was read a moment ago is not a day old"
+    after = {each["source"]: each["started"] for each in status(statedir)["sources"]}
+    assert after["still"] == pytest.approx(before["still"] + by, abs=1), "the same reading"
+    assert "the clock of this host was set by" in caplog.text
+
+
+def _nothing(rows: Any) -> Any:
+    return rows if isinstance(rows, Unknown) else WmsStatus()
