@@ -34,6 +34,8 @@ class Life:
     removefraction: float = 0.2
     """At most max(1, this part of the VMs) begin to leave, and as many are removed, in one round (rule 8)."""
     timeouts: Timeouts = field(default_factory=Timeouts)
+    drain_before_s: float = 0
+    """VMs retire so long before their lease ends."""
     maxinstances: int | None = None
     repeat_s: float = 60
     """A command that shows no effect is sent again after this."""
@@ -52,7 +54,7 @@ def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -
     removals = list(ramp.removals(kept))
     down = ramp.down(ask, {action.job for action in removals}) if ask.n < 0 else Plan()
     asked = {action.vm.job for action in down.actions if isinstance(action, Retire)}
-    leaving = (*ramp.never_claimed(asked), *down.actions)
+    leaving = (*ramp.lease_ends(asked), *ramp.never_claimed(asked), *down.actions)
     limit = max(1, int(life.removefraction * len(batch.vms)))
     notes = list(up.notes + down.notes)
     fall = ramp.sudden_fall()
@@ -82,7 +84,7 @@ class _Ramp:
         """VMs that are leaving and can serve this ask instead of new ones, the soonest back first."""
         wanted = {str(shape) for shape in ask.shapes}
         leaving = [vm for vm in self.batch.vms if _can_come_back(vm) and (not wanted or vm.shape in wanted)]
-        return sorted(leaving, key=_comes_back)[: ask.n]
+        return sorted((vm for vm in leaving if not self._ends_soon(vm)), key=_comes_back)[: ask.n]
 
     def up(self, ask: Ask) -> Plan:
         back = self.taken_back(ask)
@@ -114,7 +116,8 @@ class _Ramp:
     def down(self, ask: Ask, leaving: set[JobId]) -> Plan:
         by_uuid = {vm.uuid: vm for vm in self.batch.vms}
         named = [by_uuid[uuid] for uuid in ask.victims if uuid in by_uuid]
-        victims = [vm for vm in (named if ask.victims else victim_order(self.batch.vms)) if vm.job not in leaving]
+        unnamed = sorted(victim_order(self.batch.vms), key=lambda vm: not self._ends_soon(vm))
+        victims = [vm for vm in (named if ask.victims else unnamed) if vm.job not in leaving]
         actions = tuple(self._leave(vm) for vm in victims[: -ask.n])
         notes = () if len(actions) == -ask.n else (f"only {len(actions)} VMs can leave",)
         return Plan(actions, notes)
@@ -122,9 +125,7 @@ class _Ramp:
     def _leave(self, vm: VM) -> Action:
         if vm.state is VMState.SUBMITTED:
             return self._cancel(vm, "not needed, no instance yet")
-        reason = f"not needed: {vm.state.value}, {vm.why}"
-        if vm.evictable:
-            reason += "; a job on it that set its own MaxJobRetirementTime may be evicted"
+        reason = f"not needed: {vm.state.value}, {vm.why}{_may_evict(vm)}"
         return Retire(queue=self.life.queue, vm=vm, method=self._method(vm), reason=reason)
 
     def _cancel(self, vm: VM, reason: str) -> Remove:
@@ -149,11 +150,22 @@ class _Ramp:
                 still = f'JobStatus == 2 && EC2InstanceName == "{vm.instance}"'
                 yield Remove(queue=self.life.queue, job=vm.job, still=still, vm=vm, absent=True, reason=overdue.why)
 
+    def lease_ends(self, leaving: set[JobId]) -> Iterator[Retire]:
+        """VMs whose lease ends soon, the next one first."""
+        for vm in sorted(self.batch.vms, key=lambda vm: vm.lease_end or 0):
+            if vm.state in _STAYING and vm.job not in leaving and self._ends_soon(vm):
+                left = max(0, (vm.lease_end or 0) - self.now)
+                reason = f"its lease ends in {left:.0f} s, before that its jobs can end in peace{_may_evict(vm)}"
+                yield Retire(queue=self.life.queue, vm=vm, method=self._method(vm), reason=reason)
+
+    def _ends_soon(self, vm: VM) -> bool:
+        return vm.lease_end is not None and self.now > vm.lease_end - self.life.drain_before_s
+
     def never_claimed(self, leaving: set[JobId]) -> Iterator[Retire]:
         """VMs that joined long ago and that no job has ever claimed."""
         for vm in self.batch.vms:
             why = self.life.timeouts.never_claimed(vm, self.now)
-            if why is not None and vm.job not in leaving:
+            if why is not None and vm.job not in leaving and not self._ends_soon(vm):
                 yield Retire(queue=self.life.queue, vm=vm, method=self._method(vm), reason=why)
 
     def _overdue(self, vm: VM) -> Overdue | None:
@@ -230,6 +242,10 @@ class _Ramp:
         return vm.wanted_back and self.now - max(vm.unretire_time or 0, left) < _SETTLE_S
 
 
+def _may_evict(vm: VM) -> str:
+    return "; a job on it that set its own MaxJobRetirementTime may be evicted" if vm.evictable else ""
+
+
 def _can_come_back(vm: VM) -> bool:
     if vm.state is VMState.RETIRED:
         return vm.startd is not None
@@ -242,6 +258,7 @@ def _comes_back(vm: VM) -> tuple[int, float, str]:
     return soon, -(vm.retire_time or 0), vm.uuid
 
 
+_STAYING = {VMState.BOOTING, VMState.JOINED, VMState.IDLE, VMState.BUSY}
 _LEAVE_ORDER = (VMState.SUBMITTED, VMState.BOOTING, VMState.IDLE, VMState.JOINED, VMState.BUSY)
 
 

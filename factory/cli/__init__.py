@@ -15,6 +15,7 @@ from factory.cli.chain import chain
 from factory.cli.check import check
 from factory.cli.explain import explain
 from factory.cli.health import health
+from factory.cli.lease import lease
 from factory.cli.options import CONF
 from factory.cli.pause import pause, resume
 from factory.cli.status import status
@@ -64,5 +65,5 @@ def serve(conf: tuple[Path, ...], once: bool) -> None:
         raise SystemExit(os.EX_SOFTWARE) from None
 
 
-for command in (audit, chain, check, explain, health, pause, resume, status):
+for command in (audit, chain, check, explain, health, lease, pause, resume, status):
     main.add_command(command)

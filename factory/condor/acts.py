@@ -74,7 +74,7 @@ def _one(job: JobId, still: str) -> str:
 
 
 def edit(schedd: ScheddAddress, job: JobId, still: str, attribute: str, value: str) -> None:
-    """Set an attribute of a job. The gridmanager does not see it: it must be one of the factory's own.
+    """Set an attribute of a job: one of the factory's own, for the gridmanager sees none but the end of the lease.
 
     Not with the dirty flag, which would tell the gridmanager: since HTCondor 23.9 schedd and gridmanager run in a
     circle for ever over a dirty grid job (docs/decisions/0005-no-dirty-flag.md).

@@ -23,6 +23,8 @@ _PROJECTION = [
     "APFIdentity",
     "APFIncarnation",
     "APFLeaseEnd",
+    "APFLeaseMax",
+    "TimerRemove",
     "APFRetireTime",
     "APFUnretireTime",
     "EC2InstanceName",
@@ -54,6 +56,10 @@ class VMJobRow:
     grid_status: str | None
     """The cloud's own word for the state of the instance."""
     hold: Hold | None
+    lease_max: float | None = None
+    """No extension of the lease goes beyond."""
+    lease_moves: bool = False
+    """HTCondor reads the end of the lease again and again, so that it can be extended."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,8 @@ def job_row(ad: Mapping[str, Any]) -> VMJobRow:
         instance=_text(ad, "EC2InstanceName"),
         grid_status=_text(ad, "GridJobStatus"),
         hold=_hold(ad) if status == 5 else None,
+        lease_max=_number(ad, "APFLeaseMax"),
+        lease_moves=not isinstance(ad.get("TimerRemove"), Enum | None),  # an expression, which names APFLeaseEnd
     )
 
 

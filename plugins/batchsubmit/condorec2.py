@@ -56,11 +56,12 @@ _NOT_FOR_VMS = frozenset(
         "onexithold",
         "leavejobinqueue",
         "periodicremove",
+        "timerremove",
     }
 )
 """Submit commands and attributes without which a VM would have no end, or another one."""
 _REMOVE = "periodic_remove = "
-_LEASE = "time() > APFLeaseEnd"
+_LEASE = "time() > TimerRemove || time() > APFLeaseMax"
 """A queue's own periodic_remove is one more reason to end, never the only one (rule 9)."""
 
 
@@ -80,6 +81,9 @@ class CondorEC2(BatchSubmitPlugin):
         """The latest end of a VM, from its submit."""
         lease_max: Duration | None = None
         """The lease can be extended up to here; the VM's own timer and its token are made for it. None: ``lease``."""
+        drain_before: Duration | None = None
+        """A VM retires peacefully so long before its lease ends, so that the end kills no job. 0: it does not. None: an
+        eighth of ``lease``."""
         idle: Duration = Field(default=3600, ge=60)
         """A VM that has been unclaimed for so long ends by itself."""
         master_update_interval: Duration = Field(default=60, ge=1)
@@ -111,6 +115,10 @@ class CondorEC2(BatchSubmitPlugin):
         def _lease_fits(self) -> CondorEC2.Settings:
             if self.lease_max is not None and self.lease_max < self.lease:
                 raise ValueError("lease_max is shorter than lease; make it longer or leave it out")
+            if self.drain_before is not None and self.drain_before >= self.lease:
+                raise ValueError(
+                    "drain_before is not shorter than lease, so no VM would ever run a job; make it shorter"
+                )
             return self
 
     settings: Settings
@@ -159,6 +167,7 @@ class CondorEC2(BatchSubmitPlugin):
             retire=settings.retire,
             removefraction=settings.removefraction,
             timeouts=self._timeouts,
+            drain_before_s=settings.lease / 8 if settings.drain_before is None else settings.drain_before,
             maxinstances=settings.maxinstances,
             repeat_s=max(10, 2 * self.factory.update_interval),
         )

@@ -1,5 +1,6 @@
 """How machines leave, and how they are called back. One ramp for all tests: each has its own queue."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +67,12 @@ def ramp(pool: Pool, cloud: CloudProcess, tmp_path_factory: pytest.TempPathFacto
         "BACK": ec2_queue(cloud, "BACK"),
         "LEASE": ec2_queue(
             cloud, "LEASE", batchsubmit__condorec2__lease=60, batchsubmit__condorec2__lease_max="1h",
-            sched__retireidle__after="1h",
+            batchsubmit__condorec2__drain_before=0, sched__retireidle__after="1h",
+        ),
+        "LONGER": ec2_queue(
+            cloud, "LONGER", batchsubmit__condorec2__lease=105, batchsubmit__condorec2__lease_max="1h",
+            batchsubmit__condorec2__drain_before=0, sched__retireidle__after="1h",
+            sched__maxtorun__maximum=1,
         ),
     }  # fmt: skip
     factory = Factory(tmp_path_factory.mktemp("retirement"), pool, "retirement", queues)
@@ -77,6 +83,31 @@ def ramp(pool: Pool, cloud: CloudProcess, tmp_path_factory: pytest.TempPathFacto
             batch.wait_running()
         until(lambda: all(factory.states(name) == {"busy": 1} for name in queues), "each has its busy VM", 20)
         yield Ramp(factory, cloud, work, jobs)
+
+
+def test_a_vm_retires_in_peace_before_its_lease_ends_and_comes_back_when_that_is_extended(ramp: Ramp) -> None:
+    """The job that it has runs on."""
+    ramp.factory.queues["LONGER"]["batchsubmit.condorec2.drain_before"] = 104
+    ramp.factory.reload()
+    ramp.until_state("LONGER", "retiring")
+    assert "its lease ends in" in ramp.taken("LONGER", "retire")[0]["reason"]
+    uuid, end = ramp.vm("LONGER")["vm"], ramp.vm("LONGER")["lease_end"]
+
+    beyond = ramp.factory.run("lease", "extend", uuid, "1h")
+    assert beyond.returncode == 1
+    assert f"VM {uuid} " in beyond.stdout
+    assert "NOT extended: its timer and its token end at its lease_max" in beyond.stdout
+    assert "at most 3495s more" in beyond.stdout
+
+    extended = ramp.factory.run("lease", "extend", "LONGER", "50m")
+    assert extended.returncode == 0, extended.stderr
+    assert f"VM {uuid} " in extended.stdout
+    assert "1 of 1 extended" in extended.stdout
+    ramp.work["LONGER"].submit(1)
+    ramp.until_state("LONGER", "busy")
+    assert ramp.vm("LONGER")["lease_end"] == end + 3000
+    assert len(ramp.taken("LONGER", "submit")) == 1, "only the first VM was bought"
+    assert ramp.factory.run("lease", "extend", "LONGRE", "1h").returncode == 2
 
 
 def test_a_busy_vm_that_drains_is_taken_back_before_one_is_bought(ramp: Ramp, pool: Pool) -> None:
@@ -167,7 +198,19 @@ def test_a_lease_in_the_past_ends_the_vm(ramp: Ramp, pool: Pool) -> None:
     job = ramp.taken("LEASE", "submit")[0]["jobs"][0]
     done = until(lambda: pool.history(f"ClusterId == {job.split('.')[0]}"), "the VM job is removed", 80, 0.5)[0]
     assert done["JobStatus"] == 3
-    assert "PeriodicRemove" in done["RemoveReason"]
+    assert done["RemoveReason"] == "Job lease expired"
+    assert done["EnteredCurrentStatus"] - done["APFLeaseEnd"] < 10, "no later than that"
     assert done["APFVM"] == ramp.machines("LEASE")[0]["tags"]["apf:vm"]
     ramp.until_gone("LEASE")
     assert ramp.machines("LEASE")[0]["reason"] == "Client.UserInitiatedShutdown"
+
+
+def test_an_extended_lease_reaches_htcondor(ramp: Ramp, pool: Pool) -> None:
+    """The factory is dead; the gridmanager has asked the schedd for the new end (docs/decisions/0011-leases.md)."""
+    (vm,) = ramp.factory.vms("LONGER")
+    ramp.factory.kill()
+    before = vm["lease_end"] - 3000
+    until(lambda: time.time() > before + 5, "the first end of its lease has passed", 90, 1)
+    (job,) = pool.jobs(f'APFVM == "{vm["vm"]}"', "JobStatus")
+    assert job["JobStatus"] == 2
+    assert [machine["state"] for machine in ramp.machines("LONGER")] == ["running"]

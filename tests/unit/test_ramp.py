@@ -250,3 +250,48 @@ def test_a_termination_that_failed_is_tried_again() -> None:
     assert names(planned(0, failed), Release) == ["vm1"]
     assert not planned(0, failed, memory=Memory(sent={"vm1": NOW - 1})).actions
     assert not planned(0, vm("vm1", VMState.HELD, hold=Hold(1, 0, "by hand"))).actions
+
+
+# Leases
+
+
+ENDS: dict[str, Any] = {"lease_end": NOW + 100}
+
+
+def test_a_vm_retires_before_its_lease_ends_the_next_end_first() -> None:
+    states = [VMState.BUSY, VMState.IDLE, VMState.JOINED, VMState.BOOTING]
+    vms = [vm(f"vm{i}", state, lease_end=NOW + 100 - i) for i, state in enumerate(states)]
+    others = [vm("vm8", VMState.SUBMITTED, **ENDS), vm("vm9", VMState.BUSY, lease_end=NOW + 101), vm("vm10")]
+    answer = planned(0, *vms, *others, drain_before_s=101)
+    assert names(answer, Retire) == ["vm3", "vm2", "vm1", "vm0"]
+    methods = [action.method for action in answer.actions if isinstance(action, Retire)]
+    assert methods == ["off", "off", "off", "drain"]
+    assert all("its lease ends in" in action.reason for action in answer.actions)
+    assert names(planned(0, *vms, *others, drain_before_s=101, removefraction=0.3), Retire) == ["vm3", "vm2"]
+    assert planned(0, *vms, *others).actions == (), "drain_before = 0"
+
+
+def test_a_vm_that_retires_already_is_not_asked_again_because_of_its_lease() -> None:
+    asked = vm("vm1", VMState.RETIRING, drain=OURS, retire_seen=True, **ASKED, **ENDS)
+    assert planned(0, asked, drain_before_s=200).actions == ()
+
+
+def test_a_vm_whose_lease_ends_is_not_taken_back_until_the_lease_is_extended() -> None:
+    leaving = vm("vm1", VMState.RETIRING, drain=OURS, retire_seen=True, **ASKED, **ENDS)
+    answer = planned(1, leaving, drain_before_s=200)
+    assert (names(answer, Unretire), bought(answer)) == ([], 1)
+    answer = planned(1, replace(leaving, lease_end=NOW + 1000), drain_before_s=200)
+    assert (names(answer, Unretire), bought(answer)) == (["vm1"], 0)
+
+
+def test_those_whose_lease_ends_are_the_first_of_those_that_are_too_many() -> None:
+    vms = [vm("vm1", VMState.BUSY, **ENDS), vm("vm2", VMState.IDLE), vm("vm3", VMState.IDLE)]
+    assert names(planned(-1, *vms, drain_before_s=200), Retire) == ["vm1"]
+    assert names(planned(-2, *vms, drain_before_s=200), Retire) == ["vm1", "vm2"]
+    named = Ask(-1, victims=("vm3",))
+    assert names(planned(named, *vms, drain_before_s=200), Retire) == ["vm1", "vm3"]
+
+
+def test_a_lease_that_ends_with_a_job_that_may_be_evicted_says_so() -> None:
+    (retire,) = planned(0, vm("vm1", VMState.BUSY, evictable=True, **ENDS), drain_before_s=200).actions
+    assert "MaxJobRetirementTime" in retire.reason

@@ -97,6 +97,7 @@ def test_any_number_of_tags_gets_a_parameter_each(tags: dict[str, str]) -> None:
         ({"parameter_MaxCount": "5"}, "ec2_gahp sets this one itself"),
         ({"parameter_TagSpecification.1.Tag.1.Key": "x"}, "set by tag_<Name>"),
         ({"lease": "2d", "lease_max": "1d"}, "lease_max is shorter than lease"),
+        ({"lease": "2h", "drain_before": "2h"}, "drain_before is not shorter than lease"),
         ({"condor_attributes": "x"}, "is not 'name = value'"),
     ],
     ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
@@ -183,7 +184,7 @@ def test_a_periodic_remove_of_the_queue_s_own_leaves_the_lease_in_force(tmp_path
     """Rule 9: every VM has an end."""
     queue = vms(tmp_path, **{"condor_attributes.periodic_remove": "JobStatus == 5"})
     lines = [line for line in submission(queue, tmp_path).description.splitlines() if "periodic_remove" in line]
-    assert lines[-1] == "periodic_remove = time() > APFLeaseEnd || JobStatus == 5"
+    assert lines[-1] == "periodic_remove = time() > TimerRemove || time() > APFLeaseMax || JobStatus == 5"
 
 
 @pytest.mark.parametrize("name", ["on_exit_remove", "universe", "grid_resource", "+PeriodicRemove", "leave_in_queue"])

@@ -42,8 +42,9 @@ def test_the_lease_ends_the_vm_job_and_cannot_be_left_out(tmp_path: Path) -> Non
     leases: list[tuple[dict[str, Any], int]] = [({}, 172_800), ({"lease": "1h"}, 3600)]
     for own, end in leases:
         lines = commands(submission(tmp_path, **own))
-        assert lines["periodic_remove"] == "time() > APFLeaseEnd"
-        assert lines["MY.APFLeaseEnd"] == "$(lease_end)"
+        assert lines["MY.TimerRemove"] == "APFLeaseEnd", "HTCondor reads this one again and again"
+        assert lines["periodic_remove"] == "time() > TimerRemove || time() > APFLeaseMax"
+        assert (lines["MY.APFLeaseEnd"], lines["MY.APFLeaseMax"]) == ("$(lease_end)", "$(lease_max)")
         assert lines["lease_end"] == str(int(NOW) + end)
 
 
@@ -54,6 +55,15 @@ def test_the_vm_ends_itself_at_the_longest_lease_and_when_it_is_unclaimed_for_lo
     assert "STARTD_StartTime == 0" in condor(made)["MASTER.DAEMON_SHUTDOWN_FAST"]
     assert condor(made)["DEFAULT_MASTER_SHUTDOWN_SCRIPT"] == "$(ETC)/apf-poweroff"
     assert document(submission(tmp_path, lease=61))["power_state"]["delay"] == "+2", "never before the lease"
+
+
+def test_timer_token_and_job_have_the_same_last_end(tmp_path: Path) -> None:
+    """What was made for ``lease_max`` when the VM was submitted can't be made longer; no extension goes beyond."""
+    lifetimes: list[int] = []
+    made = submission(tmp_path, lifetimes, lease="1h", lease_max="3h")
+    assert lifetimes == [3 * 3600]
+    assert commands(made)["lease_max"] == str(int(NOW) + 3 * 3600)
+    assert document(made)["power_state"]["delay"] == "+180"
 
 
 def test_a_retirement_waits_for_the_jobs_however_long_they_run(tmp_path: Path) -> None:

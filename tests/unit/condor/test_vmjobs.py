@@ -27,6 +27,10 @@ def test_a_row_says_what_the_ad_says() -> None:
     assert (row.submitted, row.entered_status, row.lease_end) == (1000, 1100, 5000)
     assert (row.instance, row.grid_status) == ("i-1", "running")
     assert (row.retire_time, row.unretire_time, row.hold) == (None, None, None)
+    assert (row.lease_max, row.lease_moves) == (None, False)
+    row = job_row({**AD, "APFLeaseMax": 6000, "TimerRemove": object()})
+    assert (row.lease_max, row.lease_moves) == (6000, True)
+    assert not job_row({**AD, "TimerRemove": Value.UNDEFINED}).lease_moves
 
 
 @pytest.mark.parametrize("nothing", [Value.UNDEFINED, None, "", True])
