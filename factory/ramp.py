@@ -94,7 +94,7 @@ class _Ramp:
             for vm in back
             if not (vm.wanted_back and self._recently_sent(vm))
         ]
-        left = ask.n - sum(1 for vm in back if self._back_soon(vm))
+        left = ask.n - sum(1 for vm in back if vm.claims == 0 or vm.drain is not None or not vm.retire_seen)
         notes = []
         cap = self.life.maxinstances
         if cap is not None and self.batch.may_own_instance + left > cap:
@@ -222,6 +222,7 @@ class _Ramp:
         known = self.memory.attempts.get(vm.uuid)
         return known.times + 1 if known is not None and known.what == what else 1
 
+<<<<<<< HEAD
     def _back_soon(self, vm: VM) -> bool:
         """Whether it serves again in seconds, not only when its claims end, as after ``off``.
 
@@ -234,6 +235,8 @@ class _Ramp:
             or (self.life.retire != "off" and self._called_back_since(vm, 0))
         )
 
+=======
+>>>>>>> parent of a2a63af (A drain just cancelled is capacity though its claims still show themselves retiring)
     def _coming_back(self, vm: VM) -> bool:
         """Also one that was called back hours ago: its startd leaves when its last job ends, and then starts again."""
         return self._called_back_since(vm, self.memory.alone.get(vm.uuid, self.now))

@@ -32,6 +32,8 @@ def test_killed_at_every_step_it_buys_no_vm_too_many_and_leaks_none(
 
         factory.start(failpoint=("retirement noted", 2))
         first.wait_running()
+        # One that is not yet seen claimed would be turned off, and come back only when its job ends.
+        until(lambda: factory.states()["busy"] == 3, "the factory sees all three busy", 20)
         assert len(factory.vm_jobs()) == 3
         maximum["sched.maxtorun.maximum"] = 1
         factory.reload()

@@ -65,13 +65,6 @@ def test_a_startd_that_was_turned_off_with_claims_is_called_back_and_counts_for_
     assert bought(answer) == 1
 
 
-def test_a_drain_just_cancelled_is_capacity_though_its_claims_still_show_themselves_retiring() -> None:
-    back = vm("vm1", VMState.RETIRING, claims=1, retire_seen=True, **BACK)
-    assert bought(planned(1, back)) == 0
-    assert bought(planned(1, back, retire="off")) == 1, "back when its claims end"
-    assert bought(planned(1, replace(back, unretire_time=NOW - 500, retire_time=NOW - 600))) == 1
-
-
 def test_a_vm_of_another_shape_or_drained_by_somebody_else_is_not_taken_back() -> None:
     theirs = vm("vm1", VMState.RETIRING, drain=Drain("kernel", ours=False))
     other = vm("vm2", VMState.RETIRING, drain=OURS, shape="ami-2/c5.large/*/on-demand")
