@@ -222,21 +222,6 @@ class _Ramp:
         known = self.memory.attempts.get(vm.uuid)
         return known.times + 1 if known is not None and known.what == what else 1
 
-<<<<<<< HEAD
-    def _back_soon(self, vm: VM) -> bool:
-        """Whether it serves again in seconds, not only when its claims end, as after ``off``.
-
-        The claims of a cancelled drain still show themselves retiring until the startd has told all of its slots.
-        """
-        return (
-            vm.claims == 0
-            or vm.drain is not None
-            or not vm.retire_seen
-            or (self.life.retire != "off" and self._called_back_since(vm, 0))
-        )
-
-=======
->>>>>>> parent of a2a63af (A drain just cancelled is capacity though its claims still show themselves retiring)
     def _coming_back(self, vm: VM) -> bool:
         """Also one that was called back hours ago: its startd leaves when its last job ends, and then starts again."""
         return self._called_back_since(vm, self.memory.alone.get(vm.uuid, self.now))
