@@ -74,16 +74,20 @@ class FitSource(Source):
         """Autoclusters, then slots, then exact counts; then matchmaking.
 
         Slots are read with what the jobs of the last poll asked for; again, and the counts too, if some ask for
-        less or refer to more.
+        less or refer to more. Whether jobs wait to be materialised is known as often as the schedd updates its ad.
         """
         needs = _needs.get(self.key, _Needs())
+        schedds = self._schedd_ads()
+        late_made = any(ad.get("JobsUnmaterialized", 0) for ad in schedds)
         while True:
             clusters = {schedd: autoclusters(schedd.open()) for schedd in self.schedds}
             if needs.least is None:
                 needs = needs.grown(ad for ads in clusters.values() for ad in ads.values())
             slots = Slots() if needs.least is None else open_slots(self.pool, needs.references, needs.least)
             now = time.time()
-            idle = [idle_jobs(schedd, self.selection, clusters[schedd], now) for schedd in self.schedds]
+            idle = [
+                idle_jobs(schedd, self.selection, clusters[schedd], now, late_made=late_made) for schedd in self.schedds
+            ]
             grown = needs.grown(ad for each in idle for ad in each.ads.values())
             if grown == needs:
                 break
@@ -106,7 +110,7 @@ class FitSource(Source):
             on_kinds=match_all(jobs, slots.kinds),
             on_shapes=match_all(jobs, templates, {key for key in templates if real[key] not in slots.shown}),
             excluded=dict(excluded),
-            saturated=saturated(self._schedd_ads()),
+            saturated=saturated(schedds),
             others=dict(others),
             limits=limits_of(groups, jobs, asking.answer()),
         )
@@ -117,7 +121,7 @@ class FitSource(Source):
         collector = self.pool.open()
         names = [schedd.name or htcondor2.param.get("SCHEDD_NAME") for schedd in self.schedds]
         projection = ["Name", "TotalRunningJobs", "MaxJobsRunning", "CurbMatchmaking", "TransferQueueMaxUploading",
-                      "TransferQueueNumUploading", "TransferQueueNumWaitingToUpload"]  # fmt: skip
+                      "TransferQueueNumUploading", "TransferQueueNumWaitingToUpload", "JobsUnmaterialized"]  # fmt: skip
         ads: list[Mapping[str, Any]] = collector.query(htcondor2.AdType.Schedd, projection=projection)
         if any(names):
             wanted = {name.split("@")[0] for name in names if name}

@@ -67,8 +67,13 @@ def _plain(ad: Any) -> Any:
     return ad
 
 
-def idle_jobs(address: ScheddAddress, selection: str | None, by_cluster: Mapping[int, Any], now: float) -> IdleJobs:
-    """The idle jobs of one schedd that fit ``selection``, a ClassAd expression over the job ad; the others counted."""
+def idle_jobs(
+    address: ScheddAddress, selection: str | None, by_cluster: Mapping[int, Any], now: float, *, late_made: bool = False
+) -> IdleJobs:
+    """The idle jobs of one schedd that fit ``selection``, a ClassAd expression over the job ad; the others counted.
+
+    ``late_made``: some may not be materialised yet, which takes one query more.
+    """
     import htcondor2
 
     schedd = address.open()
@@ -83,6 +88,8 @@ def idle_jobs(address: ScheddAddress, selection: str | None, by_cluster: Mapping
     if any("AutoClusterId" not in ad and _never(ad) is None for ad in idle):
         late = _late(schedd, str(address), f"({selection}) && " if selection else "", [*which, *_DEFERRAL])
     found = fold(str(address), by_cluster, idle, late, now)
+    if late_made:
+        found = with_unmaterialised(str(address), found, _job_factories(schedd, selection))
     others = Counter[int]()
     for ad in counts:
         if ad["JobStatus"] != 1 and is_demand(ad, now):
@@ -107,6 +114,44 @@ def _late(schedd: Any, name: str, wanted: str, which: Collection[str]) -> list[A
         if not missing:
             return list(ads)
         _seen_references[name] = own | missing
+
+
+def _job_factories(schedd: Any, selection: str | None) -> list[Any]:
+    """Ads of the clusters that make their jobs as they are wanted."""
+    import htcondor2
+
+    which = "JobMaterializeDigestFile =!= undefined && ProcId =?= undefined"
+    constraint = f"({selection}) && {which}" if selection else which
+    return list(schedd.query(constraint=constraint, opts=htcondor2.QueryOpts.IncludeClusterAd))
+
+
+def with_unmaterialised(schedd: str, found: IdleJobs, clusters: Iterable[Any]) -> IdleJobs:
+    """The jobs that clusters have not made yet, beside those that ask for the same, or as groups of their own."""
+    groups, ads = {group.key: group for group in found.groups}, dict(found.ads)
+    alike = {(g.owner, g.accounting_group, g.ask, g.requirements): g.key for g in found.groups}
+    for ad in clusters:
+        number = _to_come(ad)
+        if number <= 0 or _never(ad) is not None:
+            continue
+        owner, accounting = str(ad.get("Owner", "")), str(ad.get("AccountingGroup", ""))
+        ask, problem = evaluate_ask(ad)
+        requirements = str(ad.lookup("Requirements")) if "Requirements" in ad else "true"
+        key = alike.get((owner, accounting, ask, requirements))
+        if key is None:
+            kind = hashlib.sha256(f"{ask} {requirements}".encode()).hexdigest()[:12]
+            key = alike[owner, accounting, ask, requirements] = f"{schedd}#late {kind}#{owner}#{accounting}"
+            groups[key] = JobGroup(key, ask, 0, owner, accounting, requirements, problem=problem)
+            ads[key] = _plain(ad)
+        groups[key] = replace(groups[key], unmaterialised=groups[key].unmaterialised + number)
+    return replace(found, groups=tuple(groups.values()), ads=ads)
+
+
+def _to_come(ad: Mapping[str, Any]) -> int:
+    """Jobs that a cluster will make unless it is paused, removed or at its end."""
+    if any(ad.get(name, 0) for name in ("JobMaterializePaused", "JobFactoryPaused")):
+        return 0
+    total = int(ad.get("TotalSubmitProcs", 0))
+    return total - int(ad.get("JobMaterializeNextProcId", total))
 
 
 def _references(expressions: Iterable[str]) -> list[str]:

@@ -248,3 +248,17 @@ def test_jobs_without_an_autocluster_yet_are_told_apart_by_what_they_ask_for(job
     five = next(each for each in demand.groups if each.ask.cpus == 5)
     assert on(demand, five, "free").ok
     assert demand.on_shapes[five.key, "big"].ok
+
+
+def test_jobs_that_are_not_materialised_yet_are_told_beside_those_that_are(jobs: Pool, workers: Workers) -> None:
+    made = ('My.MATCH_APF_QUEUE = "made"', "request_cpus = 6")
+    submit(jobs, 40, *made, "max_idle = 3")
+    submit(jobs, 30, *made, "max_idle = 2", "max_materialize = 12")
+    submit(jobs, 20, *made, "request_cpus = 7", "max_idle = 1", "hold = true")
+    submit(jobs, 5, 'My.MATCH_APF_QUEUE = "other"', "max_idle = 1")
+
+    def found() -> dict[float, tuple[int, int]]:
+        groups = fetch(workers, 'MATCH_APF_QUEUE == "made"', templates=(BIG,)).groups
+        return {each.ask.cpus: (each.count, each.unmaterialised) for each in groups}
+
+    until(lambda: found() == {6: (3 + 2, 37 + 28), 7: (0, 19)}, "the schedd's ad says that more will come", 20)
