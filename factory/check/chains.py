@@ -6,17 +6,33 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from factory.chain import run_chain
-from factory.model import VM, BatchStatus, Chain, JobId, SiteStatus, VMState, WmsStatus
+from factory.fit.model import Demand, JobGroup, Match, Offer, Room
+from factory.fit.share import Share
+from factory.fit.supply import Supply
+from factory.model import VM, BatchStatus, Chain, JobId, Shape, SiteStatus, VMState, WmsStatus
 from factory.plugin import SchedPlugin, View
 
 _FLOOD = 1_000_000
+_IN_GROUPS = 100_000
+"""Jobs that stand for a flood where machines are named one by one: more than a schedd takes in one submit."""
 _NOW = 2_000_000_000.0
+_ROOM = Room(1, 1)
+_SHAPE = Shape("image", "type")
 
 
-def ask(plugins: Sequence[SchedPlugin], ready: int, batch: BatchStatus) -> Chain:
-    """The chain when so many jobs wait and the queue has this."""
+def ask(plugins: Sequence[SchedPlugin], ready: int, batch: BatchStatus, in_groups: int = _IN_GROUPS) -> Chain:
+    """The chain when so many jobs wait and the queue has this; ``in_groups``: the most that are told in groups."""
     total = batch.pending + batch.running
-    return run_chain(plugins, View("", _NOW, WmsStatus(ready=ready), batch, SiteStatus("online"), total))
+    site, share = SiteStatus("online"), _share(min(ready, in_groups), batch)
+    return run_chain(plugins, View("", _NOW, WmsStatus(ready=ready), batch, site, total, share_or_unknown=share))
+
+
+def _share(jobs: int, batch: BatchStatus) -> Share:
+    """Jobs that are all alike, and one shape that serves them, one job on a machine."""
+    shape, group = str(_SHAPE), JobGroup("jobs", _ROOM, jobs)
+    demand = Demand((group,), on_shapes={(group.key, shape): Match(ok=True)})
+    offer = Offer(_SHAPE, _ROOM)
+    return Share(Supply(demand, tuple((0, vm) for vm in batch.vms), {shape: offer}, _NOW), (offer,))
 
 
 def reach(plugins: tuple[SchedPlugin, ...], upto: int) -> int | None:
@@ -33,7 +49,7 @@ def _limit(plugins: tuple[SchedPlugin, ...]) -> int | None:
     low, high = 0, _FLOOD
     while low < high:
         middle = (low + high) // 2
-        chain = ask(plugins, _FLOOD, BatchStatus(running=middle))
+        chain = ask(plugins, _FLOOD, BatchStatus(running=middle), 1_000)
         if chain.hold is not None:
             return None
         low, high = (middle + 1, high) if chain.ask.n > 0 else (low, middle)

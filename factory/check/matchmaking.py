@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from factory.check.chains import ask, kept_warm, lets_go_after
 from factory.check.finding import Finding, Severity
 from factory.check.limits import may_run
+from factory.check.queues import in_groups
 from factory.condor.daemons import quoted
 from factory.condor.evaluate import Answer, Question
 from factory.condor.poolconfig import DaemonConfig, Matchmaking
@@ -68,7 +69,7 @@ def check_sizes(queues: Sequence[Queue]) -> Iterator[Finding]:
     """A chain that buys a machine for each job must not have machines of many cores (rule 6). Pure."""
     for queue in queues:
         machines = queue.batchsubmit.machines()
-        if machines is None or machines.cores is None or machines.cores < 2:
+        if machines is None or machines.cores is None or machines.cores < 2 or in_groups(queue):
             continue
         asked = ask(queue.sched, machines.cores, BatchStatus()).ask.n
         if asked > 1:

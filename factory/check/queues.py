@@ -10,7 +10,7 @@ from factory.config.settings import Queue
 from factory.plugin import Info
 
 
-def _share(queue: Queue) -> bool:
+def in_groups(queue: Queue) -> bool:
     """Whether its chain looks at groups of jobs: such queues share them."""
     return any(Info.DEMAND in plugin.needs for plugin in queue.sched)
 
@@ -24,7 +24,7 @@ def check_queues(queues: Sequence[Queue]) -> Iterator[Finding]:
             by_work[type(plugin), queue.settings.wmsqueue, plugin.settings].append(queue)
     for same in by_work.values():
         for queue in same[1:]:
-            if _share(same[0]) and _share(queue):
+            if in_groups(same[0]) and in_groups(queue):
                 continue
             text = (
                 f"reads the same work as [{same[0].name}], and each buys for all of it; give each a wmsqueue of its own"

@@ -7,6 +7,7 @@ from factory.check.limits import resource_limit
 from factory.condor.poolconfig import DaemonConfig
 from factory.plugin import SchedPlugin
 from plugins.batchsubmit.ec2types import cores
+from plugins.sched.fit import Fit
 from plugins.sched.maxpercycle import MaxPerCycle
 from plugins.sched.maxtorun import MaxToRun
 from plugins.sched.null import Null
@@ -35,6 +36,9 @@ def at_most(n: int) -> SchedPlugin:
         ((READY,), 21),
         ((plugin(Null),), 0),
         ((READY, THROTTLE), None),
+        ((plugin(Fit), plugin(MaxPerCycle, maximum=3), at_most(10)), 10),
+        ((plugin(Fit), at_most(5000)), 21),
+        ((plugin(Fit),), 21),
     ],
 )
 def test_how_far_a_chain_goes(chain: Chain, expected: int | None) -> None:
@@ -44,6 +48,8 @@ def test_how_far_a_chain_goes(chain: Chain, expected: int | None) -> None:
 def test_how_much_a_chain_asks_for_at_once() -> None:
     assert burst((READY, plugin(MaxPerCycle, maximum=80))) == 80
     assert burst((READY,)) == 1_000_000
+    assert burst((plugin(Fit), plugin(MaxPerCycle, maximum=80))) == 80
+    assert burst((plugin(Fit),)) == 100_000
     assert burst((THROTTLE,)) is None
 
 
@@ -53,6 +59,9 @@ def test_which_machines_a_chain_keeps_and_when_it_lets_others_go() -> None:
     assert lets_go_after(after, 3, 3600) == 900
     assert lets_go_after(after, 3, 600) == 601
     assert kept_warm((READY, at_most(50)), 50) is None
+    fit = (plugin(Fit, after=600, keep=2), at_most(50))
+    assert kept_warm(fit, 50) == 2
+    assert lets_go_after(fit, 2, 3600) == 600
 
 
 @pytest.mark.parametrize(
