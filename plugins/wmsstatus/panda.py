@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
+from factory.check import files
 from factory.http import Access, checked_url
 from factory.plugin import (
     Duration,
+    Finding,
     PluginSettings,
     Readings,
     SiteStatus,
@@ -114,6 +116,18 @@ class Panda(WmsStatusPlugin):
     def sources(self) -> tuple[Source, ...]:
         """Job counts and site specs of all queues."""
         return self._jobs, self._sites
+
+    def check(self) -> Iterator[Finding]:
+        """Files of credentials: there, and the secret ones for this account alone."""
+        settings, queue = self.settings, self.queue.name
+        for field, path in (("key", settings.key), ("token", settings.token)):
+            if path is not None:
+                yield from files.secret(path, queue, self.key(field))
+        if settings.certificate is not None:  # without a key of its own it is a proxy, which holds one
+            look = files.secret if settings.key is None else files.readable
+            yield from look(settings.certificate, queue, self.key("certificate"))
+        if settings.cafile is not None and not settings.cafile.is_dir():
+            yield from files.readable(settings.cafile, queue, self.key("cafile"))
 
     def read(self, readings: Readings) -> WmsStatus | Unknown:
         """Jobs by state."""

@@ -338,3 +338,24 @@ def test_any_json_is_rows_or_an_http_error(value: object) -> None:
             except HttpError:
                 continue
             assert isinstance(rows, dict)
+
+
+def test_credentials_that_are_missing_or_open_to_others_are_found(tmp_path: Path) -> None:
+    proxy, token, cafile = tmp_path / "proxy.pem", tmp_path / "token", tmp_path / "ca.pem"
+    for path in (proxy, token, cafile):
+        path.write_text("x")
+        path.chmod(0o600)
+    good = panda("https://server", certificate=proxy, token=token, cafile=cafile)
+    assert list(good.check()) == []
+    proxy.chmod(0o640)
+    token.unlink()
+    cafile.unlink()
+    found = {finding.key: finding.text for finding in good.check()}
+    assert set(found) == {"wmsstatus.panda.certificate", "wmsstatus.panda.token", "wmsstatus.panda.cafile"}
+    assert "chmod 0600" in found["wmsstatus.panda.certificate"]
+    (missing, *_) = panda("https://server", certificate=proxy, key=proxy.with_name("key")).check()
+    assert missing.key == "wmsstatus.panda.key"
+    proxy.chmod(0o644)
+    (key := proxy.with_name("key")).write_text("x")
+    key.chmod(0o600)
+    assert list(panda("https://server", certificate=proxy, key=key).check()) == [], "a certificate alone is no secret"
