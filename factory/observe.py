@@ -9,10 +9,11 @@ from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future, wait
 from typing import Any
 
-from factory.clock import Clock, steady
+from factory.clock import Clock
 from factory.config.settings import Queue
 from factory.faults import FAULTS, fault
 from factory.model import Unknown
+from factory.poll import poll
 from factory.shift import shifted
 from factory.source import Reading, Source
 from factory.wanted import wanted
@@ -22,15 +23,6 @@ _SLOW_S = 1
 """A source that took longer to fail is polled in the background, until it answers again."""
 _SPARE_S = 5
 """For starting a worker process."""
-
-
-def _fetch(pickled: bytes) -> tuple[float, float, bytes]:
-    """In the worker. Pickled here and there by hand, so that what can't be is an error of this call alone."""
-    source: Source = pickle.loads(pickled)  # noqa: S301  from our own parent
-    started = steady()
-    rows = source.fetch()
-    ended = steady()
-    return started, ended, pickle.dumps(rows)
 
 
 class Observer:
@@ -99,7 +91,7 @@ class Observer:
         asked = self._clock.steady()
         try:
             pickled = pickle.dumps(source)
-            future = self._workers.submit(source.address, source.deadline_s, _fetch, pickled)
+            future = self._workers.submit(source.address, source.deadline_s, poll, pickled)
         except (*FAULTS, OSError, RuntimeError) as error:
             self._readings[key] = Reading(key, asked, asked, error=f"can't go to a worker: {fault(error)}")
             return
@@ -142,7 +134,7 @@ def fetch_all(workers: Workers, sources: Mapping[str, Source]) -> dict[str, Any]
     rows: dict[str, Any] = {}
     for stage in sorted({source.STAGE for source in sources.values()}):
         calls = {
-            key: (source, workers.submit(source.address, source.deadline_s, _fetch, pickle.dumps(source)))
+            key: (source, workers.submit(source.address, source.deadline_s, poll, pickle.dumps(source)))
             for key, source in sources.items()
             if stage == source.STAGE
         }

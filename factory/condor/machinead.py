@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from factory.fit.model import Room
@@ -23,7 +23,7 @@ _OF_ONE = frozenset(("name", "apfvm", "apfleaseend", "daemonstoptime", "draining
 def bases() -> dict[tuple[int, ...], str]:
     """Shipped slot ads, in the old ClassAd syntax, by HTCondor series."""
     found = {}
-    for entry in (files(__package__) / "machines").iterdir():
+    for entry in Path(__file__).with_name("machines").iterdir():
         if entry.name.endswith(".ad"):
             series = tuple(int(number) for number in entry.name[:-3].split("."))
             found[series] = entry.read_text(encoding="utf-8")

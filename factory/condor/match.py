@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from factory.fit.model import Match, Matches
 
 _YES = Match(True)
-_KEEP = 200_000
-_numbers: dict[str, int] = {}
-"""Ads that were matched, numbered; kept in the worker from poll to poll, as is the next."""
-_known: dict[tuple[int, int], Match] = {}
-"""Matches already made, by the numbers of job and machine."""
+_KEEP = 100_000
+_known: dict[bytes, dict[bytes, Match]] = {}
+"""Matches already made, by the signs of job and machine; kept in the worker from poll to poll."""
+_same: dict[Match, Match] = {}
+"""One object for equal matches: a clause that fails for one group fails for a thousand."""
 
 
 def job_references(ads: Iterable[Any]) -> set[str]:
@@ -36,30 +37,45 @@ def job_references(ads: Iterable[Any]) -> set[str]:
 
 def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], unseen: Collection[str] = ()) -> Matches:
     """(group key, machine key) → match. What is undefined in ``unseen`` machines may be known once one runs."""
-    if len(_known) > _KEEP:
-        _known.clear()
-        _numbers.clear()
-    signs = [_number(("unseen " if key in unseen else "") + str(ad)) for key, ad in machines.items()]
-    rows: dict[int, tuple[Match, ...]] = {}
+    signs = [_sign(("unseen " if key in unseen else "") + str(ad)) for key, ad in machines.items()]
+    rows: dict[bytes, tuple[Match, ...]] = {}
     table = {}
     for key, job in jobs.items():
-        sign = _number(str(job))
+        sign = _sign(str(job))
         if sign not in rows:
+            known = _known.setdefault(sign, {})
             rows[sign] = tuple(
-                _known.get((sign, other)) or _remember(sign, other, match(job, machine, name in unseen))
+                known.get(other) or known.setdefault(other, _shared(match(job, machine, name in unseen)))
                 for other, (name, machine) in zip(signs, machines.items(), strict=True)
             )
         table[key] = rows[sign]
+    if _count() > _KEEP:
+        _forget(rows.keys(), signs)
     return Matches(table, machines)
 
 
-def _number(text: str) -> int:
-    return _numbers.setdefault(text, len(_numbers))
+def _sign(text: str) -> bytes:
+    """Stands for an ad, which has some thousand characters."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
-def _remember(job: int, machine: int, found: Match) -> Match:
-    _known[job, machine] = found
-    return found
+def _shared(found: Match) -> Match:
+    return _same.setdefault(found, found)
+
+
+def _count() -> int:
+    return sum(map(len, _known.values()))
+
+
+def _forget(jobs: Collection[bytes], machines: Collection[bytes]) -> None:
+    """Drop jobs that have gone, and if these were too few, machines too."""
+    _same.clear()
+    for job in _known.keys() - jobs:
+        del _known[job]
+    if _count() > _KEEP:
+        for known in _known.values():
+            for machine in known.keys() - machines:
+                del known[machine]
 
 
 def match(job: Any, machine: Any, template: bool = False) -> Match:

@@ -170,7 +170,7 @@ def _machine(texts: Mapping[str, str], kind: str) -> Machine:
     )
 
 
-@lru_cache(20_000)
+@lru_cache(2_000)
 def _room(cpus: str, memory: str, disk: str, gpus: str) -> Room:
     return Room(_number(cpus), _number(memory), _number(disk), _number(gpus))
 

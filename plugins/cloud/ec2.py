@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
-
-from factory.clouds import Account, CloudRows, InstanceRow
+from factory.clouds import Account
 from factory.plugin import CloudPlugin, Source
-
-_REGION = re.compile(r"(?:^|\.)(?:ec2|compute)[.-]([a-z]{2}(?:-[a-z]+)+-\d)\.")
-_DEFAULT_REGION = "us-east-1"
-_KEY_PAIR = "SSH_*"
+from plugins.cloud.ec2instances import EC2Instances
 
 
 class EC2(CloudPlugin):
@@ -30,79 +20,3 @@ class EC2(CloudPlugin):
             deadline_s=self.factory.deadline,
             maxage_s=self.factory.maxage,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class EC2Instances(Source):
-    """Instances tagged ``apf:factory`` with this factory's id."""
-
-    STAGE = 2
-
-    url: str
-    access_key: Path | None
-    secret_key: Path | None
-    factory_id: str
-
-    @property
-    def key(self) -> str:
-        return f"instances in {self.url}" + (f" by {self.access_key}" if self.access_key else "")
-
-    @property
-    def address(self) -> str:
-        return self.url
-
-    def fetch(self) -> CloudRows:
-        """Two requests, and one more for each further page of instances."""
-        client = self._client()
-        mine = [{"Name": "tag:apf:factory", "Values": [self.factory_id]}]
-        pages = client.get_paginator("describe_instances").paginate(Filters=mine, PaginationConfig={"PageSize": 500})
-        found = [row(each) for page in pages for group in page["Reservations"] for each in group["Instances"]]
-        keys = client.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [_KEY_PAIR]}])["KeyPairs"]
-        return CloudRows(tuple(found), tuple(sorted(str(key["KeyName"]) for key in keys)))
-
-    def _client(self) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        credentials = {}
-        if self.access_key is not None and self.secret_key is not None:
-            credentials = {
-                "aws_access_key_id": self.access_key.read_text(encoding="utf-8").strip(),
-                "aws_secret_access_key": self.secret_key.read_text(encoding="utf-8").strip(),
-            }
-        config = Config(connect_timeout=10, read_timeout=30, retries={"max_attempts": 2})
-        return boto3.client(
-            "ec2", endpoint_url=endpoint(self.url), region_name=region(self.url), config=config, **credentials
-        )
-
-
-def region(url: str) -> str:
-    """The region that stands in the host name of an endpoint, as ec2_gahp reads it."""
-    found = _REGION.search(urlsplit(url).hostname or "")
-    return found.group(1) if found else _DEFAULT_REGION
-
-
-def endpoint(url: str) -> str:
-    """The endpoint, where names below ``localhost`` need not resolve."""
-    parts = urlsplit(url)
-    if not (parts.hostname or "").endswith(".localhost"):
-        return url
-    return parts._replace(netloc="127.0.0.1" + (f":{parts.port}" if parts.port else "")).geturl()
-
-
-def row(instance: Mapping[str, Any]) -> InstanceRow:
-    """A row from an instance as boto3 gives it; pure."""
-    tags = _tags(instance.get("Tags", ()))
-    return InstanceRow(
-        id=str(instance["InstanceId"]),
-        state=str(instance["State"]["Name"]),
-        vm=tags.get("apf:vm", ""),
-        queue=tags.get("apf:queue", ""),
-        type=str(instance.get("InstanceType", "")),
-        zone=str(instance.get("Placement", {}).get("AvailabilityZone", "")),
-        launched=instance["LaunchTime"].timestamp() if "LaunchTime" in instance else 0.0,
-    )
-
-
-def _tags(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in tags}

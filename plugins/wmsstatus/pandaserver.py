@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from factory.http import Access, HttpError, call, parse_json
-from factory.plugin import Source
+from factory.source import Source
 
 _LIMIT_BYTES = 64 << 20
 """ATLAS has some 600 queues and its site specs take a few megabytes."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from factory.cli import main
+from factory.cli.command import apf as main
 
 _EXAMPLE = Path(__file__).parents[2] / "etc" / "queues.conf.example"
 
@@ -171,8 +171,8 @@ def test_a_key_is_explained() -> None:
 
 def test_offline_it_touches_nothing_of_htcondor(example: Path) -> None:
     code = (
-        "import sys; from factory.cli import main\n"
-        "main(sys.argv[1:], standalone_mode=False)\n"
+        "import sys; from factory.cli.command import apf\n"
+        "apf(sys.argv[1:], standalone_mode=False)\n"
         "assert not {'htcondor', 'htcondor2', 'classad2'} & set(sys.modules)\n"
     )
     arguments = [sys.executable, "-c", code, "check", "--offline", "--conf", str(example)]

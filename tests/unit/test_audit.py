@@ -8,7 +8,7 @@ from factory.audit import books
 from factory.clouds import InstanceRow
 from factory.condor.pool import PoolRows
 from factory.model import Hold, JobId
-from plugins.cloud.ec2 import endpoint, region
+from plugins.cloud.ec2instances import endpoint, region
 from tests.rig.vms import job, machine, master
 
 

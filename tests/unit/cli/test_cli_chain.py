@@ -181,8 +181,8 @@ def test_a_disabled_queue_that_is_wrong_says_what_is_wrong(tmp_path: Path) -> No
 
 def test_as_a_command_it_touches_nothing_of_htcondor(queues: Path) -> None:
     code = (
-        "import sys; from factory.cli import main\n"
-        "main(sys.argv[1:], standalone_mode=False)\n"
+        "import sys; from factory.cli.command import apf\n"
+        "apf(sys.argv[1:], standalone_mode=False)\n"
         "assert not {'htcondor', 'htcondor2', 'classad2'} & set(sys.modules)\n"
     )
     arguments = ["chain", "--conf", str(queues), "Q", "--wms", "ready=100", "--batch", "pending=45"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from factory.cli import main
+from factory.cli.command import apf as main
 from factory.health import ALL, Breaker, Health
 from factory.report import health_report
 from factory.statedir import StateDir

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from factory.cli import main
+from factory.cli.command import apf as main
 from factory.pauses import Pause, Pauses, PausesError, read_pauses
 from factory.statedir import StateDir
 from tests.rig.status import write_status

@@ -1,0 +1,89 @@
+"""The service, and the commands that people ask; what a command needs is imported when it is called."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from factory.cli.options import CONF
+
+COMMANDS = {
+    "audit": ("audit", "Compare VM jobs, instances and startds of this factory, joined by APFVM."),
+    "chain": ("chain", "Say what the chain of QUEUE makes of these numbers, step by step."),
+    "check": ("check", "Check the configuration, the files it names, and what the pool would do."),
+    "explain": ("explain", "Say why a job is idle, or why a queue buys so many machines."),
+    "health": ("health", "Show what became of the machines of each shape."),
+    "lease": ("lease", "The latest ends of VMs."),
+    "pause": ("pause", "Do nothing at all for these queues, or for the whole factory, until 'apf resume'."),
+    "resume": ("pause", "Go on with these queues, or with the factory as a whole."),
+    "status": ("status", "Show the queues: work, VMs by state, the last decision with its reasons."),
+}
+"""Command → its module in this package, and what it is for in one line."""
+
+
+class _Commands(click.Group):
+    """Lists commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"{__package__}.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=_Commands, invoke_without_command=True)
+@CONF
+@click.option("--once", is_flag=True, help="Run one round of all queues and end.")
+@click.option("-d", "--debug", is_flag=True, help="Log more.")
+@click.version_option(package_name="apf", prog_name="apf")
+@click.pass_context
+def apf(context: click.Context, conf: tuple[Path, ...], once: bool, debug: bool) -> None:
+    """Elastic cloud factory for HTCondor. Without a command: run as a service in the foreground."""
+    if context.invoked_subcommand is None:
+        logging.basicConfig(
+            level=logging.DEBUG if debug else logging.INFO,
+            format="%(asctime)s %(levelname)s %(message)s",
+            stream=sys.stderr,
+        )
+        logging.getLogger("apscheduler").setLevel(logging.WARNING)
+        serve(conf, once)
+
+
+def serve(conf: tuple[Path, ...], once: bool) -> None:
+    """Run the factory; a configuration or a state directory that can't be used ends it with status 1.
+
+    Status 70 (``EX_SOFTWARE``): one round after the other met an unexpected error; start it anew.
+    """
+    from factory.config.settings import ConfigError
+    from factory.daemon import Daemon
+    from factory.rounds import RoundsBroken
+    from factory.statedir import StateDirError
+
+    # A reload that comes while the factory starts must not end it; the service puts its own handler here.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        Daemon(conf).run(once)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        raise SystemExit(1) from None
+    except StateDirError as error:
+        click.echo(f"apf: {error}", err=True)
+        raise SystemExit(1) from None
+    except RoundsBroken as error:
+        click.echo(f"apf: {error}", err=True)
+        raise SystemExit(os.EX_SOFTWARE) from None

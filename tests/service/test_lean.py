@@ -1,0 +1,127 @@
+"""What workers and the command line import: each module too many is there once for every daemon that is polled."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from factory.cli.command import COMMANDS, apf
+
+ROOT = Path(__file__).parents[2]
+
+HEAVY = {"numpy", "scipy", "pydantic", "boto3", "botocore", "apscheduler", "rich", "click", "yaml", "configparser"}
+"""A worker of the factory's own sources needs none of these; boto3 comes with the first poll of a cloud."""
+OURS = {
+    "factory.plugin",
+    "factory.config",
+    "factory.decide",
+    "factory.observe",
+    "factory.daemon",
+    "factory.cli.command",
+}
+
+_SCRIPT = """\
+import pickle, sys
+from pathlib import Path
+from factory.cli import main  # as the installed command has it, which every worker imports again
+
+if __name__ == "__main__":
+    from factory.config import load
+    from factory.wanted import wanted
+    from factory.workers import Workers
+
+    sources = wanted(load([Path(sys.argv[1])]).queues).sources
+    workers = Workers()
+    try:
+        for source in sources.values():
+            workers.call("one", 60, pickle.loads, pickle.dumps(source))
+        for name in ("factory.poll", "factory.condor.acts", "factory.condor.evaluate", "plugins.cloud.ec2instances"):
+            workers.call("one", 60, eval, f"bool(__import__({name!r}))")
+        print(" ".join(type(source).__name__ for source in sources.values()))
+        print(" ".join(workers.call("one", 60, eval, "sorted(__import__('sys').modules)")))
+    finally:
+        workers.stop()
+"""
+
+_CONF = """\
+[DEFAULT]
+enabled = True
+[Factory]
+factoryId = lean
+statedir = {0}
+[PILOTS]
+wmsstatusplugin = Panda
+wmsqueue = PILOTS
+wmsstatus.panda.url = https://panda.example:25443/
+batchstatusplugin = Condor
+batchsubmitplugin = CondorLocal
+batchsubmit.condorlocal.executable = /bin/true
+schedplugin = Ready, Throttle
+[CLOUD]
+wmsstatusplugin = CondorLocal
+batchstatusplugin = CondorEC2
+batchsubmitplugin = CondorEC2
+schedplugin = Fit, MaxPerCycle, MaxToRun
+sched.maxpercycle.maximum = 100
+sched.maxtorun.maximum = 100
+batchsubmit.condorec2.gridresource = https://ec2.us-east-1.amazonaws.com/
+batchsubmit.condorec2.ami_id = ami-12345678
+batchsubmit.condorec2.instance_type = m5.large
+batchsubmit.condorec2.access_key_id = /dev/null
+batchsubmit.condorec2.secret_access_key = /dev/null
+batchsubmit.condorec2.lease = 2d
+[PLAIN]
+wmsstatusplugin = Condor
+batchstatusplugin = CondorEC2
+batchsubmitplugin = CondorEC2
+schedplugin = Ready, MaxToRun
+sched.maxtorun.maximum = 100
+batchsubmit.condorec2.gridresource = https://ec2.us-east-1.amazonaws.com/
+batchsubmit.condorec2.ami_id = ami-12345678
+batchsubmit.condorec2.instance_type = m5.large
+batchsubmit.condorec2.access_key_id = /dev/null
+batchsubmit.condorec2.secret_access_key = /dev/null
+batchsubmit.condorec2.lease = 2d
+"""
+
+
+def test_a_worker_imports_nothing_of_what_only_the_factory_needs(tmp_path: Path) -> None:
+    script, conf = tmp_path / "apf.py", tmp_path / "queues.conf"
+    script.write_text(_SCRIPT)
+    conf.write_text(_CONF.format(tmp_path / "state"))
+    done = subprocess.run(
+        [sys.executable, str(script), str(conf)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    sources, modules = (set(line.split()) for line in done.stdout.splitlines())
+    assert sources >= {"FitSource", "DemandSource", "VMJobsSource", "PoolSource", "PilotsSource", "PandaJobs"}
+    assert not modules & (HEAVY | OURS)
+
+
+def test_the_installed_command_is_what_workers_can_import_cheaply() -> None:
+    code = "import sys; before = set(sys.modules); import factory.cli; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == {"factory", "factory.cli"}
+
+
+def test_help_imports_no_command() -> None:
+    code = (
+        "import sys; from factory.cli.command import apf\n"
+        "apf(['--help'], standalone_mode=False); print(*sys.modules, sep=chr(10))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.splitlines()) & ((HEAVY | OURS) - {"click", "factory.cli.command"})
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_help_says_of_a_command_is_how_its_own_help_begins(name: str) -> None:
+    command = apf.get_command(None, name)  # type: ignore[arg-type]
+    assert command is not None
+    assert command.name == name
+    assert " ".join((command.help or "").split()).startswith(COMMANDS[name][1].rstrip("."))
