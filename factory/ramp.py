@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from factory.actions import Action, ClearRetire, Method, Remove, Retire, Submit, Unretire
+from factory.fall import Fall, sudden_fall
 from factory.health import FAULTY, Fault, Health, learn, sift
 from factory.held import Held, on_purpose
 from factory.model import VM, Ask, BatchStatus, JobId, Shape, VMState
@@ -16,9 +17,6 @@ from factory.track import Memory, patience_s
 
 NO_INSTANCE = "JobStatus == 1 && EC2InstanceName =?= undefined"
 """Over the job ad: a VM job without an instance."""
-
-_FALL = 0.3
-"""A fall of more than this part of the startds at once, and of more than one, is suspect."""
 
 _SETTLE_S = 120
 """A startd that was called back is waited for this long before its VM may be removed as empty."""
@@ -60,8 +58,8 @@ def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -
     fall = ramp.sudden_fall()
     notes += on_purpose(batch.vms)
     if fall is not None:
-        calm = tuple(action for action in up.actions if not isinstance(action, Submit))
-        return Plan((*calm, *ramp.upkeep(kept)), (*notes, fall), ramp.health)
+        calm = tuple(action for action in up.actions if not (fall.fresh and isinstance(action, Submit)))
+        return Plan((*calm, *ramp.upkeep(kept)), (*notes, fall.text), ramp.health)
     for kind, wanted in (("removals", len(removals)), ("retirements", len(leaving))):
         if wanted > limit:
             notes.append(f"{limit} of {wanted} {kind} this round: no more of {len(batch.vms)} VMs at once")
@@ -182,18 +180,10 @@ class _Ramp:
             if overdue is not None and overdue.faulty:
                 yield Fault(vm, FAULTY, overdue.why, overdue.since)
 
-    def sudden_fall(self) -> str | None:
-        """Whether many startds have just left unasked: the fault may be elsewhere, so nothing ends on that (rule 2)."""
-        seen = {vm.uuid: self.memory.vms.get(vm.uuid) for vm in self.batch.vms if not vm.asked_to_leave}
-        there = sum(1 for known in seen.values() if known is not None and known.gone is None)
-        left = [known.gone for known in seen.values() if known is not None and known.gone is not None]
-        lately = sum(1 for gone in left if self.now - gone < self.life.repeat_s)
-        if lately <= max(1, _FALL * (there + lately)):
-            return None
-        return (
-            f"{lately} of {there + lately} startds left unasked within {self.life.repeat_s:.0f} s: "
-            "nothing is bought, removed or retired until they have been away for longer"
-        )
+    def sudden_fall(self) -> Fall | None:
+        """Whether many startds left at once, so that nothing may be concluded from that."""
+        life = self.life
+        return sudden_fall(self.batch.vms, self.memory.vms, life.repeat_s, life.timeouts.lost_s, self.now)
 
     def upkeep(self, kept: set[str]) -> Iterator[Action]:
         """Commands to repeat, marks to clear, VM jobs on hold."""

@@ -200,9 +200,10 @@ def test_whatever_is_asked_the_rules_hold(
     assert n < 0 or not retired
 
 
-def test_a_sudden_fall_of_startds_stops_removals_and_retirements_until_it_is_old() -> None:
+def test_a_sudden_fall_of_startds_stops_removals_and_retirements_until_the_cloud_confirms_it() -> None:
     """Rule 2."""
-    vms = [vm(f"vm{i}", VMState.LOST) for i in range(4)] + [vm(f"vm{i}", VMState.IDLE) for i in range(4, 10)]
+    vms = [vm(f"vm{i}", VMState.LOST, grid_status="terminated") for i in range(4)]
+    vms += [vm(f"vm{i}", VMState.IDLE) for i in range(4, 10)]
     vms.append(vm("vm10", VMState.RETIRED, **ASKED))
 
     def after(age: float, fallen: int) -> Plan:
