@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from factory import canary
 from factory.holds import Kind
 from factory.model import VM, Shape, VMState
 
@@ -81,6 +82,10 @@ class Health:
     """The last machines of a shape, oldest first: whether each was any use."""
     counted: frozenset[str] = frozenset()
     """VMs whose outcome is in there."""
+    proven: frozenset[str] = frozenset()
+    """Builds of which a machine has joined and run a job (factory/canary.py)."""
+    canaries: Mapping[str, str] = field(default_factory=dict)
+    """By image: what is known of it with its user-data. Empty: nobody asks."""
 
 
 def learn(health: Health, vms: Iterable[VM], faults: Iterable[Fault], now: float) -> Health:
@@ -112,7 +117,8 @@ def learn(health: Health, vms: Iterable[VM], faults: Iterable[Fault], now: float
             counted.add(vm.uuid)
             launches[vm.shape] = (*launches.get(vm.shape, ()), True)[-_RING:]
     breakers = {key: breaker for key, breaker in breakers.items() if now < breaker.until + _FORGET_S}
-    return Health(breakers, launches, frozenset(counted))
+    proven = health.proven | canary.proven(vms)
+    return Health(breakers, launches, frozenset(counted), proven)
 
 
 def _opened(before: Breaker | None, fault: Fault) -> Breaker:

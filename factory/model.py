@@ -114,6 +114,8 @@ class VM:
     """Why nobody should wait for it any more, though it is pending; then it counts for caps, but is no supply."""
     evictable: bool = False
     """A job on it set its own MaxJobRetirementTime, so that any retirement may evict it."""
+    build: str = ""
+    """What its image and its user-data are, as APFBuild says."""
 
     @property
     def wanted_back(self) -> bool:

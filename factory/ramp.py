@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from factory import canary
 from factory.actions import Action, ClearRetire, Method, Remove, Retire, Submit, Unretire
 from factory.fall import Fall, sudden_fall
 from factory.health import FAULTY, Fault, Health, learn, sift
@@ -37,6 +38,8 @@ class Life:
     maxinstances: int | None = None
     repeat_s: float = 60
     """A command that shows no effect is sent again after this."""
+    builds: Mapping[str, str] = field(default_factory=dict)
+    """Image and user-data of each shape, where new ones start with one machine."""
 
 
 def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
@@ -75,7 +78,8 @@ class _Ramp:
         self.batch = batch
         self.memory = memory
         self.now = now
-        self.health = learn(memory.health.get(life.queue, Health()), batch.vms, self._faults(), now)
+        health = learn(memory.health.get(life.queue, Health()), batch.vms, self._faults(), now)
+        self.health = replace(health, canaries=canary.words(life.builds, health.proven, batch.vms))
         """What is known of the machines that were bought, with what this round shows."""
 
     def taken_back(self, ask: Ask) -> list[VM]:
@@ -104,7 +108,8 @@ class _Ramp:
         if left > 0:
             shapes = ask.shapes[:left] if ask.shapes else (self.life.shape,) * left
             shapes, sifted = sift(self.health, shapes, self.batch.vms, self.now)
-            notes += sifted
+            shapes, kept_back = canary.sift(self.life.builds, self.health.proven, shapes, self.batch.vms)
+            notes += sifted + kept_back
             reason = f"{len(shapes)} of {ask.n} asked for" + (f", {len(back)} taken back" if back else "")
             for market in dict.fromkeys(shape.spot for shape in shapes):
                 same = tuple(shape for shape in shapes if shape.spot == market)

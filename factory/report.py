@@ -37,10 +37,11 @@ def decision_report(decision: Decision, outcomes: Iterable[Outcome], now: float)
 
 
 def health_report(health: Health) -> dict[str, Any]:
-    """The breakers of a queue, and what its last machines were good for, by shape (``*``: all shapes)."""
+    """The breakers of a queue, what its last machines were good for, by shape (``*``: all), and its canaries."""
     return {
         "breakers": {shape: asdict(breaker) for shape, breaker in health.breakers.items()},
         "launches": {shape: list(good) for shape, good in health.launches.items()},
+        "canaries": dict(health.canaries),
     }
 
 

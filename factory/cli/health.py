@@ -13,6 +13,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from factory.canary import PROVEN
 from factory.cli.options import CONF
 from factory.cli.pause import known_queues
 from factory.cli.place import Place, nothing, place
@@ -41,7 +42,7 @@ def health(context: click.Context, conf: tuple[Path, ...], as_json: bool) -> Non
     for name in ("queue", "shape", "last machines", "is", "because"):
         table.add_column(name, overflow="fold")
     for queue, entry in found.items():
-        for row in _rows(entry, time.time()):
+        for row in (*_rows(entry, time.time()), *_canaries(entry)):
             table.add_row(queue, *row)
     Output().put(table if table.row_count else "nothing is known of any shape")
 
@@ -73,6 +74,17 @@ def _rows(entry: Mapping[str, Any], now: float) -> Iterator[tuple[str | Text, ..
         state = f"not bought for {age(wait)}" if wait > 0 else "tried with one machine"
         times = f" ({breaker['times']} times)" if breaker["times"] > 1 else ""
         yield name, last, Text(state, "red" if wait > 0 else "yellow"), f"{breaker['what']}{times}: {breaker['text']}"
+
+
+def _canaries(entry: Mapping[str, Any]) -> Iterator[tuple[str | Text, ...]]:
+    for image, known in sorted(entry.get("canaries", {}).items()):
+        good = known == PROVEN
+        yield (
+            image,
+            "",
+            Text("canary: proven" if good else "canary", "green" if good else "yellow"),
+            "" if good else known,
+        )
 
 
 def _report(where: Place) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ _PROJECTION = [
     "APF_QUEUE",
     "APFVM",
     "APFShape",
+    "APFBuild",
     "APFIdentity",
     "APFIncarnation",
     "APFLeaseEnd",
@@ -60,6 +61,8 @@ class VMJobRow:
     """No extension of the lease goes beyond."""
     lease_moves: bool = False
     """HTCondor reads the end of the lease again and again, so that it can be extended."""
+    build: str = ""
+    """What its image and its user-data are."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ def job_row(ad: Mapping[str, Any]) -> VMJobRow:
         instance=_text(ad, "EC2InstanceName"),
         grid_status=_text(ad, "GridJobStatus"),
         hold=_hold(ad) if status == 5 else None,
+        build=_text(ad, "APFBuild") or "",
         lease_max=_number(ad, "APFLeaseMax"),
         lease_moves=not isinstance(ad.get("TimerRemove"), Enum | None),  # an expression, which names APFLeaseEnd
     )

@@ -128,6 +128,7 @@ class Joiner:
             drain=drain,
             hold=job.hold,
             evictable=machine is not None and machine.name in self._evictable,
+            build=job.build,
         )
 
     def _seat(self, job: VMJobRow, machine: MachineRow | None, master: MasterRow | None, drain: Drain | None) -> Seat:

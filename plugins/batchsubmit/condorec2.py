@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
@@ -41,6 +42,9 @@ from factory.userdata import UserDataError, compose, fill
 from plugins.batchsubmit.ec2commands import EC2Commands, command_lines, parameter_lines
 from plugins.batchsubmit.ec2types import cores
 from plugins.batchsubmit.submitlines import SubmitLines
+
+if TYPE_CHECKING:
+    from factory.config.settings import FactorySettings, QueueSettings
 
 FROM_INSTANCE = "FROM INSTANCE"
 """In place of a key file: ec2_gahp asks the instance it runs on."""
@@ -92,6 +96,8 @@ class CondorEC2(BatchSubmitPlugin):
         """VM jobs at most, in whatever state: the hard cap. None: no cap."""
         retire: Literal["auto", "off", "drain"] = "auto"
         """How VMs are asked to leave: ``condor_off -peaceful``, ``condor_drain``, or what suits (auto)."""
+        canary: bool = False
+        """A new image or user-data starts with one VM; more are bought once that has joined the pool and run a job."""
         removefraction: float = Field(default=0.2, gt=0, le=1)
         """At most this part of the VMs begin to leave in one round, but always one."""
         starttimeout: Duration = Field(default=1800, ge=60)
@@ -122,6 +128,22 @@ class CondorEC2(BatchSubmitPlugin):
             return self
 
     settings: Settings
+
+    def __init__(self, queue: QueueSettings, settings: Any, factory: FactorySettings) -> None:
+        super().__init__(queue, settings, factory)
+        self._builds: Mapping[str, str] = self._shapes_builds() if settings.canary else {}
+        """As it was when the configuration was read: who decides reads no files."""
+
+    def _shapes_builds(self) -> dict[str, str]:
+        try:
+            return {str(shape): self._build(shape) for shape in self.settings.shapes}
+        except (OSError, UserDataError):
+            return {}  # nothing can be submitted, which says why
+
+    def _build(self, shape: Shape) -> str:
+        """Image and user-data in short, without what differs from VM to VM."""
+        user_data = self._user_data("", "", "", "")
+        return hashlib.sha256(shape.image.encode() + b"\n" + user_data).hexdigest()[:16]
 
     @property
     def shape(self) -> Shape:
@@ -170,6 +192,7 @@ class CondorEC2(BatchSubmitPlugin):
             drain_before_s=settings.lease / 8 if settings.drain_before is None else settings.drain_before,
             maxinstances=settings.maxinstances,
             repeat_s=max(10, 2 * self.factory.update_interval),
+            builds=self._builds,
         )
         return plan(life, ask, batch, memory, now)
 
@@ -183,6 +206,7 @@ class CondorEC2(BatchSubmitPlugin):
         lease_max = settings.lease_max or settings.lease
         token = tools.token(lease_max)
         items, files = [], {}
+        builds: dict[str, str] = {}
         shapes = shapes or (self.shape,) * n
         if len({shape.spot for shape in shapes}) > 1:
             raise ValueError("spot and on-demand machines can't be submitted together")
@@ -190,7 +214,10 @@ class CondorEC2(BatchSubmitPlugin):
             vm = tools.uuid()
             path = str(tools.userdata / vm)
             files[path] = self.user_data(vm, shape, token, tools.pool)
-            item = {"vm": vm, "userdata": path, "shape": str(shape)}
+            build = builds.get(shape.image) or builds.setdefault(shape.image, self._build(shape))
+            if self.settings.canary and build != self._builds.get(str(shape), build):
+                raise ValueError("a layer of the user-data has changed on disk; SIGHUP makes its canary start")
+            item = {"vm": vm, "userdata": path, "shape": str(shape), "build": build}
             item |= {"ami_id": shape.image, "instance_type": shape.instance_type}
             items.append(item | ({"zone": shape.zone or ""} if len(settings.availability_zone) > 1 else {}))
         macros = {

@@ -1,4 +1,4 @@
-"""A cloud that refuses: VM jobs on hold go, nothing is bought in vain, and a reset tries again."""
+"""A cloud that refuses: VM jobs on hold go, nothing is bought in vain, a reset tries again; and canaries."""
 
 from pathlib import Path
 
@@ -11,11 +11,13 @@ from tests.rig.work import Work
 
 
 def test_a_refused_launch_leaves_no_held_job_and_no_second_try_before_its_time(pool: Pool, tmp_path: Path) -> None:
+    """And what is bought at last starts with one machine."""
     hooks = ["tests.rig.cloudhooks:Broken"]
     with CloudProcess(tmp_path / "cloud", boot_delay_s=0.5, shutdown_delay_s=0.5, hooks=hooks) as cloud:
         refuse = cloud.directory / REFUSE
         refuse.write_text("InsufficientInstanceCapacity")
-        factory = Factory(tmp_path, pool, "refused", {"CLOUD": ec2_queue(cloud, "refused", apfqueue__sleep=1)})
+        queue = ec2_queue(cloud, "refused", apfqueue__sleep=1, batchsubmit__condorec2__canary=True)
+        factory = Factory(tmp_path, pool, "refused", {"CLOUD": queue})
         jobs = Work(factory).submit(3)
         with removed_at_end(factory), factory:
             until(lambda: factory.queue().get("health", {}).get("breakers"), "a breaker opens", 60, 0.5)
@@ -26,10 +28,13 @@ def test_a_refused_launch_leaves_no_held_job_and_no_second_try_before_its_time(p
             (breaker,) = factory.queue()["health"]["breakers"].values()
             assert (breaker["what"], breaker["times"]) == ("no capacity", 1)
             assert "not bought for" in factory.run("health").stdout
+            assert "one machine first" in factory.run("health").stdout
             refuse.unlink()
             assert factory.run("health", "reset").returncode == 0
             jobs.wait_running()
             assert not factory.queue()["health"]["breakers"]
             assert len(instances(cloud, factory)) == 3
+            assert [action["what"][:1] for action in factory.actions("submit")] == ["1", "1", "2"], "a canary"
+            assert "canary: proven" in factory.run("health").stdout
             jobs.open()
             jobs.wait_done()

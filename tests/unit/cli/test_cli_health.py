@@ -28,6 +28,7 @@ def statedir(tmp_path: Path) -> StateDir:
     health = Health(
         {SHAPE: Breaker("no capacity", "said", now, now + 599, 2), ALL: Breaker("too many requests", "slow", 0, now)},
         {SHAPE: (True, False)},
+        canaries={"ami-1": "proven", "ami-2": "one machine first; VM 1 is booting: no startd yet"},
     )
     made = StateDir(tmp_path / "state", "site")
     made.open()
@@ -44,6 +45,8 @@ def test_it_says_what_is_not_bought_why_and_for_how_long(conf: Path, statedir: S
     text = " ".join(run(conf).stdout.split())
     assert f"CLOUD {SHAPE} +- not bought for 10 min no capacity (2 times): said" in text
     assert "CLOUD all shapes tried with one machine too many requests: slow" in text
+    assert "CLOUD ami-1 canary: proven" in text
+    assert "CLOUD ami-2 canary one machine first; VM 1 is booting: no startd yet" in text
     assert set(json.loads(run(conf, "--json").stdout)["CLOUD"]["breakers"]) == {SHAPE, ALL}
 
 
