@@ -7,6 +7,8 @@ PYTEST := python -m pytest
 # Daemons are waited for most of the time: three files at once, each with a pool of its own, the long ones first.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 ARGS ?=
+SOAK_MINUTES ?= 30
+SOAK_SEED ?=
 
 # Test directories with targets of their own, because they take long; a target is there when its directory is.
 SLOW := $(wildcard tests/faults tests/soak)
@@ -37,14 +39,14 @@ test-unit: venv       ## The tests that need no HTCondor, on this host's Python
 
 ifneq ($(wildcard tests/faults),)
 .PHONY: test-faults
-test-faults:          ## Tests that break daemons, clouds and networks
+test-faults:          ## Every fault we know of, on real daemons, and a table of what it cost; into faults-output/
 	@$(SANDBOX) $(PYTEST) tests/faults --durations=10 $(ARGS)
 endif
 
 ifneq ($(wildcard tests/soak),)
 .PHONY: soak
-soak:                 ## Run for long and look for leaks
-	@$(SANDBOX) $(PYTEST) tests/soak $(ARGS)
+soak:                 ## Random load, faults and kills for SOAK_MINUTES (30), from SOAK_SEED; nothing may be lost or leak
+	@$(SANDBOX) env SOAK_MINUTES=$(SOAK_MINUTES) SOAK_SEED=$(SOAK_SEED) $(PYTEST) -s tests/soak $(ARGS)
 endif
 
 ifneq ($(wildcard benchmarks/*.py),)
@@ -73,7 +75,7 @@ package: venv         ## Build sdist and wheel into dist/ and check that they wo
 	@deploy/package
 
 clean:                ## Remove what was built in the checkout (the sandbox's cache stays)
-	@rm -rf $(VENV) build dist demo-output bench-output *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) build dist demo-output bench-output faults-output *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv:

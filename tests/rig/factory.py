@@ -152,6 +152,12 @@ class Factory:
         self._child.send_signal(number)
 
     @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._child is not None
+        return self._child.pid
+
+    @property
     def running(self) -> bool:
         """It runs."""
         return self._child is not None and self._child.poll() is None

@@ -1,0 +1,68 @@
+"""Faults of the cloud: what its API answers, and does not."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tests.faults.cloudfaults import Answers
+from tests.faults.scenario import scenario
+from tests.faults.site import Site
+
+GROUP = "the cloud's API"
+
+_REFUSALS = (
+    ("throttling (503 RequestLimitExceeded)", 503, "RequestLimitExceeded"),
+    ("no capacity (InsufficientInstanceCapacity)", 500, "InsufficientInstanceCapacity"),
+    ("quota of instances (InstanceLimitExceeded)", 400, "InstanceLimitExceeded"),
+    ("quota of cores (VcpuLimitExceeded)", 400, "VcpuLimitExceeded"),
+    ("401 AuthFailure", 401, "AuthFailure"),
+    ("403 UnauthorizedOperation", 403, "UnauthorizedOperation"),
+    ("500 InternalError", 500, "InternalError"),
+)
+_LAUNCH_ONLY = {"InsufficientInstanceCapacity", "InstanceLimitExceeded", "VcpuLimitExceeded"}
+
+
+def _refusal(status: int, code: str) -> Answers:
+    actions = ("RunInstances",) if code in _LAUNCH_ONLY else ()
+    return Answers("error", actions, status=status, code=code)
+
+
+def _while_it_grows(site: Site, fault: Answers, hits: int = 3) -> None:
+    """Two VMs work and a third is wanted while the cloud is broken; then the cloud is whole, and it comes."""
+    with site.cloud_breaks(fault):
+        site.submit(3)
+        site.wait_hits(hits if not fault.actions else 1, *fault.actions)
+        site.factory.rounds(3)
+        assert site.factory.states()["busy"] >= 2, "VMs that run are left alone"
+    site.health_reset()
+    site.wait(lambda: len(site.machines()) >= 3, "the third VM", 120)
+
+
+def _while_it_shrinks(site: Site, fault: Answers, hits: int = 2) -> None:
+    """The jobs end while the cloud is broken, so that nothing can be terminated."""
+    with site.cloud_breaks(fault):
+        site.open_gate()
+        site.wait_hits(hits, *fault.actions)
+        site.factory.rounds(3)
+
+
+for _name, _status, _code in _REFUSALS:
+    scenario(_name, GROUP)(partial(_while_it_grows, fault=_refusal(_status, _code)))
+
+
+for _title, _fault in {
+    "garbage in answer to launches": Answers("garbage", ("RunInstances",)),
+    "answers take 7 s": Answers("slow", seconds=7),
+    "connection reset after the instance was made": Answers("lost", ("RunInstances",)),
+    "every second answer is lost": Answers("lost", one_in=2),
+}.items():
+    scenario(_title, GROUP)(partial(_while_it_grows, fault=_fault))
+
+for _title, _fault in {
+    "no termination is obeyed (500)": Answers("error", ("TerminateInstances",), status=500, code="InternalError"),
+    "terminations are throttled": Answers("error", ("TerminateInstances",), code="RequestLimitExceeded"),
+    "answers to terminations are lost": Answers("lost", ("TerminateInstances",)),
+    "garbage at the end": Answers("garbage"),
+    "403 at the end": Answers("error", status=403, code="UnauthorizedOperation"),
+}.items():
+    scenario(_title, GROUP)(partial(_while_it_shrinks, fault=_fault))

@@ -1,0 +1,183 @@
+"""What can go wrong in a cloud: hooks for a local cloud, and the files through which a scenario sets them.
+
+The file ``faults.json`` in the cloud's directory says what is broken now; every answer that was spoilt adds a line to
+``hits``, so that a scenario can wait until its fault has struck.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from localcloud.query import ApiRequest, ApiResponse, error
+from localcloud.seam import Boot, Drop, Forward
+
+HOOK = f"{__name__}:Faults"
+"""For ``CloudProcess(hooks=…)``."""
+
+_FAULTS, _HITS = "faults.json", "hits"
+_NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How requests are answered.
+
+    ``how``:
+
+    * error: with ``status`` and ``code``, and nothing is done;
+    * garbage: with 200 and what is no XML, and nothing is done;
+    * slow: rightly, after ``seconds``;
+    * lost: carried out, and the connection is reset before the answer;
+    * omit: DescribeInstances without the instances that are younger than ``seconds``.
+    """
+
+    how: Literal["error", "garbage", "slow", "lost", "omit"]
+    actions: tuple[str, ...] = ()
+    """None: all."""
+    status: int = 503
+    code: str = ""
+    seconds: float = 0
+    one_in: int = 1
+    """Only each n-th of them."""
+
+
+@dataclass(frozen=True)
+class Boots:
+    """How machines boot. ``how``: never (HTCondor is not started), late (by ``seconds``), or with another ``token``."""
+
+    how: Literal["never", "late", "token"]
+    seconds: float = 0
+    token: str = ""
+    environment: Mapping[str, str] | None = None
+
+
+class Broken:
+    """What is broken in the cloud of this directory, as a scenario sets it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def set(self, *faults: Answers | Boots) -> None:
+        """Break this, and only this, from now on; nothing: the cloud is whole again."""
+        text = json.dumps([{"kind": type(fault).__name__, **asdict(fault)} for fault in faults])
+        scratch = self._directory / f"{_FAULTS}.new"
+        scratch.write_text(text)
+        scratch.replace(self._directory / _FAULTS)
+
+    def hits(self, *actions: str) -> int:
+        """How many answers or boots were spoilt, ever; of these actions if any are given."""
+        path = self._directory / _HITS
+        lines = path.read_text().splitlines() if path.exists() else []
+        return sum(not actions or line in actions for line in lines)
+
+
+class Faults:
+    """The hook in the cloud's process."""
+
+    def __init__(self) -> None:
+        self._directory = Path(sys.argv[sys.argv.index("--dir") + 1])
+        self._guard = threading.Lock()
+        self._seen = 0
+
+    def request(self, request: ApiRequest, forward: Forward) -> ApiResponse:
+        for fault in self._set("Answers"):
+            if fault["actions"] and request.action not in fault["actions"]:
+                continue
+            if fault["how"] == "omit" and request.action != "DescribeInstances":
+                continue
+            with self._guard:
+                self._seen += 1
+                if self._seen % fault["one_in"]:
+                    continue
+            return self._spoilt(Answers(**fault), request, forward)
+        return forward(request)
+
+    def _spoilt(self, fault: Answers, request: ApiRequest, forward: Forward) -> ApiResponse:
+        if fault.how == "omit":
+            response, left_out = _without_fresh(forward(request), fault.seconds)
+            if left_out:
+                self._hit(request.action)
+            return response
+        if fault.how == "lost":
+            forward(request)
+        self._hit(request.action)
+        match fault.how:
+            case "lost":
+                raise Drop
+            case "error":
+                return error(fault.status, fault.code, "The cloud is as the test wants it.")
+            case "garbage":
+                return ApiResponse(200, b"\x00\xff<html><body>It works!</bo")
+        time.sleep(fault.seconds)
+        return forward(request)
+
+    def boot(self, boot: Boot) -> Boot:
+        for fault in self._set("Boots"):
+            self._hit("boot")
+            match fault["how"]:
+                case "never":
+                    boot = replace(boot, joins=False)
+                case "late":
+                    boot = replace(boot, wrapper=("/bin/sh", "-c", f'sleep {fault["seconds"]}; exec "$@"', "late"))
+                case "token":
+                    boot = replace(boot, user_data=_with_token(boot.user_data, fault["token"]))
+            if fault["environment"]:
+                boot = replace(boot, environment={**boot.environment, **fault["environment"]})
+        return boot
+
+    def _set(self, kind: str) -> list[dict[str, Any]]:
+        try:
+            faults = json.loads((self._directory / _FAULTS).read_text())
+        except FileNotFoundError:
+            return []
+        of_kind = [fault for fault in faults if fault.pop("kind") == kind]
+        for fault in of_kind:
+            if "actions" in fault:
+                fault["actions"] = tuple(fault["actions"])
+        return of_kind
+
+    def _hit(self, what: str) -> None:
+        with self._guard, (self._directory / _HITS).open("a") as hits:
+            hits.write(f"{what}\n")
+
+
+def _without_fresh(response: ApiResponse, seconds: float) -> tuple[ApiResponse, int]:
+    """DescribeInstances without the instances launched within the last seconds, and how many those are."""
+    ET.register_namespace("", _NAMESPACE)
+    root = ET.fromstring(response.body)  # noqa: S314 - moto's own answer
+    name = f"{{{_NAMESPACE}}}"
+    left_out = 0
+    for reservations in root.iter(f"{name}reservationSet"):
+        for reservation in list(reservations):
+            times = [each.text or "" for each in reservation.iter(f"{name}launchTime")]
+            if any(time.time() - _epoch(text) < seconds for text in times):
+                reservations.remove(reservation)
+                left_out += 1
+    if not left_out:
+        return response, 0
+    body = b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root)
+    return replace(response, body=body), left_out
+
+
+def _epoch(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+_TOKEN = re.compile(r"eyJ[A-Za-z0-9_=-]+\.[A-Za-z0-9_=-]+\.[A-Za-z0-9_=-]+")
+
+
+def _with_token(user_data: bytes, token: str) -> bytes:
+    """User-data with another token."""
+    changed, found = _TOKEN.subn(token, user_data.decode())
+    assert found, "the user-data has no token in plain text"
+    return changed.encode()

@@ -1,0 +1,156 @@
+"""A scenario: one fault, told as a function of the site; and all of them, some at the same time."""
+
+from __future__ import annotations
+
+import re
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.faults.books import Figures
+from tests.faults.site import Site
+
+OUTPUT = Path(__file__).parents[2] / "faults-output"
+"""Figures, and logs of what went wrong."""
+
+_LOG_LINES = 40
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One fault: ``story`` makes it strike and lifts it. ``running``: jobs that run when it begins."""
+
+    name: str
+    group: str
+    story: Callable[[Site], None] = field(repr=False)
+    running: int = 2
+    keys: dict[str, object] = field(default_factory=dict)
+    """Keys of the queue."""
+    commands: dict[str, object] = field(default_factory=dict)
+    """Submit commands of the jobs."""
+    layer: str = ""
+    """HTCondor configuration of the machines."""
+
+    def play(self, directory: Path, number: int) -> Outcome:
+        """From the start of the daemons to the figures."""
+        started = time.monotonic()
+        site = Site(directory, f"f{number}", self.keys, self.commands, self.layer)
+        figures, failed = None, ""
+        try:
+            with site.running():
+                if self.running:
+                    site.submit(self.running)
+                    site.wait_running(self.running)
+                self.story(site)
+                figures = site.settle()
+        except Exception:  # noqa: BLE001 - told with the outcome
+            failed = "\n".join([traceback.format_exc(limit=-3), *_log(site)])
+        else:
+            if not figures.clean:
+                failed = "\n".join(_log(site))
+        if failed:
+            site.keep_logs(OUTPUT / "logs" / re.sub(r"\W+", "-", self.name))
+        return Outcome(self, figures, site.submitted, len(site.book), time.monotonic() - started, failed)
+
+
+def _log(site: Site) -> list[str]:
+    """What the factory logged, without rounds that came to nothing."""
+    lines = site.factory.log_text().splitlines() if hasattr(site, "factory") else []
+    return ["the factory's log:", *[line for line in lines if " outcome=none " not in line][-_LOG_LINES:]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a scenario. ``figures`` None: it did not come to its end."""
+
+    scenario: Scenario
+    figures: Figures | None
+    jobs: int
+    machines: int
+    took_s: float
+    failed: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        figures = self.figures
+        return {
+            "fault": self.scenario.name,
+            "group": self.scenario.group,
+            "jobs": self.jobs,
+            "vms": self.machines,
+            "jobs_lost": figures and figures.lost,
+            "jobs_evicted_by_us": figures and figures.evicted,
+            "vms_leaked": figures and figures.leaked,
+            "vms_above_cap": figures and figures.above,
+            "seconds": round(self.took_s, 1),
+        }
+
+
+SCENARIOS: list[Scenario] = []
+"""All there are, in the order of the table."""
+
+
+def scenario(name: str, group: str, **more: Any) -> Callable[[Callable[[Site], None]], Callable[[Site], None]]:
+    """Make a scenario of a function."""
+
+    def register(story: Callable[[Site], None]) -> Callable[[Site], None]:
+        assert name not in {each.name for each in SCENARIOS}, name
+        SCENARIOS.append(Scenario(name, group, story, **more))
+        return story
+
+    return register
+
+
+class Theatre:
+    """Plays scenarios, ``lanes`` at a time, in the order given."""
+
+    def __init__(self, scenarios: Sequence[Scenario], directory: Path, lanes: int) -> None:
+        self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="scenario")
+        self._outcomes: dict[str, Future[Outcome]] = {
+            each.name: self._threads.submit(each.play, directory / f"s{number}", number)
+            for number, each in enumerate(scenarios)
+        }
+
+    def outcome(self, name: str) -> Outcome:
+        """What became of a scenario; waits for its end."""
+        return self._outcomes[name].result()
+
+    def close(self) -> None:
+        """Begin no further scenario; wait for those that run."""
+        self._threads.shutdown(cancel_futures=True)
+
+
+def table(outcomes: Sequence[Outcome]) -> list[str]:
+    """The figures, fault by fault."""
+    width = max(len(each.scenario.name) for each in outcomes)
+    lines = [f"{'fault':{width}}  lost  evicted  leaked  above cap   VMs  jobs  seconds"]
+    group = ""
+    for each in outcomes:
+        if each.scenario.group != group:
+            group = each.scenario.group
+            lines.append(f"-- {group}")
+        f = each.figures
+        said = (
+            f"{f.lost:4}  {f.evicted:7}  {f.leaked:6}  {f.above:9}"
+            if f is not None
+            else "did not come to its end       "
+        )
+        mark = "" if f is not None and f.clean and not each.failed else "  <--"
+        lines.append(
+            f"{each.scenario.name:{width}}  {said}  {each.machines:4}  {each.jobs:4}  {each.took_s:7.0f}{mark}"
+        )
+    known = [each.figures for each in outcomes if each.figures is not None]
+    sums = [sum(getattr(figures, name) for figures in known) for name in ("lost", "evicted", "leaked", "above")]
+    lines.append(f"{f'{len(known)} of {len(outcomes)} faults':{width}}  {_columns(*sums)}")
+    return lines
+
+
+_NO_END = "did not come to its end       "
+
+
+def _columns(lost: int, evicted: int, leaked: int, above: int) -> str:
+    return f"{lost:4}  {evicted:7}  {leaked:6}  {above:9}"
