@@ -13,6 +13,7 @@ _COMMON = {
     "Machine": '"host"',
     "Arch": '"X86_64"',
     "OpSys": '"LINUX"',
+    "CondorVersion": '"$CondorVersion: 23.9.6 2024-08-08 $"',
     "HasFileTransfer": "true",
     "FileSystemDomain": '"elsewhere"',
     "Activity": '"Idle"',
