@@ -262,6 +262,10 @@ def test_jobs_that_are_not_materialised_yet_are_told_beside_those_that_are(jobs:
         return {each.ask.cpus: (each.count, each.unmaterialised) for each in groups}
 
     def idle_sevens() -> int:  # HTCondor 25.14 lets jobs of a factory wait although they say hold = true
-        return len(jobs.run("condor_q", "-all", "-constraint", "RequestCpus == 7 && JobStatus == 1", "-af", "1").split())
+        return len(
+            jobs.run("condor_q", "-all", "-constraint", "RequestCpus == 7 && JobStatus == 1", "-af", "1").split()
+        )
 
-    until(lambda: found() == {6: (3 + 2, 37 + 28), 7: (idle_sevens(), 19)}, "the schedd's ad says that more will come", 20)
+    until(
+        lambda: found() == {6: (3 + 2, 37 + 28), 7: (idle_sevens(), 19)}, "the schedd's ad says that more will come", 20
+    )
