@@ -135,7 +135,7 @@ class Actor:
             submission.schedd,
             submission.description,
             submission.items,
-            submission.cap and (submission.cap.constraint, submission.cap.maximum),
+            submission.cap and (submission.cap.constraint, submission.cap.maximum - action.orphans),
             self._own("true"),
         )
         self.after("submitted", action)
@@ -166,6 +166,7 @@ class Actor:
             environment=self._environment(queue, limit_s),
             uuid=lambda: str(uuid.uuid4()),
             token=lambda lifetime_s: self._run(tools.token_argv(pool, lifetime_s)).strip(),
+            schedd=lambda: self._schedd_name,
         )
 
     def _environment(self, queue: str, limit_s: float) -> Mapping[str, str]:
@@ -258,6 +259,11 @@ class Actor:
     def _collector(self) -> str:
         """The collector that machines join; asked of HTCondor's configuration once."""
         return self._factory.pool or tools.run(["condor_config_val", "COLLECTOR_HOST"], 10).strip()
+
+    @cached_property
+    def _schedd_name(self) -> str:
+        """What VM jobs' instances are tagged with."""
+        return self._call(ScheddAddress.full_name, self._schedd)
 
     @property
     def _factory(self) -> FactorySettings:

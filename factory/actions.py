@@ -18,6 +18,8 @@ class Submit:
     n: int
     shapes: tuple[Shape, ...] = ()
     """One for each VM; empty for plain jobs."""
+    orphans: int = 0
+    """Instances of the queue without a VM job: they take room under its hard cap."""
     reason: str
 
 

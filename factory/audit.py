@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from factory.clouds import ENDED, InstanceRow
 from factory.condor.pool import MachineRow, MasterRow, PoolRows
@@ -16,6 +16,7 @@ from factory.model import JobId
 _RUNNING, _REMOVED, _COMPLETED = 2, 3, 4
 _KEY_PAIR = re.compile(r"SSH_.*[# ](\d+)[. ](\d+)[# ](\d+)")
 """``SSH_<collector>_<GlobalJobId>``, in some clouds with blanks for what is no letter or digit."""
+_UNSAFE = re.compile(r"[^A-Za-z0-9 _-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,21 @@ class Line:
     startd: MachineRow | None
     master: MasterRow | None
     wrong: tuple[str, ...] = ()
+    cloud_known: bool = True
+    """Its cloud answered."""
+
+    @property
+    def alive(self) -> tuple[InstanceRow, ...]:
+        """Its instances that have not ended."""
+        return tuple(each for each in self.instances if each.state not in ENDED)
+
+    @property
+    def gone(self) -> bool:
+        """Its VM job waits for the end of an instance that has ended, or that the cloud does not show."""
+        job = self.job
+        if job is None or job.instance is None or not self.cloud_known or job.status in (_REMOVED, _COMPLETED):
+            return False
+        return job.instance not in {each.id for each in self.alive}
 
 
 @dataclass(frozen=True)
@@ -67,15 +83,14 @@ def books(
     for vm in sorted({*by_vm, *machines, *pool.machines, *pool.masters}):
         job, found = by_vm.get(vm), tuple(machines.get(vm, ()))
         queue = job.queue if job is not None else found[0].queue if found else ""
-        line = Line(vm, queue, job, found, pool.machines.get(vm), pool.masters.get(vm))
         known = instances is not None and (asked is None or not queue or queue in asked)
-        wrong = tuple(_wrong(line, cloud_known=known))
-        lines.append(Line(vm, queue, job, found, line.startd, line.master, wrong))
+        line = Line(vm, queue, job, found, pool.machines.get(vm), pool.masters.get(vm), (), known)
+        lines.append(replace(line, wrong=tuple(_wrong(line))))
     return Books(tuple(lines), tuple(_left(key_pairs, jobs)))
 
 
-def _wrong(line: Line, *, cloud_known: bool) -> Iterator[str]:
-    job, alive = line.job, [each for each in line.instances if each.state not in ENDED]
+def _wrong(line: Line) -> Iterator[str]:
+    job, alive = line.job, line.alive
     if job is None:
         for each in alive:
             yield f"instance {each.id} is {each.state} and has no VM job: only its own timers end it"
@@ -89,10 +104,9 @@ def _wrong(line: Line, *, cloud_known: bool) -> Iterator[str]:
     if job.hold is not None:
         found = meaning(job.hold)
         yield f"its VM job is held: {found.kind.value}, {said(job.hold)}"
-    if cloud_known and job.instance is not None and job.instance not in {each.id for each in alive}:
+    if line.gone:
         ended = next((each.state for each in line.instances if each.id == job.instance), None)
-        if job.status not in (_REMOVED, _COMPLETED):
-            yield f"its instance {job.instance} is {ended or 'not there'}"
+        yield f"its instance {job.instance} is {ended or 'not there'}"
     if job.instance is None and alive and job.status == _RUNNING:
         yield f"instance {alive[0].id} is {alive[0].state}, and the VM job knows of none"
     startd = line.startd
@@ -100,6 +114,15 @@ def _wrong(line: Line, *, cloud_known: bool) -> Iterator[str]:
         yield f"a startd claims its APFVM as {startd.identity or 'nobody'}"
     if startd is not None and job.instance and startd.instance and startd.instance != job.instance:
         yield f"its startd says that it runs on {startd.instance}"
+
+
+def key_pair_job(name: str, schedd: str) -> tuple[JobId, int] | None:
+    """Job and QDate of the job of this schedd for which a gridmanager made a key pair; None: it is no such one."""
+    found = _KEY_PAIR.fullmatch(name)
+    if found is None or not re.search(rf"_{_UNSAFE.sub(' ', schedd)}$", _UNSAFE.sub(" ", name[: found.start(1) - 1])):
+        return None
+    cluster, proc, submitted = map(int, found.groups())
+    return JobId(cluster, proc), submitted
 
 
 def _left(key_pairs: Iterable[str], jobs: Iterable[VMJobRow]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,9 @@ class InstanceRow:
     type: str
     zone: str
     launched: float
-    """Epoch seconds."""
+    """Epoch seconds; 0: not known."""
+    schedd: str = ""
+    """By tag: the schedd whose VM job owns it."""
 
 
 @dataclass(frozen=True)
@@ -44,3 +47,21 @@ class CloudRows:
     instances: tuple[InstanceRow, ...] = ()
     key_pairs: tuple[str, ...] = ()
     """Names of those that a gridmanager makes for a VM job and deletes when it ends."""
+
+
+class CloudAct(ABC):
+    """Something done to a cloud. Picklable: it is performed in a worker process."""
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """As of the source that reads the same account."""
+
+    @abstractmethod
+    def perform(self) -> tuple[str, ...]:
+        """Do it; the ids of instances and the names of key pairs that it was done to."""
+
+
+def perform(act: CloudAct) -> tuple[str, ...]:
+    """In the worker."""
+    return act.perform()

@@ -20,6 +20,7 @@ from factory.cleanlogs import clean_logs
 from factory.config import load
 from factory.config.settings import Config, ConfigError
 from factory.faults import PluginHung
+from factory.reaper import Reaper
 from factory.rounds import Rounds
 from factory.statedir import StateDir
 from factory.watchdog import Watchdog
@@ -67,7 +68,16 @@ class Daemon:
         lock = self._statedir.lock()
         incarnation = f"{self._statedir.next_start(time.time()):.3f} {socket.gethostname()} {os.getpid()}"
         workers = Workers(self._statedir.workers_lock)
-        self._rounds = Rounds(self.config, workers, self._statedir, incarnation, (lock,), self._after)
+        self._reaper = Reaper(self.config, workers, self._statedir, incarnation, (lock,))
+        self._rounds = Rounds(
+            self.config,
+            workers,
+            self._statedir,
+            incarnation,
+            (lock,),
+            self._after,
+            audited=lambda: self._reaper.audited,
+        )
         for warning in self.config.warnings:
             log.warning("%s", warning)
         try:
@@ -78,6 +88,7 @@ class Daemon:
                     self._serve()
             self._rounds.stop()
         finally:
+            self._reaper.stop()
             workers.stop()
 
     def _serve(self) -> None:
@@ -87,6 +98,7 @@ class Daemon:
         self._schedule()
         self._scheduler.add_job(self._clean_logs, "interval", hours=1, id=_CLEANLOGS, next_run_time=datetime.now(UTC))
         self._scheduler.start()
+        self._reaper.start()
         log.info(
             "started factory=%s incarnation=%r queues=%d",
             self.config.factory.id,
@@ -180,7 +192,7 @@ class Daemon:
                 "configuration not reread: factoryId and statedir can't change while the factory runs; restart it"
             )
             return
-        self.config = config
+        self.config = self._reaper.config = config
         self._rounds.reconfigure(config)
         self._schedule()
         log.info("configuration reread queues=%d", len(config.watched))

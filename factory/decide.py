@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from factory import cascade
@@ -43,6 +43,8 @@ class World:
     """Queues that somebody paused, and who, when and why."""
     faults: Mapping[str, str] = field(default_factory=dict)
     """Queues of which a plugin can't say what it reads, and why."""
+    orphans: Mapping[str, int] = field(default_factory=dict)
+    """Instances without a VM job, by queue: they count against every cap (rule 6)."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def decide(config: Config, world: World, due: Collection[str]) -> Round:
     wms = {name: status.wms for name, status in statuses.items()}
     batch = {name: status.batch for name, status in statuses.items()}
     shared = cascade.begin(config.queues, wms, batch, world.memory.fit, world.now, world.memory.health)
-    ledger = Ledger(_total(statuses))
+    ledger = Ledger(_total(statuses, world.orphans))
     decisions = []
     for queue in config.queues:
         if queue.name not in due and not shared.shares(queue.name, due):
@@ -133,8 +135,8 @@ def _unbroken(part: Callable[..., Decision], queue: Queue, status: _Status, *res
         return Decision(queue.name, chain, (), (), status.wms, status.batch, status.site, broken=where)
 
 
-def _total(statuses: Mapping[str, _Status]) -> int | Unknown:
-    total = 0
+def _total(statuses: Mapping[str, _Status], orphans: Mapping[str, int]) -> int | Unknown:
+    total = sum(orphans.values())
     for name, status in statuses.items():
         if isinstance(status.batch, Unknown):
             return Unknown(f"queue {name}: {status.batch.reason}")
@@ -210,6 +212,8 @@ def _read(queue: Queue, world: World) -> _Status:
     batch = _guard(queue.batchstatus, lambda: queue.batchstatus.read(readings, world.memory), BatchStatus)
     if isinstance(batch, BatchStatus):
         batch = _judged(queue, batch, world.now)
+    if isinstance(batch, BatchStatus):
+        batch = replace(batch, orphans=world.orphans.get(queue.name, 0))
     return _Status(wms, batch, site)
 
 

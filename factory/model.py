@@ -155,6 +155,8 @@ class BatchStatus:
     retired: int = 0
     held: int = 0
     lost: int = 0
+    orphans: int = 0
+    """Instances of this queue without a VM job: no capacity, and they count against every cap."""
     vms: tuple[VM, ...] = ()
     jobs: tuple[PlainJob, ...] = ()
 
@@ -178,8 +180,8 @@ class BatchStatus:
 
     @property
     def may_own_instance(self) -> int:
-        """VM jobs that may own an instance, whatever their state: what the hard cap counts (rule 6)."""
-        return len(self.vms)
+        """VM jobs that may own an instance, whatever their state, and orphans: what the hard cap counts (rule 6)."""
+        return len(self.vms) + self.orphans
 
     @cached_property
     def states(self) -> Counter[VMState]:

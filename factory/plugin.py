@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from factory.check import files
 from factory.check.finding import Finding
-from factory.clouds import Account, CloudRows, InstanceRow
+from factory.clouds import Account, CloudAct, CloudRows, InstanceRow
 from factory.condor.daemons import ScheddAddress
 from factory.condor.history import HistorySource, HistoryWindow, RecentJobs
 from factory.config.types import CommaList, Duration, KeepLines, Named, Settings, Switch
@@ -44,6 +44,7 @@ __all__ = [
     "BatchStatusPlugin",
     "BatchSubmitPlugin",
     "Cap",
+    "CloudAct",
     "CloudPlugin",
     "CloudRows",
     "CommaList",
@@ -342,6 +343,8 @@ class SubmitTools:
     uuid: Callable[[], str]
     token: Callable[[int], str]
     """An IDTOKEN for the VM with only ADVERTISE_STARTD, ADVERTISE_MASTER and READ, for so many seconds."""
+    schedd: Callable[[], str] = str
+    """Full name of the schedd that gets the VM jobs."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What the queue's monitors want plain jobs to have in their environment, to report there themselves."""
 
@@ -413,6 +416,10 @@ class CloudPlugin(Plugin, ABC):
     @abstractmethod
     def instances(self, account: Account) -> Source:
         """What to poll for the instances of this factory in an account; it brings ``CloudRows``."""
+
+    @abstractmethod
+    def terminate(self, account: Account, instances: Iterable[InstanceRow], key_pairs: Iterable[str] = ()) -> CloudAct:
+        """What ends these instances, as far as they still are this factory's by their tags, and deletes key pairs."""
 
 
 class MonitorPlugin(Plugin, ABC):

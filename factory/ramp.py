@@ -101,9 +101,7 @@ class _Ramp:
         cap = self.life.maxinstances
         if cap is not None and self.batch.may_own_instance + left > cap:
             room = max(0, cap - self.batch.may_own_instance)
-            notes.append(
-                f"maxinstances = {cap}: {self.batch.may_own_instance} VM jobs exist, room for {room} of {left}"
-            )
+            notes.append(f"maxinstances = {cap}: {self.batch.may_own_instance} VMs exist, room for {room} of {left}")
             left = min(left, room)
         if left > 0:
             shapes = ask.shapes[:left] if ask.shapes else (self.life.shape,) * left
@@ -113,7 +111,10 @@ class _Ramp:
             reason = f"{len(shapes)} of {ask.n} asked for" + (f", {len(back)} taken back" if back else "")
             for market in dict.fromkeys(shape.spot for shape in shapes):
                 same = tuple(shape for shape in shapes if shape.spot == market)
-                actions.append(Submit(queue=self.life.queue, n=len(same), shapes=same, reason=reason))
+                bought = Submit(
+                    queue=self.life.queue, n=len(same), shapes=same, orphans=self.batch.orphans, reason=reason
+                )
+                actions.append(bought)
         return Plan(tuple(actions), tuple(notes))
 
     def down(self, ask: Ask, leaving: set[JobId]) -> Plan:

@@ -12,7 +12,7 @@ from factory.health import Health
 from factory.model import VM, BatchStatus, Chain, Unknown, WmsStatus
 from factory.source import Reading
 
-_COUNTS = ("pending", "stuck", "running", "suspended", "done", "retiring", "retired", "held", "lost")
+_COUNTS = ("pending", "stuck", "running", "suspended", "done", "retiring", "retired", "held", "lost", "orphans")
 
 
 def decision_report(decision: Decision, outcomes: Iterable[Outcome], now: float) -> dict[str, Any]:
@@ -119,6 +119,7 @@ def status_report(
     disabled: Iterable[str],
     now: float,
     broken: object = None,
+    audit: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What ``apf status`` shows. ``broken``: what is known of rounds that an error ended, a dataclass."""
     return {
@@ -128,6 +129,7 @@ def status_report(
         "broken": None if broken is None else asdict(broken),  # type: ignore[call-overload]
         "queues": list(queues.values()),
         "disabled": list(disabled),
+        "audit": audit,
         "sources": [source_report(reading) for reading in readings],
     }
 

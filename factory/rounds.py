@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from factory.faults import fault
 from factory.health import Health, with_resets
 from factory.observe import Observer
 from factory.pauses import PausesError, read_pauses
+from factory.reaper import Audited
 from factory.report import decision_report, log_line, status_report, what
 from factory.shift import shifted
 from factory.statedir import StateDir
@@ -57,6 +58,7 @@ class Rounds:
         keep_fds: tuple[int, ...] = (),
         after: After = nothing,
         clock: Clock | None = None,
+        audited: Callable[[], Audited] = Audited,
     ) -> None:
         self.config = config
         self.incarnation = incarnation
@@ -65,6 +67,7 @@ class Rounds:
         self._keep_fds = keep_fds
         self._after = after
         self._clock = clock or Clock()
+        self._audited = audited
         self._observer = Observer(workers, self._clock)
         self._teller = Teller()
         self._memory = Memory()
@@ -127,6 +130,7 @@ class Rounds:
         world = make_world(
             now, self._observer.readings, self._memory, acted, self.incarnation,
             2 * self.config.factory.update_interval, self._paused(), self._observer.faults,
+            self._audited().counts,
         )  # fmt: skip
         self._memory = world.memory
         round_ = decide(self.config, world, due)
@@ -209,7 +213,7 @@ class Rounds:
         config = self.config
         status = status_report(
             config.factory.id, self.incarnation, self._reports, self._observer.readings.values(),
-            config.disabled, self._clock.now(), self._broken,
+            config.disabled, self._clock.now(), self._broken, self._audited().report(),
         )  # fmt: skip
         try:
             self._statedir.write_status(status)

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 _COUNTS = {
     WmsStatus: ("notready", "ready", "running", "done", "failed"),
-    BatchStatus: ("pending", "stuck", "running", "suspended", "done", "retiring", "retired", "held", "lost"),
+    BatchStatus: ("pending", "stuck", "running", "suspended", "done", "retiring", "retired", "held", "lost", "orphans"),
 }
 
 

@@ -84,6 +84,14 @@ class Workers:
         """
         return result(self.submit(address, deadline_s, function, *args), deadline_s)
 
+    def end(self, address: str) -> None:
+        """End the worker of an address that will not be needed for a while."""
+        with self._guard:
+            pool = self._pools.pop(address, None)
+        if pool is not None:
+            pool.stop()  # type: ignore[no-untyped-call]
+            pool.join()
+
     def stop(self) -> None:
         """End all workers, whatever they are doing."""
         with self._guard:

@@ -21,6 +21,7 @@ def make_world(
     believed_after_s: float,
     paused: Mapping[str, str] = MappingProxyType({}),
     faults: Mapping[str, str] = MappingProxyType({}),
+    orphans: Mapping[str, int] = MappingProxyType({}),
 ) -> World:
     """The World at ``now``; its memory has been moved on by what the readings show.
 
@@ -38,7 +39,7 @@ def make_world(
         masters = {row.vm for row, asked in its_masters if asked - row.heard <= believed_after_s}
         memory = track(memory, heard, {job.uuid for job in jobs}, now, masters)
     usurper = newer_incarnation((job.incarnation for job in jobs), incarnation)
-    return World(now, readings, memory, acted, usurper, paused, faults)
+    return World(now, readings, memory, acted, usurper, paused, faults, orphans)
 
 
 def newer_incarnation(seen: Iterable[str], ours: str) -> str | None:

@@ -86,6 +86,7 @@ def _tools(directory: Path, factory: FactorySettings) -> SubmitTools:
         logs=directory,
         uuid=lambda: SAMPLE_VM,
         token=lambda lifetime_s: dummy_token(factory.owner, lifetime_s),
+        schedd=lambda: factory.schedd or "schedd.example",
     )
 
 

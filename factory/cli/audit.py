@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from factory.audit import Books, Line, books
+from factory.audit import Books, Line
 from factory.cli.options import CONF
 from factory.cli.place import nothing
 from factory.cli.terminal import Output
-from factory.clouds import CloudRows
-from factory.condor.pool import PoolRows
-from factory.condor.vmjobs import VMJobRows
 from factory.config import load
-from factory.config.plugins import PluginError, installed
-from factory.config.settings import Config, ConfigError, Queue
-from factory.model import Unknown
-from factory.observe import fetch_all
-from factory.plugin import CloudPlugin, Source
+from factory.config.plugins import PluginError
+from factory.config.settings import Config, ConfigError
+from factory.look import look
 from factory.workers import Workers
 
 
@@ -54,53 +47,14 @@ def audit(conf: tuple[Path, ...], as_json: bool, everything: bool) -> None:
 
 
 def _books(config: Config) -> tuple[list[str], Books]:
-    clouds: dict[str, set[str]] = {}
-    sources: dict[str, Source] = {}
-    for queue in (*config.queues, *config.stopped):
-        cloud = _cloud(config, queue)
-        if cloud is not None:
-            clouds.setdefault(cloud.key, set()).add(queue.name)
-            sources[cloud.key] = cloud
-            sources |= {source.key: source for source in queue.batchstatus.sources()}
-    rows = _fetch(sources)
-    unknown = [f"{key}: {value.reason}" for key, value in rows.items() if isinstance(value, Unknown)]
-    found = [value for key, value in rows.items() if not isinstance(value, Unknown)]
-    jobs = [job for value in found if isinstance(value, VMJobRows) for job in value.jobs]
-    pools = [value for value in found if isinstance(value, PoolRows)]
-    missing = {VMJobRows: "VM jobs", PoolRows: "machines"}.items()
-    if sources and any(not any(isinstance(value, kind) for value in found) for kind, _ in missing):
-        return unknown, Books(())
-    in_clouds = [value for value in found if isinstance(value, CloudRows)]
-    asked = {name for key, names in clouds.items() if isinstance(rows[key], CloudRows) for name in names}
-    pool = PoolRows(
-        min((each.collector_up_s for each in pools), default=0),
-        {vm: row for each in pools for vm, row in each.machines.items()},
-        {vm: row for each in pools for vm, row in each.masters.items()},
-    )
-    instances = {each.id: each for value in in_clouds for each in value.instances}
-    keys = sorted({name for value in in_clouds for name in value.key_pairs})
-    return unknown, books(jobs, pool, instances.values(), keys, frozenset(asked))
-
-
-def _cloud(config: Config, queue: Queue) -> Source | None:
-    account = queue.batchsubmit.account()
-    if account is None:
-        return None
-    try:
-        plugin = installed().get("cloud", account.plugin)
-    except PluginError as error:
-        raise nothing(str(error)) from None
-    made = plugin(queue.settings, plugin.Settings(), config.factory)
-    assert isinstance(made, CloudPlugin)
-    return made.instances(account)
-
-
-def _fetch(sources: Mapping[str, Source]) -> dict[str, Any]:
     workers = Workers()
     try:
-        return fetch_all(workers, sources)
+        seen = look(config, workers)
+    except PluginError as error:
+        raise nothing(str(error)) from None
     finally:
         workers.stop()
+    return list(seen.unknown), seen.books
 
 
 def _show(found: Books, unknown: list[str], everything: bool) -> None:

@@ -14,10 +14,10 @@ from factory.cli.decisions import outcome_text
 from factory.cli.terminal import Output
 from factory.pauses import Pauses
 
-_COUNTS = ("pending", "running", "retiring", "retired", "held", "lost", "suspended", "done")
+_COUNTS = ("pending", "running", "retiring", "retired", "held", "lost", "orphans", "suspended", "done")
 _ALWAYS = ("pending", "running", "retiring", "held")
 """Columns that stand there also when all queues have none."""
-_BAD = {"held": "red", "lost": "red", "suspended": "yellow"}
+_BAD = {"held": "red", "lost": "red", "orphans": "red", "suspended": "yellow"}
 
 
 def show(
@@ -40,6 +40,10 @@ def show(
         output.put(_decision(queue))
         if vms and queue["vms"]:
             output.put(_vms(queue["vms"], now))
+    audit = report.get("audit") or {}
+    if audit.get("orphans") or audit.get("unknown") or audit.get("reaped"):
+        output.put()
+        output.put(_audit(audit, now))
     output.put()
     output.put(_sources(report["sources"], now))
     if report["disabled"]:
@@ -140,6 +144,25 @@ def _vms(vms: Sequence[Mapping[str, Any]], now: float) -> Table:
             vm["why"],
         ]
         table.add_row(*cells, *([vm["shape"]] if only is None else []))
+    return table
+
+
+def _audit(audit: Mapping[str, Any], now: float) -> Table:
+    """What the last audit found that nobody owns, what becomes of it, and what could not be asked."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    when = f"{age(now - audit['ended'])} ago" if audit["ended"] else "not yet"
+    reaped = f"{audit['reaped']} instances without a VM job terminated since the start" if audit["reaped"] else ""
+    table.add_row("audit", Text(when, "dim"), reaped)
+    for orphan in audit["orphans"]:
+        text = Text(f"{orphan['kind']} {orphan['name']} {orphan['queue']} {orphan['why']}")
+        if orphan["error"]:
+            text.append(f"  failed: {orphan['error']}", "red")
+        table.add_row(Text("  orphan", "not bold red"), orphan["step"], text)
+    for unknown in audit["unknown"]:
+        table.add_row(Text("  unknown", "not bold magenta"), "", Text(unknown, "magenta"))
     return table
 
 

@@ -26,11 +26,24 @@ class ScheddAddress:
 
         if self.name is None and self.pool is None:
             return htcondor2.Schedd()
+        return htcondor2.Schedd(self._located())
+
+    def _located(self) -> Any:
+        import htcondor2
+
         collector = htcondor2.Collector(self.pool) if self.pool else htcondor2.Collector()
         ad = collector.locate(htcondor2.DaemonType.Schedd, self.name)
         if ad is None:  # and Schedd(None) would be the one of this host
             raise LookupError(f"{PoolAddress(self.pool)} knows no schedd {self.name or 'of this host'}")
-        return htcondor2.Schedd(ad)
+        return ad
+
+    def full_name(self) -> str:
+        """The name by which the pool knows it, which instances carry as a tag.
+
+        Raises:
+            LookupError: the collector does not know it.
+        """
+        return str(self._located()["Name"])
 
     def options(self) -> tuple[str, ...]:
         """The same for HTCondor's tools."""

@@ -76,6 +76,10 @@ class FactorySettings(Settings):
     """A query, edit or submit that takes longer is given up and its worker process ended."""
     command_timeout: Duration = Field(default=20, ge=1)
     """A command to a machine (condor_off, condor_on, condor_drain) that takes longer is given up."""
+    orphans: Literal["terminate", "report"] = "terminate"
+    """Instances without a VM job: drain them if they are in the pool and terminate the empty ones, or only report."""
+    audit_interval: Duration = Field(default=300, ge=1)
+    """Time between two audits. An orphan is acted on when two audits have seen it, so far apart at least."""
 
 
 class QueueSettings(Settings):

@@ -233,7 +233,7 @@ class CondorEC2(BatchSubmitPlugin):
         }
         lines = [f"{name} = {value}" for name, value in macros.items()]
         lines += [submit_templates.read("ec2.sub"), *command_lines(settings)]
-        lines += parameter_lines(settings, self._tags(), spot=shapes[0].spot)
+        lines += parameter_lines(settings, self._tags(tools.schedd()), spot=shapes[0].spot)
         lines += [line.replace(_REMOVE, f"{_REMOVE}{_LEASE} || ", 1) for line in settings.lines()]
         return Submission("\n".join(lines) + "\n", tuple(items), files, self._schedd(), self._cap())
 
@@ -278,8 +278,9 @@ class CondorEC2(BatchSubmitPlugin):
         constraint = f'{ours(self.factory.owner, self.factory.id)} && APF_QUEUE == "{self.queue.name}"'
         return Cap(constraint, self.settings.maxinstances)
 
-    def _tags(self) -> dict[str, str]:
-        return {"apf:factory": self.factory.id, "apf:queue": self.queue.name, "apf:vm": "$(vm)"}
+    def _tags(self, schedd: str) -> dict[str, str]:
+        tags = {"apf:factory": self.factory.id, "apf:queue": self.queue.name, "apf:vm": "$(vm)"}
+        return tags | ({"apf:schedd": schedd} if schedd else {})
 
     def user_data(self, vm: str, shape: Shape, token: str, pool: str) -> bytes:
         """The cloud-config document of one VM.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from factory.clouds import Account
+from collections.abc import Iterable
+
+from factory.clouds import Account, CloudAct, InstanceRow
 from factory.plugin import CloudPlugin, Source
 from plugins.cloud.ec2instances import EC2Instances
+from plugins.cloud.ec2termination import EC2Termination
 
 
 class EC2(CloudPlugin):
@@ -20,3 +23,7 @@ class EC2(CloudPlugin):
             deadline_s=self.factory.deadline,
             maxage_s=self.factory.maxage,
         )
+
+    def terminate(self, account: Account, instances: Iterable[InstanceRow], key_pairs: Iterable[str] = ()) -> CloudAct:
+        """TerminateInstances, after another look at their tags, and DeleteKeyPair."""
+        return EC2Termination(account, self.factory.id, tuple(instances), tuple(key_pairs))

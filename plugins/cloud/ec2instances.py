@@ -38,27 +38,27 @@ class EC2Instances(Source):
 
     def fetch(self) -> CloudRows:
         """Two requests, and one more for each further page of instances."""
-        client = self._client()
+        client = ec2_client(self.url, self.access_key, self.secret_key)
         mine = [{"Name": "tag:apf:factory", "Values": [self.factory_id]}]
         pages = client.get_paginator("describe_instances").paginate(Filters=mine, PaginationConfig={"PageSize": 500})
         found = [row(each) for page in pages for group in page["Reservations"] for each in group["Instances"]]
         keys = client.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [_KEY_PAIR]}])["KeyPairs"]
         return CloudRows(tuple(found), tuple(sorted(str(key["KeyName"]) for key in keys)))
 
-    def _client(self) -> Any:
-        import boto3
-        from botocore.config import Config
 
-        credentials = {}
-        if self.access_key is not None and self.secret_key is not None:
-            credentials = {
-                "aws_access_key_id": self.access_key.read_text(encoding="utf-8").strip(),
-                "aws_secret_access_key": self.secret_key.read_text(encoding="utf-8").strip(),
-            }
-        config = Config(connect_timeout=10, read_timeout=30, retries={"max_attempts": 2})
-        return boto3.client(
-            "ec2", endpoint_url=endpoint(self.url), region_name=region(self.url), config=config, **credentials
-        )
+def ec2_client(url: str, access_key: Path | None, secret_key: Path | None) -> Any:
+    """A boto3 client with the credentials in these files, or with those of this host."""
+    import boto3
+    from botocore.config import Config
+
+    credentials = {}
+    if access_key is not None and secret_key is not None:
+        credentials = {
+            "aws_access_key_id": access_key.read_text(encoding="utf-8").strip(),
+            "aws_secret_access_key": secret_key.read_text(encoding="utf-8").strip(),
+        }
+    config = Config(connect_timeout=10, read_timeout=30, retries={"max_attempts": 2})
+    return boto3.client("ec2", endpoint_url=endpoint(url), region_name=region(url), config=config, **credentials)
 
 
 def region(url: str) -> str:
@@ -86,6 +86,7 @@ def row(instance: Mapping[str, Any]) -> InstanceRow:
         type=str(instance.get("InstanceType", "")),
         zone=str(instance.get("Placement", {}).get("AvailabilityZone", "")),
         launched=instance["LaunchTime"].timestamp() if "LaunchTime" in instance else 0.0,
+        schedd=tags.get("apf:schedd", ""),
     )
 
 

@@ -1,0 +1,125 @@
+"""A look at everything that the books need: clouds first, so that no VM job is missed that already has its instance."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from factory.audit import Books, books
+from factory.clouds import Account, CloudRows
+from factory.condor.pool import PoolRows
+from factory.condor.vmjobs import VMJobRow, VMJobRows
+from factory.config.plugins import installed
+from factory.config.settings import Config, Queue
+from factory.model import Unknown
+from factory.observe import fetch_all
+from factory.plugin import CloudPlugin, Source
+from factory.workers import Workers
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """An account, and what knows how to ask there."""
+
+    plugin: CloudPlugin
+    account: Account
+    source: Source
+    queues: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen."""
+
+    books: Books = field(default_factory=lambda: Books(()))
+    unknown: tuple[str, ...] = ()
+    """Sources that did not answer, and why."""
+    pool: bool = True
+    """Schedd and collector answered."""
+    collector_up_s: float = 0
+    asked: float = 0
+    """Epoch at which the collector was asked."""
+    jobs: tuple[VMJobRow, ...] = ()
+    clouds: Mapping[str, Cloud] = field(default_factory=dict)
+    instances: Mapping[str, str] = field(default_factory=dict)
+    """Instance → key in ``clouds``."""
+    key_pairs: Mapping[str, str] = field(default_factory=dict)
+    """Key pair → key in ``clouds``."""
+    answered: frozenset[str] = frozenset()
+
+
+def clouds(config: Config) -> dict[str, Cloud]:
+    """The accounts of all queues, also of those that do not run, by the key of their source.
+
+    Raises:
+        PluginError: a cloud plugin is missing or broken.
+    """
+    found: dict[str, Cloud] = {}
+    for queue in (*config.queues, *config.stopped):
+        account = queue.batchsubmit.account()
+        if account is not None:
+            made = _plugin(config, queue, account)
+            source = made.instances(account)
+            known = found.get(source.key)
+            names = (known.queues if known is not None else frozenset()) | {queue.name}
+            found[source.key] = Cloud(made, account, source, names)
+    return found
+
+
+def _plugin(config: Config, queue: Queue, account: Account) -> CloudPlugin:
+    plugin = installed().get("cloud", account.plugin)
+    made = plugin(queue.settings, plugin.Settings(), config.factory)
+    assert isinstance(made, CloudPlugin)
+    return made
+
+
+def look(config: Config, workers: Workers) -> Look:
+    """Ask the clouds, then the collector, then the schedd.
+
+    Raises:
+        PluginError: a cloud plugin is missing or broken.
+    """
+    accounts = clouds(config)
+    in_clouds = fetch_all(workers, {key: cloud.source for key, cloud in accounts.items()})
+    asked = time.time()
+    rest = fetch_all(workers, _sources(config, {name for cloud in accounts.values() for name in cloud.queues}))
+    unknown = tuple(f"{key}: {v.reason}" for key, v in (in_clouds | rest).items() if isinstance(v, Unknown))
+    answered = {key: rows for key, rows in in_clouds.items() if isinstance(rows, CloudRows)}
+    schedds = [rows for rows in rest.values() if isinstance(rows, VMJobRows)]
+    pools = [rows for rows in rest.values() if isinstance(rows, PoolRows)]
+    if accounts and not (schedds and pools):
+        return Look(unknown=unknown, pool=False, clouds=accounts)
+    jobs = tuple(job for rows in schedds for job in rows.jobs)
+    instances = {each.id: each for rows in answered.values() for each in rows.instances}
+    names = sorted({name for rows in answered.values() for name in rows.key_pairs})
+    known = frozenset(name for key in answered for name in accounts[key].queues)
+    return Look(
+        books=books(jobs, _one(pools), instances.values(), names, known),
+        unknown=unknown,
+        collector_up_s=min((each.collector_up_s for each in pools), default=0),
+        asked=asked,
+        jobs=jobs,
+        clouds=accounts,
+        instances={each.id: key for key, rows in answered.items() for each in rows.instances},
+        key_pairs={name: key for key, rows in answered.items() for name in rows.key_pairs},
+        answered=frozenset(answered),
+    )
+
+
+def _sources(config: Config, queues: Iterable[str]) -> dict[str, Source]:
+    found: dict[str, Source] = {}
+    for name in queues:
+        queue = config.queue(name)
+        if queue is not None:
+            found |= {source.key: source for source in queue.batchstatus.sources()}
+    return found
+
+
+def _one(pools: Iterable[PoolRows]) -> PoolRows:
+    pools = tuple(pools)
+    return PoolRows(
+        min((each.collector_up_s for each in pools), default=0),
+        {vm: row for each in pools for vm, row in each.machines.items()},
+        {vm: row for each in pools for vm, row in each.masters.items()},
+    )

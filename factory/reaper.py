@@ -1,0 +1,215 @@
+"""The audit of the running factory: beside the rounds, in a thread of its own.
+
+Clouds are asked by worker processes that nobody else waits for: one that hangs delays an audit and no decision
+(rule 12). What is found counts against the caps of the queues in the rounds that follow, and is ended here if the
+configuration says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from factory.clock import steady
+from factory.condor.daemons import ScheddAddress
+from factory.config.settings import Config
+from factory.endings import COMMANDS, Endings, own_schedd
+from factory.faults import fault
+from factory.look import Look, look
+from factory.orphans import Orphan, Rules, Scene, Sightings, Step, judge
+from factory.pauses import PausesError, read_pauses
+from factory.statedir import StateDir
+from factory.workers import CallFailed, Workers
+from factory.world import newer_incarnation
+
+log = logging.getLogger("apf")
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What the last audit found."""
+
+    ended: float = 0
+    """Epoch; 0: there was none yet."""
+    orphans: tuple[Orphan, ...] = ()
+    unknown: tuple[str, ...] = ()
+    """What could not be asked, and why."""
+    outcomes: Mapping[str, str | None] = field(default_factory=dict)
+    """What was done about orphans, by name: None, or why it failed."""
+    reaped: int = 0
+    """Instances that were terminated since the factory started."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Instances that count against the caps of each queue, though no VM job is there for them (rule 6)."""
+        return MappingProxyType(Counter(orphan.queue for orphan in self.orphans if orphan.counts))
+
+    def report(self) -> dict[str, Any]:
+        """For ``status.json``."""
+        return {
+            "ended": self.ended,
+            "reaped": self.reaped,
+            "unknown": list(self.unknown),
+            "orphans": [
+                {
+                    "kind": orphan.kind, "name": orphan.name, "queue": orphan.queue, "vm": orphan.vm,
+                    "why": orphan.why, "step": orphan.step.value, "seen_s": round(orphan.seen_s),
+                    "error": self.outcomes.get(orphan.name),
+                }
+                for orphan in self.orphans
+            ],
+        }  # fmt: skip
+
+
+class Reaper:
+    """Audits every ``[Factory] audit_interval``. ``config`` may be replaced; ``audited`` is the last word."""
+
+    def __init__(
+        self,
+        config: Config,
+        workers: Workers,
+        statedir: StateDir,
+        incarnation: str,
+        keep_fds: Sequence[int] = (),
+        clock: Callable[[], float] = steady,
+    ) -> None:
+        self.config = config
+        self.audited = Audited()
+        self._workers = workers
+        self._statedir = statedir
+        self._incarnation = incarnation
+        self._keep_fds = tuple(keep_fds)
+        self._clock = clock
+        self._sightings = Sightings()
+        self._said: dict[tuple[str, str], Step] = {}
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+
+    def start(self) -> None:
+        """Begin with an audit at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begin no further audit; one under way ends with the workers, and what it did the next factory finds."""
+        self._ending.set()
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            try:
+                self.audit()
+            except Exception as error:  # noqa: BLE001 - a plugin's fault; the next audit may do better
+                if not self._ending.is_set():
+                    log.error("audit failed=%r", fault(error))
+            self._ending.wait(self.config.factory.audit_interval)
+
+    def audit(self) -> None:
+        """One audit: look, judge, act, tell."""
+        config, tick = self.config, self._clock()
+        seen = look(config, self._workers)
+        unknown = list(seen.unknown)
+        orphans: tuple[Orphan, ...] = self.audited.orphans
+        outcomes: dict[str, str | None] = {}
+        scene = self._scene(config, seen, tick, unknown)
+        if scene is not None:
+            orphans, self._sightings = judge(scene, self._sightings, self._rules(config, seen))
+            outcomes = Endings(config, self._workers, seen, scene.schedd, self._keep_fds).all(orphans)
+        for address in {cloud.source.address for cloud in seen.clouds.values()}:
+            self._workers.end(address)
+        if not seen.clouds:
+            orphans = ()
+        elif scene is not None and not scene.complete:  # of a cloud that did not answer all stays as it was
+            orphans += tuple(o for o in self.audited.orphans if o.account and o.account not in seen.answered)
+        done = [o for o in orphans if o.name in outcomes and outcomes[o.name] is None]
+        reaped = self.audited.reaped + sum(1 for orphan in done if orphan.step is Step.TERMINATE)
+        self.audited = Audited(time.time(), orphans, tuple(unknown), outcomes, reaped)
+        self._tell(orphans, outcomes, unknown)
+
+    def _scene(self, config: Config, seen: Look, tick: float, unknown: list[str]) -> Scene | None:
+        """What is to be judged; None if schedd or collector can't be believed (rule 2)."""
+        if not seen.clouds or not seen.pool:
+            return None
+        believed_after_s = 2 * config.factory.update_interval
+        if seen.collector_up_s < believed_after_s:
+            unknown.append(f"the collector has been up for {seen.collector_up_s:.0f} s, not {believed_after_s} s yet")
+            return None
+        schedd = own_schedd(config)
+        try:
+            name = self._workers.call(str(schedd), config.factory.deadline, ScheddAddress.full_name, schedd)
+        except CallFailed as error:
+            unknown.append(f"name of {schedd}: {error}")
+            return None
+        return Scene(
+            books=seen.books, schedd=name, now=seen.asked, tick=tick, instances=seen.instances,
+            key_pairs=seen.key_pairs, answered=seen.answered, complete=len(seen.answered) == len(seen.clouds),
+        )  # fmt: skip
+
+    def _rules(self, config: Config, seen: Look) -> Rules:
+        factory = config.factory
+        names = {queue for cloud in seen.clouds.values() for queue in cloud.queues}
+        names |= {line.queue for line in seen.books.lines}
+        try:
+            hands_off = read_pauses(self._statedir.paused).reasons(names)
+        except PausesError as error:
+            hands_off = {"*": f"what is paused is unknown: {error}"}
+        usurper = newer_incarnation((job.incarnation for job in seen.jobs), self._incarnation)
+        if usurper is not None:
+            hands_off = {"*": f"a newer factory with this id is at work: {usurper}"}
+        return Rules(
+            apart_s=factory.audit_interval,
+            fresh_s=2 * factory.update_interval,
+            reaps=factory.orphans == "terminate",
+            hands_off=hands_off,
+        )
+
+    def _tell(self, orphans: Iterable[Orphan], outcomes: Mapping[str, str | None], unknown: Collection[str]) -> None:
+        """Log what is new or was done, and add it to the journal."""
+        for text in unknown:
+            log.warning('audit unknown="%s"', text)
+        steps = {(orphan.kind, orphan.name): orphan.step for orphan in orphans}
+        told: dict[str, list[Orphan]] = {}
+        for orphan in orphans:
+            if orphan.name in outcomes or self._said.get((orphan.kind, orphan.name)) is not orphan.step:
+                told.setdefault(orphan.queue, []).append(orphan)
+        for name in [each for key, step in self._said.items() if key not in steps for each in [key]]:
+            log.info("orphan %s %s is gone", *name)
+        self._said = steps
+        for queue, found in told.items():
+            for orphan in found:
+                failed = outcomes.get(orphan.name)
+                log.log(
+                    logging.INFO if failed is None else logging.ERROR, 'queue=%s orphan %s %s step=%s reason="%s"%s',
+                    queue, orphan.kind, orphan.name, orphan.step.value, orphan.why,
+                    "" if failed is None else f' failed="{failed}"',
+                )  # fmt: skip
+            try:
+                self._statedir.add_to_journal(_entry(queue, found, outcomes, self.audited.ended))
+            except OSError as error:
+                log.error('statedir=%s failed="%s"', self._statedir.path, error)
+
+
+def _entry(queue: str, found: Iterable[Orphan], outcomes: Mapping[str, str | None], now: float) -> dict[str, Any]:
+    """What an audit adds to the journal for one queue."""
+    found = tuple(found)
+    return {
+        "queue": queue,
+        "decided": now,
+        "outcome": "audit",
+        "orphans": [f"{o.kind} {o.name}: {o.step.value}: {o.why}" for o in found if o.name not in outcomes],
+        "actions": [
+            {
+                "kind": COMMANDS[orphan.step],
+                "what": f"orphan {orphan.kind} {orphan.name}",
+                "reason": orphan.why,
+                "jobs": [str(orphan.job.job)] if orphan.job is not None else [],
+                "error": outcomes[orphan.name],
+            }
+            for orphan in found
+            if orphan.name in outcomes
+        ],
+    }

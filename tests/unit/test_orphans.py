@@ -1,0 +1,208 @@
+"""What is an orphan, and what may be done about it when."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+
+from factory.audit import books, key_pair_job
+from factory.clouds import InstanceRow
+from factory.condor.pool import MachineRow, MasterRow, PoolRows
+from factory.condor.vmjobs import VMJobRow
+from factory.model import Hold, JobId
+from factory.orphans import Orphan, Rules, Scene, Sightings, Step, judge
+from tests.rig.vms import NOW, job, machine, master
+
+RULES = Rules(apart_s=300, fresh_s=60)
+SCHEDD = "ap@pool"
+KEY_PAIR = "SSH_cm.example_ap@pool#7.3#1700000000"
+
+
+def instance(name: str = "i-1", vm: str = "vm1", state: str = "running", **fields: object) -> InstanceRow:
+    row = InstanceRow(name, state, vm, "Q", "m5.large", "us-east-1a", NOW + 100, SCHEDD)
+    return replace(row, **fields)  # type: ignore[arg-type]
+
+
+def scene(
+    tick: float,
+    jobs: Iterable[VMJobRow] = (),
+    instances: Iterable[InstanceRow] = (),
+    machines: Iterable[MachineRow] = (),
+    masters: Iterable[MasterRow] = (),
+    key_pairs: Iterable[str] = (),
+    complete: bool = True,
+) -> Scene:
+    instances, key_pairs = tuple(instances), tuple(key_pairs)
+    pool = PoolRows(10_000, {row.vm: row for row in machines}, {row.vm: row for row in masters})
+    return Scene(
+        books=books(jobs, pool, instances, key_pairs),
+        schedd=SCHEDD,
+        now=NOW,
+        tick=tick,
+        instances={each.id: "cloud" for each in instances},
+        key_pairs=dict.fromkeys(key_pairs, "cloud"),
+        answered=frozenset({"cloud"}),
+        complete=complete,
+    )
+
+
+def run(*scenes: Scene, rules: Rules = RULES, before: Sightings | None = None) -> dict[str, Orphan]:
+    """The orphans of the last scene, after all of them, by name. A first audit has seen nothing."""
+    sightings = before or judge(scene(0), Sightings(), rules)[1]
+    found: tuple[Orphan, ...] = ()
+    for each in scenes:
+        found, sightings = judge(each, sightings, rules)
+    return {orphan.name: orphan for orphan in found}
+
+
+def twice(rules: Rules = RULES, **seen: object) -> Orphan:
+    (found,) = run(scene(10, **seen), scene(310, **seen), rules=rules).values()  # type: ignore[arg-type]
+    return found
+
+
+def test_an_instance_that_never_joined_is_terminated_when_it_was_seen_twice_long_enough_apart() -> None:
+    once, soon, later = (scene(tick, instances=[instance()]) for tick in (10, 300, 310))
+    assert run(once)["i-1"].step is Step.WAIT
+    assert run(once, soon)["i-1"].step is Step.WAIT
+    found = run(once, soon, later)["i-1"]
+    assert (found.step, found.absent, found.counts) == (Step.TERMINATE, True, True)
+
+
+def test_an_instance_whose_job_is_seen_in_between_begins_anew() -> None:
+    alone, owned = ([instance()], [job()])
+    scenes = [scene(10, instances=alone), scene(200, jobs=owned, instances=alone), scene(310, instances=alone)]
+    assert run(*scenes)["i-1"].step is Step.WAIT
+
+
+@pytest.mark.parametrize(
+    ("row", "step", "why"),
+    [
+        (instance(), Step.TERMINATE, "never joined"),
+        (instance(state="stopped"), Step.TERMINATE, "the cloud says that it is stopped"),
+        (instance(state="error"), Step.TERMINATE, "the cloud says that it is error"),
+        (instance(schedd="other@pool"), Step.REPORT, "in schedd other@pool"),
+        (instance(schedd=""), Step.REPORT, "no schedd that its tags name"),
+        (instance(vm=""), Step.REPORT, "does not say whose it is"),
+    ],
+)
+def test_only_what_is_surely_ours_is_ended(row: InstanceRow, step: Step, why: str) -> None:
+    found = twice(instances=[row])
+    assert found.step is step
+    assert why in found.why
+
+
+@pytest.mark.parametrize(
+    ("machines", "masters", "step", "why"),
+    [
+        ([machine()], [master()], Step.DRAIN, "0 claims"),
+        ([machine(claims=2)], [], Step.DRAIN, "2 claims"),
+        ([machine(claims=2, retiring=1)], [], Step.DRAIN, "2 claims"),
+        ([machine(claims=2, retiring=2)], [], Step.WAIT, "its 2 claims retire"),
+        ([machine(claims=2, drain_reason="apf f1: x")], [], Step.WAIT, "it drains"),
+        ([machine(claims=2, drain_reason="defrag")], [], Step.WAIT, "it drains"),
+        ([machine(instance="i-2")], [], Step.REPORT, "runs on i-2"),
+        ([machine(heard=NOW - 100)], [master(heard=NOW - 100)], Step.TERMINATE, "never joined"),
+        ([], [master()], Step.WAIT, "its startd is not"),
+        ([], [master(startd_runs=False)], Step.TERMINATE, "empty"),
+        ([], [master(startd_runs=False, started=NOW - 60)], Step.WAIT, "its startd is not"),
+    ],
+)
+def test_what_is_in_the_pool_leaves_it_peacefully(
+    machines: list[MachineRow], masters: list[MasterRow], step: Step, why: str
+) -> None:
+    """Rule 5."""
+    found = twice(instances=[instance()], machines=machines, masters=masters)
+    assert found.step is step
+    assert why in found.why
+
+
+def test_a_machine_that_was_in_the_pool_is_left_alone_until_no_job_can_be_on_it() -> None:
+    """Rule 5: absence is not proof."""
+    there = scene(10, instances=[instance()], machines=[machine()])
+    assert run(there, scene(2000, instances=[instance()]))["i-1"].step is Step.WAIT
+    assert run(there, scene(2000, instances=[instance()]), scene(3611, instances=[instance()]))["i-1"].step is (
+        Step.TERMINATE
+    )
+
+
+def test_a_machine_that_drained_is_empty_as_soon_as_its_master_says_so() -> None:
+    gone = [master(startd_runs=False, started=NOW - 60)]
+    there = scene(10, instances=[instance()], machines=[machine()])
+    assert run(there, scene(310, instances=[instance()], masters=gone))["i-1"].step is Step.TERMINATE
+
+
+@pytest.mark.parametrize("launched", [NOW - 1000, 0])
+def test_a_factory_that_starts_anew_does_not_know_what_was_in_the_pool(launched: float) -> None:
+    """Rule 1: what is not remembered delays."""
+    old = [instance(launched=launched)]
+    assert twice(instances=old).step is Step.WAIT
+    assert run(scene(10, instances=old), scene(3700, instances=old))["i-1"].step is Step.TERMINATE
+    newly_asked = run(scene(10, instances=[instance()]), scene(310, instances=[instance()]), before=Sightings())
+    assert newly_asked["i-1"].step is Step.WAIT, "the account was not asked before it was launched"
+
+
+def test_orphans_may_be_only_reported() -> None:
+    rules = replace(RULES, reaps=False)
+    assert twice(rules, instances=[instance()]).step is Step.REPORT
+    assert twice(rules, instances=[instance()], machines=[machine()]).step is Step.REPORT
+    assert twice(rules, key_pairs=[KEY_PAIR]).step is Step.REPORT
+
+
+@pytest.mark.parametrize("hands_off", [{"Q": "paused"}, {"*": "a newer factory"}])
+def test_nothing_of_a_paused_queue_is_touched(hands_off: dict[str, str]) -> None:
+    found = twice(replace(RULES, hands_off=hands_off), instances=[instance()])
+    assert (found.step, found.counts) == (Step.WAIT, True)
+    assert next(iter(hands_off.values())) in found.why
+
+
+def test_a_fifth_of_a_queue_s_machines_may_go_at_once() -> None:
+    """Rule 8."""
+    many = [instance(f"i-{i}", f"vm{i}") for i in range(10)]
+    steps = [orphan.step for orphan in run(scene(10, instances=many), scene(310, instances=many)).values()]
+    assert steps.count(Step.TERMINATE) == 2
+    assert steps.count(Step.WAIT) == 8
+
+
+def test_a_vm_job_whose_instance_is_gone_is_removed() -> None:
+    seen = scene(10, jobs=[job()], instances=[instance()])
+    gone = [scene(tick, jobs=[job()]) for tick in (310, 620)]
+    found = run(seen, *gone)["1.0"]
+    assert (found.step, found.absent) == (Step.REMOVE, True)
+    assert run(seen, gone[0])["1.0"].step is Step.WAIT
+    ended = [instance(state="terminated")]
+    assert twice(jobs=[job()], instances=ended).step is Step.REMOVE
+
+
+def test_a_vm_job_is_not_removed_on_the_word_of_a_cloud_that_may_show_nothing_at_all() -> None:
+    assert twice(jobs=[job()]).step is Step.REPORT
+    seen = scene(10, jobs=[job()], instances=[instance()])
+    in_pool = [scene(tick, jobs=[job()], machines=[machine()]) for tick in (310, 620)]
+    assert run(seen, *in_pool)["1.0"].step is Step.WAIT
+
+
+@pytest.mark.parametrize("row", [job(status=3), job(status=4), job(status=5, hold=Hold(42, 16, "x", 3))])
+def test_a_vm_job_on_its_way_out_or_held_is_no_orphan(row: VMJobRow) -> None:
+    assert run(scene(10, jobs=[row]), scene(310, jobs=[row])) == {}
+
+
+def test_an_instance_of_a_removed_job_that_is_still_in_the_queue_is_no_orphan() -> None:
+    assert run(scene(10, jobs=[job(status=3)], instances=[instance()])) == {}
+
+
+def test_a_startd_of_nobody_is_reported() -> None:
+    assert twice(machines=[machine(claims=1)]).step is Step.REPORT
+    assert run(scene(10, machines=[machine()], complete=False)) == {}, "its instance may be where nobody answered"
+
+
+def test_of_a_cloud_that_did_not_answer_nothing_is_forgotten() -> None:
+    seen = scene(10, instances=[instance()])
+    silent = scene(200, complete=False)
+    assert run(seen, silent, scene(310, instances=[instance()]))["i-1"].step is Step.TERMINATE
+
+
+def test_key_pairs_of_our_schedd_are_deleted_and_no_others() -> None:
+    assert twice(key_pairs=[KEY_PAIR]).step is Step.DELETE
+    there = replace(job(), job=JobId(7, 3), submitted=1_700_000_000, instance=None)
+    assert run(scene(10, key_pairs=[KEY_PAIR], jobs=[there])) == {}
+    assert run(scene(10, key_pairs=["SSH_cm_other@pool#7.3#1700000000", "SSH_of a person"])) == {}
+    assert key_pair_job("SSH_cm example_ap pool 7 3 1700000000", SCHEDD) == (JobId(7, 3), 1_700_000_000)
