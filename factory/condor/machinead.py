@@ -38,6 +38,14 @@ def base_for(version: str) -> str:
     return known[max((series for series in known if series <= ours), default=min(known))]
 
 
+@cache
+def _base_text(version: str) -> str:
+    """The base in the new syntax: each ad that ``parseOne`` makes of the old one stays in memory for good."""
+    import classad2
+
+    return str(classad2.parseOne(base_for(version)))
+
+
 def template_ad(room: Room, attributes: Mapping[str, str], real: Any = None) -> Any:
     """The ad of a wholly free machine: the base, its size, and attributes as ClassAd expressions.
 
@@ -49,7 +57,7 @@ def template_ad(room: Room, attributes: Mapping[str, str], real: Any = None) -> 
     import classad2
     import htcondor2
 
-    ad = classad2.parseOne(base_for(htcondor2.version()))
+    ad = classad2.ClassAd(_base_text(htcondor2.version()))
     sizes = {"Cpus": int(room.cpus), "Memory": int(room.memory_mb), "Disk": int(room.disk_kb), "GPUs": int(room.gpus)}
     for name, size in sizes.items():
         for attribute in (name, f"Total{name}", f"TotalSlot{name}", f"Detected{name}"):

@@ -10,6 +10,7 @@ from factory.condor.daemons import PoolAddress, ScheddAddress
 from factory.condor.fit import FitSource
 from factory.fit.model import Demand, JobGroup, Machine, Match, Room, Template
 from factory.workers import CallFailed, Workers
+from tests.rig.leaks import left_behind
 from tests.rig.pool import SECOND, TWO_SCHEDDS, Pool
 from tests.rig.slots import advertise, partitionable, static
 from tests.rig.wait import until
@@ -269,3 +270,9 @@ def test_jobs_that_are_not_materialised_yet_are_told_beside_those_that_are(jobs:
     until(
         lambda: found() == {6: (3 + 2, 37 + 28), 7: (idle_sevens(), 19)}, "the schedd's ad says that more will come", 20
     )
+
+
+def test_polls_leave_next_to_nothing_in_memory(workers: Workers) -> None:
+    """A round a minute makes half a million polls a year. ``parseOne`` of the bindings alone would leave 15 kB."""
+    source = FitSource(pool=PoolAddress(), templates=(BIG, SMALL))
+    assert workers.call("all", 60, left_behind, source.fetch, 20) < 2_000
