@@ -71,6 +71,11 @@ def _placed(group: JobGroup, demand: Demand, decision: Decision, verdict: Verdic
     beyond, limit = verdict.admitted.beyond.get(key, 0), verdict.admitted.why.get(key)
     if beyond:
         yield f"{beyond} of them would not start whatever room there is: beyond the {limit}"
+    if key in verdict.stuck:
+        yield f"stuck, nothing is bought for them but a machine an hour to see: {verdict.stuck[key]}"
+        if key in verdict.probing and chain.ask.n > 0:
+            yield f"this machine is bought now: {shapes_words(chain)}"
+        return
     free = sorted(verdict.free.get(key, ()))
     if free:
         some = ", ".join(free[:_SOME]) + (", …" if len(free) > _SOME else "")

@@ -213,7 +213,7 @@ class Rounds:
         config = self.config
         status = status_report(
             config.factory.id, self.incarnation, self._reports, self._observer.readings.values(),
-            config.disabled, self._clock.now(), self._broken, self._audited().report(),
+            config.disabled, self._clock.now(), self._broken, self._audited().report(), self._memory.fit,
         )  # fmt: skip
         try:
             self._statedir.write_status(status)

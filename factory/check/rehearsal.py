@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from factory.config.settings import Config
 from factory.decide import Round, decide
@@ -28,12 +29,18 @@ class Rehearsal:
         return (reading for reading in self.readings if reading.error is not None)
 
 
-def rehearse(config: Config, workers: Workers) -> Rehearsal:
-    """Poll every source once, and decide for every queue, as a factory that has just started would."""
+def rehearse(
+    config: Config, workers: Workers, memory: Memory | None = None, paused: Mapping[str, str] = MappingProxyType({})
+) -> Rehearsal:
+    """Poll every source once, and decide for every queue, as a factory that remembers this and no more would.
+
+    ``paused``: queues that are, and why.
+    """
     observer = Observer(workers)
     observer.observe(config.queues, config.queues, {})
     now = time.time()
     # Newer than any factory at work, so that none of them counts as a usurper.
     incarnation = f"{now:.3f} apf-check 0"
-    world = make_world(now, observer.readings, Memory(), {}, incarnation, 2 * config.factory.update_interval)
+    known, believed_s = memory or Memory(), 2 * config.factory.update_interval
+    world = make_world(now, observer.readings, known, {}, incarnation, believed_s, paused)
     return Rehearsal(decide(config, world, {queue.name for queue in config.queues}), tuple(observer.readings.values()))

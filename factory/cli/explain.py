@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -16,7 +17,11 @@ from factory.condor.job import JobFacts, job_facts
 from factory.config.settings import Config, Queue
 from factory.decide import Round
 from factory.explain import explain_job, explain_queue, state_of
+from factory.fit.known import memory_of
 from factory.model import JobId
+from factory.pauses import PausesError, read_pauses
+from factory.statedir import StateDir
+from factory.track import Memory
 from factory.workers import CallFailed, Workers
 
 _JOB = re.compile(r"(\d+)\.(\d+)")
@@ -24,7 +29,10 @@ _JOB = re.compile(r"(\d+)\.(\d+)")
 
 @click.group()
 def explain() -> None:
-    """Say why a job is idle, or why a queue buys so many machines. Observes and decides; does nothing."""
+    """Say why a job is idle, or why a queue buys so many machines. Observes and decides; does nothing.
+
+    Where the factory runs, its memory counts too: jobs that it found stuck, and queues that are paused.
+    """
 
 
 @explain.command("job")
@@ -44,11 +52,31 @@ def explain_one_job(conf: tuple[Path, ...], job: str) -> None:
         if not found:
             click.echo(f"job {job}: in no schedd that a queue reads", err=True)
             raise SystemExit(1)
-        done = rehearse(config, workers).round if any(state_of(facts) is None for _, facts in found) else None
+        idle = any(state_of(facts) is None for _, facts in found)
+        done = rehearse(config, workers, *_known(config)).round if idle else None
     finally:
         workers.stop()
     for schedd, facts in found:
         click.echo("\n".join(_lines(config, done, schedd, facts)))
+
+
+def _known(config: Config) -> tuple[Memory, Mapping[str, str]]:
+    """What the running factory remembers, and which queues are paused; what can't be known is said."""
+    factory, names = config.factory, [queue.name for queue in config.queues]
+    statedir = StateDir(factory.statedir, factory.id)
+    try:
+        if not statedir.running():
+            return Memory(), {}
+        report = json.loads(statedir.status.read_text(encoding="utf-8"))
+        return Memory(fit=memory_of(report["memory"])), read_pauses(statedir.paused).reasons(names)
+    except FileNotFoundError:
+        return Memory(), {}  # it has decided nothing yet
+    except PermissionError as error:
+        why = f"{error.filename} is the factory's own; run this as {factory.owner} or as root"
+    except (OSError, ValueError, KeyError, PausesError) as error:
+        why = f"{statedir.path}: {error}"
+    click.echo(f"what the running factory remembers and what is paused is not known here: {why}", err=True)
+    return Memory(), {}
 
 
 def _find(config: Config, workers: Workers, job: JobId) -> Iterator[tuple[ScheddAddress, JobFacts]]:
@@ -101,7 +129,7 @@ def explain_one_queue(conf: tuple[Path, ...], queue: str) -> None:
     config = load_or_exit(conf)
     chosen, workers = find_queue(config, queue), Workers()
     try:
-        done = rehearse(config, workers).round
+        done = rehearse(config, workers, *_known(config)).round
     finally:
         workers.stop()
     for decision in done.decisions:

@@ -69,6 +69,8 @@ class Verdict:
     """Group key → jobs of which only a running machine can tell whether they would run."""
     probing: tuple[str, ...] = ()
     """Groups for which the purchase is a probe."""
+    stuck: Mapping[str, str] = field(default_factory=dict)
+    """Group key → why nothing is bought for it, though no machine is missing."""
     admitted: Admitted = field(default_factory=Admitted)
     """What the pool's limits leave of the groups."""
     stuck_s: float = 300
@@ -95,6 +97,7 @@ def judge(share: Share, terms: Terms) -> Verdict:
             group.key: [name for name in placed.placed.get(group.key, ()) if name in in_pool]
             for group in share.demand.groups
         },
+        stuck=share.stuck,
         admitted=within,
         stuck_s=terms.stuck_s,
     )

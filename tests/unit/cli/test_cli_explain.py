@@ -1,0 +1,45 @@
+"""What ``apf explain`` takes over from a factory that runs."""
+
+from pathlib import Path
+
+import pytest
+
+from factory.cli.explain import _known
+from factory.config import load
+from factory.config.settings import Config
+from factory.fit.memory import FitMemory
+from factory.fit.waiting import Waiting
+from factory.pauses import Pause, changing_pauses
+from factory.report import status_report
+from factory.statedir import StateDir
+from factory.track import Memory
+from tests.rig.queues import PILOTS, make_queue
+
+STUCK = Waiting(1.0, 6, stuck="room stands free", stuck_since=2.0)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    make_queue(tmp_path, PILOTS, factory={"statedir": tmp_path / "state"})
+    return load([tmp_path / "queues.conf"])
+
+
+def test_memory_and_pauses_of_a_running_factory_count(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    statedir = StateDir(config.factory.statedir, config.factory.id)
+    statedir.open()
+    fit = FitMemory(waiting={"group": STUCK, "other": Waiting(1.0, 3)})
+    statedir.write_status(status_report("f1", "1 host 2", {}, (), (), 3.0, memory=fit))
+    with changing_pauses(statedir.paused) as pauses:
+        pauses[0] = pauses[0].paused(["Q"], Pause(5.0, "bob", "a fault"))
+    assert _known(config) == (Memory(), {}), "nobody runs"
+    statedir.lock()
+    try:
+        memory, paused = _known(config)
+        assert memory == Memory(fit=FitMemory(waiting={"group": STUCK}))
+        assert "bob" in paused["Q"]
+        assert capsys.readouterr().err == ""
+        statedir.write_status({"queues": []})
+        assert _known(config) == (Memory(), {})
+        assert "what the running factory remembers and what is paused is not known here" in capsys.readouterr().err
+    finally:
+        statedir.unlock()
