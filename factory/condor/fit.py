@@ -120,8 +120,9 @@ class FitSource(Source):
 
         collector = self.pool.open()
         names = [schedd.name or htcondor2.param.get("SCHEDD_NAME") for schedd in self.schedds]
-        projection = ["Name", "TotalRunningJobs", "MaxJobsRunning", "CurbMatchmaking", "TransferQueueMaxUploading",
-                      "TransferQueueNumUploading", "TransferQueueNumWaitingToUpload", "JobsUnmaterialized"]  # fmt: skip
+        projection = ["Name", "ShadowsRunning", "TotalRunningJobs", "MaxJobsRunning", "CurbMatchmaking",
+                      "TransferQueueMaxUploading", "TransferQueueNumUploading", "TransferQueueNumWaitingToUpload",
+                      "JobsUnmaterialized"]  # fmt: skip
         ads: list[Mapping[str, Any]] = collector.query(htcondor2.AdType.Schedd, projection=projection)
         if any(names):
             wanted = {name.split("@")[0] for name in names if name}
@@ -130,10 +131,13 @@ class FitSource(Source):
 
 
 def saturated(ads: Iterable[Mapping[str, Any]]) -> str | None:
-    """Why a schedd could not start more jobs, from its own ad; None if every one could."""
+    """Why a schedd could not start more jobs, from its own ad; None if every one could.
+
+    MAX_JOBS_RUNNING counts shadows. TotalRunningJobs has the grid jobs too, and so our own VM jobs.
+    """
     for ad in ads:
         name = ad.get("Name", "schedd")
-        running, limit = ad.get("TotalRunningJobs", 0), ad.get("MaxJobsRunning", 0)
+        running, limit = ad.get("ShadowsRunning", ad.get("TotalRunningJobs", 0)), ad.get("MaxJobsRunning", 0)
         if limit and running >= _BUSY * limit:
             return f"{name} runs {running} of MAX_JOBS_RUNNING = {limit} jobs"
         if ad.get("CurbMatchmaking") is True:

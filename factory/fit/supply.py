@@ -40,7 +40,8 @@ class Supply:
         found = []
         for machine in self.demand.machines:
             vm = vms.get(machine.vm or "")
-            ends = machine.leaves_at if machine.leaves_at is not None or vm is None else vm.lease_end
+            known = (machine.leaves_at, None if vm is None else vm.lease_end)
+            ends = min((end for end in known if end is not None), default=None)
             leaves = vm is not None and (vm.asked_to_leave or vm.state in _GONE or vm.stuck is not None)
             if not machine.leaving and not leaves and (ends is None or ends - self.now >= minlife_s):
                 found.append(machine)

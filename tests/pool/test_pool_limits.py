@@ -1,75 +1,132 @@
-"""Jobs that wait for a limit of the pool and for no machine, on real daemons."""
+"""What stands free and is not free, what waits and needs no machine: one pool with its own rules, step by step."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
 
 from localcloud.process import CloudProcess
 from tests.pool.test_fit import FIT, bought, explained, said
-from tests.rig.factory import QUEUE, Factory, ec2_queue
+from tests.rig.factory import Factory, ec2_queue, removed_at_end
 from tests.rig.pool import Pool
 from tests.rig.wait import until
-from tests.rig.work import Work
+from tests.rig.work import Batch, Work
 
-CONFIG = """
-LICENCE_LIMIT = {limit}
-GROUP_NAMES = small
-GROUP_QUOTA_small = {quota}
-"""
+RULES = {"LICENCE_LIMIT": 0, "GROUP_NAMES": "small", "GROUP_QUOTA_small": 0, "MAX_JOBS_RUNNING": 100}
 
 
-@pytest.fixture
-def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    """A pool whose limits, quotas and ceilings are zero."""
-    directory = tmp_path_factory.mktemp("limited")
-    with Pool(directory, f"include ifexist : {directory}/limits\n", name="limited@pool") as pool:
-        configure(pool, limit=0, quota=0)
+@dataclass
+class Site:
+    """A pool whose rules change, and two queues for the same jobs: CHEAP may have one machine, DEAR three."""
+
+    pool: Pool
+    factory: Factory
+    rules: dict[str, object] = field(default_factory=lambda: dict(RULES))
+    running: list[Batch] = field(default_factory=list)
+
+    def submit(self, count: int, **commands: object) -> Batch:
+        """Jobs that fill a machine each."""
+        return Work(self.factory, "CHEAP").submit(
+            count, request_cpus=2, requirements=f'TARGET.APFFactory == "{self.factory.id}"', **commands
+        )
+
+    def rule(self, **rules: object) -> None:
+        """Change the pool's rules, and wait until its daemons know them."""
+        self.rules |= rules
+        (self.pool.directory / "rules").write_text("".join(f"{key} = {value}\n" for key, value in self.rules.items()))
+        self.pool.run("condor_reconfig", "-daemon", "negotiator")
+        self.pool.run("condor_reconfig", "-daemon", "schedd")
+        for key, value in rules.items():
+            daemon = "-schedd" if key == "MAX_JOBS_RUNNING" else "-negotiator"
+            self._known(daemon, key, str(value))
+
+    def _known(self, daemon: str, key: str, value: str) -> None:
+        until(lambda: self.pool.run("condor_config_val", daemon, key).strip() == value, f"{key} is {value}")
+
+    def bought(self) -> tuple[int, int]:
+        """VMs that there ever were, of CHEAP and of DEAR."""
+        return bought(self.factory, "CHEAP").total(), bought(self.factory, "DEAR").total()
+
+
+@pytest.fixture(scope="module")
+def site(cloud: CloudProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    directory = tmp_path_factory.mktemp("rules")
+    keys = {**FIT, "batchsubmit__condorec2__instance_type": "m5.large", "batchsubmit__condorec2__drain_before": 60}
+    queues = {
+        name: ec2_queue(cloud, "CHEAP", **(keys | {"priority": priority, "sched__maxtorun__maximum": most}))
+        for name, priority, most in (("CHEAP", 1, 1), ("DEAR", 2, 3))
+    }
+    with Pool(directory / "pool", f"include ifexist : {directory}/pool/rules\n", name="rules@pool") as pool:
+        factory = Factory(directory, pool, "rules", queues)
+        made = Site(pool, factory)
+        made.rule(**RULES)
         pool.run("condor_userprio", "-setceil", "bob@pool.test", "0")
-        yield pool
+        with removed_at_end(factory):
+            yield made
 
 
-def configure(pool: Pool, *, limit: int, quota: int) -> None:
-    (pool.directory / "limits").write_text(CONFIG.format(limit=limit, quota=quota))
-    pool.run("condor_reconfig", "-daemon", "negotiator")
+def test_nothing_is_bought_beyond_a_limit_a_quota_or_a_ceiling_until_it_is_raised(site: Site) -> None:
+    factory = site.factory
+    licence = site.submit(3, concurrency_limits="licence")
+    group = site.submit(2, accounting_group="small", accounting_group_user="eve")
+    site.submit(1, accounting_group_user="bob")
+    factory.start()
+    factory.active = True
+    factory.rounds(4)  # of two queues
+    assert site.bought() == (0, 0)
+    assert "0 jobs wait" in said(factory, "DEAR")
+    assert "3 jobs are beyond the concurrency limit licence, 0 of 0 in use" in said(factory, "DEAR")
+    assert "2 jobs are beyond the quota of small, 0 of 0 cores in use" in said(factory, "DEAR")
+    assert "1 job is beyond the ceiling of bob, 0 of 0 cores in use" in said(factory, "DEAR")
+    text = explained(factory, "job", f"{licence.cluster}.0")
+    assert "3 of them would not start whatever room there is: beyond the concurrency limit licence" in text
+    site.rule(LICENCE_LIMIT=1, GROUP_QUOTA_small=2)
+    before = len(factory.journal())
+    until(lambda: site.bought() == (1, 1), "a machine for each job that may start")
+    first = next(i for i, entry in enumerate(factory.journal()[before:]) if entry["outcome"] == "submit")
+    assert first < 4, "of two queues, and one round may have been under way"
+    for batch in (licence, group):
+        batch.wait_running(1)
+    site.running = [licence, group]
+    factory.rounds(4)
+    assert site.bought() == (1, 1)
+    assert "2 jobs are beyond the concurrency limit licence, 1 of 1 in use" in said(factory, "DEAR")
+    assert "1 job is beyond the quota of small, 2 of 2 cores in use" in said(factory, "DEAR")
+
+
+def test_nothing_is_bought_for_a_schedd_that_can_start_no_more_jobs(site: Site) -> None:
+    site.rule(MAX_JOBS_RUNNING=2)
+    words = "nothing is bought: rules@pool runs 2 of MAX_JOBS_RUNNING = 2 jobs"
+    until(lambda: words in said(site.factory, "DEAR"), "the factory knows")
+    more = site.submit(1)
+    site.factory.rounds(4)
+    assert "1 jobs wait, 0 of them have room or will; " + words in said(site.factory, "DEAR")
+    assert site.bought() == (1, 1)
+    site.pool.run("condor_rm", str(more.cluster))
+    site.rule(MAX_JOBS_RUNNING=100)
+    until(lambda: words not in said(site.factory, "DEAR"), "the factory knows")
+
+
+def test_the_dear_queue_empties_first_and_room_near_the_end_of_its_lease_is_not_free(site: Site) -> None:
+    factory, pool = site.factory, site.pool
+    pool.run("condor_off", "-daemon", "negotiator")  # so that what waits goes on to wait
+    site.submit(1, accounting_group_user="carol")  # nobody's claim
+    for batch in site.running:
+        batch.open()
+    until(lambda: _left(factory, "DEAR"), "the dear machine is asked to leave")
+    (vm,) = factory.vms("CHEAP")
+    assert vm["state"] == "idle"
+    assert not _left(factory, "CHEAP")
+    assert site.bought() == (1, 1)
+    end = int(factory.status()["written"]) + 300  # less than sched.fit.minlife
+    pool.run("condor_qedit", vm["job"], "APFLeaseEnd", str(end))
+    before = len(factory.journal())
     until(
-        lambda: pool.run("condor_config_val", "-negotiator", "LICENCE_LIMIT").strip() == str(limit),
-        "the negotiator has the limits",
+        lambda: any(e["queue"] == "DEAR" and e["n"] == 1 for e in factory.journal()[before:]),
+        "a machine of DEAR is wanted in place of the one that ends soon, the one that was asked to leave or a new one",
     )
 
 
-def rounds_until_bought(factory: Factory, count: int) -> int:
-    """Rounds that ended after now, until so many machines are bought."""
-    first = len(factory.journal())
-    until(lambda: sum(bought(factory).values()) == count, f"{count} machines are bought")
-    entries = factory.journal()[first:]
-    return 1 + max(i for i, entry in enumerate(entries) if entry["outcome"] == "submit")
-
-
-def test_nothing_is_bought_beyond_a_limit_a_quota_or_a_ceiling_until_it_is_raised(
-    limited: Pool, cloud: CloudProcess, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    pool = limited
-    queue = ec2_queue(cloud, "limited", **(FIT | {"batchsubmit__condorec2__instance_type": "m5.large"}))
-    factory = Factory(tmp_path_factory.mktemp("factory"), pool, "limited", {QUEUE: queue})
-    work = Work(factory)
-    licence = work.submit(3, request_cpus=2, concurrency_limits="licence")
-    group = work.submit(2, request_cpus=2, accounting_group="small", accounting_group_user="eve")
-    work.submit(1, request_cpus=2, accounting_group_user="bob")
-    with factory:
-        factory.rounds(2)
-        assert not bought(factory)
-        assert "0 jobs wait" in said(factory)
-        assert "3 jobs are beyond the concurrency limit licence, 0 of 0 in use" in said(factory)
-        assert "2 jobs are beyond the quota of small, 0 of 0 cores in use" in said(factory)
-        assert "1 job is beyond the ceiling of bob, 0 of 0 cores in use" in said(factory)
-        text = explained(factory, "job", f"{licence.cluster}.0")
-        assert "3 of them would not start whatever room there is: beyond the concurrency limit licence" in text
-        configure(pool, limit=1, quota=2)
-        assert rounds_until_bought(factory, 2) <= 2  # one may be under way
-        for batch in (licence, group):
-            batch.wait_running(1)
-        factory.rounds(2)
-        assert bought(factory) == {"m5.large": 2}
-        assert "2 jobs are beyond the concurrency limit licence, 1 of 1 in use" in said(factory)
-        assert "1 job is beyond the quota of small, 2 of 2 cores in use" in said(factory)
-        assert "1 job is beyond the ceiling of bob, 0 of 0 cores in use" in said(factory)
+def _left(factory: Factory, queue: str) -> bool:
+    """Whether a machine of a queue was asked to leave."""
+    return any(a["kind"] == "retire" for e in factory.journal() if e["queue"] == queue for a in e["actions"])

@@ -58,6 +58,7 @@ def test_room_that_leaves_soon_or_leaves_already_is_no_room() -> None:
     assert n([ONES], [machine("a", 8, 32_000, vm=retiring.uuid)], [retiring]) == 2
     ends = vm(1, VMState.IDLE, SHAPE, lease_end=NOW + 500)
     assert n([ONES], [machine("a", 8, 32_000, vm=ends.uuid)], [ends]) == 2
+    assert n([ONES], [machine("a", 8, 32_000, vm=ends.uuid, leaves_at=NOW + 9999)], [ends]) == 2
 
 
 def test_a_static_slot_takes_one_job() -> None:
