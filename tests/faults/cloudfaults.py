@@ -25,7 +25,6 @@ HOOK = f"{__name__}:Faults"
 """For ``CloudProcess(hooks=…)``."""
 
 _FAULTS, _HITS = "faults.json", "hits"
-_NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 
 
 @dataclass(frozen=True)
@@ -153,9 +152,10 @@ class Faults:
 
 def _without_fresh(response: ApiResponse, seconds: float) -> tuple[ApiResponse, int]:
     """DescribeInstances without the instances launched within the last seconds, and how many those are."""
-    ET.register_namespace("", _NAMESPACE)
     root = ET.fromstring(response.body)  # noqa: S314 - moto's own answer
-    name = f"{{{_NAMESPACE}}}"
+    namespace = root.tag.partition("}")[0].removeprefix("{")
+    ET.register_namespace("", namespace)
+    name = f"{{{namespace}}}"
     left_out = 0
     for reservations in root.iter(f"{name}reservationSet"):
         for reservation in list(reservations):
