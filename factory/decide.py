@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from factory.faults import FAULTS, fault
 from factory.fit.memory import FitMemory
 from factory.fit.waiting import Backoff
 from factory.health import Health
-from factory.ledger import Ledger
+from factory.ledger import Cost, Ledger
 from factory.model import Ask, BatchStatus, Chain, SiteStatus, StepRecord, Unknown, WmsStatus
 from factory.plugin import Plan, Plugin, View
 from factory.sense import checked_plan, checked_status
@@ -108,7 +109,7 @@ def decide(config: Config, world: World, due: Collection[str]) -> Round:
     wms = {name: status.wms for name, status in statuses.items()}
     batch = {name: status.batch for name, status in statuses.items()}
     shared = cascade.begin(config.queues, wms, batch, world.memory.fit, world.now, world.memory.health)
-    ledger = Ledger(_total(statuses, world.orphans))
+    ledger = Ledger(_total(statuses, world.orphans), _owned(config, statuses))
     decisions = []
     for queue in config.queues:
         if queue.name not in due and not shared.shares(queue.name, due):
@@ -118,7 +119,7 @@ def decide(config: Config, world: World, due: Collection[str]) -> Round:
         back = sum(1 for a in decision.actions if isinstance(a, Unretire))
         shared = shared.after(decision.chain, bought + back, now=queue.name in due)
         if queue.name in due:
-            ledger = ledger.add(bought)
+            ledger = ledger.add(bought, _bought(queue, decision.actions))
             decisions.append(decision)
     tended = [queue for queue in config.tended if queue.name in due]
     decisions += [_unbroken(_tend, queue, statuses[queue.name], world) for queue in tended]
@@ -144,13 +145,55 @@ def _total(statuses: Mapping[str, _Status], orphans: Mapping[str, int]) -> int |
     return total
 
 
+def _owned(config: Config, statuses: Mapping[str, _Status]) -> Counter[Cost]:
+    owned: Counter[Cost] = Counter()
+    for queue in config.watched:
+        batch = statuses[queue.name].batch
+        shapes = Counter(vm.shape for vm in batch.vms) if isinstance(batch, BatchStatus) else Counter()
+        if isinstance(batch, BatchStatus):
+            shapes[""] = batch.orphans
+        for shape, n in (+shapes).items():
+            owned[_cost(queue, shape)] += n
+    return owned
+
+
+def _bought(queue: Queue, actions: Iterable[Action]) -> tuple[Cost, ...]:
+    shapes = [str(shape) for action in actions if isinstance(action, Submit) for shape in action.shapes]
+    costs = {shape: _cost(queue, shape) for shape in dict.fromkeys(shapes)}
+    return tuple(costs[shape] for shape in shapes)
+
+
+def _cost(queue: Queue, shape: str) -> Cost:
+    try:
+        return Cost(queue.name, shape, queue.batchsubmit.usd_per_hour(shape))
+    except FAULTS:
+        return Cost(queue.name, shape, None)
+
+
 def _decide(queue: Queue, status: _Status, ledger: Ledger, shared: cascade.Cascade, world: World) -> Decision:
     stop = _stop(queue, world)
     if stop is not None:
         return Decision(queue.name, Chain(hold=stop), (), (), status.wms, status.batch, status.site)
     readings = _readings(queue, world)
     share = shared.share(queue.name)
-    view = View(queue.name, world.now, status.wms, status.batch, status.site, ledger.total, readings, share)
+
+    def bought(ask: Ask) -> tuple[Cost, ...]:
+        known = status.batch
+        made = queue.batchsubmit.plan(ask, known, world.memory, world.now) if isinstance(known, BatchStatus) else Plan()
+        return _bought(queue, checked_plan(made, queue.name).actions)
+
+    view = View(
+        queue.name,
+        world.now,
+        status.wms,
+        status.batch,
+        status.site,
+        ledger.total,
+        readings,
+        share,
+        ledger.owned,
+        bought,
+    )
     fault_ = world.faults.get(queue.name)
     chain = run_chain(queue.sched, view) if fault_ is None else Chain(hold=fault_)
     if chain.hold is None and isinstance(status.batch, Unknown):

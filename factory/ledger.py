@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from factory.model import Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a machine costs."""
+
+    queue: str
+    shape: str
+    """Empty: nobody knows, it is an instance without a VM job."""
+    usd_per_hour: float | None
+    """None: not known."""
 
 
 @dataclass(frozen=True)
@@ -13,7 +26,11 @@ class Ledger:
 
     total: int | Unknown = 0
     """Pending + running of all queues of the factory, and what this round adds."""
+    owned: Mapping[Cost, int] = field(default_factory=dict)
+    """How many machines that may own an instance there are of each cost, and what this round adds. Those of queues
+    whose batch status is unknown are missing; then ``total`` is unknown."""
 
-    def add(self, n: int) -> Ledger:
-        """The ledger after n more machines or pilots."""
-        return self if isinstance(self.total, Unknown) else replace(self, total=self.total + n)
+    def add(self, n: int, bought: Iterable[Cost] = ()) -> Ledger:
+        """The ledger after n more machines or pilots, those of them that cost something being ``bought``."""
+        total = self.total if isinstance(self.total, Unknown) else self.total + n
+        return replace(self, total=total, owned=Counter(self.owned) + Counter(bought))

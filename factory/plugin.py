@@ -24,6 +24,7 @@ from factory.config.types import CommaList, Duration, KeepLines, Named, Settings
 from factory.fit.model import Offer, Room, Template
 from factory.fit.share import Share, Verdict
 from factory.health import Health
+from factory.ledger import Cost
 from factory.model import VM, Ask, BatchStatus, Shape, SiteStatus, Unknown, VMState, WmsStatus
 from factory.source import Reading, Readings, Source
 from factory.track import Memory
@@ -48,6 +49,7 @@ __all__ = [
     "CloudPlugin",
     "CloudRows",
     "CommaList",
+    "Cost",
     "Duration",
     "Finding",
     "Health",
@@ -184,6 +186,10 @@ class View:
     readings: Readings | None = None
     """What the sources of the sched plugins themselves brought."""
     share_or_unknown: Share | Unknown = Unknown("the WMS status names no groups of jobs")
+    owned: Mapping[Cost, int] = field(default_factory=dict)
+    """How many machines that may own an instance there are of each cost, in all queues whose batch status is known."""
+    bought: Callable[[Ask], tuple[Cost, ...]] = lambda ask: ()
+    """What would be bought for an ask, after the machines that are taken back; pure."""
 
     @property
     def wms(self) -> WmsStatus:
@@ -267,6 +273,8 @@ class SchedPlugin(Plugin, ABC):
     category = "sched"
     needs: frozenset[Info] = frozenset()
     """What must be known, or the chain holds; where it follows from the settings, set it in __init__."""
+    whole_factory: bool = False
+    """Every queue is polled for its decision, also those that are not due."""
 
     def machine_attributes(self) -> Mapping[str, str]:
         """ClassAd attributes of the machines that the queue buys, for plugins that match jobs against them."""
@@ -394,6 +402,10 @@ class BatchSubmitPlugin(Plugin, ABC):
 
     def machines(self) -> Machines | None:
         """The machines that it starts. None: it submits plain jobs."""
+        return None
+
+    def usd_per_hour(self, shape: str) -> float | None:
+        """The most that an hour of a machine of this shape costs (``""``: of any). None: it is not known."""
         return None
 
     def offers(self, seen: Mapping[str, Room]) -> tuple[Offer, ...]:

@@ -120,8 +120,10 @@ class Rounds:
             log.warning("the clock of this host was set by %.1f s: what is remembered moves with it", by_s)
             self._memory = shifted(self._memory, by_s)
         started = self._clock.now()
-        capped = self.config.factory.max_per_factory is not None  # the sum over all queues must be known
-        queues = [queue for queue in self.config.watched if capped or queue.name in due]
+        config = self.config
+        whole = any(plugin.whole_factory for queue in config.queues for plugin in queue.sched)
+        capped = config.factory.max_per_factory is not None or whole  # the sum over all queues must be known
+        queues = [queue for queue in config.watched if capped or queue.name in due]
         self._observer.observe(queues, self.config.watched, self._acted)
         self._name_orphaned()
         now = self._clock.now()

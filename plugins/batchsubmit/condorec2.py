@@ -154,6 +154,10 @@ class CondorEC2(BatchSubmitPlugin):
         """Every combination of types, zones and markets whose size is known."""
         return self.settings.offers(seen)
 
+    def usd_per_hour(self, shape: str) -> float | None:
+        """By the prices of the configuration; on the spot market at most ``spot_price``."""
+        return self.settings.usd_per_hour(shape)
+
     def templates(self) -> tuple[Template, ...]:
         """The same, with the attributes that the user-data makes a startd show."""
         return tuple(replace(each, attributes=self._attributes(each.shape)) for each in super().templates())

@@ -83,6 +83,20 @@ class EC2Shapes(PluginSettings):
                 found.append(Offer(shape, size, self._price(shape)))
         return tuple(found)
 
+    def usd_per_hour(self, shape: str) -> float | None:
+        """The most that an hour of a machine of ``str(shape)`` costs; also of a shape that is not bought any more.
+
+        Without a shape: of the dearest.
+        """
+        if not shape:
+            prices = [self.usd_per_hour(str(each)) for each in self.shapes]
+            return max((price for price in prices if price is not None), default=None) if None not in prices else None
+        name, market = shape.split("/")[-3::2] if shape.count("/") >= 3 else ("", "")
+        price = (self.spotprice if market == "spot" else self.price).get(name)
+        if price is None:
+            return self.spot_price or None if market == "spot" else None
+        return float(price)
+
     def _price(self, shape: Shape) -> float | None:
         if not shape.spot:
             price = self.price.get(shape.instance_type)

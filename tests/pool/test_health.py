@@ -1,4 +1,4 @@
-"""A cloud that refuses: VM jobs on hold go, nothing is bought in vain, a reset tries again; and canaries."""
+"""A cloud that refuses: VM jobs on hold go, nothing is bought in vain, a reset tries again; canaries, and a budget."""
 
 from pathlib import Path
 
@@ -11,14 +11,17 @@ from tests.rig.work import Work
 
 
 def test_a_refused_launch_leaves_no_held_job_and_no_second_try_before_its_time(pool: Pool, tmp_path: Path) -> None:
-    """And what is bought at last starts with one machine."""
+    """And what is bought at last starts with one machine, and stays within the budget."""
     hooks = ["tests.rig.cloudhooks:Broken"]
     with CloudProcess(tmp_path / "cloud", boot_delay_s=0.5, shutdown_delay_s=0.5, hooks=hooks) as cloud:
         refuse = cloud.directory / REFUSE
         refuse.write_text("InsufficientInstanceCapacity")
         queue = ec2_queue(cloud, "refused", apfqueue__sleep=1, batchsubmit__condorec2__canary=True)
+        queue["schedplugin"] = "Ready, Budget"
+        queue["sched.budget.maximum_per_hour"], queue["batchsubmit.condorec2.price_t2.small"] = 0.3, 0.1
         factory = Factory(tmp_path, pool, "refused", {"CLOUD": queue})
-        jobs = Work(factory).submit(3)
+        work = Work(factory)
+        jobs = work.submit(3)
         with removed_at_end(factory), factory:
             until(lambda: factory.queue().get("health", {}).get("breakers"), "a breaker opens", 60, 0.5)
             until(lambda: not factory.vm_jobs(), "no job stays on hold", 20, 0.5)
@@ -36,5 +39,11 @@ def test_a_refused_launch_leaves_no_held_job_and_no_second_try_before_its_time(p
             assert len(instances(cloud, factory)) == 3
             assert [action["what"][:1] for action in factory.actions("submit")] == ["1", "1", "2"], "a canary"
             assert "canary: proven" in factory.run("health").stdout
+            more = work.submit(1)
+            until(lambda: "room for 0 of 1" in factory.queue()["steps"][-1]["reason"], "the budget is spent", 20)
+            assert "costs 0.30 of 0.30 USD an hour" in factory.queue()["steps"][-1]["reason"]
             jobs.open()
+            more.open()
             jobs.wait_done()
+            more.wait_done()
+            assert len(instances(cloud, factory)) == 3
