@@ -36,6 +36,8 @@ class Life:
     drain_before_s: float = 0
     """VMs retire so long before their lease ends."""
     maxinstances: int | None = None
+    ondemand_first: bool = False
+    """On-demand VMs retire before spot ones that are no more useful."""
     repeat_s: float = 60
     """A command that shows no effect is sent again after this."""
     builds: Mapping[str, str] = field(default_factory=dict)
@@ -46,7 +48,7 @@ def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -
     """Actions for this ask, and what is due in any case.
 
     n > 0: retiring VMs of the shapes asked for are taken back first, the rest is bought, never more than
-    ``maxinstances`` VM jobs in all. n < 0: the victims of the ask, else VM jobs without an instance, then
+    ``maxinstances`` VM jobs in all. n < 0: the victims of the ask, then VM jobs without an instance, then
     booting VMs, then idle ones (longest idle first), then busy ones, which finish their jobs.
     """
     ramp = _Ramp(life, batch, memory, now)
@@ -118,10 +120,13 @@ class _Ramp:
         return Plan(tuple(actions), tuple(notes))
 
     def down(self, ask: Ask, leaving: set[JobId]) -> Plan:
-        by_uuid = {vm.uuid: vm for vm in self.batch.vms}
+        order = victim_order(self.batch.vms, self.life.ondemand_first)
+        by_uuid = {vm.uuid: vm for vm in order}
         named = [by_uuid[uuid] for uuid in ask.victims if uuid in by_uuid]
-        unnamed = sorted(victim_order(self.batch.vms), key=lambda vm: not self._ends_soon(vm))
-        victims = [vm for vm in (named if ask.victims else unnamed) if vm.job not in leaving]
+        more = -ask.n - len(ask.victims)  # one that was named and has gone is not replaced by another
+        order.sort(key=lambda vm: not self._ends_soon(vm))
+        rest = [vm for vm in order if vm.uuid not in ask.victims][: max(0, more)]
+        victims = [vm for vm in (*named, *rest) if vm.job not in leaving]
         actions = tuple(self._leave(vm) for vm in victims[: -ask.n])
         notes = () if len(actions) == -ask.n else (f"only {len(actions)} VMs can leave",)
         return Plan(actions, notes)
@@ -231,9 +236,12 @@ def _may_evict(vm: VM) -> str:
 
 
 def _can_come_back(vm: VM) -> bool:
+    """Only what this factory asked for is taken back; what an administrator or condor_defrag asked for stands."""
     if vm.state is VMState.RETIRED:
-        return vm.startd is not None
-    return vm.state is VMState.RETIRING and (vm.drain is None or vm.drain.ours)
+        return vm.startd is not None and vm.retire_time is not None
+    if vm.state is not VMState.RETIRING:
+        return False
+    return vm.retire_time is not None if vm.drain is None else vm.drain.ours
 
 
 def _comes_back(vm: VM) -> tuple[int, float, str]:
@@ -246,18 +254,21 @@ _STAYING = {VMState.BOOTING, VMState.JOINED, VMState.IDLE, VMState.BUSY}
 _LEAVE_ORDER = (VMState.SUBMITTED, VMState.BOOTING, VMState.IDLE, VMState.JOINED, VMState.BUSY)
 
 
-def victim_order(vms: Iterable[VM]) -> list[VM]:
+def victim_order(vms: Iterable[VM], ondemand_first: bool = False) -> list[VM]:
     """VMs that may be asked to leave, the least useful first.
 
     No instance yet (newest first), then booting (newest first), then unclaimed (longest idle first), then
-    busy by the end of their lease; VMs with a job that a retirement may evict come last (rule 5).
+    busy by the end of their lease, and of those with one lease the ones with the fewest claims, which have the
+    least work left to lose. Of each of these four kinds on-demand ones go before spot ones, if so asked. VMs with a
+    job that a retirement may evict come last (rule 5).
     """
 
-    def rank(vm: VM) -> tuple[bool, int, float, str]:
+    def rank(vm: VM) -> tuple[bool, int, bool, float, int, str]:
+        later = ondemand_first and vm.shape.endswith("/spot")
         if vm.state in (VMState.SUBMITTED, VMState.BOOTING):
-            return vm.evictable, _LEAVE_ORDER.index(vm.state), -vm.submitted, vm.uuid
+            return vm.evictable, _LEAVE_ORDER.index(vm.state), later, -vm.submitted, 0, vm.uuid
         if vm.state is VMState.BUSY:
-            return vm.evictable, 4, vm.lease_end or 0, vm.uuid
-        return vm.evictable, 2, vm.idle_since or vm.submitted, vm.uuid
+            return vm.evictable, 4, later, vm.lease_end or 0, vm.claims, vm.uuid
+        return vm.evictable, 2, later, vm.idle_since or vm.submitted, 0, vm.uuid
 
     return sorted((vm for vm in vms if vm.state in _LEAVE_ORDER), key=rank)

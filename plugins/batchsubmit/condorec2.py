@@ -32,6 +32,7 @@ from factory.plugin import (
     Shape,
     Submission,
     SubmitTools,
+    Switch,
     Template,
     files,
 )
@@ -98,6 +99,8 @@ class CondorEC2(BatchSubmitPlugin):
         """How VMs are asked to leave: ``condor_off -peaceful``, ``condor_drain``, or what suits (auto)."""
         canary: bool = False
         """A new image or user-data starts with one VM; more are bought once that has joined the pool and run a job."""
+        ondemand_first: Switch = False
+        """True: on-demand VMs retire before spot VMs that are as useless, as they cost more."""
         removefraction: float = Field(default=0.2, gt=0, le=1)
         """At most this part of the VMs begin to leave in one round, but always one."""
         starttimeout: Duration = Field(default=1800, ge=60)
@@ -192,6 +195,7 @@ class CondorEC2(BatchSubmitPlugin):
             shape=self.shape,
             retire=settings.retire,
             removefraction=settings.removefraction,
+            ondemand_first=settings.ondemand_first,
             timeouts=self._timeouts,
             drain_before_s=settings.lease / 8 if settings.drain_before is None else settings.drain_before,
             maxinstances=settings.maxinstances,

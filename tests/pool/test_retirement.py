@@ -53,17 +53,26 @@ class Ramp:
         until(lambda: not self.factory.vms(queue), f"the VM of {queue} has gone", 40)
         until(lambda: [m["state"] for m in self.machines(queue)] == ["terminated"], "its instance is terminated", 20)
 
-    def taken(self, queue: str, kind: str) -> list[dict[str, Any]]:
-        """Actions of this kind in this queue, and what they said."""
+    def done(self, queue: str) -> list[dict[str, Any]]:
+        """Every action in this queue, and what it said."""
         entries = [entry for entry in self.factory.journal() if entry["queue"] == queue]
-        return [action for entry in entries for action in entry["actions"] if action["kind"] == kind]
+        return [action for entry in entries for action in entry["actions"]]
+
+    def taken(self, queue: str, kind: str) -> list[dict[str, Any]]:
+        """Those of this kind."""
+        return [action for action in self.done(queue) if action["kind"] == kind]
+
+    def stop_queue(self, queue: str) -> None:
+        """Let it buy nothing more."""
+        self.factory.queues[queue]["enabled"] = False
+        self.factory.reload()
 
 
 @pytest.fixture(scope="module")
 def ramp(pool: Pool, cloud: CloudProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ramp]:
     queues = {
         "DRAIN": ec2_queue(cloud, "DRAIN"),
-        "OFF": ec2_queue(cloud, "OFF", batchsubmit__condorec2__retire="off"),
+        "OFF": ec2_queue(cloud, "OFF", batchsubmit__condorec2__retire="off", batchsubmit__condorec2__maxinstances=1),
         "BACK": ec2_queue(cloud, "BACK"),
         "LEASE": ec2_queue(
             cloud, "LEASE", batchsubmit__condorec2__lease=60, batchsubmit__condorec2__lease_max="1h",
@@ -73,6 +82,10 @@ def ramp(pool: Pool, cloud: CloudProcess, tmp_path_factory: pytest.TempPathFacto
             cloud, "LONGER", batchsubmit__condorec2__lease=105, batchsubmit__condorec2__lease_max="1h",
             batchsubmit__condorec2__drain_before=0, sched__retireidle__after="1h",
             sched__maxtorun__maximum=1,
+        ),
+        "THEIRS": ec2_queue(
+            cloud, "THEIRS", schedplugin="KeepNRunning", sched__keepnrunning__keep_running=1,
+            batchsubmit__condorec2__maxinstances=1,
         ),
     }  # fmt: skip
     factory = Factory(tmp_path_factory.mktemp("retirement"), pool, "retirement", queues)
@@ -144,6 +157,28 @@ def test_a_vm_on_which_a_job_runs_is_not_removed_however_empty_it_looks(
     workers.stop()
 
 
+def test_what_an_administrator_asked_a_machine_for_is_seen_and_left_alone(ramp: Ramp, pool: Pool) -> None:
+    """Rule 7: though the queue wants a machine and may buy none, which is when it would call one back."""
+    vm = ramp.vm("THEIRS")
+    slot = pool.slots(f'APFVM == "{vm["vm"]}" && PartitionableSlot')[0]["Name"]
+    pool.run("condor_drain", "-graceful", "-reason", "new kernel", slot)
+    ramp.until_state("THEIRS", "retiring")
+    assert "drains (not ours: new kernel)" in ramp.vm("THEIRS")["why"]
+    ramp.factory.rounds(2)
+    assert (ramp.factory.queue("THEIRS")["n"], ramp.taken("THEIRS", "unretire")) == (1, [])
+    pool.run("condor_drain", "-cancel", slot)
+    ramp.until_state("THEIRS", "busy")
+
+    pool.run("condor_off", "-peaceful", "-daemon", "startd", "-name", vm["startd"])
+    ramp.until_state("THEIRS", "retiring")
+    ramp.factory.rounds(2)
+    assert ramp.factory.queue("THEIRS")["n"] == 1
+    assert {action["kind"] for action in ramp.done("THEIRS")} == {"submit"}, "nothing but the purchase at the start"
+    ramp.jobs["THEIRS"].open()
+    ramp.jobs["THEIRS"].wait_done()
+    ramp.stop_queue("THEIRS")
+
+
 def test_a_busy_vm_that_drains_finishes_its_jobs_and_only_then_goes(ramp: Ramp) -> None:
     """Rule 5."""
     ramp.set_maximum("DRAIN", 0)
@@ -158,17 +193,32 @@ def test_a_busy_vm_that_drains_finishes_its_jobs_and_only_then_goes(ramp: Ramp) 
     assert "says that its startd is not" in ramp.taken("DRAIN", "remove")[0]["reason"]
 
 
-def test_a_busy_vm_that_is_turned_off_finishes_its_jobs_and_only_then_goes(ramp: Ramp, pool: Pool) -> None:
-    """Rule 5, by ``condor_off -peaceful``."""
+def test_a_busy_vm_that_is_turned_off_finishes_its_jobs_comes_back_if_it_is_wanted_again_and_else_goes(
+    ramp: Ramp, pool: Pool
+) -> None:
+    """Rules 5 and 7, by ``condor_off -peaceful`` and ``condor_on``."""
     uuid = ramp.vm("OFF")["vm"]
     ramp.set_maximum("OFF", 0)
     ramp.until_state("OFF", "retiring")
     until(lambda: pool.slots(f'APFVM == "{uuid}" && Activity == "Retiring"'), "its claim retires", 10)
     assert not pool.slots(f'APFVM == "{uuid}" && Draining')
-    ramp.factory.rounds(2)
-    assert ramp.vm("OFF")["state"] == "retiring"
+    more = ramp.work["OFF"].submit(1)
+    ramp.set_maximum("OFF", 1)
+    until(lambda: ramp.taken("OFF", "unretire"), "it is called back", 20)
+    ramp.factory.rounds(1)
+    assert ramp.vm("OFF")["state"] == "retiring", "it comes back when its last job ends"
     ramp.jobs["OFF"].open()
     ramp.jobs["OFF"].wait_done()
+    more.wait_running()
+    ramp.until_state("OFF", "busy")
+    assert ramp.vm("OFF")["vm"] == uuid
+    assert len(ramp.machines("OFF")) == 1
+
+    ramp.set_maximum("OFF", 0)
+    ramp.until_state("OFF", "retiring")
+    until(lambda: pool.slots(f'APFVM == "{uuid}" && Activity == "Retiring"'), "its claim retires again", 10)
+    more.open()
+    more.wait_done()
     ramp.until_gone("OFF")
 
 

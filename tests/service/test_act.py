@@ -46,7 +46,7 @@ def test_a_schedd_that_hangs_costs_a_round_one_deadline_however_many_actions_the
     monkeypatch.setattr(acts, "remove", hang)
     started = time.monotonic()
     outcomes = actor.act([Remove(queue="Q", job=JobId(1, i), reason="test") for i in range(20)])
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
     errors = [outcome.error for outcome in outcomes]
     assert errors.count("no answer within 1 s") == 1
     assert sum("not tried: schedd local did not answer" in str(error) for error in errors) == 19
@@ -91,7 +91,7 @@ def test_a_hundred_machines_that_nobody_can_reach_cost_a_round_twice_the_time_of
     obeys = again("obeys1", attempt=1)
     started = time.monotonic()
     outcomes = {outcome.action: outcome for outcome in actor.act([*deaf, obeys])}
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
     assert outcomes[obeys].error is None, "who did not obey before is told last"
     assert "obeys1" in told.read_text()
     tried = [outcome for action, outcome in outcomes.items() if action in deaf and outcome.tried]
@@ -109,7 +109,7 @@ def test_commands_of_every_kind_have_one_deadline_together(actor: Actor, told: P
     ]
     started = time.monotonic()
     outcomes = actor.act([*back, again("obeys1", attempt=1)])
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
     assert not outcomes[-1].tried
 
 

@@ -68,7 +68,9 @@ def test_a_startd_that_was_turned_off_with_claims_is_called_back_and_counts_for_
 def test_a_vm_of_another_shape_or_drained_by_somebody_else_is_not_taken_back() -> None:
     theirs = vm("vm1", VMState.RETIRING, drain=Drain("kernel", ours=False))
     other = vm("vm2", VMState.RETIRING, drain=OURS, shape="ami-2/c5.large/*/on-demand")
-    answer = planned(Ask(1, shapes=(IMAGE,)), theirs, other)
+    turned_off = vm("vm3", VMState.RETIRING, claims=1, retire_seen=True)
+    left = vm("vm4", VMState.RETIRED)
+    answer = planned(Ask(1, shapes=(IMAGE,)), theirs, other, turned_off, left)
     assert names(answer, Unretire) == []
     assert bought(answer) == 1
 
