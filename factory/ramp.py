@@ -156,7 +156,7 @@ class _Ramp:
             if overdue is not None and vm.state is VMState.SUBMITTED:
                 yield self._cancel(vm, overdue.why)
             elif overdue is not None:
-                still = f'JobStatus == 2 && EC2InstanceName == "{vm.instance}"'
+                still = f'JobStatus == {vm.job_status} && EC2InstanceName == "{vm.instance}"'
                 yield Remove(queue=self.life.queue, job=vm.job, still=still, vm=vm, absent=True, reason=overdue.why)
 
     def lease_ends(self, leaving: set[JobId]) -> Iterator[Retire]:

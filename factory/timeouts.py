@@ -54,6 +54,8 @@ class Timeouts:
         if vm.state is VMState.SUBMITTED:
             over = vm.submitted + self.start_s
             return Overdue(f"no instance after {now - vm.submitted:.0f} s", over, faulty=True) if now > over else None
+        if vm.job_status == 1 and vm.grid_status == _ERROR:
+            return Overdue("the cloud could not start its instance: it is in ERROR", vm.entered_status, faulty=True)
         if absent is None or vm.instance is None or vm.job_status != 2 or vm.state not in _AWAY:
             return None
         watched = not known and absent <= vm.entered_status
@@ -66,4 +68,6 @@ class Timeouts:
         return Overdue(f"no sign of its startd or its master for {now - since:.0f} s", over, faulty=False)
 
 
+_ERROR = "error"
+"""OpenStack keeps an instance that it can't start, against the quota; nothing ever happens to it by itself."""
 _AWAY = {VMState.BOOTING, VMState.LOST, VMState.RETIRING}

@@ -76,6 +76,10 @@ class Life:
         """From ``pending`` until the processes are gone; returns how it ended, TERMINATE or STOP."""
         boot = self._seam.boot(boot_of(self._machine.facts, self._settings.boot_delay_s))
         order = await self._next_order(boot.delay_s)
+        if order is None and boot.fails:
+            self._host.enter(self._machine, State.ERROR)
+            while order is not Order.TERMINATE:
+                order = await self._machine.orders.get()
         while order is None or order is Order.REBOOT:
             self._host.enter(self._machine, State.RUNNING)
             document = await self._power_on(boot)

@@ -22,6 +22,8 @@ class State(StrEnum):
     TERMINATED = "terminated"
     STOPPING = "stopping"
     STOPPED = "stopped"
+    ERROR = "error"
+    """Of OpenStack: it could not be started, and stays until somebody terminates it."""
 
     @property
     def code(self) -> int:
@@ -36,6 +38,7 @@ _CODES = {
     State.TERMINATED: 48,
     State.STOPPING: 64,
     State.STOPPED: 80,
+    State.ERROR: 0,
 }
 
 

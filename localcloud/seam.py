@@ -39,6 +39,8 @@ class Boot:
     """Time in ``pending``."""
     joins: bool = True
     """False: the machine runs, but HTCondor is never started on it."""
+    fails: bool = False
+    """True: it does not start, and stays in OpenStack's state ERROR until it is terminated."""
     wrapper: tuple[str, ...] = ()
     """Put before condor_master's command line: a command that in the end becomes what follows it."""
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -9,9 +9,9 @@ from pathlib import Path
 from localcloud.query import ApiRequest, ApiResponse, error
 from localcloud.seam import Boot, Forward
 
-REFUSE, NEVER_JOIN = "refuse", "never-join"
+REFUSE, NEVER_JOIN, FAIL = "refuse", "never-join", "fail"
 """Files in the cloud's directory. While ``refuse`` is there launches are refused, with the error code that it holds;
-while ``never-join`` is there machines run without HTCondor."""
+while ``never-join`` is there machines run without HTCondor; while ``fail`` is there they end in ERROR."""
 
 
 def _switch(name: str) -> Path:
@@ -27,4 +27,4 @@ class Broken:
         return forward(request)
 
     def boot(self, boot: Boot) -> Boot:
-        return replace(boot, joins=boot.joins and not _switch(NEVER_JOIN).exists())
+        return replace(boot, joins=boot.joins and not _switch(NEVER_JOIN).exists(), fails=_switch(FAIL).exists())

@@ -53,6 +53,18 @@ def test_a_lost_vm_ends_after_losttimeout() -> None:
     assert planned(lost).actions == (), "its master is there"
 
 
+def test_a_vm_whose_instance_openstack_could_not_start_is_removed_and_counted() -> None:
+    failed = vm("vm1", VMState.BOOTING, job_status=1, grid_status="error")
+    found = planned(failed)
+    (removal,) = found.actions
+    assert isinstance(removal, Remove)
+    assert 'JobStatus == 1 && EC2InstanceName == "i-vm1"' in removal.still
+    assert removal.absent, "the collector is asked again"
+    assert found.health is not None
+    assert list(found.health.launches.values()) == [(False,)]
+    assert planned(vm("vm1", VMState.BUSY, grid_status="error")).actions == (), "jobs may be on one that ran"
+
+
 def test_a_vm_that_nobody_claimed_in_time_retires_and_is_no_supply() -> None:
     late = vm("vm1", VMState.JOINED, joined_at=NOW - 601)
     (retirement,) = planned(late).actions
