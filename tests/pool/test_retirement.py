@@ -256,7 +256,7 @@ def test_a_lease_in_the_past_ends_the_vm(ramp: Ramp, pool: Pool) -> None:
 
 
 def test_an_extended_lease_reaches_htcondor(ramp: Ramp, pool: Pool) -> None:
-    """The factory is dead; the gridmanager has asked the schedd for the new end (docs/decisions/0011-leases.md)."""
+    """The factory is dead; the gridmanager has asked the schedd for the new end (docs/decisions/0012-leases.md)."""
     (vm,) = ramp.factory.vms("LONGER")
     ramp.factory.kill()
     before = vm["lease_end"] - 3000
