@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 _PR_SET_PDEATHSIG = 1
 
+_CALLS = 500
+"""Then a worker gives way to a new one: each query of HTCondor's bindings (23.9) leaves some 300 bytes behind."""
+
 
 class CallFailed(Exception):
     """A call in a worker failed; the message is for people."""
@@ -47,8 +50,9 @@ def _start_worker(parent: int, lock: str | None) -> None:
 class Workers:
     """Pools of worker processes by address. Calls to one address run one after the other."""
 
-    def __init__(self, lock: Path | None = None) -> None:
+    def __init__(self, lock: Path | None = None, calls: int = _CALLS) -> None:
         self._lock = None if lock is None else str(lock)
+        self._calls = calls
         self._pools: dict[str, ProcessPool] = {}
         self._guard = threading.Lock()
         # A worker dies with the thread that started it (PDEATHSIG), so that must be one that stays.
@@ -68,6 +72,7 @@ class Workers:
     def _new_pool(self) -> ProcessPool:
         pool = ProcessPool(
             max_workers=1,
+            max_tasks=self._calls,
             initializer=_start_worker,
             initargs=(os.getpid(), self._lock),
             context=multiprocessing.get_context("spawn"),

@@ -68,6 +68,16 @@ def test_a_worker_that_dies_at_rest_is_replaced(workers: Workers) -> None:
     raise AssertionError("no other worker came")
 
 
+def test_a_worker_gives_way_to_a_new_one_after_so_many_calls() -> None:
+    workers = Workers(calls=3)
+    try:
+        pids = [workers.call("old", 30, os.getpid) for _ in range(9)]
+    finally:
+        workers.stop()
+    assert [len(set(pids[i : i + 3])) for i in (0, 3, 6)] == [1, 1, 1]
+    assert len(set(pids)) == 3
+
+
 def test_a_worker_outlives_the_thread_that_first_called_it(workers: Workers) -> None:
     pids: list[int] = []
     thread = threading.Thread(target=lambda: pids.append(workers.call("thread", 30, os.getpid)))
