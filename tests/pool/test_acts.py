@@ -73,6 +73,18 @@ def test_the_hard_cap_is_checked_again_by_the_worker_that_submits(
     assert sorted(ad["APFVM"] for ad in pool.jobs(mine(pool, factory_id))) == ["a", "b", "vm", "vm"]
 
 
+def test_jobs_that_the_schedd_gives_another_owner_are_removed_at_once(
+    pool: Pool, act: Act, vm_jobs: Callable[..., tuple[str, list[JobId]]]
+) -> None:
+    """Or they would never be seen, and bought anew in every round."""
+    factory_id, _ = vm_jobs(1)
+    description = f'executable = /bin/true\nhold = true\nMy.APFFactory = "{factory_id}"\nMy.APFVM = "$(vm)"\n'
+    theirs = ours("somebody", factory_id)
+    with pytest.raises(CallFailed, match=r"another owner than \[Factory\] owner"):
+        act(acts.submit, description, [{"vm": "a"}, {"vm": "b"}], None, theirs)
+    assert [ad["APFVM"] for ad in pool.jobs(f'APFFactory == "{factory_id}" && JobStatus != 3')] == ["vm"]
+
+
 def test_only_a_job_of_ours_that_still_is_as_decided_is_removed_or_edited(
     pool: Pool, act: Act, vm_jobs: Callable[..., tuple[str, list[JobId]]]
 ) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from factory.act import Actor
 from factory.actions import Remove, Retire, Submit, Unretire
 from factory.condor import acts
 from factory.config import load
-from factory.model import JobId, VMState
+from factory.model import Drain, JobId, VMState
 from factory.statedir import StateDir
 from factory.workers import Workers
 from tests.rig.chains import conf
@@ -70,9 +71,12 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where ``condor_off`` and ``condor_on`` write whom they told; a machine called deaf… never answers them."""
     log, bin_dir = tmp_path / "told", tmp_path / "bin"
     bin_dir.mkdir()
-    for name in ("condor_off", "condor_on"):
+    for name in ("condor_off", "condor_on", "condor_drain"):
         program = bin_dir / name
-        program.write_text(f'#!/bin/sh\ncase "$*" in *deaf*) exec sleep 60;; esac\necho {name} "$@" >> {log}\n')
+        program.write_text(
+            f'#!/bin/sh\ncase "$*" in *deaf*) exec sleep 60;; esac\necho {name} "$@" >> {log}\n'
+            'case "$*" in *fails*) exit 1;; esac\n'
+        )
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{bin_dir}:{os.environ['PATH']}")
     log.touch()
@@ -117,3 +121,24 @@ def test_what_a_process_started_for_a_command_is_gone_with_it(actor: Actor, told
     actor.act([again("deaf1", attempt=1)])
     left = subprocess.run(["pgrep", "--parent", str(os.getpid()), "sleep"], capture_output=True, check=False)
     assert not left.stdout
+
+
+@pytest.mark.parametrize(
+    ("seen", "commands"),
+    [
+        ({"claims": 1}, ["condor_drain -cancel", "condor_on -daemon"]),
+        ({"claims": 1, "retire_seen": True}, ["condor_on -daemon"]),
+        ({"claims": 1, "retire_seen": True, "drain": Drain("apf apf: test", ours=True)}, ["condor_drain -cancel"]),
+        ({"claims": 0}, ["condor_on -daemon"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["vm1", "fails1"])
+def test_a_retirement_is_taken_back_whether_its_ads_show_a_drain_or_nothing_yet(
+    actor: Actor, told: Path, seen: dict[str, Any], commands: list[str], name: str
+) -> None:
+    """A drain that was sent a moment ago is cancelled too; that there is none is no failure."""
+    back = vm(name, VMState.RETIRING, retire_time=1.0, unretire_time=2.0, **seen)
+    (outcome,) = actor.act([Unretire(queue="Q", vm=back, reason="test")])
+    said = told.read_text().replace("-pool 127.0.0.1:1 ", "").splitlines()
+    assert [" ".join(line.split()[:2]) for line in said] == commands
+    assert (outcome.error is None) is (name == "vm1"), "the last command decides"

@@ -1,6 +1,8 @@
 """Rounds that meet what nobody foresaw: they end, are shown, and leave nothing half done."""
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +15,10 @@ from factory import rounds as rounds_module
 from factory.act import Actor
 from factory.actions import Action, Submit
 from factory.cli.statuspage import broken_text
-from factory.clock import Clock
+from factory.clock import Clock, steady
 from factory.config.settings import Config
 from factory.model import Unknown, WmsStatus
+from factory.observe import Observer
 from factory.rounds import GIVE_UP, Rounds, RoundsBroken
 from factory.source import Source
 from factory.statedir import StateDir
@@ -198,3 +201,65 @@ def test_a_clock_that_is_set_stops_no_decision_and_makes_nothing_old(
 
 def _nothing(rows: Any) -> Any:
     return rows if isinstance(rows, Unknown) else WmsStatus()
+
+
+def _started(rounds_status: dict[str, Any]) -> dict[str, float]:
+    return {each["source"]: each["started"] for each in rounds_status["sources"]}
+
+
+def test_what_a_queue_that_is_not_due_has_acted_on_is_read_anew_for_the_others(workers: Workers) -> None:
+    """Rule 3, where two queues share a schedd."""
+    shared = Numbers(name="shared", interval_s=3600)
+    one, two = (queue(name, parts={"wms": {"sources": (shared,)}}) for name in ("one", "two"))
+    observer = Observer(workers)
+    observer.observe([one], [one, two], {})
+    first = observer.readings["shared"].started
+    observer.observe([one], [one, two], {})
+    assert observer.readings["shared"].started == pytest.approx(first, abs=1e-6), "it is young"
+    observer.observe([one], [one, two], {"two": steady()})
+    assert observer.readings["shared"].started > first + 1e-3
+
+
+@pytest.mark.parametrize(("maximum", "polled"), [(None, {"a"}), (10, {"a", "b"})])
+def test_the_sum_over_all_queues_needs_what_every_queue_reads(
+    make: Make, statedir: StateDir, maximum: int | None, polled: set[str]
+) -> None:
+    """MaxPerFactory: also of queues that are not due."""
+    a, b = (queue(name, parts={"batch": {"sources": (Numbers(name=name),)}}) for name in ("a", "b"))
+    make(config(a, b, max_per_factory=maximum)).run({"a"})
+    assert set(_started(status(statedir))) - {"numbers"} == polled
+    assert set(queues(statedir)) == {"a"}
+
+
+def test_a_reload_that_comes_while_the_factory_starts_does_not_end_it() -> None:
+    code = """
+import os, signal
+from factory import daemon
+from factory.cli import command as cli
+
+class Daemon:
+    def __init__(self, conf): os.kill(os.getpid(), signal.SIGHUP)
+    def run(self, once): print("it starts")
+
+daemon.Daemon = Daemon
+cli.serve((), True)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "it starts\n"), done.stderr
+
+
+def test_rounds_that_break_one_after_the_other_end_the_process_with_status_70() -> None:
+    code = """
+from factory import daemon
+from factory.cli import command as cli
+from factory.rounds import RoundsBroken
+
+class Daemon:
+    def __init__(self, conf): pass
+    def run(self, once): raise RoundsBroken("20 rounds in a row")
+
+daemon.Daemon = Daemon
+cli.serve((), False)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (70, "apf: 20 rounds in a row\n")

@@ -326,7 +326,8 @@ class Factory(RuleBasedStateMachine):
         for action in actions:
             if isinstance(action, Unretire):
                 host = self.world.hosts.get(action.vm.uuid)
-                assert host is None or not fresh or not host.theirs, "what an administrator asked for stands"
+                only_theirs = host is not None and host.theirs and host.retire is None
+                assert not fresh or not only_theirs, "what an administrator asked for stands"
             if isinstance(action, Retire):
                 assert action.vm.state is not VMState.DONE
 
