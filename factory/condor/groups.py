@@ -87,9 +87,10 @@ def idle_jobs(
     late = []
     if any("AutoClusterId" not in ad and _never(ad) is None for ad in idle):
         late = _late(schedd, str(address), f"({selection}) && " if selection else "", [*which, *_DEFERRAL])
-    found = fold(str(address), by_cluster, idle, late, now)
+    name = str(address) + (f" {_short(selection)}" if selection else "")  # jobs alike of two selections are two groups
+    found = fold(name, by_cluster, idle, late, now)
     if late_made:
-        found = with_unmaterialised(str(address), found, _job_factories(schedd, selection))
+        found = with_unmaterialised(name, found, _job_factories(schedd, selection))
     others = Counter[int]()
     for ad in counts:
         if ad["JobStatus"] != 1 and is_demand(ad, now):
@@ -138,7 +139,7 @@ def with_unmaterialised(schedd: str, found: IdleJobs, clusters: Iterable[Any]) -
         requirements = str(ad.lookup("Requirements")) if "Requirements" in ad else "true"
         key = alike.get((owner, accounting, ask, requirements))
         if key is None:
-            kind = hashlib.sha256(f"{ask} {requirements}".encode()).hexdigest()[:12]
+            kind = _short(f"{ask} {requirements}")
             key = alike[owner, accounting, ask, requirements] = f"{schedd}#late {kind}#{owner}#{accounting}"
             groups[key] = JobGroup(key, ask, 0, owner, accounting, requirements, problem=problem)
             ads[key] = _plain(ad)
@@ -218,7 +219,11 @@ def _rows(
         plain = _plain(ad)
         for name in _DEFERRAL:
             plain.pop(name, None)
-        yield count, plain, "new " + hashlib.sha256(str(plain).encode()).hexdigest()[:12]
+        yield count, plain, f"new {_short(str(plain))}"
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _never(ad: Mapping[str, Any]) -> str | None:

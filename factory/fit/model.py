@@ -58,7 +58,7 @@ class JobGroup:
     """Idle jobs of one schedd that ask for the same thing: same autocluster, owner and accounting group."""
 
     key: str
-    """Stable from poll to poll, and unique: schedd, autocluster, owner, accounting group."""
+    """Stable from poll to poll, and unique: schedd and selection, autocluster, owner, accounting group."""
     ask: Room
     count: int
     owner: str = ""

@@ -162,6 +162,12 @@ def test_a_selection_may_name_attributes_that_no_autocluster_has(workers: Worker
     assert sum(each.count for each in fetch(workers, selection).groups) == count
 
 
+def test_alike_jobs_of_two_queues_are_groups_of_their_own(workers: Workers) -> None:
+    one, two = (fetch(workers, f'MATCH_APF_QUEUE == "{name}"').groups for name in "AB")
+    assert [(each.ask, each.owner) for each in one] == [(each.ask, each.owner) for each in two]
+    assert {each.key for each in one}.isdisjoint(each.key for each in two)
+
+
 def test_schedds_are_added_up_and_one_that_is_missing_fails_the_reading(workers: Workers) -> None:
     selection = 'MATCH_APF_QUEUE == "A"'
     assert sum(each.count for each in fetch(workers, selection, "first@pool", SECOND).groups) == 5 + 14
