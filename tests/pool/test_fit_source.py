@@ -3,13 +3,19 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from factory.chain import run_chain
 from factory.condor.daemons import PoolAddress, ScheddAddress
 from factory.condor.fit import FitSource
 from factory.fit.model import Demand, JobGroup, Machine, Match, Room, Template
 from factory.workers import CallFailed, Workers
+from plugins.sched.fit import Fit
+from plugins.sched.maxtorun import MaxToRun
+from tests.rig.chains import plugin
+from tests.rig.fit import offer, share, view
 from tests.rig.leaks import left_behind
 from tests.rig.pool import SECOND, TWO_SCHEDDS, Pool
 from tests.rig.slots import advertise, partitionable, static
@@ -17,6 +23,9 @@ from tests.rig.wait import until
 
 BIG = Template("big", Room(16, 64_000, 10**8))
 SMALL = Template("small", Room(2, 4_000, 10**8), (("HasSecret", "true"),))
+
+RULES = "ALLOW_ADVERTISE_STARTD = *\nQUEUE_ALL_USERS_TRUSTED = True\n"
+"""Slots come from tests, and jobs may say whose they are."""
 
 SLOTS = [
     partitionable("busy", 3, 500),
@@ -37,7 +46,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
     """Two schedds with idle jobs, all in autoclusters; then no negotiator."""
     directory = tmp_path_factory.mktemp("fit")
     (directory / "spool2").mkdir()
-    with Pool(directory, TWO_SCHEDDS + "ALLOW_ADVERTISE_STARTD = *\n", name="first@pool") as pool:
+    with Pool(directory, TWO_SCHEDDS + RULES, name="first@pool") as pool:
         until(lambda: SECOND in pool.run("condor_status", "-schedd", "-af", "Name"), "the second schedd is there")
         submit(pool, 5, 'My.MATCH_APF_QUEUE = "A"')
         submit(pool, 3, 'My.MATCH_APF_QUEUE = "A"', "hold = true")
@@ -255,6 +264,20 @@ def test_jobs_without_an_autocluster_yet_are_told_apart_by_what_they_ask_for(job
     five = next(each for each in demand.groups if each.ask.cpus == 5)
     assert on(demand, five, "free").ok
     assert demand.on_shapes[five.key, "big"].ok
+
+
+def test_owners_take_turns_behind_a_cap_whoever_came_first(jobs: Pool, workers: Workers) -> None:
+    shape = offer("m5.large", cpus=2, memory_mb=8_000)
+    template = Template(str(shape.shape), shape.room)
+    for name, owners in (("left", ("ann", "bob")), ("right", ("bob", "ann"))):
+        for owner in owners:
+            submit(jobs, 8, f'My.MATCH_APF_QUEUE = "{name}"', f'+Owner = "{owner}"')
+        demand = fetch(workers, f'MATCH_APF_QUEUE == "{name}"', templates=(template,))
+        seen = share(replace(demand, machines=()), [shape])
+        chain = run_chain([plugin(Fit), plugin(MaxToRun, maximum=2)], view(seen))
+        assert chain.verdict is not None
+        served = chain.verdict.purchase.covers(chain.ask.n)
+        assert {each.owner: served[each.key] for each in demand.groups} == {"ann": 2, "bob": 2}, name
 
 
 def test_jobs_that_are_not_materialised_yet_are_told_beside_those_that_are(jobs: Pool, workers: Workers) -> None:
