@@ -14,7 +14,7 @@ _ENDED = {"terminated", "stopped", "shutoff", "not-found"}
 """The cloud's word that nothing runs there any more."""
 
 _AGAIN_S = 600
-"""A hold that may have come too early is released no more often than this."""
+"""A hold that may have come too early is released no more often than this; what it came of has often passed by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,9 @@ class Held:
         """What to do about it. ``sent``: when a command about it was last sent.
 
         Without an instance it is removed; the gridmanager then looks whether there is one after all, and ends it.
-        A termination that failed is tried again. Where the instance may live the hold is taken back, so that the
-        gridmanager looks at it anew; only the cloud's own word that it has ended lets the job be removed (rule 5).
+        A termination that failed is tried again. Where the instance may live the hold is taken back after
+        ``repeat_s``, then every ten minutes, so that the gridmanager looks at it anew; only the cloud's own word that
+        it has ended lets the job be removed (rule 5).
         """
         vm, hold = self.vm, self.vm.hold
         if hold is None or self.purpose is not None:
@@ -68,7 +69,7 @@ class Held:
             still += f' && GridJobStatus =?= "{vm.grid_status}"'
             reason = f"held, its instance is {vm.grid_status}, {what}"
             return Remove(queue=vm.queue, job=vm.job, still=still, vm=vm, reason=reason)
-        if now - max(sent, vm.entered_status) < max(repeat_s, _AGAIN_S):
+        if now - vm.entered_status < repeat_s or now - sent < max(repeat_s, _AGAIN_S):
             return None
         return Release(queue=vm.queue, vm=vm, still=still, reason=f"held, look again at its instance, {what}")
 

@@ -146,9 +146,10 @@ def test_whatever_the_hold_no_instance_that_may_run_is_ended_and_no_persons_hold
     assert "\n" not in said(hold)
 
 
-def test_an_instance_that_may_live_is_looked_at_again_only_now_and_then() -> None:
-    held = Held(vm("vm1", VMState.HELD, hold=Hold(41, 14, "odd"), grid_status="running", entered_status=NOW - 601))
+def test_an_instance_that_may_live_is_looked_at_again_soon_and_then_only_now_and_then() -> None:
+    held = Held(vm("vm1", VMState.HELD, hold=Hold(41, 14, "odd"), grid_status="running", entered_status=NOW - 61))
     assert isinstance(held.action(0, 60, NOW), Release)
-    assert held.action(NOW - 599, 60, NOW) is None
-    fresh = Held(vm("vm1", VMState.HELD, hold=Hold(41, 14, "odd"), grid_status="running", entered_status=NOW - 599))
+    assert isinstance(held.action(NOW - 600, 60, NOW), Release)
+    assert held.action(NOW - 599, 60, NOW) is None, "it was held again"
+    fresh = Held(vm("vm1", VMState.HELD, hold=Hold(41, 14, "odd"), grid_status="running", entered_status=NOW - 59))
     assert fresh.action(0, 60, NOW) is None
