@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -52,12 +51,15 @@ class Answers:
 
 @dataclass(frozen=True)
 class Boots:
-    """How machines boot. ``how``: never (HTCondor is not started), late (by ``seconds``), or with another ``token``."""
+    """How machines boot.
 
-    how: Literal["never", "late", "token"]
+    ``how``: never (HTCondor is not started), late (by ``seconds``), with another ``token``, or wrapped (in a command).
+    """
+
+    how: Literal["never", "late", "token", "wrapped"]
     seconds: float = 0
     token: str = ""
-    environment: Mapping[str, str] | None = None
+    wrapper: tuple[str, ...] = ()
 
 
 class Broken:
@@ -130,8 +132,8 @@ class Faults:
                     boot = replace(boot, wrapper=("/bin/sh", "-c", f'sleep {fault["seconds"]}; exec "$@"', "late"))
                 case "token":
                     boot = replace(boot, user_data=_with_token(boot.user_data, fault["token"]))
-            if fault["environment"]:
-                boot = replace(boot, environment={**boot.environment, **fault["environment"]})
+                case "wrapped":
+                    boot = replace(boot, wrapper=tuple(fault["wrapper"]))
         return boot
 
     def _set(self, kind: str) -> list[dict[str, Any]]:

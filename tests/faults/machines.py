@@ -6,6 +6,7 @@ import os
 import signal
 import time
 
+from tests.faults import outbound
 from tests.faults.cloudfaults import Boots
 from tests.faults.scenario import scenario
 from tests.faults.site import Site
@@ -30,7 +31,7 @@ def _wait_again(site: Site, count: int = 2) -> None:
     """Wait until so many jobs run on machines that live."""
     site.wait(
         lambda: len({r.job for r in site.runs() if not r.ended and r.machine not in site.struck}) >= count,
-        f"{count} jobs run on machines that live", 120,
+        f"{count} jobs run on machines that live", 180,
     )  # fmt: skip
 
 
@@ -63,8 +64,8 @@ def _host_vanishes(site: Site) -> None:
 def _startd_dies(site: Site) -> None:
     """Its master starts another one."""
     site.kill_process(site.pid_on(_victim(site), "condor_startd"))
-    site.wait(lambda: site.states_seen() - {"busy"} or len(site.runs()) > 2, "somebody takes notice", 60)
-    site.wait(lambda: len(site.runs()) > 2, "the job starts again", 120)
+    site.wait(lambda: site.states_seen() - {"busy"} or len(site.runs()) > 2, "somebody takes notice", 180)
+    site.wait(lambda: len(site.runs()) > 2, "the job starts again", 180)
 
 
 @scenario("a machine hangs for 20 s", GROUP)
@@ -86,7 +87,7 @@ def _never_join(site: Site, fault: Boots) -> None:
     with site.cloud_breaks(fault):
         site.submit(3)
         site.wait_hits(3, "boot")
-    site.wait(lambda: len(site.factory.actions("remove")) >= 3, "all three are removed", 120)
+    site.wait(lambda: len(site.factory.actions("remove")) >= 3, "all three are removed", 180)
     site.health_reset()
     site.wait_running(1)
 
@@ -126,3 +127,8 @@ def _token_expires(site: Site) -> None:
         site.wait_running(2)
     site.wait(lambda: time.time() > until, "the tokens are past their end")
     site.factory.rounds(8)
+
+
+@scenario("only outbound connections (CCB), own network namespace", GROUP, apart=outbound.run)
+def _outbound(_: Site) -> None:
+    """See there."""

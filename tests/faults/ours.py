@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable
@@ -10,8 +11,9 @@ from pathlib import Path
 
 from tests.faults.cloudfaults import Answers
 from tests.faults.scenario import scenario
-from tests.faults.site import CAP, Site
+from tests.faults.site import CAP, Site, SmallSpool
 from tests.rig.factory import Factory
+from tests.rig.pool import CommandFailed
 
 FACTORY, DAEMONS, FILES = "the factory killed with -9", "HTCondor's daemons killed", "files, tokens, doubles"
 
@@ -37,7 +39,7 @@ def _dies_at(site: Site, step: str, then: Callable[[], object] = lambda: None) -
 def _buys(site: Site, step: str) -> None:
     site.submit(2)
     _dies_at(site, step)
-    site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 90)
+    site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 180)
 
 
 def _retires(site: Site, step: str) -> None:
@@ -53,7 +55,7 @@ def _takes_back(site: Site, step: str) -> None:
     _set_maximum(site, 2)
     site.submit(1)
     _dies_at(site, step)
-    site.wait(lambda: site.factory.states()["busy"] == 2, "both are in service", 60)
+    site.wait(lambda: site.factory.states()["busy"] == 2, "both are in service", 180)
 
 
 def _removes(site: Site, step: str) -> None:
@@ -100,7 +102,7 @@ def _killed(site: Site, daemon: str) -> None:
     """The daemon dies while two VMs work and a third is wanted."""
     site.submit(2)
     site.kill_daemon(daemon)
-    site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 120)
+    site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 180)
 
 
 for _daemon in ("schedd", "collector", "negotiator"):
@@ -114,7 +116,7 @@ def _schedd_thrice(site: Site) -> None:
         site.wait(lambda: len(site.factory.vm_jobs()) >= 1, "VM jobs")
         site.factory.rounds(1 + n)
         site.kill_daemon("schedd")
-    site.wait_running(3, 120)
+    site.wait_running(3, 180)
 
 
 @scenario("schedd and collector at once, and the factory", DAEMONS, layer=QUICK_CCB)
@@ -123,7 +125,7 @@ def _all_at_once(site: Site) -> None:
     site.factory.kill()
     site.kill_daemon("collector", "schedd")
     site.factory.start()
-    site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 120)
+    site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 180)
 
 
 def _while_launching(site: Site, name: str) -> None:
@@ -134,7 +136,7 @@ def _while_launching(site: Site, name: str) -> None:
         pid = site.grid_pid(name)
         assert pid is not None
         site.kill_process(pid)
-        site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 120)
+        site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 180)
 
 
 def _while_terminating(site: Site, name: str) -> None:
@@ -152,6 +154,17 @@ for _name in ("condor_gridmanager", "ec2_gahp"):
     scenario(f"{_name}, in a termination", DAEMONS)(partial(_while_terminating, name=_name))
 
 
+@scenario("condor_gridmanager, while the cloud says 401", DAEMONS)
+def _starts_unauthorized(site: Site) -> None:
+    """A gridmanager that starts while its keys are refused holds every VM job, also those with jobs on them."""
+    with site.cloud_breaks(Answers("error", status=401, code="AuthFailure")):
+        pid = site.grid_pid("condor_gridmanager")
+        assert pid is not None
+        site.kill_process(pid)
+        site.wait(lambda: site.factory.states()["held"] == 2, "both VM jobs are held", 180)
+    site.wait(lambda: site.factory.states()["busy"] == 2, "they are released, and their jobs still run", 180)
+
+
 def _without_key(site: Site, spoil: Callable[[Path], object], mend: Callable[[Path], object]) -> None:
     """The key file is no use while a VM is bought, and while the others end."""
     key = site.own_key()
@@ -159,10 +172,10 @@ def _without_key(site: Site, spoil: Callable[[Path], object], mend: Callable[[Pa
     site.submit(3)
     site.factory.rounds(4)
     site.wait(lambda: site.factory.actions("submit")[1:] or site.factory.queue().get("notes"), "it tries, or says why")
-    site.wait(lambda: any(vm["state"] == "held" for vm in site.factory.vms()) or site.breakers(), "it is refused", 90)
+    site.wait(lambda: any(vm["state"] == "held" for vm in site.factory.vms()) or site.breakers(), "it is refused", 180)
     mend(key)
     site.health_reset()
-    site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 120)
+    site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 180)
 
 
 @scenario("the credentials file is gone", FILES)
@@ -182,7 +195,7 @@ def _same_id_here(site: Site) -> None:
     second = site.factory.run("--once")
     assert second.returncode == 1
     assert "another factory with this id is running" in second.stderr
-    site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 90)
+    site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 180)
 
 
 @scenario("a second factory with this id on another host", FILES)
@@ -194,11 +207,11 @@ def _same_id_elsewhere(site: Site) -> None:
         site.submit(3)
         site.wait(lambda: newer.actions("submit"), "the newer one buys")
         older.signal(signal.SIGCONT)
-        site.wait(lambda: older.queue().get("outcome") == "hold", "the older one holds", 60)
-        site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 90)
+        site.wait(lambda: older.queue().get("outcome") == "hold", "the older one holds", 180)
+        site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 180)
         site.open_gate()
-        site.wait(lambda: len(site.completed()) == site.submitted, "all jobs end", 120)
-        site.wait(lambda: not site.factory.vm_jobs(), "all VM jobs go", 120)
+        site.wait(lambda: len(site.completed()) == site.submitted, "all jobs end", 180)
+        site.wait(lambda: not site.factory.vm_jobs(), "all VM jobs go", 180)
 
 
 @scenario("two factories with this id begin at once", FILES, running=0)
@@ -210,9 +223,25 @@ def _same_id_at_once(site: Site) -> None:
         site.wait_until_runs(3)
         assert one.actions("submit") + two.actions("submit")
         site.open_gate()
-        site.wait(lambda: len(site.completed()) == site.submitted, "all jobs end", 120)
-        site.wait(lambda: not site.factory.vm_jobs(), "all VM jobs go", 120)
+        site.wait(lambda: len(site.completed()) == site.submitted, "all jobs end", 180)
+        site.wait(lambda: not site.factory.vm_jobs(), "all VM jobs go", 180)
 
 
 def _timing(factory: Factory) -> dict[str, object]:
     return {key: value for key, value in factory.settings.items() if key in ("deadline", "command_timeout")}
+
+
+@scenario("the spool is full", FILES, pool=SmallSpool)
+def _spool_full(site: Site) -> None:
+    """The schedd can't write down what happens; VM jobs are asked for, and jobs end, when there is room again."""
+    assert isinstance(site.pool, SmallSpool)
+    log = site.pool.log / "SchedLog"
+    filler = site.pool.fill()
+    with contextlib.suppress(CommandFailed):
+        site.submit(2)
+    site.wait(lambda: "errno = 28" in log.read_text(), "the schedd notices")
+    site.wait(lambda: site.factory.queue().get("outcome") == "hold", "the factory holds")
+    filler.unlink()
+    site.wait_answers()
+    site.submit(2)
+    site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 180)

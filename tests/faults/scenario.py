@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.faults.books import Figures
 from tests.faults.site import Site
+from tests.rig.pool import Pool
 
 OUTPUT = Path(__file__).parents[2] / "faults-output"
 """Figures, and logs of what went wrong."""
@@ -34,11 +35,17 @@ class Scenario:
     """Submit commands of the jobs."""
     layer: str = ""
     """HTCondor configuration of the machines."""
+    pool: type[Pool] = Pool
+
+    apart: Callable[[Path], tuple[Figures, int, int]] | None = None
+    """Instead of a story: does it all in a process of its own; figures, jobs, VMs."""
 
     def play(self, directory: Path, number: int) -> Outcome:
         """From the start of the daemons to the figures."""
+        if self.apart is not None:
+            return self._play_apart(directory)
         started = time.monotonic()
-        site = Site(directory, f"f{number}", self.keys, self.commands, self.layer)
+        site = Site(directory, f"f{number}", self.keys, self.commands, self.layer, self.pool)
         figures, failed = None, ""
         try:
             with site.running():
@@ -55,6 +62,15 @@ class Scenario:
         if failed:
             site.keep_logs(OUTPUT / "logs" / re.sub(r"\W+", "-", self.name))
         return Outcome(self, figures, site.submitted, len(site.book), time.monotonic() - started, failed)
+
+    def _play_apart(self, directory: Path) -> Outcome:
+        started, figures, jobs, machines, failed = time.monotonic(), None, 0, 0, ""
+        assert self.apart is not None
+        try:
+            figures, jobs, machines = self.apart(directory)
+        except Exception:  # noqa: BLE001 - told with the outcome
+            failed = traceback.format_exc(limit=-2)
+        return Outcome(self, figures, jobs, machines, time.monotonic() - started, failed)
 
 
 def _log(site: Site) -> list[str]:

@@ -8,7 +8,7 @@ from tests.faults import cloud, machines, ours  # noqa: F401 - they bring scenar
 from tests.faults.scenario import SCENARIOS, Outcome, Theatre
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("name", [each.name for each in SCENARIOS])
 def test_a_fault_costs_nothing(name: str, theatre: Theatre, note: list[Outcome]) -> None:
     outcome = theatre.outcome(name)

@@ -42,7 +42,7 @@ class Weather:
     def turn(self, *, kill_factory: bool) -> None:
         """One event and a pause."""
         events: list[tuple[int, Callable[[], str]]] = [
-            (10, self._work),
+            (6, self._work),
             (8, self._cloud),
             (2, self._machine_ends),
             (1, lambda: self._daemon_dies("schedd")),
@@ -70,7 +70,7 @@ class Weather:
     def _cloud(self) -> str:
         fault, seconds = self._random.choice(CLOUD), self._random.uniform(3, 20)
         with self._site.cloud_breaks(fault):
-            if self._random.random() < 0.7:
+            if self._random.random() < 0.5:
                 self._work()
             self.pause(seconds)
         self._site.health_reset()
