@@ -213,7 +213,8 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, shared: cascade.Casca
 def _tend(queue: Queue, status: _Status, world: World) -> Decision:
     """A queue that does not run: what its machines need to come to their end."""
     stop = _stop(queue, world)
-    chain = Chain(hold=stop or "disabled: nothing is bought, the VMs it still has come to their end by themselves")
+    what = "disabled" if queue.text else "not configured"
+    chain = Chain(hold=stop or f"{what}: nothing is bought, the VMs it still has come to their end by themselves")
     plan = Plan()
     if stop is None and isinstance(status.batch, BatchStatus):
         try:

@@ -10,6 +10,7 @@ from typing import Any
 
 from factory.act import Actor, After, nothing
 from factory.actions import Action, Outcome, Release, Retire, Unretire
+from factory.adopt import sibling, with_adopted
 from factory.clock import Clock
 from factory.condor.vmjobs import VMJobRows
 from factory.config.settings import Config, Queue
@@ -125,7 +126,10 @@ class Rounds:
         capped = config.factory.max_per_factory is not None or whole  # the sum over all queues must be known
         queues = [queue for queue in config.watched if capped or queue.name in due]
         self._observer.observe(queues, self.config.watched, self._acted)
-        self._name_orphaned()
+        self._adopt()
+        like = sibling(self.config)
+        if like is not None and like.name in due:
+            due = {*due, *(queue.name for queue in self.config.adopted)}
         now = self._clock.now()
         self._memory = replace(self._memory, health=with_resets(self._memory.health, self._statedir.read_resets()))
         acted = {queue: self._clock.at(moment) for queue, moment in self._acted.items()}
@@ -145,17 +149,25 @@ class Rounds:
         self._sweep(now)
         log.debug("round queues=%d took_s=%.2f", len(due), self._clock.now() - started)
 
-    def _name_orphaned(self) -> None:
-        """Say, once, whose VMs nobody looks after: a section that was removed or renamed while it had some."""
-        configured = {queue.name for queue in self.config.watched}
+    def _adopt(self) -> None:
+        """Tend the VMs of sections that were removed or renamed while they had some."""
+        configured = {queue.name for queue in self.config.watched} - {queue.name for queue in self.config.adopted}
         rows = [reading.rows for reading in self._observer.readings.values() if isinstance(reading.rows, VMJobRows)]
+        if not rows:
+            return  # what is unknown ends nothing (rule 2)
         found = Counter(job.queue for row in rows for job in row.jobs if job.queue not in configured)
+        if found.keys() != {queue.name for queue in self.config.adopted}:
+            self.config = with_adopted(self.config, found)
+            names = {queue.name for queue in self.config.watched}
+            self._reports = {name: report for name, report in self._reports.items() if name in names}
         if found != self._orphaned:
             self._orphaned = found
+            like = sibling(self.config)
+            how = "they end by themselves and count nowhere" if like is None else f"tended as {like.settings.name} says"
             for queue, n in sorted(found.items()):
                 log.warning(
-                    'queue=%s vm_jobs=%d reason="not configured: they end by themselves and count nowhere; '
-                    'keep its section with enabled = False until they are gone"', queue, n,
+                    'queue=%s vm_jobs=%d reason="not configured: %s; keep its section with enabled = False until they '
+                    'are gone"', queue, n, how,
                 )  # fmt: skip
 
     def _paused(self) -> dict[str, str]:

@@ -172,15 +172,18 @@ class Config:
     stopped: tuple[Queue, ...] = ()
     """Those of them with which nothing is wrong."""
     warnings: tuple[Problem, ...] = ()
+    adopted: tuple[Queue, ...] = ()
+    """Queues that are not configured any more and have VMs (``factory.adopt``)."""
 
     @cached_property
     def tended(self) -> tuple[Queue, ...]:
         """Queues that do not run and may have machines from before: these are seen to their end, and none is bought."""
-        return tuple(
+        stopped = tuple(
             replace(queue, wmsstatus=None, sched=(), monitors=())
             for queue in self.stopped
             if queue.batchsubmit.machines() is not None
         )
+        return (*stopped, *self.adopted)
 
     @property
     def watched(self) -> tuple[Queue, ...]:

@@ -1,0 +1,31 @@
+"""A queue whose section is taken out of the configuration while it has machines."""
+
+from pathlib import Path
+
+from localcloud.process import CloudProcess
+from tests.rig.factory import Factory, alive, ec2_queue, removed_at_end
+from tests.rig.pool import Pool
+from tests.rig.wait import until
+from tests.rig.work import Work
+
+
+def test_machines_of_a_section_that_has_gone_are_seen_to_their_end(
+    cloud: CloudProcess, pool: Pool, tmp_path: Path
+) -> None:
+    queues = {"KEPT": ec2_queue(cloud, "KEPT"), "GONE": ec2_queue(cloud, "GONE", sched__retireidle__after="1h")}
+    factory = Factory(tmp_path / "section", pool, "section", queues)
+    with removed_at_end(factory), factory:
+        job = Work(factory, "GONE").submit(1)
+        job.wait_running()
+        until(lambda: factory.states("GONE") == {"busy": 1}, "its machine is busy", 20)
+        del factory.queues["GONE"]
+        factory.reload()
+        until(lambda: "not configured" in (factory.queue("GONE").get("hold") or ""), "it is tended", 20)
+        assert factory.states("GONE") == {"busy": 1}
+        (vm,) = factory.vms("GONE")
+        pool.run("condor_off", "-peaceful", "-daemon", "startd", "-name", vm["startd"])
+        job.open()
+        job.wait_done()
+        until(lambda: not alive(cloud, factory), "its machine is ended", 60)
+        assert any("its master is there" in action["reason"] for action in factory.actions("remove"))
+        until(lambda: not factory.queue("GONE"), "nothing is left of it", 20)
