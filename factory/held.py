@@ -68,7 +68,8 @@ class Held:
         if vm.grid_status in _ENDED:
             still += f' && GridJobStatus =?= "{vm.grid_status}"'
             reason = f"held, its instance is {vm.grid_status}, {what}"
-            return Remove(queue=vm.queue, job=vm.job, still=still, vm=vm, reason=reason)
+            unsure = vm.grid_status == "not-found"  # what a cloud also says of an instance that it does not show yet
+            return Remove(queue=vm.queue, job=vm.job, still=still, vm=vm, absent=unsure, reason=reason)
         if now - vm.entered_status < repeat_s or now - sent < max(repeat_s, _AGAIN_S):
             return None
         return Release(queue=vm.queue, vm=vm, still=still, reason=f"held, look again at its instance, {what}")

@@ -153,3 +153,12 @@ def test_an_instance_that_may_live_is_looked_at_again_soon_and_then_only_now_and
     assert held.action(NOW - 599, 60, NOW) is None, "it was held again"
     fresh = Held(vm("vm1", VMState.HELD, hold=Hold(41, 14, "odd"), grid_status="running", entered_status=NOW - 59))
     assert fresh.action(0, 60, NOW) is None
+
+
+def test_an_instance_that_is_not_found_is_ended_only_if_the_pool_does_not_show_it_either() -> None:
+    """Rule 5: absence is not proof, and a cloud may not show yet what it has just started."""
+    for word, absent in (("not-found", True), ("terminated", False)):
+        held = vm("vm1", VMState.HELD, job_status=5, hold=Hold(41, 14, "gone"), grid_status=word)
+        action = Held(held).action(0, 60, NOW)
+        assert isinstance(action, Remove)
+        assert action.absent is absent
