@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,8 @@ T = TypeVar("T")
 CAP = 3
 """VMs at once, by ``maxtorun`` and by ``maxinstances``."""
 
+_START_S = 120
+"""Pool and cloud may take so long to start, each."""
 _FINISH_S = 240
 """A job may take so long to complete once nothing is broken any more."""
 _SETTLE_S = 240
@@ -133,7 +135,10 @@ class Site:
     @contextmanager
     def running(self) -> Iterator[Site]:
         """Start all of it; end it whatever happens."""
-        with self.cloud, self.pool:
+        with ExitStack() as stack:
+            for part in (self.cloud, self.pool):
+                stack.callback(part.stop)
+                part.start(_START_S)
             keys: dict[str, object] = {
                 "apfqueue__sleep": 1,
                 "sched__maxtorun__maximum": CAP,
