@@ -75,7 +75,10 @@ def submit_vm_jobs(count: int, userdata: Path) -> None:
 
 
 def advertise_slots(count: int, room: float) -> None:
-    """Slot ads: of ten, four partitionable and six dynamic; a part ``room`` of the partitionable ones has room."""
+    """Slot ads: of ten, four partitionable and six dynamic; a part ``room`` of the partitionable ones has room.
+
+    ``room`` 1: all are partitionable.
+    """
     import classad2
     import htcondor2
 
@@ -83,7 +86,7 @@ def advertise_slots(count: int, room: float) -> None:
     ads = []
     for _ in range(count):
         i = next(_numbers)
-        dynamic = i % 10 >= 4
+        dynamic = room < 1 and i % 10 >= 4
         roomy = not dynamic and chance.random() < room
         ad: Any = classad2.ClassAd(
             {

@@ -1,8 +1,7 @@
-"""The things that are measured. Times are in seconds, the best of several tries; memory in MB."""
+"""The things that are measured. Times are in seconds, the best of several tries."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -117,43 +116,6 @@ def old_way(part: int) -> dict[str, float]:
     minidom.parseString(document)  # noqa: S318  from our own schedd
     parse_s = (time.perf_counter() - started) * count / len(few)
     return {"query": query_s, "parse": parse_s, "total": query_s + parse_s, "size_mb": size / 1e6, "jobs": count}
-
-
-def resident_mb() -> float:
-    """Memory of this process and of all its children, those of HTCondor's daemons left out."""
-    return sum(_rss_mb(pid) for pid in _family(os.getpid()))
-
-
-def _family(root: int) -> list[int]:
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            except OSError:
-                continue  # it has ended
-    return [pid for pid in parents if _is_child(pid, root, parents) and "condor" not in _name(pid)]
-
-
-def _is_child(pid: int, root: int, parents: dict[int, int]) -> bool:
-    while pid and pid != root:
-        pid = parents.get(pid, 0)
-    return pid == root
-
-
-def _name(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text()
-    except OSError:
-        return ""
-
-
-def _rss_mb(pid: int) -> float:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)
 
 
 def decision_alone(groups: int, shapes: int, machines: int, tries: int = 5) -> float:

@@ -29,20 +29,29 @@ class Verdict:
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
 
+_MEMORY = (
+    "Memory is that of a factory in a process of its own with all its worker processes, at rest between two rounds: "
+    "rss adds up what is resident in each, pss divides what they share, peak adds up the most that each ever had."
+)
+
+
 def show(points: Sequence[dict[str, Any]], verdicts: Sequence[Verdict]) -> None:
     """Print both tables."""
-    console = Console(width=None if sys.stdout.isatty() else 130)
-    table = Table(title="One round of a Fit queue, and the bare queries that it needs (ms, best of several)")
-    names = ["groups", "jobs", "slots", "vms", "autoclusters", "counts", "VM jobs", "bare", "round", "decide", "rss_mb"]
-    for name in ["pool", *names, "round/bare"]:
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    table = Table(
+        title="One round of a Fit queue, and the bare queries that it needs (ms, best of several), and memory (MB)"
+    )
+    names = ["groups", "jobs", "slots", "vms", "autoclusters", "counts", "VM jobs", "bare", "round", "decide"]
+    memory = ["rss_mb", "pss_mb", "peak_mb"]
+    for name in ["pool", *names, "round/bare", *memory]:
         table.add_column(name, justify="right")
     for point in points:
-        cells = [
-            f"{1000 * v:.0f}" if isinstance(v := point[name], float) and name != "rss_mb" else f"{v:.0f}"
-            for name in names
-        ]
-        table.add_row(point["pool"], *cells, f"{point['round'] / point['bare']:.2f}")
+        cells = [f"{1000 * v:.0f}" if isinstance(v := point[name], float) else f"{v}" for name in names]
+        table.add_row(
+            point["pool"], *cells, f"{point['round'] / point['bare']:.2f}", *(f"{point[name]:.0f}" for name in memory)
+        )
     console.print(table)
+    console.print(_MEMORY)
     table = Table(title="What is asked for")
     for name in ("what", "measured", "asked for", ""):
         table.add_column(name)

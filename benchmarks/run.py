@@ -11,10 +11,13 @@ from typing import Any
 
 from benchmarks import load, measure, report
 from benchmarks.measure import Rounds
+from benchmarks.memory import Factory
 from benchmarks.report import Verdict
 from localcloud.pool import Pool
 
 _LIMITS = {12: 1.5, 200: 1.5, 2000: 2.5}
+_SETTLE = 10
+"""Rounds of the factory before its memory is looked at, where it is filled."""
 
 
 def main() -> int:
@@ -26,7 +29,7 @@ def main() -> int:
     parser.add_argument("--vms", type=int, default=5_000)
     parser.add_argument("--groups", type=int, nargs="*", default=[200, 12, 2000])
     parser.add_argument("--rounds", type=int, default=1000, help="for memory")
-    parser.add_argument("--tries", type=int, default=7)
+    parser.add_argument("--tries", type=int, default=5)
     options = parser.parse_args()
     points: list[dict[str, Any]] = []
     verdicts: list[Verdict] = []
@@ -46,14 +49,14 @@ def _pool(
 ) -> list[dict[str, Any]]:
     """One pool; the first one is filled in three steps, for growth, and the rest is measured in it too."""
     pool = load.start_pool(directory)
-    conf = _conf(directory)
-    rounds = Rounds(conf)
+    rounds = Rounds(_conf(directory, "timed", buys=100))
+    factory = Factory(_conf(directory, "factory", buys=0), directory / "factory.log")
     points = []
     try:
         load.advertise_slots(options.slots, room=0.0)  # without any slot nothing is negotiated
         if first:
             _fill(pool, directory, groups, options.jobs // 100, options.vms // 100)
-            verdicts.append(_memory(rounds, options.rounds))
+            verdicts.append(_growth(factory, options.rounds))
             _fill(
                 pool,
                 directory,
@@ -61,19 +64,26 @@ def _pool(
                 options.jobs // 10 - options.jobs // 100,
                 options.vms // 10 - options.vms // 100,
             )
-            few = _point(rounds, "few", options.jobs // 10, options.vms // 10, options)
+            few = _point(rounds, factory, "few", options.jobs // 10, options.vms // 10, options)
             _fill(pool, directory, groups, options.jobs - options.jobs // 10, 0)
-            jobs = _point(rounds, "jobs × 10", options.jobs, options.vms // 10, options)
+            jobs = _point(rounds, factory, "jobs × 10", options.jobs, options.vms // 10, options)
             _fill(pool, directory, 0, 0, options.vms - options.vms // 10)
             points += [few, jobs]
         else:
             _fill(pool, directory, groups, options.jobs, options.vms)
         load.advertise_slots(options.slots // 2, room=0.5)
-        full = _point(rounds, "full", options.jobs, options.vms, options)
+        full = _point(rounds, factory, "full", options.jobs, options.vms, options)
         points.append(full)
         limit = _LIMITS.get(groups, 2.5)
         verdicts.append(Verdict(f"round / bare queries, {groups:,} groups", full["round"] / full["bare"], limit, "×"))
         verdicts.append(Verdict(f"memory, {groups:,} groups, workers counted", full["rss_mb"], 250, "MB"))
+        if groups == max(options.groups):
+            load.advertise_slots(options.slots, room=1.0)
+            worst = _point(rounds, factory, "all roomy", options.jobs, options.vms, options)
+            points.append({**worst, "slots": 2 * options.slots})
+            verdicts.append(
+                Verdict(f"memory, and {options.slots:,} slots more, all with room", worst["rss_mb"], 250, "MB")
+            )
         if first:
             grown = jobs["decide"] / few["decide"]
             verdicts.append(Verdict("decide time at 10 times the jobs in the same groups", grown, 3, "×"))
@@ -84,6 +94,7 @@ def _pool(
             verdicts.append(Verdict("condor_q -xml and its parse against a round", slower, 100, "×", at_least=True))
     finally:
         rounds.stop()
+        factory.stop()
         pool.stop()
     return points
 
@@ -103,40 +114,45 @@ def _fill(pool: Pool, directory: Path, groups: int, jobs: int, vms: int) -> None
     )
 
 
-def _point(rounds: Rounds, name: str, jobs: int, vms: int, options: argparse.Namespace) -> dict[str, Any]:
+def _point(
+    rounds: Rounds, factory: Factory, name: str, jobs: int, vms: int, options: argparse.Namespace
+) -> dict[str, Any]:
     best = measure.bare_and_full(rounds, load.FACTORY, options.tries)
     best["slots query"] = best.pop("slots")
     seen = measure.groups_of(rounds.run())
+    factory.run(_SETTLE)
+    taken = factory.taken()
     return {
         "pool": name, "groups": seen, "jobs": jobs, "slots": options.slots, "vms": vms, **best,
-        "rss_mb": measure.resident_mb(),
+        "rss_mb": taken.rss, "pss_mb": taken.pss, "peak_mb": taken.peak, "processes": taken.processes,
     }  # fmt: skip
 
 
-def _memory(rounds: Rounds, count: int) -> Verdict:
-    """Growth of the memory from the first tenth of the rounds to the end."""
-    after = 0.0
-    for i in range(count):
-        rounds.run()
-        if i == count // 10:
-            after = measure.resident_mb()
-    return Verdict(f"memory after {count:,} rounds against {count // 10:,}", measure.resident_mb() / after, 1.05, "×")
+def _growth(factory: Factory, count: int) -> Verdict:
+    """Growth of the memory from the first tenth of the rounds to the end, in a pool with a hundredth of the jobs."""
+    factory.run(count // 10)
+    before = factory.taken()
+    factory.run(count - count // 10)
+    after = factory.taken()
+    print(f"{count // 10:,} rounds: {before}\n{count:,} rounds: {after}", file=sys.stderr)
+    return Verdict(f"memory after {count:,} rounds against {count // 10:,}", after.rss / before.rss, 1.05, "×")
 
 
-def _conf(directory: Path) -> Path:
-    conf = directory / "queues.conf"
+def _conf(directory: Path, name: str, buys: int) -> Path:
+    """A factory that buys at most so many VMs in a round; with a state directory of its own."""
+    conf = directory / f"{name}.conf"
     types = ", ".join(load.TYPES)
     conf.write_text(
         f"""[Factory]
 factoryId = {load.FACTORY}
-statedir = {directory}/state
+statedir = {directory}/{name}
 [{load.QUEUE}]
 enabled = True
 wmsstatusplugin = CondorLocal
 batchstatusplugin = CondorEC2
 batchsubmitplugin = CondorEC2
 schedplugin = Fit, MaxPerCycle, MaxToRun
-sched.maxpercycle.maximum = 100
+sched.maxpercycle.maximum = {buys}
 sched.maxtorun.maximum = 100000
 batchsubmit.condorec2.gridresource = http://ec2.us-east-1.localhost:1/
 batchsubmit.condorec2.ami_id = ami-12345678

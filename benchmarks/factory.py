@@ -1,0 +1,39 @@
+"""``python -m benchmarks.factory CONF``: the factory itself, without its timetable, to see what memory it takes.
+
+Reads numbers from standard input, runs so many rounds for each, and then writes a line: seconds for one round.
+Imports nothing at its top, as the installed command, for each worker process imports this module again.
+"""
+
+
+def main() -> None:
+    """Rounds on demand, until standard input ends."""
+    import sys
+    import time
+    from pathlib import Path
+
+    import factory.daemon  # noqa: F401  the service imports it, and so all that it does
+    from factory.config import load
+    from factory.rounds import Rounds
+    from factory.statedir import StateDir
+    from factory.workers import Workers
+
+    config = load([Path(sys.argv[1])])
+    statedir = StateDir(config.factory.statedir, config.factory.id)
+    statedir.open()
+    lock = statedir.lock()
+    workers = Workers(statedir.workers_lock)
+    rounds = Rounds(config, workers, statedir, f"{time.time():.3f} bench 1", (lock,))
+    names = {queue.name for queue in config.watched}
+    try:
+        for line in sys.stdin:
+            started = time.monotonic()
+            for _ in range(int(line)):
+                rounds.run(names)
+            print(f"{(time.monotonic() - started) / int(line):.3f}", flush=True)
+    finally:
+        rounds.stop()
+        workers.stop()
+
+
+if __name__ == "__main__":
+    main()
