@@ -99,6 +99,7 @@ class Daemon:
         self._scheduler.add_job(self._clean_logs, "interval", hours=1, id=_CLEANLOGS, next_run_time=datetime.now(UTC))
         self._scheduler.start()
         self._reaper.start()
+        self._serve_metrics()
         log.info(
             "started factory=%s incarnation=%r queues=%d",
             self.config.factory.id,
@@ -117,6 +118,17 @@ class Daemon:
                 self._rounds.guarded(due)
         self._scheduler.shutdown(wait=False)
         log.info("ended")
+
+    def _serve_metrics(self) -> None:
+        address = self.config.factory.metrics
+        if address is None:
+            return
+        from factory import metrics
+
+        try:
+            metrics.serve(address, self._statedir.status)
+        except (OSError, ValueError) as error:
+            log.error('metrics=%s failed="%s": nobody can ask; the factory goes on', address, error)
 
     def _next_events(self) -> set[str]:
         """Wait until a queue is due or a signal has come; all that come with it: one round polls once for all."""

@@ -80,6 +80,9 @@ class FactorySettings(Settings):
     """Instances without a VM job: drain them if they are in the pool and terminate the empty ones, or only report."""
     audit_interval: Duration = Field(default=300, ge=1)
     """Time between two audits. An orphan is acted on when two audits have seen it, so far apart at least."""
+    metrics: str | None = Field(default=None, pattern=r"^(.+:)?[0-9]{1,5}$", json_schema_extra={"right": "HOST:PORT"})
+    """Where Prometheus may ask for metrics over HTTP, as HOST:PORT; PORT alone is one of this host's own. None:
+    nowhere. Read when the factory starts."""
 
 
 class QueueSettings(Settings):

@@ -2,20 +2,27 @@
 
 import signal
 import time
+import urllib.request
 
 from localcloud.process import CloudProcess
 from tests.pool.conftest import MakeFactory
 from tests.rig.factory import QUEUE, Factory, alive, ec2_queue, instances
+from tests.rig.httpserver import free_port_nobody_listens_on
 from tests.rig.pool import Pool
 from tests.rig.wait import until
 from tests.rig.work import Work
 
 
 def test_sigterm_ends_it_and_sighup_rereads_what_can_be_read(make_factory: MakeFactory, cloud: CloudProcess) -> None:
-    factory = make_factory(sched__maxtorun__maximum=1)
+    metrics = free_port_nobody_listens_on()
+    factory = make_factory(sched__maxtorun__maximum=1, factory={"metrics": metrics})
     factory.queues["OTHER"] = ec2_queue(cloud, "other", apfqueue__sleep=3600)
     with factory:
         until(lambda: factory.queue("OTHER") and factory.queue(), "the first rounds", 15)
+        with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=10) as answer:
+            told = answer.read().decode()
+        assert f'apf_holds{{factory="{factory.id}",queue="OTHER"}} 0.0' in told
+        assert "apf_source_up{" in told
         factory.conf.write_text(factory.conf.read_text().replace("RetireIdle", "RetireIdel"))
         factory.reload(write=False)
         assert "RetireIdel" in factory.log_text(), "what is wrong with the file is logged"
