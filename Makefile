@@ -35,7 +35,7 @@ test: test-unit       ## All tests: those that need no HTCondor on this host, th
 	@$(SANDBOX) $(PYTEST) tests $(HOST_TESTS:%=--ignore=%) $(SLOW:%=--ignore=%) $(SIDE_BY_SIDE) --durations=10 $(ARGS)
 
 test-unit: venv       ## The tests that need no HTCondor, on this host's Python
-	@$(PYTHON) -m pytest tests/unit $(ARGS)
+	@$(PYTHON) -m pytest tests/unit -n 2 $(ARGS)
 
 ifneq ($(wildcard tests/faults),)
 .PHONY: test-faults

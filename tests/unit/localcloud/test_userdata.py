@@ -43,7 +43,7 @@ write_files:
     )
 
 
-PACKED = base64.b64encode(gzip.compress(b"content")).decode()
+PACKED = base64.b64encode(gzip.compress(b"content", mtime=0)).decode()
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_victims_of_an_earlier_plugin_go_first_and_once() -> None:
     assert asked(retireidle(), ask, LONG, LONGER)[0] == Ask(-3, victims=("busy", "long", "longer"))
 
 
-@pytest.mark.parametrize("state", set(VMState) - {VMState.IDLE, VMState.JOINED})
+@pytest.mark.parametrize("state", sorted(set(VMState) - {VMState.IDLE, VMState.JOINED}, key=str))
 def test_names_only_vms_in_state_idle_or_joined(state: VMState) -> None:
     assert asked(retireidle(), Ask(0), replace(LONG, state=state)) == (Ask(0), "no VM is idle")
 
