@@ -77,6 +77,7 @@ class Daemon:
             (lock,),
             self._after,
             audited=lambda: self._reaper.audited,
+            missed=self._reaper.hurry,
         )
         for warning in self.config.warnings:
             log.warning("%s", warning)

@@ -10,7 +10,7 @@ from factory.track import Seen
 
 _PART = 0.3
 """A fall of more than this part of the startds at once, and of more than one, is suspect."""
-_GONE = {"terminated", "shutting-down", "stopped", "stopping", "shutoff", "not-found"}
+GONE = {"terminated", "shutting-down", "stopped", "stopping", "shutoff", "not-found"}
 """The cloud's word, which the gridmanager asks for, that an instance has ended or is about to."""
 
 
@@ -43,7 +43,7 @@ def sudden_fall(
     if len(recent) > max(1, _PART * (there + len(recent))):
         text = f"{len(recent)} of {there + len(recent)} startds left unasked within {fresh_s:.0f} s: "
         return Fall(text + "nothing is bought, removed or retired until they have been away for longer", fresh=True)
-    doubtful = [gone for gone, status in left if status.lower() not in _GONE]
+    doubtful = [gone for gone, status in left if status.lower() not in GONE]
     most = max((sum(1 for gone in doubtful if 0 <= gone - first < fresh_s) for first in doubtful), default=0)
     if most <= max(1, _PART * (there + len(doubtful))):
         return None

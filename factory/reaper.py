@@ -22,6 +22,7 @@ from factory.config.settings import Config
 from factory.endings import COMMANDS, Endings, own_schedd
 from factory.faults import fault
 from factory.look import Look, look
+from factory.missing import Told
 from factory.orphans import Orphan, Rules, Scene, Sightings, Step, judge
 from factory.pauses import PausesError, read_pauses
 from factory.statedir import StateDir
@@ -29,6 +30,9 @@ from factory.workers import CallFailed, Workers
 from factory.world import newer_incarnation
 
 log = logging.getLogger("apf")
+
+_SOON_S = 20
+"""Two audits are no nearer to each other, if their interval is longer."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Audited:
     """What was done about orphans, by name: None, or why it failed."""
     reaped: int = 0
     """Instances that were terminated since the factory started."""
+    told: Told = field(default_factory=Told)
+    """What the rounds may conclude of VM jobs that they miss."""
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -89,6 +95,7 @@ class Reaper:
         self._sightings = Sightings()
         self._said: dict[tuple[str, str], Step] = {}
         self._ending = threading.Event()
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
 
     def start(self) -> None:
@@ -98,6 +105,11 @@ class Reaper:
     def stop(self) -> None:
         """Begin no further audit; one under way ends with the workers, and what it did the next factory finds."""
         self._ending.set()
+        self._wake.set()
+
+    def hurry(self) -> None:
+        """Audit soon: something is missing."""
+        self._wake.set()
 
     def _run(self) -> None:
         while not self._ending.is_set():
@@ -106,7 +118,10 @@ class Reaper:
             except Exception as error:  # noqa: BLE001 - a plugin's fault; the next audit may do better
                 if not self._ending.is_set():
                     log.error("audit failed=%r", fault(error))
-            self._ending.wait(self.config.factory.audit_interval)
+            interval_s = self.config.factory.audit_interval
+            self._ending.wait(min(_SOON_S, interval_s))
+            self._wake.wait(max(0, interval_s - _SOON_S))
+            self._wake.clear()
 
     def audit(self) -> None:
         """One audit: look, judge, act, tell."""
@@ -115,6 +130,7 @@ class Reaper:
         unknown = list(seen.unknown)
         orphans: tuple[Orphan, ...] = self.audited.orphans
         outcomes: dict[str, str | None] = {}
+        told = self.audited.told
         scene = self._scene(config, seen, tick, unknown)
         if scene is not None:
             orphans, self._sightings = judge(scene, self._sightings, self._rules(config, seen))
@@ -127,7 +143,14 @@ class Reaper:
             orphans += tuple(o for o in self.audited.orphans if o.account and o.account not in seen.answered)
         done = [o for o in orphans if o.name in outcomes and outcomes[o.name] is None]
         reaped = self.audited.reaped + sum(1 for orphan in done if orphan.step is Step.TERMINATE)
-        self.audited = Audited(time.time(), orphans, tuple(unknown), outcomes, reaped)
+        if scene is not None and scene.complete:
+            lines = [line for line in scene.books.lines if line.job is None]
+            told = Told(
+                began=scene.now,
+                ended=frozenset(line.vm for line in lines if line.instances and not line.alive),
+                counted=frozenset(orphan.vm for orphan in orphans if orphan.counts),
+            )
+        self.audited = Audited(time.time(), orphans, tuple(unknown), outcomes, reaped, told)
         self._tell(orphans, outcomes, unknown)
 
     def _scene(self, config: Config, seen: Look, tick: float, unknown: list[str]) -> Scene | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from factory.act import Actor, After, nothing
-from factory.actions import Action, Outcome, Release, Retire, Unretire
+from factory.actions import Action, Outcome, Release, Remove, Retire, Unretire
 from factory.adopt import sibling, with_adopted
 from factory.clock import Clock
 from factory.condor.vmjobs import VMJobRows
@@ -17,6 +17,7 @@ from factory.config.settings import Config, Queue
 from factory.decide import Round, decide
 from factory.faults import fault
 from factory.health import Health, with_resets
+from factory.missing import sent_away
 from factory.observe import Observer
 from factory.pauses import PausesError, read_pauses
 from factory.reaper import Audited
@@ -60,6 +61,7 @@ class Rounds:
         after: After = nothing,
         clock: Clock | None = None,
         audited: Callable[[], Audited] = Audited,
+        missed: Callable[[], None] = lambda: None,
     ) -> None:
         self.config = config
         self.incarnation = incarnation
@@ -69,6 +71,7 @@ class Rounds:
         self._after = after
         self._clock = clock or Clock()
         self._audited = audited
+        self._missed = missed
         self._observer = Observer(workers, self._clock)
         self._teller = Teller()
         self._memory = Memory()
@@ -133,11 +136,14 @@ class Rounds:
         now = self._clock.now()
         self._memory = replace(self._memory, health=with_resets(self._memory.health, self._statedir.read_resets()))
         acted = {queue: self._clock.at(moment) for queue, moment in self._acted.items()}
+        audited = self._audited()
         world = make_world(
             now, self._observer.readings, self._memory, acted, self.incarnation,
             2 * self.config.factory.update_interval, self._paused(), self._observer.faults,
-            self._audited().counts,
+            audited.counts, audited.told,
         )  # fmt: skip
+        if world.memory.missing.keys() - self._memory.missing.keys():
+            self._missed()
         self._memory = world.memory
         round_ = decide(self.config, world, due)
         self._memory = replace(self._memory, fit=round_.memory, health={**self._memory.health, **round_.health})
@@ -195,6 +201,8 @@ class Rounds:
             not_told = {id(outcome.action) for outcome in outcomes if not outcome.tried}
             told = _told(action for action in actions if id(action) not in not_told)
             self._memory = remember_sent(self._memory, told, self._clock.now())
+            removed = (action.vm.uuid for action in actions if isinstance(action, Remove) and action.vm is not None)
+            self._memory = sent_away(self._memory, frozenset(removed))
         for outcome in outcomes:
             action, level = outcome.action, logging.INFO if outcome.error is None else logging.ERROR
             failed = "" if outcome.error is None else f' failed="{outcome.error}"'

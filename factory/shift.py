@@ -14,7 +14,7 @@ from factory.fit.memory import FitMemory, Newcomer
 from factory.fit.waiting import Backoff, Waiting
 from factory.health import Breaker, Health
 from factory.source import Reading
-from factory.track import Memory, Seen
+from factory.track import Memory, Missing, Seen
 
 T = TypeVar("T")
 
@@ -23,6 +23,7 @@ TIMES: Mapping[type, tuple[str, ...]] = {
     Health: (),
     Memory: ("sent", "absent", "alone"),
     Seen: ("joined", "gone"),
+    Missing: ("since",),
     Breaker: ("opened", "until"),
     Newcomer: ("joined",),
     Waiting: ("since", "free_since", "stuck_since", "probed"),

@@ -27,6 +27,14 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """A VM job that left the queue though nobody sent it away."""
+
+    queue: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class Attempts:
     """Commands to one VM."""
 
@@ -49,6 +57,10 @@ class Memory:
     """Since when only the master of a VM is in the pool, as far as was seen."""
     attempts: Mapping[str, Attempts] = field(default_factory=dict)
     """What a VM was last told, and how often in a row."""
+    staying: Mapping[str, str] = field(default_factory=dict)
+    """VM jobs that nobody has sent away, and their queues."""
+    missing: Mapping[str, Missing] = field(default_factory=dict)
+    """VM jobs that have left the queue all the same (factory/missing.py)."""
     health: Mapping[str, Health] = field(default_factory=dict)
     """What became of the machines that each queue bought."""
     fit: FitMemory = field(default_factory=FitMemory)

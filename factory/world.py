@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from factory.condor.pool import PoolRows
 from factory.condor.vmjobs import VMJobRows
 from factory.decide import World
+from factory.missing import Told, counts, miss
 from factory.source import Reading
 from factory.track import Memory, track
 
@@ -22,6 +24,7 @@ def make_world(
     paused: Mapping[str, str] = MappingProxyType({}),
     faults: Mapping[str, str] = MappingProxyType({}),
     orphans: Mapping[str, int] = MappingProxyType({}),
+    told: Told = Told(),  # noqa: B008 - it is immutable
 ) -> World:
     """The World at ``now``; its memory has been moved on by what the readings show.
 
@@ -38,8 +41,11 @@ def make_world(
         its_masters = [(row, asked) for rows, asked in pools for row in rows.masters.values()]
         masters = {row.vm for row, asked in its_masters if asked - row.heard <= believed_after_s}
         memory = track(memory, heard, {job.uuid for job in jobs}, now, masters)
+    if schedds:
+        memory = miss(memory, jobs, told, now)
+    unowned = Counter(orphans) + Counter(counts(memory, told))
     usurper = newer_incarnation((job.incarnation for job in jobs), incarnation)
-    return World(now, readings, memory, acted, usurper, paused, faults, orphans)
+    return World(now, readings, memory, acted, usurper, paused, faults, unowned)
 
 
 def newer_incarnation(seen: Iterable[str], ours: str) -> str | None:

@@ -6,7 +6,7 @@ from functools import partial
 
 from tests.faults.cloudfaults import Answers
 from tests.faults.scenario import scenario
-from tests.faults.site import Site
+from tests.faults.site import CAP, Site
 
 GROUP = "the cloud's API"
 
@@ -67,3 +67,22 @@ for _title, _fault in {
     "403 at the end": Answers("error", status=403, code="UnauthorizedOperation"),
 }.items():
     scenario(_title, GROUP)(partial(_while_it_shrinks, fault=_fault))
+
+
+@scenario("DescribeInstances omits instances for 20 s", GROUP, running=0)
+def _omits(site: Site) -> None:
+    """HTCondor takes their VM jobs for completed."""
+    with site.cloud_breaks(Answers("omit", seconds=20)):
+        site.submit(4)
+        site.wait_hits(2)
+        site.wait_until_runs(1)
+        site.wait(lambda: len(site.machines()) >= CAP, "VMs")
+
+
+@scenario("garbage while jobs run", GROUP)
+def _garbage(site: Site) -> None:
+    """HTCondor reads it as a list without instances."""
+    with site.cloud_breaks(Answers("garbage")):
+        site.submit(1)
+        site.wait_hits(3)
+        site.factory.rounds(3)

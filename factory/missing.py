@@ -1,0 +1,67 @@
+"""VM jobs that left the queue though nobody sent them away: their instances may live, and count till it is known. Pure.
+
+ec2_gahp takes an answer without an instance, or one that it can't read, as word that the instance has ended, and
+HTCondor completes the VM job (rule 6 must hold all the same). The next audit that comes long enough after it knows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from factory.condor.vmjobs import VMJobRow
+from factory.fall import GONE
+from factory.track import Memory, Missing
+
+_SETTLES_S = 60
+"""A cloud shows its instances to an audit that begins so long after HTCondor missed one (eventual consistency)."""
+_LONGEST_S = 1800
+"""Where no audit tells."""
+_REMOVED = 3
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the last audit that could see everything says of instances."""
+
+    began: float = 0
+    """Epoch; 0: there was none."""
+    ended: frozenset[str] = frozenset()
+    """VMs whose instances it saw, and that all had ended."""
+    counted: frozenset[str] = frozenset()
+    """VMs whose instances count as orphans."""
+
+
+def miss(memory: Memory, jobs: Iterable[VMJobRow], told: Told, now: float) -> Memory:
+    """The memory after a look at all VM jobs of the factory."""
+    there = {job.uuid: job for job in jobs}
+    missing = {
+        uuid: known
+        for uuid, known in memory.missing.items()
+        if uuid not in there
+        and uuid not in told.ended
+        and told.began < known.since + _SETTLES_S
+        and now - known.since < _LONGEST_S
+    }
+    left = {uuid: queue for uuid, queue in memory.staying.items() if uuid not in there and uuid not in told.ended}
+    missing |= {uuid: Missing(queue, now) for uuid, queue in left.items()}
+    staying = {uuid: job.queue for uuid, job in there.items() if not _goes(job, now)}
+    return replace(memory, staying=staying, missing=missing)
+
+
+def _goes(job: VMJobRow, now: float) -> bool:
+    """Whether it is no wonder if it has left by the next look."""
+    asked = job.retire_time is not None and (job.unretire_time or 0) < job.retire_time
+    ends = job.lease_end is not None and job.lease_end <= now
+    return asked or ends or job.status == _REMOVED or (job.grid_status or "").lower() in GONE
+
+
+def sent_away(memory: Memory, uuids: Collection[str]) -> Memory:
+    """The memory after these VM jobs were removed."""
+    return replace(memory, staying={uuid: queue for uuid, queue in memory.staying.items() if uuid not in uuids})
+
+
+def counts(memory: Memory, told: Told) -> Mapping[str, int]:
+    """By queue: missing VM jobs whose instances are not counted as orphans already."""
+    return Counter(known.queue for uuid, known in memory.missing.items() if uuid not in told.counted)
