@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import pickle
+import threading
 from typing import TYPE_CHECKING
 
 from factory.clock import steady
 
 if TYPE_CHECKING:
     from factory.source import Source
+
+_REST_S = 0.3
+"""A worker has answered, and its answer has been read."""
 
 
 def poll(pickled: bytes) -> tuple[float, float, bytes]:
@@ -23,7 +27,10 @@ def poll(pickled: bytes) -> tuple[float, float, bytes]:
     ended = steady()
     answer = started, ended, pickle.dumps(rows)
     del rows
-    give_back()
+    # Not now: whoever asked waits for the answer.
+    later = threading.Timer(_REST_S, give_back)
+    later.daemon = True
+    later.start()
     return answer
 
 

@@ -12,7 +12,7 @@ from . import apt
 from .places import HOME_INSIDE, Missing, building, cache, locked, prune, say
 from .tools import run
 
-PACKAGES = ("condor", "python3-venv", "ca-certificates", "procps", "iproute2")
+PACKAGES = ("condor", "python3-venv", "ca-certificates", "procps", "iproute2", "faketime")
 SUITES = ("trixie", "forky")
 HOSTNAME = "sandbox"
 HOSTS = ("localhost", f"{HOSTNAME}.localdomain {HOSTNAME}", "ec2.us-east-1.localhost ec2.eu-west-1.localhost")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 
 from tests.faults import outbound
 from tests.faults.cloudfaults import Boots
@@ -25,6 +26,15 @@ def _victim(site: Site) -> str:
     victim = next(run.machine for run in site.runs() if not run.ended)
     site.strike(victim)
     return victim
+
+
+def _told(pid: int, what: signal.Signals) -> bool:
+    """False: it has ended, as short-lived children do."""
+    try:
+        os.kill(pid, what)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _wait_again(site: Site, count: int = 2) -> None:
@@ -72,13 +82,12 @@ def _startd_dies(site: Site) -> None:
 def _machine_hangs(site: Site) -> None:
     """Its processes stand still, and then go on."""
     machine = next(run.machine for run in site.runs() if not run.ended)
-    pids = site.pids_on(machine)
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    stopped = [pid for pid in site.pids_on(machine) if _told(pid, signal.SIGSTOP)]
+    assert stopped
     started = time.monotonic()
     site.wait(lambda: time.monotonic() - started > 20, "20 s", 30)
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+    for pid in stopped:
+        _told(pid, signal.SIGCONT)
     site.factory.rounds(5)
 
 
@@ -127,6 +136,21 @@ def _token_expires(site: Site) -> None:
         site.wait_running(2)
     site.wait(lambda: time.time() > until, "the tokens are past their end")
     site.factory.rounds(8)
+
+
+def _wrong_clocks(site: Site, offset: str) -> None:
+    """Machines whose clocks are wrong join, work, are idle and leave as others do: ages in their ads are their own."""
+    with site.cloud_breaks(Boots("wrapped", wrapper=("faketime", "-f", offset))):
+        site.submit(3)
+        site.wait_hits(3, "boot")
+        site.wait_running(3)
+    site.open_gate()
+    site.wait(lambda: len(site.factory.actions("retire")) >= 3, "all three are asked to leave")
+    assert len(site.machines()) == 3, "none was bought in their place"
+
+
+for _title, _offset in {"two hours ahead": "+7200s", "two hours behind": "-7200s"}.items():
+    scenario(f"clocks of machines {_title}", GROUP, running=0)(partial(_wrong_clocks, offset=_offset))
 
 
 @scenario("only outbound connections (CCB), own network namespace", GROUP, apart=outbound.run)
