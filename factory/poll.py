@@ -12,7 +12,7 @@ from factory.clock import steady
 if TYPE_CHECKING:
     from factory.source import Source
 
-_REST_S = 0.3
+_REST_S = 0.05
 """A worker has answered, and its answer has been read."""
 
 

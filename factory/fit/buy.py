@@ -161,9 +161,15 @@ def cheapest(problem: Problem) -> list[Lot]:
         lots = [problem.cheaper(lot) for lot in way]
         if not best or _price(problem, lots) < _price(problem, best):
             best = lots
-        if problem.cost(best) <= problem.bound + TINY:
+        if problem.cost(best) <= problem.bound + max(TINY, _crumb(problem)):
             break
     return best
+
+
+def _crumb(problem: Problem) -> float:
+    """What is not worth another way: less than the smallest machine, where the bill is that of a hundred."""
+    smallest = float(problem.costs.min())
+    return smallest * (1 - 1e-6) if problem.bound > 100 * smallest else 0.0
 
 
 def _price(problem: Problem, lots: Sequence[Lot]) -> tuple[float, int]:
