@@ -53,7 +53,7 @@ def check_kernel() -> None:
 
 def builder(root: Path) -> Shell:
     """Where the venv is built: the same bubble, but with the host's network, names and pip settings."""
-    settings = pip.environment()
+    settings, shown = pip.carried(pip.environment())
     downloads = cache() / "pip"
 
     def shell(directory: Path, command: list[str], what: str, advice: str) -> None:
@@ -63,9 +63,9 @@ def builder(root: Path) -> Shell:
         for path in (Path("/etc/resolv.conf"), Path("/etc/hosts"), CERTIFICATES):
             if path.exists():
                 opened += ["--ro-bind", str(path.resolve()), str(path)]
-        for path in pip.local_paths(settings):
-            if path != CERTIFICATES and path.exists() and path not in CHECKOUT.parents:
-                opened += ["--ro-bind", str(path), str(path)]
+        for path, place in shown.items():
+            if place not in CHECKOUT.parents:
+                opened += ["--ro-bind", str(path.resolve()), str(place)]
         for key, value in settings.items():
             opened += ["--setenv", key, value]
         run([*_base(root), *opened, *_end(), "--", *command], what, advice)

@@ -24,6 +24,8 @@ SYSTEM = {
     "usr",
     "var",
 }
+CARRIED = Path("/run/host")
+"""Where files of the host's system directories are shown inside."""
 PASSED = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -70,15 +72,25 @@ def environment() -> dict[str, str]:
     return values
 
 
-def local_paths(values: dict[str, str]) -> list[Path]:
-    """Directories and files of the host that these settings name (certificates, local indexes).
+def carried(values: dict[str, str]) -> tuple[dict[str, str], dict[Path, Path]]:
+    """What is needed inside of the files that these settings name (certificates, constraints, local indexes).
 
-    An index may point beside itself, so outside the system's directories the top directory is what counts.
+    Returns the settings with the paths that hold inside, and which path of the host is shown where. What lies in the
+    system's own directories is shown under ``CARRIED``, because inside they are another system's, and read-only. An
+    index may point beside itself, so elsewhere the top directory is what counts, and it keeps its place.
     """
-    found: set[Path] = set()
-    for word in " ".join(values.values()).split():
+    shown: dict[Path, Path] = {}
+
+    def inside(word: str) -> str:
         name = word.removeprefix("file://")
-        if name.startswith("/") and Path(name).exists():
-            top = Path(name).parts[1]
-            found.add(Path(name) if top in SYSTEM else Path("/", top))
-    return sorted(found)
+        if not name.startswith("/") or not Path(name).exists():
+            return word
+        top = Path(name).parts[1]
+        if top not in SYSTEM:
+            shown[Path("/", top)] = Path("/", top)
+            return word
+        shown[Path(name)] = place = CARRIED / name[1:]
+        return word.removesuffix(name) + str(place)
+
+    settings = {key: " ".join(inside(word) for word in value.split()) for key, value in values.items()}
+    return settings, shown

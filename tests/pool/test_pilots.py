@@ -193,8 +193,10 @@ def test_factories_with_queues_of_one_name_count_and_remove_their_own_pilots_onl
     one, two = (factory(tmp_path, home, {"SAME": keys}) for _ in range(2))
     with removed_at_end(one), removed_at_end(two):
         once(one)
+        until(lambda: by_status(one) == {2: 2}, "the first has all cores, so that no job starts while it is removed", 60)
         once(two)
-        assert two.queue("SAME")["batch"]["pending"] == 0, "those of the first are none of its own"
+        batch = two.queue("SAME")["batch"]
+        assert batch["pending"] + batch["running"] == 0, "those of the first are none of its own"
         once(factory_again(two, sched__fixed__pilotspercycle=-10))
         until(lambda: not jobs(two), "the second has removed its own")
         assert len(jobs(one)) == 2

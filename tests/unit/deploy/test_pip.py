@@ -37,8 +37,20 @@ def test_proxies_are_kept_and_settings_that_only_fit_the_host_are_not(
     assert not {"PIP_USER", "PIP_TARGET"} & set(said)
 
 
-def test_local_indexes_and_certificates_are_found_in_the_settings(tmp_path: Path) -> None:
+def test_files_of_the_system_that_settings_name_are_shown_where_no_other_system_is(tmp_path: Path) -> None:
     certificate = tmp_path / "ca.crt"
     certificate.touch()
-    values = {"PIP_CERT": str(certificate), "PIP_INDEX_URL": "http://x.invalid", "PIP_FIND_LINKS": "/no/such/place"}
-    assert pip.local_paths(values) == [certificate]
+    index = "http://x.invalid"
+    values = {"PIP_CERT": str(certificate), "PIP_FIND_LINKS": f"/no/such/place file://{tmp_path}", "PIP_INDEX_URL": index}
+    inside, shown = pip.carried(values)
+    assert inside == {
+        "PIP_CERT": f"/run/host{certificate}",
+        "PIP_FIND_LINKS": f"/no/such/place file:///run/host{tmp_path}",
+        "PIP_INDEX_URL": index,
+    }
+    assert shown == {certificate: Path(f"/run/host{certificate}"), tmp_path: Path(f"/run/host{tmp_path}")}
+
+
+def test_elsewhere_a_top_directory_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pip, "SYSTEM", pip.SYSTEM - {"usr"})
+    assert pip.carried({"PIP_FIND_LINKS": "/usr/bin"}) == ({"PIP_FIND_LINKS": "/usr/bin"}, {Path("/usr"): Path("/usr")})
