@@ -20,7 +20,7 @@ from factory.condor import acts, tools
 from factory.condor.daemons import PoolAddress, ScheddAddress, quoted
 from factory.condor.vmjobs import ours
 from factory.config.settings import Config, FactorySettings, Queue
-from factory.elsewhere import Elsewhere, look_elsewhere
+from factory.elsewhere import Elsewhere, ends_a_machine, look_elsewhere
 from factory.faults import FAULTS, fault
 from factory.model import VM, JobId
 from factory.plugin import BatchSubmitPlugin, Submission, SubmitTools
@@ -80,8 +80,8 @@ class Actor:
         with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="act") as threads:
             for _, same in groupby(actions, key=type):
                 group = sorted(same, key=_attempt)
-                removals = [action for action in group if isinstance(action, Remove)]
-                elsewhere = look_elsewhere(removals, self._schedd, self.config, self.silent, self._on_machines, threads)
+                endings = [action for action in group if ends_a_machine(action)]
+                elsewhere = look_elsewhere(endings, self._schedd, self.config, self.silent, self._on_machines, threads)
                 outcomes += threads.map(self._outcome, group, repeat(elsewhere))
         return tuple(outcomes)
 
@@ -89,7 +89,7 @@ class Actor:
         return self._call(acts.on_machines, schedd, sorted(startds))
 
     def _outcome(self, action: Action, elsewhere: Elsewhere) -> Outcome:
-        objection = elsewhere.objection(action) if isinstance(action, Remove) else None
+        objection = elsewhere.objection(action) if ends_a_machine(action) else None
         if objection is not None:
             return Outcome(action, error=objection)
         try:
@@ -108,8 +108,7 @@ class Actor:
             case Remove():
                 return self._remove(action)
             case Release():
-                self._call(acts.release, self._schedd, action.vm.job, self._ours(action.still), action.reason)
-                self.after("released", action)
+                self._release(action)
             case Retire():
                 self._retire(action)
             case Unretire():
@@ -183,9 +182,16 @@ class Actor:
         vm = action.vm
         startd = None if vm is None else vm.uuid
         absent = (self._pool, vm.uuid) if vm is not None and action.absent else None
-        self._call(acts.remove, self._schedd, action.job, self._own(action.still), action.reason, startd, absent)
+        still = self._own(action.still)
+        self._call(acts.remove, self._schedd, action.job, still, action.reason, startd, absent, action.master)
         self.after("removed", action)
         return (action.job,)
+
+    def _release(self, action: Release) -> None:
+        vm = action.vm
+        checks = (vm.uuid, (self._pool, vm.uuid)) if action.ends else ()
+        self._call(acts.release, self._schedd, vm.job, self._ours(action.still), action.reason, *checks)
+        self.after("released", action)
 
     def _retire(self, action: Retire) -> None:
         vm = action.vm

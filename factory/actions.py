@@ -69,16 +69,20 @@ class Remove:
     """For a VM with an instance: no polled schedd may show a job running there (rule 5)."""
     absent: bool = False
     """The collector may have no ad of the VM; asked again before it is removed."""
+    master: bool = False
+    """But one of its master."""
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """Release a held job whose termination failed, so that the termination is tried again."""
+    """Release a held job, so that its termination, or its launch, is tried again."""
 
     queue: str
     vm: VM
     still: str = "true"
+    ends: bool = False
+    """Its instance ends by that: no job may run there, and its startd may not be in the pool (rule 5)."""
     reason: str
 
 

@@ -141,7 +141,8 @@ def _total(statuses: Mapping[str, _Status], orphans: Mapping[str, int]) -> int |
     for name, status in statuses.items():
         if isinstance(status.batch, Unknown):
             return Unknown(f"queue {name}: {status.batch.reason}")
-        total += status.batch.pending + status.batch.running
+        batch = status.batch
+        total += batch.pending + batch.running + batch.unaccounted - batch.orphans
     return total
 
 
@@ -237,7 +238,10 @@ def _backed_off(chain: Chain, backoff: Backoff | None, now: float) -> Chain:
 
 def _stop(queue: Queue, world: World) -> str | None:
     if world.usurper is not None:
-        return f"a newer factory with this id is at work: {world.usurper}; stop one of the two, or give it its own id"
+        return (
+            f"a newer factory with this id is at work: {world.usurper}; stop one of the two, or give it its own id; "
+            "this one goes on once the VM jobs of the other have left, or when it is started anew"
+        )
     return world.paused.get(queue.name)
 
 

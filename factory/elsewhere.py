@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
-from factory.actions import Remove
+from factory.actions import Action, Release, Remove
 from factory.condor.daemons import ScheddAddress
 from factory.config.settings import Config
 from factory.faults import FAULTS, fault
 from factory.workers import CallFailed
+
+
+def ends_a_machine(action: Action) -> TypeGuard[Remove | Release]:
+    """Whether a machine may end by this."""
+    return isinstance(action, Remove) or (isinstance(action, Release) and action.ends)
 
 
 class Ask(Protocol):
@@ -36,7 +41,7 @@ class Elsewhere:
     unknown_of: Mapping[str, str] = field(default_factory=dict)
     """Queues whose schedds are not known, and why."""
 
-    def objection(self, action: Remove) -> str | None:
+    def objection(self, action: Remove | Release) -> str | None:
         """Why this may not be done now; None: nothing speaks against it."""
         if action.vm is None:
             return None
@@ -64,13 +69,18 @@ def polled_schedds(config: Config) -> tuple[tuple[ScheddAddress, ...], dict[str,
 
 
 def look_elsewhere(
-    removals: Iterable[Remove], own: ScheddAddress, config: Config, silent: Collection[str], ask: Ask, threads: Executor
+    endings: Iterable[Remove | Release],
+    own: ScheddAddress,
+    config: Config,
+    silent: Collection[str],
+    ask: Ask,
+    threads: Executor,
 ) -> Elsewhere:
-    """Ask every schedd that is polled but our own, which is asked when a job is removed.
+    """Ask every schedd that is polled but our own, which is asked when a job is removed or released.
 
     ``silent``: addresses that did not answer when they were polled, and so are not waited for again.
     """
-    startds = {action.vm.uuid for action in removals if action.vm is not None}
+    startds = {action.vm.uuid for action in endings if action.vm is not None}
     if not startds:
         return Elsewhere()
     schedds, faults = polled_schedds(config)

@@ -8,7 +8,7 @@ becomes of it closes the breaker, or opens it for twice as long. All this delays
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from factory import canary
@@ -19,7 +19,9 @@ ALL = "*"
 """In place of a shape: the whole queue."""
 
 FAULTY = "faulty machines"
-"""What is wrong when machines came and were no use."""
+"""What is wrong when machines did not join, or were lost."""
+UNUSED = "machines without a job"
+"""What is wrong when machines joined and no job came, though jobs waited."""
 
 WAITS_S: Mapping[str, tuple[float, float]] = {
     Kind.THROTTLING.value: (60, 600),
@@ -28,24 +30,27 @@ WAITS_S: Mapping[str, tuple[float, float]] = {
     Kind.QUOTA.value: (600, 3600),
     Kind.AUTHENTICATION.value: (3600, 3600),
     Kind.BAD_REQUEST.value: (3600, 3600),
-    Kind.LOCAL.value: (3600, 3600),
+    Kind.LOCAL.value: (60, 3600),
     Kind.LOST.value: (300, 3600),
     Kind.UNKNOWN.value: (300, 3600),
     FAULTY: (300, 3600),
+    UNUSED: (300, 3600),
 }
 """By what is wrong: the first wait, and the longest; it doubles from one to the other."""
 
 _WIDE = {Kind.THROTTLING.value, Kind.ENDPOINT.value, Kind.AUTHENTICATION.value, Kind.LOCAL.value}
 """These concern whatever the queue buys."""
 
-_COUNTED = {FAULTY, Kind.LOST.value}
+_COUNTED = {FAULTY, UNUSED, Kind.LOST.value}
 """One of these may be chance."""
 
 _RING, _STRIKES = 5, 3
+_RUNNING, _COMPLETED = 2, 4
 _FORGET_S = 3 * 3600
 """A breaker that nobody has tried again for so long after its wait is forgotten."""
 
-_IN_POOL = {VMState.JOINED, VMState.BUSY, VMState.IDLE}
+_HAD_A_JOB = {VMState.BUSY, VMState.IDLE}
+_IN_POOL = {VMState.JOINED, *_HAD_A_JOB}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +85,42 @@ class Health:
     breakers: Mapping[str, Breaker] = field(default_factory=dict)
     launches: Mapping[str, tuple[bool, ...]] = field(default_factory=dict)
     """The last machines of a shape, oldest first: whether each was any use."""
-    counted: frozenset[str] = frozenset()
-    """VMs whose outcome is in there."""
+    counted: Mapping[str, bool] = field(default_factory=dict)
+    """VMs whose outcome is in there, and which it was."""
+    booting: Mapping[str, VM] = field(default_factory=dict)
+    """VMs whose instances run and that had not joined when they were last seen."""
     proven: frozenset[str] = frozenset()
     """Builds of which a machine has joined and run a job (factory/canary.py)."""
     canaries: Mapping[str, str] = field(default_factory=dict)
     """By image: what is known of it with its user-data. Empty: nobody asks."""
 
 
-def learn(health: Health, vms: Iterable[VM], faults: Iterable[Fault], now: float) -> Health:
-    """The health after these faults, and what these VMs, which are all of the queue, show."""
+def learn(
+    health: Health,
+    vms: Iterable[VM],
+    faults: Iterable[Fault],
+    now: float,
+    ended: Collection[str] = (),
+    missing: Collection[str] = (),
+) -> Health:
+    """The health after these faults, and what these VMs, which are all of the queue, show.
+
+    A machine that joined was of use until a fault says otherwise. One that was booting and has gone speaks against its
+    shape once an audit has seen that its instance ended (``ended``); until an audit has looked (``missing``) it may as
+    well be one that HTCondor gave up and that lives on.
+    """
     vms = tuple(vms)
-    faults = sorted(faults, key=lambda fault: (fault.at, fault.vm.uuid))
-    counted = set(health.counted & {vm.uuid for vm in vms})
+    there = {vm.uuid for vm in vms}
+    gone = {uuid: vm for uuid, vm in health.booting.items() if uuid not in there}
+    left = "its instance ended by itself before it joined the pool"
+    faults = [*faults, *(Fault(vm, FAULTY, left, now) for uuid, vm in gone.items() if uuid in ended)]
+    faults.sort(key=lambda fault: (fault.at, fault.vm.uuid))
+    counted = {uuid: useful for uuid, useful in health.counted.items() if uuid in there}
     breakers, launches = dict(health.breakers), dict(health.launches)
     for fault in faults:
-        if fault.vm.uuid in counted:
+        if counted.get(fault.vm.uuid) is False:
             continue
-        counted.add(fault.vm.uuid)
+        counted[fault.vm.uuid] = False
         shape = fault.vm.shape
         if fault.what in _COUNTED:
             launches[shape] = (*launches.get(shape, ()), False)[-_RING:]
@@ -114,11 +137,20 @@ def learn(health: Health, vms: Iterable[VM], faults: Iterable[Fault], now: float
                 del breakers[key]
                 launches.pop(vm.shape, None)
         if vm.state in _IN_POOL and vm.uuid not in counted:
-            counted.add(vm.uuid)
+            counted[vm.uuid] = True
             launches[vm.shape] = (*launches.get(vm.shape, ()), True)[-_RING:]
     breakers = {key: breaker for key, breaker in breakers.items() if now < breaker.until + _FORGET_S}
     proven = health.proven | canary.proven(vms)
-    return Health(breakers, launches, frozenset(counted), proven)
+    booting = {vm.uuid: vm for vm in vms if _boots(vm, health.booting) and vm.uuid not in counted}
+    booting |= {uuid: vm for uuid, vm in gone.items() if uuid in missing and uuid not in ended}
+    return Health(breakers, launches, counted, booting, proven)
+
+
+def _boots(vm: VM, before: Collection[str]) -> bool:
+    """Whether it has yet to join; also one whose instance has just ended by itself."""
+    if vm.state is VMState.DONE:
+        return vm.uuid in before and vm.job_status == _COMPLETED
+    return vm.state is VMState.BOOTING and vm.job_status == _RUNNING and not vm.asked_to_leave
 
 
 def _opened(before: Breaker | None, fault: Fault) -> Breaker:
@@ -132,7 +164,8 @@ def _opened(before: Breaker | None, fault: Fault) -> Breaker:
 
 def _cured(breaker: Breaker, vm: VM) -> bool:
     """Whether this VM shows that what was wrong no longer is."""
-    return vm.submitted > breaker.opened and (breaker.what not in _COUNTED or vm.state in _IN_POOL)
+    proof = _HAD_A_JOB if breaker.what == UNUSED else _IN_POOL
+    return vm.submitted > breaker.opened and (breaker.what not in _COUNTED or vm.state in proof)
 
 
 def allowed(health: Health, shape: str, vms: Iterable[VM], now: float) -> tuple[int | None, str]:
@@ -180,7 +213,8 @@ def refused(health: Health, shapes: Iterable[str], vms: Iterable[VM], now: float
 
 def _is_probe(vm: VM, key: str, breaker: Breaker) -> bool:
     under_way = vm.state in {VMState.SUBMITTED, VMState.BOOTING}
-    return under_way and vm.submitted > breaker.opened and key in {ALL, vm.shape}
+    waits = breaker.what == UNUSED and vm.state is VMState.JOINED and vm.stuck is None
+    return (under_way or waits) and vm.submitted > breaker.opened and key in {ALL, vm.shape}
 
 
 def reset(health: Health, at: float) -> Health:

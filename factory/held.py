@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from factory.actions import Release, Remove
+from factory.actions import Method, Release, Remove, Retire
 from factory.health import Fault
 from factory.holds import Kind, meaning, said
 from factory.model import VM
@@ -42,13 +42,14 @@ class Held:
         found = meaning(self.vm.hold) if self.vm.hold is not None else None
         return found.code if found is not None and found.kind is Kind.PURPOSE else None
 
-    def action(self, sent: float, repeat_s: float, now: float) -> Remove | Release | None:
-        """What to do about it. ``sent``: when a command about it was last sent.
+    def action(self, sent: float, repeat_s: float, method: Method, now: float) -> Remove | Release | Retire | None:
+        """What to do about it. ``sent``: when a command about it was last sent; ``method``: how machines leave.
 
         Without an instance it is removed; the gridmanager then looks whether there is one after all, and ends it.
-        A termination that failed is tried again. Where the instance may live the hold is taken back after
-        ``repeat_s``, then every ten minutes, so that the gridmanager looks at it anew; only the cloud's own word that
-        it has ended lets the job be removed (rule 5).
+        A termination that failed is tried again, but first a machine that has joined meanwhile leaves peacefully, if
+        its lease has not ended. Where the instance may live the hold is taken back after ``repeat_s``, then every ten
+        minutes, so that the gridmanager looks at it anew; only the cloud's own word that it has ended lets the job be
+        removed (rule 5).
         """
         vm, hold = self.vm, self.vm.hold
         if hold is None or self.purpose is not None:
@@ -57,11 +58,15 @@ class Held:
         what = f"{kind.value}: {said(hold)[:120]}"
         still = f"JobStatus == 5 && HoldReasonCode == {hold.code}"
         if hold.status_on_release == 3:
-            if now - sent < repeat_s:
+            over = vm.lease_end is not None and now > vm.lease_end
+            if now - sent < repeat_s or (vm.slots and vm.retire_seen and not over):
                 return None
+            if vm.slots and not over:
+                reason = "to be terminated, and its startd is in the pool: it leaves peacefully first"
+                return Retire(queue=vm.queue, vm=vm, method=method, repeat=vm.asked_to_leave, reason=reason)
             reason = f"its termination failed, try again: {hold.reason[:120]}"
-            return Release(queue=vm.queue, vm=vm, still="JobStatusOnRelease == 3", reason=reason)
-        if vm.instance is None:
+            return Release(queue=vm.queue, vm=vm, still="JobStatusOnRelease == 3", ends=not over, reason=reason)
+        if vm.instance is None and not vm.slots:
             still += " && EC2InstanceName =?= undefined"
             reason = f"held without an instance, {what}"
             return Remove(queue=vm.queue, job=vm.job, still=still, vm=vm, absent=True, reason=reason)

@@ -116,6 +116,12 @@ class VM:
     """A job on it set its own MaxJobRetirementTime, so that any retirement may evict it."""
     build: str = ""
     """What its image and its user-data are, as APFBuild says."""
+    missed_once: bool = False
+    """LOST, but only the last poll missed its startd: it still counts as running."""
+    update_s: float = 0
+    """How often it reports to the collector, as it was made; 0: not known."""
+    stranger: bool = False
+    """A startd uses its APFVM that is not its own by identity or instance."""
 
     @property
     def wanted_back(self) -> bool:
@@ -162,19 +168,23 @@ class BatchStatus:
 
     @classmethod
     def of_vms(cls, vms: Iterable[VM]) -> BatchStatus:
-        """Count VMs by state: pending = submitted + booting + joined, running = busy + idle."""
+        """Count VMs by state: pending = submitted + booting + joined, running = busy + idle.
+
+        One that only the last poll missed is still running: one poll is no proof (rule 2).
+        """
         vms = tuple(vms)
         states = Counter(vm.state for vm in vms)
+        missed_once = sum(1 for vm in vms if vm.missed_once)
         return cls(
             pending=sum(states[s] for s in _PENDING),
             stuck=sum(1 for vm in vms if vm.state in _PENDING and vm.stuck is not None),
-            running=sum(states[s] for s in _RUNNING),
+            running=sum(states[s] for s in _RUNNING) + missed_once,
             suspended=sum(1 for vm in vms if vm.job_status == 7),
             done=states[VMState.DONE],
             retiring=states[VMState.RETIRING],
             retired=states[VMState.RETIRED],
             held=states[VMState.HELD],
-            lost=states[VMState.LOST],
+            lost=states[VMState.LOST] - missed_once,
             vms=vms,
         )
 
@@ -182,6 +192,15 @@ class BatchStatus:
     def may_own_instance(self) -> int:
         """VM jobs that may own an instance, whatever their state, and orphans: what the hard cap counts (rule 6)."""
         return len(self.vms) + self.orphans
+
+    @property
+    def unaccounted(self) -> int:
+        """What takes room under soft caps though it is no capacity: machines that may well run all the same.
+
+        VMs that are lost or held with an instance, and instances without a VM job.
+        """
+        held = sum(1 for vm in self.vms if vm.state is VMState.HELD and vm.instance is not None)
+        return self.lost + held + self.orphans
 
     @cached_property
     def states(self) -> Counter[VMState]:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from factory import canary
 from factory.actions import Action, ClearRetire, Method, Remove, Retire, Submit, Unretire
 from factory.fall import Fall, sudden_fall
-from factory.health import FAULTY, Fault, Health, learn, sift
+from factory.health import FAULTY, UNUSED, Fault, Health, learn, sift
 from factory.held import Held, on_purpose
 from factory.model import VM, Ask, BatchStatus, JobId, Shape, VMState
 from factory.plugin import Plan
-from factory.timeouts import Overdue, Timeouts
+from factory.timeouts import Overdue, Timeouts, Traces
 from factory.track import Memory, patience_s
+from factory.victims import victim_order
 
 NO_INSTANCE = "JobStatus == 1 && EC2InstanceName =?= undefined"
 """Over the job ad: a VM job without an instance."""
 
+_IN_VAIN = 2
+"""A VM that was called back so often and has not come is not waited for."""
+_STRANGERS = 0.3
+"""More than this part of the VMs, and more than one, taken for strangers: then nothing is bought in their place."""
 _SETTLE_S = 120
 """A startd that was called back is waited for this long before its VM may be removed as empty."""
 
@@ -54,7 +59,9 @@ def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -
     ramp = _Ramp(life, batch, memory, now)
     kept = {vm.uuid for vm in ramp.taken_back(ask)} if ask.n > 0 else set()
     up = ramp.up(ask) if ask.n > 0 else Plan()
-    removals = list(ramp.removals(kept))
+    upkeep = list(ramp.upkeep(kept))
+    removals = [*ramp.removals(kept), *(action for action in upkeep if _ends_an_instance(action))]
+    upkeep = [action for action in upkeep if not _ends_an_instance(action)]
     down = ramp.down(ask, {action.job for action in removals}) if ask.n < 0 else Plan()
     asked = {action.vm.job for action in down.actions if isinstance(action, Retire)}
     leaving = (*ramp.lease_ends(asked), *ramp.never_claimed(asked), *down.actions)
@@ -63,13 +70,24 @@ def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -
     fall = ramp.sudden_fall()
     notes += on_purpose(batch.vms)
     if fall is not None:
-        calm = tuple(action for action in up.actions if not (fall.fresh and isinstance(action, Submit)))
-        return Plan((*calm, *ramp.upkeep(kept)), (*notes, fall.text), ramp.health)
+        calm = _no_purchase(up.actions) if fall.fresh else up.actions
+        return Plan((*calm, *upkeep), (*notes, fall.text), ramp.health)
+    strange = ramp.strangers()
+    if strange is not None:
+        return Plan((*_no_purchase(up.actions), *upkeep), (*notes, strange), ramp.health)
     for kind, wanted in (("removals", len(removals)), ("retirements", len(leaving))):
         if wanted > limit:
             notes.append(f"{limit} of {wanted} {kind} this round: no more of {len(batch.vms)} VMs at once")
-    actions = (*up.actions, *ramp.upkeep(kept), *removals[:limit], *leaving[:limit])
+    actions = (*up.actions, *upkeep, *removals[:limit], *leaving[:limit])
     return Plan(actions, tuple(notes), ramp.health)
+
+
+def _ends_an_instance(action: Action) -> TypeGuard[Remove]:
+    return isinstance(action, Remove) and action.vm is not None and action.vm.instance is not None
+
+
+def _no_purchase(actions: Iterable[Action]) -> tuple[Action, ...]:
+    return tuple(action for action in actions if not isinstance(action, Submit))
 
 
 class _Ramp:
@@ -80,7 +98,8 @@ class _Ramp:
         self.batch = batch
         self.memory = memory
         self.now = now
-        health = learn(memory.health.get(life.queue, Health()), batch.vms, self._faults(), now)
+        known = memory.health.get(life.queue, Health())
+        health = learn(known, batch.vms, self._faults(), now, memory.ended, memory.missing)
         self.health = replace(health, canaries=canary.words(life.builds, health.proven, batch.vms))
         """What is known of the machines that were bought, with what this round shows."""
 
@@ -98,7 +117,7 @@ class _Ramp:
             for vm in back
             if not (vm.wanted_back and self._recently_sent(vm))
         ]
-        left = ask.n - sum(1 for vm in back if vm.claims == 0 or vm.drain is not None or not vm.retire_seen)
+        left = ask.n - sum(1 for vm in back if self._comes_soon(vm))
         notes = []
         cap = self.life.maxinstances
         if cap is not None and self.batch.may_own_instance + left > cap:
@@ -118,6 +137,12 @@ class _Ramp:
                 )
                 actions.append(bought)
         return Plan(tuple(actions), tuple(notes))
+
+    def _comes_soon(self, vm: VM) -> bool:
+        """Whether a VM that is called back is waited for; none that was called in vain (rule 7)."""
+        if self._attempt(vm, "unretire") > _IN_VAIN:
+            return False
+        return vm.claims == 0 or vm.drain is not None or not vm.retire_seen
 
     def down(self, ask: Ask, leaving: set[JobId]) -> Plan:
         order = victim_order(self.batch.vms, self.life.ondemand_first)
@@ -147,8 +172,12 @@ class _Ramp:
         return "drain" if vm.claims else "off"
 
     def removals(self, kept: set[str]) -> Iterator[Remove]:
-        """VM jobs to remove: proven empty, or far beyond the time that a VM may take (rules 5, 9)."""
-        for vm in self.batch.vms:
+        """VM jobs to remove: proven empty, or far beyond the time that a VM may take (rules 5, 9).
+
+        Those that were refused come last, so that they are in nobody's way.
+        """
+        refused = self.memory.refused
+        for vm in sorted(self.batch.vms, key=lambda vm: refused.get(vm.uuid, 0)):
             if vm.state is VMState.RETIRED and vm.uuid not in kept and not self._coming_back(vm):
                 still = f'JobStatus == 2 && EC2InstanceName == "{vm.instance}"'
                 yield Remove(queue=self.life.queue, job=vm.job, still=still, vm=vm, reason=f"empty: {vm.why}")
@@ -157,7 +186,10 @@ class _Ramp:
                 yield self._cancel(vm, overdue.why)
             elif overdue is not None:
                 still = f'JobStatus == {vm.job_status} && EC2InstanceName == "{vm.instance}"'
-                yield Remove(queue=self.life.queue, job=vm.job, still=still, vm=vm, absent=True, reason=overdue.why)
+                yield Remove(
+                    queue=self.life.queue, job=vm.job, still=still, vm=vm, absent=True, master=overdue.master,
+                    reason=overdue.why,
+                )  # fmt: skip
 
     def lease_ends(self, leaving: set[JobId]) -> Iterator[Retire]:
         """VMs whose lease ends soon, the next one first."""
@@ -178,8 +210,11 @@ class _Ramp:
                 yield Retire(queue=self.life.queue, vm=vm, method=self._method(vm), reason=why)
 
     def _overdue(self, vm: VM) -> Overdue | None:
-        known = vm.uuid in self.memory.vms
-        return self.life.timeouts.overdue(vm, self.memory.absent.get(vm.uuid), known, self.now)
+        return self.life.timeouts.overdue(vm, self._traces(vm), self.now)
+
+    def _traces(self, vm: VM) -> Traces:
+        memory = self.memory
+        return Traces(memory.absent.get(vm.uuid), memory.alone.get(vm.uuid), memory.unseen.get(vm.uuid))
 
     def _faults(self) -> Iterator[Fault]:
         """Launches that came to nothing."""
@@ -188,8 +223,24 @@ class _Ramp:
             if fault is not None:
                 yield fault
             overdue = self._overdue(vm)
-            if overdue is not None and overdue.faulty:
+            if overdue is not None:
                 yield Fault(vm, FAULTY, overdue.why, overdue.since)
+            if vm.state is VMState.RETIRED and vm.retire_time is None and self._traces(vm).watched(vm):
+                yield Fault(vm, FAULTY, "its master joined the pool, its startd never did", self.now)
+            why = self.life.timeouts.never_claimed(vm, self.now)
+            newcomer = self.memory.fit.newcomers.get(vm.uuid)
+            if why is not None and newcomer is not None and newcomer.wanted:
+                yield Fault(vm, UNUSED, f"{why}, though jobs waited", self.now)
+
+    def strangers(self) -> str | None:
+        """Whether so many startds are not what our VM jobs say that the fault is rather in what we expect of them."""
+        strange = [vm for vm in self.batch.vms if vm.stranger]
+        if len(strange) <= max(1, _STRANGERS * len(self.batch.vms)):
+            return None
+        return (
+            f"{len(strange)} of {len(self.batch.vms)} VMs are in the pool under another identity, or as another "
+            f"instance ({strange[0].why}): nothing is bought, removed or retired until that is mended or they have left"
+        )
 
     def sudden_fall(self) -> Fall | None:
         """Whether many startds left at once, so that nothing may be concluded from that."""
@@ -209,7 +260,8 @@ class _Ramp:
             if vm.wanted_back and vm.state in (VMState.BUSY, VMState.IDLE, VMState.JOINED):
                 yield ClearRetire(queue=self.life.queue, vm=vm, reason="in service again")
             if vm.state is VMState.HELD:
-                action = Held(vm).action(self.memory.sent.get(vm.uuid, 0), self._patience_s(vm), self.now)
+                sent, patience_s = self.memory.sent.get(vm.uuid, 0), self._patience_s(vm)
+                action = Held(vm).action(sent, patience_s, self._method(vm), self.now)
                 if action is not None:
                     yield action
 
@@ -251,24 +303,3 @@ def _comes_back(vm: VM) -> tuple[int, float, str]:
 
 
 _STAYING = {VMState.BOOTING, VMState.JOINED, VMState.IDLE, VMState.BUSY}
-_LEAVE_ORDER = (VMState.SUBMITTED, VMState.BOOTING, VMState.IDLE, VMState.JOINED, VMState.BUSY)
-
-
-def victim_order(vms: Iterable[VM], ondemand_first: bool = False) -> list[VM]:
-    """VMs that may be asked to leave, the least useful first.
-
-    No instance yet (newest first), then booting (newest first), then unclaimed (longest idle first), then
-    busy by the end of their lease, and of those with one lease the ones with the fewest claims, which have the
-    least work left to lose. Of each of these four kinds on-demand ones go before spot ones, if so asked. VMs with a
-    job that a retirement may evict come last (rule 5).
-    """
-
-    def rank(vm: VM) -> tuple[bool, int, bool, float, int, str]:
-        later = ondemand_first and vm.shape.endswith("/spot")
-        if vm.state in (VMState.SUBMITTED, VMState.BOOTING):
-            return vm.evictable, _LEAVE_ORDER.index(vm.state), later, -vm.submitted, 0, vm.uuid
-        if vm.state is VMState.BUSY:
-            return vm.evictable, 4, later, vm.lease_end or 0, vm.claims, vm.uuid
-        return vm.evictable, 2, later, vm.idle_since or vm.submitted, 0, vm.uuid
-
-    return sorted((vm for vm in vms if vm.state in _LEAVE_ORDER), key=rank)

@@ -25,7 +25,7 @@ from factory.report import decision_report, log_line, status_report, what
 from factory.shift import shifted
 from factory.statedir import StateDir
 from factory.tell import Teller
-from factory.track import Memory, remember_sent
+from factory.track import Memory, remember_refused, remember_sent
 from factory.workers import Workers
 from factory.world import make_world
 
@@ -203,6 +203,12 @@ class Rounds:
             self._memory = remember_sent(self._memory, told, self._clock.now())
             removed = (action.vm.uuid for action in actions if isinstance(action, Remove) and action.vm is not None)
             self._memory = sent_away(self._memory, frozenset(removed))
+            done = {
+                outcome.action.vm.uuid: outcome.error is None
+                for outcome in outcomes
+                if isinstance(outcome.action, Remove) and outcome.action.vm is not None
+            }
+            self._memory = remember_refused(self._memory, done)
         for outcome in outcomes:
             action, level = outcome.action, logging.INFO if outcome.error is None else logging.ERROR
             failed = "" if outcome.error is None else f' failed="{outcome.error}"'

@@ -21,7 +21,7 @@ T = TypeVar("T")
 TIMES: Mapping[type, tuple[str, ...]] = {
     FitMemory: (),
     Health: (),
-    Memory: ("sent", "absent", "alone"),
+    Memory: ("sent", "absent", "alone", "unseen"),
     Seen: ("joined", "gone"),
     Missing: ("since",),
     Breaker: ("opened", "until"),

@@ -14,8 +14,24 @@ class Overdue:
     why: str
     since: float
     """When its time was over."""
-    faulty: bool
-    """It speaks against its shape."""
+    master: bool = False
+    """Its master may be in the pool all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What was seen of a VM in the pool, as epoch seconds; None: not so, or nobody has looked yet."""
+
+    absent: float | None = None
+    """Neither its startd nor its master is there since."""
+    alone: float | None = None
+    """Only its master is there since."""
+    unseen: float | None = None
+    """No startd of it was ever there, and it was looked for since."""
+
+    def watched(self, vm: VM) -> bool:
+        """Whether its startd was looked for from the moment when its instance began to run, and never seen."""
+        return self.unseen is not None and self.unseen <= vm.entered_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +49,11 @@ class Timeouts:
 
     def stuck(self, vm: VM, now: float) -> str | None:
         """Why nobody should wait for this VM any more, if so."""
-        if vm.state is VMState.SUBMITTED and now - vm.submitted > self.start_s / 2:
-            return f"no instance for {now - vm.submitted:.0f} s"
+        waits = now - _waits_since(vm)
+        if vm.state is VMState.SUBMITTED and waits > self.start_s / 2:
+            return f"no instance for {waits:.0f} s"
+        if _starts(vm) and waits > self.start_s / 2:
+            return f"its instance is {vm.grid_status or 'not running'} for {waits:.0f} s"
         return self.never_claimed(vm, now)
 
     def never_claimed(self, vm: VM, now: float) -> str | None:
@@ -44,28 +63,52 @@ class Timeouts:
         waited = now - max(vm.joined_at, vm.unretire_time or 0)
         return f"joined {waited:.0f} s ago and was never claimed" if waited > self.job_s else None
 
-    def overdue(self, vm: VM, absent: float | None, known: bool, now: float) -> Overdue | None:
+    def overdue(self, vm: VM, traces: Traces, now: float) -> Overdue | None:
         """Whether the time of this VM is over (docs/decisions/0009-never-joined.md).
 
-        ``absent``: neither its startd nor its master is in the pool since, as far as was seen. ``known``: its startd
-        was seen. A VM was watched if it was absent already when its instance began to run: then no startd of it has
-        been there. Of another one nobody knows, and a job may be on it until the job's lease has run out.
+        A VM was watched if its startd was looked for already when its instance began to run, and never seen: then no
+        job has been there. Of another one nobody knows, and a job may be on it until the job's lease has run out.
         """
+        waits, over = now - _waits_since(vm), _waits_since(vm) + self.start_s
         if vm.state is VMState.SUBMITTED:
-            over = vm.submitted + self.start_s
-            return Overdue(f"no instance after {now - vm.submitted:.0f} s", over, faulty=True) if now > over else None
+            return Overdue(f"no instance after {waits:.0f} s", over) if now > over else None
         if vm.job_status == 1 and vm.grid_status == _ERROR:
-            return Overdue("the cloud could not start its instance: it is in ERROR", vm.entered_status, faulty=True)
-        if absent is None or vm.instance is None or vm.job_status != 2 or vm.state not in _AWAY:
+            return Overdue("the cloud could not start its instance: it is in ERROR", vm.entered_status)
+        if _starts(vm):
+            what = vm.grid_status or "not running"
+            return Overdue(f"its instance is {what} after {waits:.0f} s", over) if now > over else None
+        if vm.instance is None or vm.job_status != 2 or vm.state not in _AWAY:
             return None
-        watched = not known and absent <= vm.entered_status
-        since = max(absent, vm.entered_status)
-        over = since + (self.boot_s if watched else max(self.boot_s, self.lost_s))
+        if traces.watched(vm):
+            over = vm.entered_status + self.boot_s
+            ran = f"its instance runs for {now - vm.entered_status:.0f} s"
+            if traces.absent is None:
+                return (
+                    Overdue(f"{ran}, its master is in the pool, its startd never was", over, True)
+                    if now > over
+                    else None
+                )
+            return Overdue(f"{ran} and never joined the pool", over) if now > over else None
+        gone = traces.alone if traces.absent is None else traces.absent
+        if gone is None:
+            return None
+        since = max(gone, vm.entered_status)
+        over = since + max(self.boot_s, self.lost_s)
         if now <= over:
             return None
-        if watched:
-            return Overdue(f"its instance runs for {now - since:.0f} s and never joined the pool", over, faulty=True)
-        return Overdue(f"no sign of its startd or its master for {now - since:.0f} s", over, faulty=False)
+        if traces.absent is None:
+            return Overdue(f"its master is in the pool, its startd is not for {now - since:.0f} s", over, True)
+        return Overdue(f"no sign of its startd or its master for {now - since:.0f} s", over)
+
+
+def _waits_since(vm: VM) -> float:
+    """Since when a VM job waits for its instance; one that was on hold begins anew."""
+    return max(vm.submitted, vm.entered_status) if vm.job_status == 1 else vm.submitted
+
+
+def _starts(vm: VM) -> bool:
+    """The cloud has taken the instance on, and it does not run yet; perhaps it is to retire when it does."""
+    return vm.state in {VMState.BOOTING, VMState.RETIRING} and vm.job_status == 1 and vm.instance is not None
 
 
 _ERROR = "error"

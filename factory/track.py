@@ -55,12 +55,18 @@ class Memory:
     """Since when neither startd nor master of a VM is in the pool, as far as was seen."""
     alone: Mapping[str, float] = field(default_factory=dict)
     """Since when only the master of a VM is in the pool, as far as was seen."""
+    unseen: Mapping[str, float] = field(default_factory=dict)
+    """VMs of which no startd was ever seen, and since when it was looked for."""
     attempts: Mapping[str, Attempts] = field(default_factory=dict)
     """What a VM was last told, and how often in a row."""
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """Removals of a VM that came to nothing, in a row."""
     staying: Mapping[str, str] = field(default_factory=dict)
     """VM jobs that nobody has sent away, and their queues."""
     missing: Mapping[str, Missing] = field(default_factory=dict)
     """VM jobs that have left the queue all the same (factory/missing.py)."""
+    ended: frozenset[str] = frozenset()
+    """VMs of which the last audit saw that their instances have ended."""
     health: Mapping[str, Health] = field(default_factory=dict)
     """What became of the machines that each queue bought."""
     fit: FitMemory = field(default_factory=FitMemory)
@@ -84,8 +90,19 @@ def track(
     sent = {uuid: when for uuid, when in memory.sent.items() if uuid in vm_jobs}
     absent = {uuid: memory.absent.get(uuid, now) for uuid in vm_jobs if uuid not in machines and uuid not in masters}
     alone = {uuid: memory.alone.get(uuid, now) for uuid in vm_jobs if uuid not in machines and uuid in masters}
+    unseen = {uuid: memory.unseen.get(uuid, now) for uuid in vm_jobs if uuid not in vms}
     attempts = {uuid: known for uuid, known in memory.attempts.items() if uuid in vm_jobs}
-    return replace(memory, vms=vms, sent=sent, absent=absent, alone=alone, attempts=attempts)
+    refused = {uuid: times for uuid, times in memory.refused.items() if uuid in vm_jobs}
+    return replace(
+        memory, vms=vms, sent=sent, absent=absent, alone=alone, unseen=unseen, attempts=attempts, refused=refused
+    )
+
+
+def remember_refused(memory: Memory, done: Mapping[str, bool]) -> Memory:
+    """The memory after these VMs were to be removed. ``done``: whether that was carried out, by VM."""
+    refused = {uuid: times for uuid, times in memory.refused.items() if not done.get(uuid)}
+    refused |= {uuid: refused.get(uuid, 0) + 1 for uuid, was in done.items() if not was}
+    return replace(memory, refused=refused)
 
 
 def remember_sent(memory: Memory, told: Mapping[str, str], now: float) -> Memory:

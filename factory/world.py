@@ -28,18 +28,21 @@ def make_world(
 ) -> World:
     """The World at ``now``; its memory has been moved on by what the readings show.
 
-    ``believed_after_s``: a collector that has been up for less than this shows only a part of the machines,
-    from which nothing is learned; a machine that the collector had not heard of for longer is not there.
+    ``believed_after_s``: a collector that has been up for less than this, or less than the longest time between two
+    updates of a VM twice over, shows only a part of the machines, from which nothing is learned; a machine that the
+    collector had not heard of for longer than its own time is not there.
     """
     fresh = [reading for reading in readings.values() if reading.usable(now, 0) is None]
     pools = [(reading.rows, reading.started) for reading in fresh if isinstance(reading.rows, PoolRows)]
     schedds = [reading.rows for reading in fresh if isinstance(reading.rows, VMJobRows)]
     jobs = [job for rows in schedds for job in rows.jobs]
-    if pools and schedds and all(rows.collector_up_s >= believed_after_s for rows, _ in pools):
+    fresh_s = {job.uuid: max(believed_after_s, 2 * job.update_s) for job in jobs}
+    longest_s = max(fresh_s.values(), default=believed_after_s)
+    if pools and schedds and all(rows.collector_up_s >= longest_s for rows, _ in pools):
         machines = [(row, asked) for rows, asked in pools for row in rows.machines.values()]
-        heard = {row.vm for row, asked in machines if asked - row.heard <= believed_after_s}
+        heard = {row.vm for row, asked in machines if asked - row.heard <= fresh_s.get(row.vm, believed_after_s)}
         its_masters = [(row, asked) for rows, asked in pools for row in rows.masters.values()]
-        masters = {row.vm for row, asked in its_masters if asked - row.heard <= believed_after_s}
+        masters = {row.vm for row, asked in its_masters if asked - row.heard <= fresh_s.get(row.vm, believed_after_s)}
         memory = track(memory, heard, {job.uuid for job in jobs}, now, masters)
     if schedds:
         memory = miss(memory, jobs, told, now)

@@ -96,10 +96,12 @@ def remove(
     reason: str,
     empty: str | None = None,
     absent: tuple[PoolAddress, str] | None = None,
+    master: bool = False,
 ) -> None:
     """Remove a job. ``empty`` names a startd, with or without its host: no job may be running there (rule 5).
 
-    ``absent``: a collector that may have no ad with this ``APFVM``, neither of a startd nor of a master.
+    ``absent``: a collector that may have no ad with this ``APFVM``, neither of a startd nor, without ``master``, of a
+    master.
 
     Raises:
         NotDone: the job is gone or no longer as decided, or a job runs on the startd.
@@ -107,6 +109,13 @@ def remove(
     import htcondor2
 
     handle = schedd.open()
+    _nothing_runs(handle, empty, absent, master)
+    _act(handle, htcondor2.JobAction.Remove, job, still, reason)
+
+
+def _nothing_runs(handle: Any, empty: str | None, absent: tuple[PoolAddress, str] | None, master: bool) -> None:
+    import htcondor2
+
     if empty is not None:
         # RemoteHost is slot1_1@NAME@HOST. endsWith is no function of ClassAds, and a backslash of a regexp means
         # something else in a constraint: both let every VM pass for empty.
@@ -119,21 +128,29 @@ def remove(
             raise NotDone(f"job {busy[0]['ClusterId']}.{busy[0]['ProcId']} still runs on {empty}")
     if absent is not None:
         collector, mine = absent[0].open(), f"APFVM == {quoted(absent[1])}"
-        for kind in (htcondor2.AdType.Startd, htcondor2.AdType.Master):
+        for kind in (htcondor2.AdType.Startd, *(() if master else (htcondor2.AdType.Master,))):
             if collector.query(kind, constraint=mine, projection=["Name"]):
                 raise NotDone(f"VM {absent[1]} is in the pool after all")
-    _act(handle, htcondor2.JobAction.Remove, job, still, reason)
 
 
-def release(schedd: ScheddAddress, job: JobId, still: str, reason: str) -> None:
-    """Release a held job.
+def release(
+    schedd: ScheddAddress,
+    job: JobId,
+    still: str,
+    reason: str,
+    empty: str | None = None,
+    absent: tuple[PoolAddress, str] | None = None,
+) -> None:
+    """Release a held job. ``empty`` and ``absent``, of a startd, as for ``remove``: if its instance ends by that.
 
     Raises:
-        NotDone: the job is gone or no longer as decided.
+        NotDone: the job is gone or no longer as decided, or its machine may be at work.
     """
     import htcondor2
 
-    _act(schedd.open(), htcondor2.JobAction.Release, job, f"JobStatus == 5 && ({still})", reason)
+    handle = schedd.open()
+    _nothing_runs(handle, empty, absent, master=True)
+    _act(handle, htcondor2.JobAction.Release, job, f"JobStatus == 5 && ({still})", reason)
 
 
 def _act(handle: object, action: object, job: JobId, still: str, reason: str) -> None:

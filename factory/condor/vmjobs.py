@@ -21,6 +21,7 @@ _PROJECTION = [
     "APFVM",
     "APFShape",
     "APFBuild",
+    "APFUpdateInterval",
     "APFIdentity",
     "APFIncarnation",
     "APFLeaseEnd",
@@ -63,6 +64,8 @@ class VMJobRow:
     """HTCondor reads the end of the lease again and again, so that it can be extended."""
     build: str = ""
     """What its image and its user-data are."""
+    update_s: float = 0
+    """How often its startd reports to the collector; 0: not known."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,7 @@ def job_row(ad: Mapping[str, Any]) -> VMJobRow:
         grid_status=_text(ad, "GridJobStatus"),
         hold=_hold(ad) if status == 5 else None,
         build=_text(ad, "APFBuild") or "",
+        update_s=_number(ad, "APFUpdateInterval") or 0,
         lease_max=_number(ad, "APFLeaseMax"),
         lease_moves=not isinstance(ad.get("TimerRemove"), Enum | None),  # an expression, which names APFLeaseEnd
     )

@@ -12,7 +12,7 @@ from factory.track import Memory
 Seat = tuple[VMState, str]
 """A state, and the evidence for it."""
 
-_RUNNING = 2
+_RUNNING, _HELD = 2, 5
 _GONE = {3: "removed", 4: "completed"}
 _STARTS_S = 120
 """A master says STARTD_StartTime == 0 also while its first startd starts; believed after this."""
@@ -22,7 +22,8 @@ class CondorEC2(BatchStatusPlugin):
     """Joins job, startd and master by ``APFVM``; a startd counts only if identity and instance agree.
 
     Needs the schedd and the collector. A collector that restarted answers with what has reported since, so
-    it is not believed before it has been up for twice ``[Factory] update_interval`` (rule 2).
+    it is not believed before it has been up for twice ``[Factory] update_interval``, or twice that with which a VM of
+    the queue was made (rule 2).
     """
 
     class Settings(PluginSettings):
@@ -64,14 +65,14 @@ class CondorEC2(BatchStatusPlugin):
         assert isinstance(jobs, VMJobRows)
         assert isinstance(pool, PoolRows)
         mine = [job for job in jobs.jobs if job.queue == self.queue.name]
-        believed_after = 2 * self.factory.update_interval
+        believed_after = 2 * max([self.factory.update_interval, *(job.update_s for job in mine)])
         if pool.collector_up_s < believed_after and any(job.instance for job in mine):
             return Unknown(
                 f"the collector has been up for {pool.collector_up_s:.0f} s; what it shows is believed after "
-                f"{believed_after} s, when every machine has reported"
+                f"{believed_after:.0f} s, when every machine has reported"
             )
         asked = readings.by_key[self._pool().key].started  # however long the schedd took to answer after that
-        joiner = Joiner(pool, jobs.evictable, memory, self.factory.id, asked, believed_after)
+        joiner = Joiner(pool, jobs.evictable, memory, self.factory.id, asked, 2 * self.factory.update_interval)
         return BatchStatus.of_vms(joiner.vm(job) for job in mine)
 
 
@@ -94,7 +95,8 @@ class Joiner:
         master = self._pool.masters.get(job.uuid)
         stranger = None if machine is None else _stranger(job, machine)
         early = machine is not None and stranger is None and job.instance is None
-        if stranger is not None or job.status != _RUNNING:
+        silent = job.status == _HELD and machine is not None and not self._fresh(machine, job)
+        if stranger is not None or silent or job.status not in (_RUNNING, _HELD):
             machine = None
         if master is not None and job.identity and master.identity != job.identity:
             master = None
@@ -102,6 +104,7 @@ class Joiner:
         if machine is not None and machine.drain_reason is not None:
             drain = Drain(machine.drain_reason, ours=machine.drain_reason.startswith(drain_reason(self._factory_id)))
         state, why = self._seat(job, machine, master, drain)
+        seen = self._memory.vms.get(job.uuid)
         if state is VMState.SUBMITTED and early:
             state, why = VMState.BOOTING, "its machine is in the pool, its instance is not known to the schedd yet"
         return VM(
@@ -119,7 +122,7 @@ class Joiner:
             startd=machine.name if machine else (master.name if master else None),
             slots=machine.slots if machine else (),
             claims=machine.claims if machine else 0,
-            idle_since=machine.idle_since if machine and self._fresh(machine) else None,
+            idle_since=machine.idle_since if machine and self._fresh(machine, job) else None,
             joined_at=machine.started if machine else None,
             lease_end=job.lease_end,
             retire_time=job.retire_time,
@@ -129,7 +132,14 @@ class Joiner:
             hold=job.hold,
             evictable=machine is not None and machine.name in self._evictable,
             build=job.build,
+            missed_once=state is VMState.LOST and stranger is None and seen is not None and self._once(seen.gone),
+            stranger=stranger is not None,
+            update_s=job.update_s,
         )
+
+    def _once(self, gone: float | None) -> bool:
+        """Whether the poll that is read now is the first that missed a startd."""
+        return gone is None or gone >= self._now
 
     def _seat(self, job: VMJobRow, machine: MachineRow | None, master: MasterRow | None, drain: Drain | None) -> Seat:
         if job.hold is not None:
@@ -138,7 +148,7 @@ class Joiner:
             return VMState.DONE, f"VM job {_GONE[job.status]}"
         if job.status != _RUNNING and job.instance is None:
             return VMState.SUBMITTED, "no instance yet"
-        if machine is not None and not self._fresh(machine):
+        if machine is not None and not self._fresh(machine, job):
             return VMState.LOST, f"last word of its startd is {self._now - machine.heard:.0f} s old"
         if machine is not None:
             return _seat_in_pool(job, machine, drain)
@@ -147,8 +157,8 @@ class Joiner:
             return VMState.RETIRING, f"{why}; will retire as soon as it joins"
         return state, why
 
-    def _fresh(self, row: MachineRow | MasterRow) -> bool:
-        return self._now - row.heard <= self._fresh_s
+    def _fresh(self, row: MachineRow | MasterRow, job: VMJobRow) -> bool:
+        return self._now - row.heard <= max(self._fresh_s, 2 * job.update_s)
 
     def _seat_outside(self, job: VMJobRow, master: MasterRow | None) -> Seat:
         seen = self._memory.vms.get(job.uuid)
@@ -159,9 +169,9 @@ class Joiner:
             if seen is not None:
                 return VMState.LOST, "its startd and its master are not in the pool any more"
             return VMState.BOOTING, "instance runs, no startd yet"
-        if not self._fresh(master):
+        if not self._fresh(master, job):
             return VMState.LOST, f"last word of its master is {self._now - master.heard:.0f} s old"
-        if not master.startd_runs and (asked or seen is not None or self._now - master.started > _STARTS_S):
+        if not master.startd_runs and (seen is not None or self._now - master.started > _STARTS_S):
             return VMState.RETIRED, "its master is there and says that its startd is not"
         if asked:
             return VMState.RETIRING, "its startd has left the pool, its master has not said so yet"

@@ -199,7 +199,7 @@ class CondorEC2(BatchSubmitPlugin):
             timeouts=self._timeouts,
             drain_before_s=settings.lease / 8 if settings.drain_before is None else settings.drain_before,
             maxinstances=settings.maxinstances,
-            repeat_s=max(10, 2 * self.factory.update_interval),
+            repeat_s=max(10, 2 * max([self.factory.update_interval, *(vm.update_s for vm in batch.vms)])),
             builds=self._builds,
         )
         return plan(life, ask, batch, memory, now)
@@ -238,6 +238,7 @@ class CondorEC2(BatchSubmitPlugin):
             "secret_access_key": str(settings.secret_access_key),
             "lease_end": str(int(tools.now) + settings.lease),
             "lease_max": str(int(tools.now) + lease_max),
+            "update_interval": str(self.factory.update_interval),
         }
         lines = [f"{name} = {value}" for name, value in macros.items()]
         lines += [submit_templates.read("ec2.sub"), *command_lines(settings)]

@@ -4,9 +4,9 @@ from factory.plugin import Info, SchedPlugin, Step, View
 
 
 class MaxPerFactory(SchedPlugin):
-    """Keep ``total + n <= maximum``, total being pending + running of all queues of this factory.
+    """Keep ``total + n <= maximum``, total being pending + running + unaccounted of all queues of this factory.
 
-    The maximum is ``maxperfactory.maximum`` of section ``[Factory]``. Up to it
+    *Unaccounted* is what MaxToRun says. The maximum is ``maxperfactory.maximum`` of section ``[Factory]``. Up to it
     n_out = min(n, maximum - total). Above it n_out = 0: the factory is not cut down to its maximum, and what
     the plugins before this one wanted to retire stays. Same law as AutoPyFactory's MaxPerFactory, except that
     without a maximum n_out = n, where the old one gave 0 by accident.

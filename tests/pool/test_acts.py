@@ -11,7 +11,7 @@ import pytest
 from factory.act import Actor
 from factory.actions import Retire
 from factory.condor import acts
-from factory.condor.daemons import ScheddAddress
+from factory.condor.daemons import PoolAddress, ScheddAddress
 from factory.condor.vmjobs import ours
 from factory.config import load
 from factory.model import JobId, VMState
@@ -107,6 +107,31 @@ def test_only_a_job_of_ours_that_still_is_as_decided_is_removed_or_edited(
     (gone,) = pool.history(f"ClusterId == {second.cluster} && ProcId == {second.proc}")
     assert "not needed any more" in gone["RemoveReason"]
     assert len(pool.jobs(mine(pool, other_id))) == 1
+
+
+def test_a_release_that_ends_a_machine_is_refused_while_a_startd_of_it_is_in_the_pool(
+    pool: Pool, act: Act, vm_jobs: Callable[..., tuple[str, list[JobId]]]
+) -> None:
+    """Rule 5: a machine whose termination failed may have joined since. Its master alone does not keep it."""
+    factory_id, (job,) = vm_jobs(1)
+    own, vm_id = mine(pool, factory_id), f"late-{factory_id}"
+    address = PoolAddress(pool.address)
+    marks = f'APFVM = "{vm_id}"\nMyAddress = "<127.0.0.1:9>"\n'
+    pool.run(
+        "condor_advertise", "-tcp", "UPDATE_MASTER_AD", stdin=f'MyType = "DaemonMaster"\nName = "{vm_id}"\n{marks}'
+    )
+    startd = f'MyType = "Machine"\nName = "slot1@{vm_id}"\nStartdIpAddr = "<127.0.0.1:9>"\n{marks}'
+    pool.run("condor_advertise", "-tcp", "UPDATE_STARTD_AD", stdin=startd)
+    with pytest.raises(CallFailed, match="in the pool after all"):
+        act(acts.release, job, own, "test", vm_id, (address, vm_id))
+    assert [ad["JobStatus"] for ad in pool.jobs(own)] == [5]
+    pool.run("condor_advertise", "-tcp", "INVALIDATE_STARTD_ADS", stdin=_invalidation(f"slot1@{vm_id}"))
+    act(acts.release, job, own, "test", vm_id, (address, vm_id))
+    assert 5 not in [ad["JobStatus"] for ad in pool.jobs(own)]
+
+
+def _invalidation(name: str) -> str:
+    return f'MyType = "Query"\nTargetType = "Machine"\nName = "{name}"\nRequirements = (Name == "{name}")\n'
 
 
 @pytest.fixture

@@ -193,7 +193,9 @@ def test_factories_with_queues_of_one_name_count_and_remove_their_own_pilots_onl
     one, two = (factory(tmp_path, home, {"SAME": keys}) for _ in range(2))
     with removed_at_end(one), removed_at_end(two):
         once(one)
-        until(lambda: by_status(one) == {2: 2}, "the first has all cores, so that no job starts while it is removed", 60)
+        until(
+            lambda: by_status(one) == {2: 2}, "the first has all cores, so that no job starts while it is removed", 60
+        )
         once(two)
         batch = two.queue("SAME")["batch"]
         assert batch["pending"] + batch["running"] == 0, "those of the first are none of its own"

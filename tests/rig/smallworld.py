@@ -54,6 +54,8 @@ class Host:
     """An administrator asked for it."""
     returns: bool = False
     """``condor_on`` came while it was leaving."""
+    unheard: bool = False
+    """The collector takes no ads of its startd."""
     silent_since: float | None = None
     """The host has vanished; the schedd finds that out when its jobs' lease is over."""
     shown: tuple[MachineRow | None, MasterRow | None] = (None, None)
@@ -69,6 +71,8 @@ class SmallWorld:
     hosts: dict[str, Host] = field(default_factory=dict)
     collector_since: float = 0
     made: int = 0
+    killed: int = 0
+    """Jobs on machines that the factory ended."""
 
     # What happens
 
@@ -91,7 +95,7 @@ class SmallWorld:
         if host.leaving == "drain" and host.startd:
             reason = "new kernel" if host.theirs else "apf f1: test"
         machine = None
-        if host.startd:
+        if host.startd and not host.unheard:
             machine = MachineRow(
                 name=host.uuid, vm=host.uuid, identity="vm@pool", instance=host.instance, heard=self.now,
                 started=host.since, slots=(f"slot1@{host.uuid}",), claims=host.jobs,
@@ -178,9 +182,11 @@ class SmallWorld:
         match action:
             case Remove():
                 return self._remove(action, host)
-            case Release() if host.status == HELD:
+            case Release() if host.status == HELD and not (action.ends and self._may_be_at_work(host)):
                 again = host.hold is not None and host.hold.status_on_release == REMOVED
                 host.status, host.entered, host.hold = REMOVED if again else IDLE, self.now, None
+                if again:
+                    self._end(host)
             case ClearRetire() if host.unretire == action.vm.unretire_time:
                 host.retire = None
             case Retire() if host.status != REMOVED:
@@ -198,6 +204,10 @@ class SmallWorld:
                 return False
         return reaches
 
+    def _may_be_at_work(self, host: Host) -> bool:
+        """As act asks before it ends a machine that is out of sight, but for its master."""
+        return host.jobs > 0 or self.has(host.shown[0])
+
     def _called_back(self, host: Host) -> None:
         if not host.alive or host.silent_since is not None:
             return
@@ -211,14 +221,20 @@ class SmallWorld:
     def _remove(self, action: Remove, host: Host) -> bool:
         if host.jobs:  # the schedd's own word (rule 5)
             return False
-        if action.absent and any(self.has(row) for row in host.shown):
+        if action.absent and any(self.has(row) for row in host.shown[: 1 if action.master else 2]):
             return False
         if action.still == NO_INSTANCE and not (host.status == IDLE and host.instance is None):
             return False
         if "JobStatus == 2" in action.still and host.status != RUNNING:
             return False
+        if "JobStatus == 1" in action.still and host.status != IDLE:
+            return False
         if "JobStatus == 5" in action.still and host.status != HELD:
             return False
         host.status, host.entered, host.hold = REMOVED, self.now, None
-        host.alive = host.startd = False
+        self._end(host)
         return True
+
+    def _end(self, host: Host) -> None:
+        self.killed += host.jobs
+        host.alive = host.startd = False

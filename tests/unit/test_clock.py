@@ -75,7 +75,8 @@ MEMORY = Memory(
     sent={"a": NOW - 2},
     absent={"b": NOW - 1},
     alone={"b": NOW - 4},
-    health={"Q": Health({"s": Breaker("what", "text", NOW - 6, NOW + 60)}, {"s": (True,)}, frozenset({"a"}))},
+    unseen={"c": NOW - 8},
+    health={"Q": Health({"s": Breaker("what", "text", NOW - 6, NOW + 60)}, {"s": (True,)}, {"a": True})},
     fit=FitMemory(
         {"g": Waiting(NOW - 7, 3, "limit", NOW - 6, frozenset({"m"}), 1, "why", NOW - 5, NOW - 4)},
         {"s": Room(1, 2, 3, 0)}, {"a": Newcomer("Q", "s", NOW - 3)}, {"Q": Backoff(NOW + 9, 2)},
@@ -97,7 +98,7 @@ def moments(thing: object) -> list[float]:
 def test_every_moment_that_is_remembered_moves_and_nothing_else_does() -> None:
     moved = shifted(MEMORY, -3600)
     assert moments(moved) == [each - 3600 for each in moments(MEMORY)]
-    assert len(moments(moved)) == 14
+    assert len(moments(moved)) == 15
     assert shifted(moved, 3600) == MEMORY
 
 

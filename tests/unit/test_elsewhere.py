@@ -2,15 +2,16 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from factory.actions import Remove
+from factory.actions import Release, Remove
 from factory.condor.acts import fold_on_machines
 from factory.condor.daemons import ScheddAddress
 from factory.config.settings import Config, FactorySettings
-from factory.elsewhere import Elsewhere, look_elsewhere
+from factory.elsewhere import Elsewhere, ends_a_machine, look_elsewhere
 from factory.model import JobId
 from factory.workers import CallFailed
 from tests.rig.queues import VMS, make_queue
@@ -18,6 +19,7 @@ from tests.rig.vms import vm
 
 OWN, OTHER = ScheddAddress(), ScheddAddress("other")
 END = Remove(queue="Q", job=JobId(1, 0), vm=vm("vm1"), reason="empty")
+AGAIN = Release(queue="Q", vm=vm("vm1"), ends=True, reason="its termination failed")
 PILOT = Remove(queue="Q", job=JobId(2, 0), reason="a plain job")
 
 
@@ -66,6 +68,7 @@ def test_every_other_schedd_has_a_say_once_a_round(config: Config, threads: Thre
     assert (asked, answer.objection(END), answer.objection(PILOT)) == ([OTHER], None, None)
     answer, _ = look(threads, config, {"vm1": "5.0"})
     assert "job 5.0 of schedd other still runs on vm1" in str(answer.objection(END))
+    assert answer.objection(AGAIN) == answer.objection(END)
     assert answer.objection(PILOT) is None
 
 
@@ -99,3 +102,4 @@ def test_nothing_is_asked_where_no_machine_ends(config: Config, threads: ThreadP
         raise AssertionError(schedd)
 
     assert look_elsewhere([PILOT], OWN, config, (), ask, threads) == Elsewhere()
+    assert [ends_a_machine(each) for each in (END, AGAIN, replace(AGAIN, ends=False))] == [True, True, False]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.actions import Remove, Submit
-from factory.health import ALL, FAULTY, WAITS_S, Breaker, Fault, Health, allowed, learn, refused, reset, sift
+from factory.health import ALL, FAULTY, UNUSED, WAITS_S, Breaker, Fault, Health, allowed, learn, refused, reset, sift
 from factory.holds import Kind
 from factory.model import VM, Ask, BatchStatus, Hold, Shape, VMState
 from factory.plugin import Plan
@@ -164,3 +164,36 @@ def test_health_only_ever_takes_away_and_says_why(
     )
     if not health.breakers:
         assert list(kept) == shapes
+
+
+def test_machines_that_end_before_they_join_speak_against_their_shape_once_the_cloud_confirms_it() -> None:
+    booting = tuple(vm(f"vm{i}", VMState.BOOTING) for i in range(4))
+    health = learn(Health(), booting, (), NOW)
+    waiting = learn(health, (), (), NOW + 60, missing={"vm0", "vm1", "vm2"})
+    assert waiting.launches == {}, "HTCondor may have given them up"
+    told = learn(waiting, (), (), NOW + 120, ended={"vm0", "vm1", "vm2"}, missing={"vm0", "vm1", "vm2"})
+    assert told.breakers[SHAPE].what == FAULTY
+    assert "before it joined" in told.breakers[SHAPE].text
+    assert learn(told, (), (), NOW + 180, ended={"vm0", "vm1", "vm2"}).launches == told.launches, "once"
+    alive = learn(waiting, (), (), NOW + 120)
+    assert alive.launches == {}, "an audit has seen them alive"
+
+
+def test_one_that_completes_while_it_boots_is_waited_for_and_one_that_was_removed_is_not() -> None:
+    health = learn(Health(), (vm("vm1", VMState.BOOTING), vm("vm2", VMState.BOOTING)), (), NOW)
+    done = (vm("vm1", VMState.DONE, job_status=4), vm("vm2", VMState.DONE, job_status=3))
+    health = learn(health, done, (), NOW + 1)
+    assert health.booting.keys() == {"vm1"}
+    joined = vm("vm3", VMState.JOINED)
+    assert learn(Health(), (joined,), (), NOW).booting == {}
+
+
+def test_machines_without_a_job_are_tried_again_with_one_that_must_get_a_job() -> None:
+    vms = tuple(vm(f"vm{i}", VMState.JOINED) for i in range(3))
+    health = learn(learn(Health(), vms, (), NOW), vms, [Fault(each, UNUSED, "no job", NOW) for each in vms], NOW)
+    assert health.breakers[SHAPE].what == UNUSED
+    later = NOW + 400
+    probe = vm("vm9", VMState.JOINED, submitted=NOW + 301)
+    health = learn(health, (probe,), (), later)
+    assert allowed(health, SHAPE, (probe,), later)[0] == 0, "it has joined; that proves nothing yet"
+    assert not learn(health, (replace(probe, state=VMState.BUSY),), (), later).breakers

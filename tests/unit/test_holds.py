@@ -1,10 +1,13 @@
 """What a hold means, by real texts; and what is done about it."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.actions import Release, Remove
+from factory.actions import Release, Remove, Retire
 from factory.held import Held
 from factory.holds import Kind, meaning, said
 from factory.model import Hold, VMState
@@ -129,7 +132,7 @@ def test_whatever_the_hold_no_instance_that_may_run_is_ended_and_no_persons_hold
     held = Held(
         vm("vm1", VMState.HELD, hold=hold, instance=instance, grid_status=grid_status, entered_status=NOW - 9000)
     )
-    action = held.action(0, 60, NOW)
+    action = held.action(0, 60, "drain", NOW)
     kind = meaning(hold).kind
     if isinstance(action, Remove):
         assert instance is None or grid_status in {"terminated", "stopped"}
@@ -148,17 +151,57 @@ def test_whatever_the_hold_no_instance_that_may_run_is_ended_and_no_persons_hold
 
 def test_an_instance_that_may_live_is_looked_at_again_soon_and_then_only_now_and_then() -> None:
     held = Held(vm("vm1", VMState.HELD, hold=Hold(41, 14, "odd"), grid_status="running", entered_status=NOW - 61))
-    assert isinstance(held.action(0, 60, NOW), Release)
-    assert isinstance(held.action(NOW - 600, 60, NOW), Release)
-    assert held.action(NOW - 599, 60, NOW) is None, "it was held again"
+    assert isinstance(held.action(0, 60, "drain", NOW), Release)
+    assert isinstance(held.action(NOW - 600, 60, "drain", NOW), Release)
+    assert held.action(NOW - 599, 60, "drain", NOW) is None, "it was held again"
     fresh = Held(vm("vm1", VMState.HELD, hold=Hold(41, 14, "odd"), grid_status="running", entered_status=NOW - 59))
-    assert fresh.action(0, 60, NOW) is None
+    assert fresh.action(0, 60, "drain", NOW) is None
 
 
 def test_an_instance_that_is_not_found_is_ended_only_if_the_pool_does_not_show_it_either() -> None:
     """Rule 5: absence is not proof, and a cloud may not show yet what it has just started."""
     for word, absent in (("not-found", True), ("terminated", False)):
         held = vm("vm1", VMState.HELD, job_status=5, hold=Hold(41, 14, "gone"), grid_status=word)
-        action = Held(held).action(0, 60, NOW)
+        action = Held(held).action(0, 60, "drain", NOW)
         assert isinstance(action, Remove)
         assert action.absent is absent
+
+
+TERMINATION = Hold(42, 15, "termination failed", status_on_release=3)
+
+
+def test_a_termination_is_tried_again_only_when_nothing_of_the_machine_is_in_the_pool() -> None:
+    """Rule 5: it may have joined since, and taken a job."""
+    there: dict[str, Any] = {
+        "job_status": 5,
+        "hold": TERMINATION,
+        "startd": "vm1",
+        "slots": ("slot1@vm1",),
+        "claims": 1,
+    }
+    known = vm("vm1", VMState.HELD, **there)
+    retirement = Held(known).action(0, 60, "drain", NOW)
+    assert isinstance(retirement, Retire)
+    assert (retirement.method, retirement.repeat) == ("drain", False)
+    assert Held(replace(known, retire_seen=True)).action(0, 60, "drain", NOW) is None, "its job ends in peace"
+    again = Held(replace(known, retire_time=NOW - 100)).action(0, 60, "drain", NOW)
+    assert isinstance(again, Retire)
+    assert again.repeat
+    assert Held(known).action(NOW - 59, 60, "drain", NOW) is None
+    release = Held(replace(known, startd=None, slots=(), claims=0)).action(0, 60, "drain", NOW)
+    assert isinstance(release, Release)
+    assert release.ends, "the schedds and the collector are asked again"
+    over = Held(replace(known, lease_end=NOW - 1, retire_seen=True)).action(0, 60, "drain", NOW)
+    assert isinstance(over, Release), "the hard end that the administrator asked for"
+    assert not over.ends
+
+
+def test_a_job_held_without_an_instance_whose_machine_is_in_the_pool_is_released_and_not_removed() -> None:
+    """The launch is asked for again with the same client token, and the cloud answers with the instance there is."""
+    hold = Hold(40, 12, "Error from GAHP: timed out")
+    known = vm("vm1", VMState.HELD, job_status=5, instance=None, hold=hold, entered_status=NOW - 900)
+    assert isinstance(Held(known).action(0, 60, "drain", NOW), Remove)
+    there = replace(known, startd="vm1", slots=("slot1@vm1",), claims=1)
+    release = Held(there).action(0, 60, "drain", NOW)
+    assert isinstance(release, Release)
+    assert not release.ends

@@ -1,5 +1,7 @@
 """Asks and batch status keep the law of the design."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,3 +102,16 @@ def test_the_reason_of_a_chain_is_its_hold_or_the_last_step_that_changed_n() -> 
     assert Chain(steps[2:], Ask(3)).reason == "C: as it was"
     assert Chain(steps, hold="no schedd").reason == "no schedd"
     assert Chain().reason == "no sched plugin"
+
+
+def test_what_may_run_without_being_capacity_is_counted_apart() -> None:
+    held = VM(uuid="h", queue="Q", job=JobId(7, 0), state=VMState.HELD, why="", instance="i-1")
+    batch = BatchStatus.of_vms([held, vm("held without an instance", VMState.HELD), vm("l", VMState.LOST)])
+    assert replace(batch, orphans=3).unaccounted == 5
+
+
+def test_one_that_only_the_last_poll_missed_is_still_running() -> None:
+    """Rule 2: one poll is no proof."""
+    once = replace(vm("once", VMState.LOST), missed_once=True)
+    batch = BatchStatus.of_vms([once, vm("twice", VMState.LOST), vm("busy", VMState.BUSY)])
+    assert (batch.running, batch.lost, batch.unaccounted) == (2, 1, 1)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from factory.actions import ClearRetire, Release, Remove, Retire, Submit, Unretire
 from factory.model import VM, Ask, BatchStatus, Drain, Hold, Shape, VMState
 from factory.plugin import Plan
-from factory.ramp import NO_INSTANCE, Life, plan, victim_order
-from factory.track import Memory, Seen
+from factory.ramp import NO_INSTANCE, Life, plan
+from factory.track import Attempts, Memory, Seen
+from factory.victims import victim_order
 from tests.rig.vms import NOW, vm
 
 IMAGE = Shape("ami-1", "m5.large")
@@ -291,3 +292,39 @@ def test_those_whose_lease_ends_are_the_first_of_those_that_are_too_many() -> No
 def test_a_lease_that_ends_with_a_job_that_may_be_evicted_says_so() -> None:
     (retire,) = planned(0, vm("vm1", VMState.BUSY, evictable=True, **ENDS), drain_before_s=200).actions
     assert "MaxJobRetirementTime" in retire.reason
+
+
+def test_one_that_was_called_back_in_vain_is_called_again_but_not_waited_for() -> None:
+    """Rule 7: only a cancelled drain is capacity."""
+    back = vm("vm1", VMState.RETIRING, claims=1, drain=OURS, **BACK)
+    for times, n in ((1, 0), (2, 1), (20, 1)):
+        memory = Memory(sent={"vm1": NOW - 90_000}, attempts={"vm1": Attempts("unretire", times)})
+        answer = planned(1, back, memory=memory)
+        assert names(answer, Unretire) == ["vm1"]
+        assert bought(answer) == n
+
+
+def test_a_removal_that_is_refused_again_and_again_is_in_no_other_ones_way() -> None:
+    first, second = vm("vm1", VMState.RETIRED), vm("vm2", VMState.RETIRED)
+    assert names(planned(0, first, second, removefraction=0.5), Remove) == ["vm1"]
+    refused = Memory(refused={"vm1": 1})
+    assert names(planned(0, first, second, removefraction=0.5, memory=refused), Remove) == ["vm2"]
+
+
+def test_jobs_on_hold_whose_instances_have_ended_leave_no_faster_than_others() -> None:
+    """Rule 8."""
+    hold = Hold(41, 14, "odd")
+    ended = [vm(f"vm{i}", VMState.HELD, job_status=5, hold=hold, grid_status="terminated") for i in range(50)]
+    assert len(names(planned(0, *ended, removefraction=0.2), Remove)) == 10
+    none = [vm(f"vm{i}", VMState.HELD, job_status=5, hold=hold, instance=None) for i in range(50)]
+    assert len(names(planned(0, *none, removefraction=0.2), Remove)) == 50, "no machine leaves"
+
+
+def test_machines_under_another_identity_are_neither_replaced_nor_removed() -> None:
+    """The fault is in what is expected of them: a trust domain or a mapfile that was changed."""
+    strange = [vm(f"vm{i}", VMState.LOST, stranger=True) for i in range(4)]
+    answer = planned(4, *strange, vm("vm9", VMState.RETIRED))
+    assert answer.actions == ()
+    assert any("under another identity" in note for note in answer.notes)
+    one = planned(4, strange[0], *(vm(f"vm{i}", VMState.BUSY) for i in range(10, 14)))
+    assert bought(one) == 4

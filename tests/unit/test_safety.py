@@ -28,7 +28,7 @@ def test_a_vm_job_without_an_instance_goes_only_if_no_machine_of_it_is_in_the_po
         LIFE, Ask(), BatchStatus.of_vms([vm("u-1", VMState.SUBMITTED, submitted=NOW - 9999)]), Memory(), NOW
     ).actions
     hold = Hold(40, 12, "Error from GAHP: timed out", None)
-    held = Held(vm("u-1", VMState.HELD, job_status=5, instance=None, hold=hold)).action(NOW, 0, 60)
+    held = Held(vm("u-1", VMState.HELD, job_status=5, instance=None, hold=hold)).action(0, 60, "drain", NOW)
     for action in (*asked, *late, held):
         assert isinstance(action, Remove)
         assert action.absent

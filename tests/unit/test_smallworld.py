@@ -121,7 +121,7 @@ class Factory(RuleBasedStateMachine):
 
     @rule(which=pick)
     def a_job_starts(self, which: int) -> None:
-        host = self.some(which, startd=True, leaving=None, silent_since=None, jobs=0)
+        host = self.some(which, startd=True, leaving=None, silent_since=None, jobs=0, unheard=False)
         if host is not None and self.world.idle_jobs:
             self.world.idle_jobs -= 1
             host.jobs, host.served = 1, True
@@ -144,16 +144,36 @@ class Factory(RuleBasedStateMachine):
             host.status, host.entered, host.alive, host.instance = RUNNING, self.world.now, True, f"i-{host.uuid}"
 
     @rule(which=pick)
-    def the_cloud_refuses(self, which: int) -> None:
+    def the_cloud_takes_an_instance_on(self, which: int) -> None:
         host = self.some(which, alive=False, status=IDLE)
+        if host is not None:
+            host.instance = f"i-{host.uuid}"
+
+    @rule(which=pick)
+    def the_cloud_refuses(self, which: int) -> None:
+        host = self.some(which, alive=False, status=IDLE, instance=None)
         if host is not None:
             host.status, host.entered, host.hold = HELD, self.world.now, NOTHING
 
     @rule(which=pick)
     def a_machine_joins(self, which: int) -> None:
-        host = self.some(which, startd=False, shown=(None, None), status=RUNNING, silent_since=None)
+        host = self.some(which, startd=False, shown=(None, None), silent_since=None)
         if host is not None:
             self.world.starts(host)
+
+    @rule(which=pick)
+    def a_machine_joins_whose_startd_the_collector_does_not_take(self, which: int) -> None:
+        host = self.some(which, startd=False, shown=(None, None), silent_since=None)
+        if host is not None:
+            host.unheard = True
+            self.world.starts(host)
+
+    @rule(which=pick)
+    def a_machine_joins_without_a_startd(self, which: int) -> None:
+        host = self.some(which, startd=False, shown=(None, None), silent_since=None)
+        if host is not None:
+            host.since = self.world.now
+            self.world.report(host)
 
     @rule(which=pick)
     def a_removed_instance_ends(self, which: int) -> None:
@@ -166,6 +186,12 @@ class Factory(RuleBasedStateMachine):
         host = self.some(which, alive=False, status=REMOVED)
         if host is not None:
             host.status, host.entered, host.hold = HELD, self.world.now, STUCK
+
+    @rule(which=pick)
+    def a_termination_is_refused_and_the_machine_lives_on(self, which: int) -> None:
+        host = self.some(which, alive=False, status=REMOVED)
+        if host is not None:
+            host.status, host.entered, host.hold, host.alive = HELD, self.world.now, STUCK, True
 
     @rule(which=pick)
     def an_instance_dies(self, which: int) -> None:
@@ -312,10 +338,14 @@ class Factory(RuleBasedStateMachine):
         assert len(retired) + len(asked) <= limit, "rule 8"
         if bought:
             assert len(batch.vms) + bought <= MAXINSTANCES, "rule 6"
-            assert batch.pending + batch.running + bought <= self.maximum
+            assert batch.pending + batch.running + batch.unaccounted + bought <= self.maximum
             ready = self.readings[DEMAND].rows.by_attribute["MATCH_APF_QUEUE"]["Q"][IDLE]
             assert bought + batch.pending - batch.stuck <= ready, "what boots is not bought a second time"
         fresh = all(self.readings[key].started == self.readings[POOL].started for key in (POOL, JOBS))
+        ends = [action for action in actions if isinstance(action, Release) and action.ends]
+        for release in ends:
+            host = self.world.hosts.get(release.vm.uuid)
+            assert host is None or not fresh or not host.jobs or host.silent_since is not None, "rule 5"
         for removal in removed:
             assert removal.vm is not None
             host = self.world.hosts.get(removal.vm.uuid)
@@ -334,6 +364,10 @@ class Factory(RuleBasedStateMachine):
     @invariant()
     def no_more_vms_than_the_hard_cap(self) -> None:
         assert len(self.world.hosts) <= MAXINSTANCES
+
+    @invariant()
+    def no_job_was_killed(self) -> None:
+        assert not self.world.killed, "rule 5"
 
     def teardown(self) -> None:
         """No work any more, everything answers, the cloud does as it is told: every VM ends, long before its lease."""

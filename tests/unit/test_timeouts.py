@@ -1,15 +1,17 @@
 """How long a VM may take, and what nobody knows of it."""
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.actions import Remove, Retire
+from factory.fit.memory import FitMemory, Newcomer
 from factory.model import VM, Ask, BatchStatus, Shape, VMState
 from factory.plugin import Plan
 from factory.ramp import Life, plan
-from factory.timeouts import Timeouts
+from factory.timeouts import Timeouts, Traces
 from factory.track import Memory, Seen, track
 from tests.rig.vms import NOW, vm
 
@@ -27,13 +29,68 @@ def booting(ran: float) -> VM:
 
 def test_a_vm_that_was_watched_from_the_start_and_never_joined_ends_after_boottimeout() -> None:
     """Rule 5: docs/decisions/0009-never-joined.md."""
-    assert planned(booting(899), absent={"vm1": NOW - 1000}).actions == ()
-    (removal,) = planned(booting(901), absent={"vm1": NOW - 1000}).actions
+    watched = {"absent": {"vm1": NOW - 1000}, "unseen": {"vm1": NOW - 1000}}
+    assert planned(booting(899), **watched).actions == ()
+    (removal,) = planned(booting(901), **watched).actions
     assert isinstance(removal, Remove)
     assert removal.absent, "the collector is asked again"
     assert removal.vm is not None, "the schedd is asked again"
     assert 'EC2InstanceName == "i-vm1"' in removal.still
     assert "never joined" in removal.reason
+    assert not removal.master
+
+
+def test_a_vm_whose_master_joined_and_whose_startd_never_did_ends_after_boottimeout_too() -> None:
+    """Its startd's ads may be refused: no job can have come, and a master that is there proves nothing else."""
+    assert planned(booting(899), unseen={"vm1": NOW - 1000}).actions == ()
+    found = planned(booting(901), unseen={"vm1": NOW - 1000})
+    (removal,) = found.actions
+    assert isinstance(removal, Remove)
+    assert removal.absent, "the collector is asked again for its startd"
+    assert removal.master
+    assert found.health is not None
+    assert list(found.health.launches.values()) == [(False,)]
+    assert planned(booting(901), unseen={"vm1": NOW - 900}).actions == (), "it was not watched from the start"
+
+
+def test_an_instance_that_does_not_begin_to_run_in_time_ends_and_is_no_supply_past_half_of_it() -> None:
+    def starting(waits: float, **fields: Any) -> VM:
+        known = {"job_status": 1, "grid_status": "pending", "submitted": NOW - waits, **fields}
+        return vm("vm1", VMState.BOOTING, **known)
+
+    assert TIMES.stuck(starting(899), NOW) is None
+    assert TIMES.stuck(starting(901), NOW) == "its instance is pending for 901 s"
+    assert planned(starting(1799)).actions == ()
+    found = planned(starting(1801))
+    (removal,) = found.actions
+    assert isinstance(removal, Remove)
+    assert 'JobStatus == 1 && EC2InstanceName == "i-vm1"' in removal.still
+    assert removal.absent
+    assert found.health is not None
+    assert list(found.health.launches.values()) == [(False,)]
+    asked = replace(starting(1801, retire_time=NOW - 900), state=VMState.RETIRING)
+    assert len(planned(asked).actions) == 1, "also one that is to retire when it joins"
+    assert planned(starting(90_000, entered_status=NOW - 100)).actions == (), "released from a hold just now"
+
+
+def test_what_came_and_was_no_use_counts_against_its_shape() -> None:
+    def counted(known: VM, **memory: Any) -> list[tuple[bool, ...]]:
+        health = planned(known, **memory).health
+        assert health is not None
+        return list(health.launches.values())
+
+    gone = vm("vm1", VMState.RETIRED)
+    assert counted(gone, unseen={"vm1": NOW - 2000}) == [], "it was not watched"
+    watched = {"unseen": {"vm1": NOW - 2000}}
+    assert counted(replace(gone, entered_status=NOW - 900), **watched) == [(False,)]
+    assert counted(replace(gone, entered_status=NOW - 900, retire_time=NOW - 500), **watched) == [], "asked to"
+    assert counted(vm("vm1", VMState.LOST, entered_status=NOW - 9000), absent={"vm1": NOW - 3601}) == [(False,)]
+
+    unclaimed = vm("vm1", VMState.JOINED, joined_at=NOW - 601)
+    newcomer = Newcomer("Q", unclaimed.shape, NOW - 601)
+    assert counted(unclaimed, fit=FitMemory(newcomers={"vm1": newcomer})) == [(False,)]
+    over = FitMemory(newcomers={"vm1": replace(newcomer, wanted=False)})
+    assert counted(unclaimed, fit=over) == [(True,)], "no job waited: it was left over"
 
 
 def test_a_vm_that_was_not_watched_ends_only_after_losttimeout() -> None:
@@ -44,13 +101,20 @@ def test_a_vm_that_was_not_watched_ends_only_after_losttimeout() -> None:
     assert "no sign of its startd" in removal.reason
     seen = {"vm1": Seen(NOW - 50_000, gone=NOW - 3000)}
     assert planned(booting(901), absent={"vm1": NOW - 1000}, vms=seen).actions == (), "its startd was there"
+    late = {"absent": {"vm1": NOW - 800}, "unseen": {"vm1": NOW - 800}}
+    assert planned(booting(901), **late).actions == (), "it ran before anybody looked"
 
 
 def test_a_lost_vm_ends_after_losttimeout() -> None:
     lost = vm("vm1", VMState.LOST, entered_status=NOW - 90_000)
     assert planned(lost, absent={"vm1": NOW - 3599}).actions == ()
     assert planned(lost, absent={"vm1": NOW - 3601}).actions
-    assert planned(lost).actions == (), "its master is there"
+    assert planned(lost).actions == (), "nobody has looked"
+    assert planned(lost, alone={"vm1": NOW - 3599}).actions == (), "its master is there"
+    (removal,) = planned(lost, alone={"vm1": NOW - 3601}).actions
+    assert isinstance(removal, Remove)
+    assert removal.absent, "the collector is asked again for its startd"
+    assert removal.master
 
 
 def test_a_vm_whose_instance_openstack_could_not_start_is_removed_and_counted() -> None:
@@ -90,23 +154,31 @@ def test_absence_is_remembered_from_the_first_poll_that_missed_both_until_one_is
     assert memory.absent == {"vm1": NOW}
     memory = track(memory, {"vm1"}, {"vm1", "vm2"}, NOW + 20)
     assert memory.absent == {"vm2": NOW + 20}
-    assert track(memory, set(), {"vm1"}, NOW + 30).absent == {"vm1": NOW + 30}
+    assert memory.unseen == {"vm2": NOW}
+    memory = track(memory, set(), {"vm1"}, NOW + 30)
+    assert memory.absent == {"vm1": NOW + 30}
+    assert memory.unseen == {}, "its startd was there once"
 
 
 @given(
-    st.sampled_from(list(VMState)), st.sampled_from([1, 2, 3, 5]), st.none() | st.floats(0, 20_000), st.booleans(),
+    st.sampled_from(list(VMState)),
+    st.sampled_from([1, 2, 3, 5]),
+    st.none() | st.floats(0, 20_000),
+    st.none() | st.floats(0, 20_000),
+    st.none() | st.floats(0, 20_000),
     st.floats(0, 20_000),
-)  # fmt: skip
-def test_nothing_that_was_heard_of_lately_is_ever_overdue(
-    state: VMState, status: int, absent: float | None, known: bool, ran: float
+)
+def test_nothing_on_which_a_job_may_run_is_ever_overdue(
+    state: VMState, status: int, absent: float | None, alone: float | None, unseen: float | None, ran: float
 ) -> None:
-    """Rule 5."""
+    """Rule 5: what runs ends if its startd was looked for all the time and never seen, or is silent for long."""
     each = vm("vm1", state, job_status=status, entered_status=NOW - ran, submitted=NOW - 100)
-    over = TIMES.overdue(each, None if absent is None else NOW - absent, known, NOW)
+    traces = Traces(*(None if since is None else NOW - since for since in (absent, alone, unseen)))
+    over = TIMES.overdue(each, traces, NOW)
     if over is None:
         return
-    assert absent is not None
     assert status == 2
-    assert min(absent, ran) > (900 if not over.faulty or not known else 3600)
-    assert not over.faulty or (absent >= ran and not known)
-    assert over.faulty or min(absent, ran) > 3600
+    never = unseen is not None and unseen >= ran > 900
+    gone = alone if absent is None else absent
+    assert never or (gone is not None and min(gone, ran) > 3600)
+    assert over.master is (absent is None)

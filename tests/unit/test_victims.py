@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from factory.actions import Remove, Retire
 from factory.model import VM, Ask, BatchStatus, Shape, VMState
-from factory.ramp import Life, plan, victim_order
+from factory.ramp import Life, plan
 from factory.track import Memory
+from factory.victims import victim_order
 from tests.rig.vms import NOW, vm
 
 KINDS = {VMState.SUBMITTED: 0, VMState.BOOTING: 1, VMState.IDLE: 2, VMState.JOINED: 2, VMState.BUSY: 3}

@@ -6,7 +6,7 @@ from factory.condor.pool import PoolRows
 from factory.condor.vmjobs import VMJobRows
 from factory.decide import World
 from factory.source import Reading
-from factory.track import Attempts, Memory, Seen, patience_s, remember_sent, track
+from factory.track import Attempts, Memory, Seen, patience_s, remember_refused, remember_sent, track
 from factory.world import make_world
 from tests.rig.vms import NOW, job, machine
 
@@ -93,3 +93,23 @@ def test_a_newer_factory_with_our_id_is_seen_by_its_vm_jobs() -> None:
     assert usurper(OURS, newer) == newer
     assert usurper(OURS, f"{NOW - 1001:.3f} elsewhere 1", "", "nonsense") is None
     assert usurper() is None
+
+
+def test_a_machine_is_there_as_long_as_it_was_made_to_be_silent() -> None:
+    jobs = VMJobRows((job("vm1", update_s=400), job("vm2")))
+    rows = pool("vm1", "vm2", heard=NOW - 700)
+    assert world(Memory(), rows, jobs).memory.vms.keys() == {"vm1"}
+    assert world(Memory(), pool("vm1", up_s=799), jobs).memory.vms == {}, "not every machine has reported yet"
+
+
+def test_a_startd_that_was_never_there_is_looked_for_since_its_vm_job_came() -> None:
+    memory = world(Memory(), pool("vm2"), JOBS).memory
+    assert memory.unseen == {"vm1": NOW}
+    assert track(memory, {"vm1"}, {"vm1", "vm2"}, NOW + 9).unseen == {}
+
+
+def test_removals_that_came_to_nothing_are_counted_until_one_is_done() -> None:
+    memory = remember_refused(remember_refused(Memory(), {"vm1": False, "vm2": False}), {"vm1": False})
+    assert memory.refused == {"vm1": 2, "vm2": 1}
+    assert remember_refused(memory, {"vm1": True}).refused == {"vm2": 1}
+    assert track(memory, set(), {"vm1"}, NOW).refused == {"vm1": 2}, "the other has gone"

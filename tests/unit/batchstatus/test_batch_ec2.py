@@ -166,3 +166,34 @@ def test_a_collector_that_restarted_is_not_believed_before_every_machine_has_rep
     assert "believed after 600 s" in young.reason
     assert isinstance(status(JOBS, PoolRows(600)), BatchStatus)
     assert isinstance(status(VMJobRows((job(instance=None),)), PoolRows(1)), BatchStatus), "no machine can report"
+
+
+def test_a_startd_that_only_this_poll_missed_is_not_given_up_yet() -> None:
+    gone = Memory({"vm1": Seen(NOW - 700, gone=NOW)})
+    assert joined(job(), None, None, gone).missed_once
+    before = Memory({"vm1": Seen(NOW - 700, gone=NOW - 1)})
+    assert not joined(job(), None, None, before).missed_once
+    assert not joined(job(), machine(identity="eve@pool"), None, gone).missed_once, "it is not missing"
+
+
+def test_a_machine_is_as_fresh_as_it_was_made_to_report_whatever_the_configuration_says_now() -> None:
+    """Rule 2: update_interval may be lowered while machines live."""
+    heard = machine(heard=NOW - FRESH_S - 100), master(heard=NOW - FRESH_S - 100)
+    assert joined(job(), *heard, SEEN).state is VMState.LOST
+    assert joined(job(update_s=FRESH_S), *heard, SEEN).state is VMState.JOINED
+    young = status(VMJobRows((job(update_s=500),)), PoolRows(999))
+    assert isinstance(young, Unknown)
+    assert "believed after 1000 s" in young.reason
+
+
+def test_a_master_whose_startd_may_be_starting_proves_nothing_though_it_was_asked_to_leave() -> None:
+    early = master(**OFF, started=NOW - 60)
+    assert joined(job(**ASKED), None, early, Memory()).state is VMState.RETIRING
+    assert joined(job(**ASKED), None, early, SEEN).state is VMState.RETIRED, "it was there and has left"
+
+
+def test_the_machine_of_a_job_on_hold_is_known_as_long_as_it_is_heard_of() -> None:
+    """Nothing that ends its instance may be done while it is at work (rule 5)."""
+    known = joined(job(status=5, hold=HELD), machine(claims=2, retiring=2), master(), SEEN)
+    assert (known.state, known.slots, known.claims, known.retire_seen) == (VMState.HELD, ("slot1@vm1",), 2, True)
+    assert joined(job(status=5, hold=HELD), machine(heard=NOW - FRESH_S - 1), None, SEEN).slots == ()

@@ -41,7 +41,11 @@ def test_files_of_the_system_that_settings_name_are_shown_where_no_other_system_
     certificate = tmp_path / "ca.crt"
     certificate.touch()
     index = "http://x.invalid"
-    values = {"PIP_CERT": str(certificate), "PIP_FIND_LINKS": f"/no/such/place file://{tmp_path}", "PIP_INDEX_URL": index}
+    values = {
+        "PIP_CERT": str(certificate),
+        "PIP_FIND_LINKS": f"/no/such/place file://{tmp_path}",
+        "PIP_INDEX_URL": index,
+    }
     inside, shown = pip.carried(values)
     assert inside == {
         "PIP_CERT": f"/run/host{certificate}",
