@@ -19,6 +19,8 @@ _SETTLES_S = 60
 _LONGEST_S = 1800
 """Where no audit tells."""
 _REMOVED = 3
+_ENDED = GONE - {"not-found"}
+"""The cloud's word, which one answer without the instance is not."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,9 @@ def miss(memory: Memory, jobs: Iterable[VMJobRow], told: Told, now: float) -> Me
 
 
 def _goes(job: VMJobRow, now: float) -> bool:
-    """Whether it is no wonder if it has left by the next look."""
-    asked = job.retire_time is not None and (job.unretire_time or 0) < job.retire_time
+    """Whether it is no wonder if it has left by the next look, and its instance with it."""
     ends = job.lease_end is not None and job.lease_end <= now
-    return asked or ends or job.status == _REMOVED or (job.grid_status or "").lower() in GONE
+    return ends or job.status == _REMOVED or (job.grid_status or "").lower() in _ENDED
 
 
 def sent_away(memory: Memory, uuids: Collection[str]) -> Memory:

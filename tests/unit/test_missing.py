@@ -52,7 +52,6 @@ def test_where_no_audit_ever_tells_it_counts_for_half_an_hour() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"retire_time": NOW - 9},
         {"status": 3},
         {"lease_end": NOW - 1},
         {"grid_status": "terminated"},
@@ -62,8 +61,11 @@ def test_where_no_audit_ever_tells_it_counts_for_half_an_hour() -> None:
 def test_one_that_was_to_go_is_not_missed(fields: dict[str, Any]) -> None:
     assert counts(after(memory=after(replace(ONE, **fields))), Told()) == {}
     assert counts(after(memory=sent_away(after(ONE), {"vm1"})), Told()) == {}
-    called_back = replace(ONE, retire_time=NOW - 9, unretire_time=NOW - 5)
-    assert counts(after(memory=after(called_back)), Told()) == {QUEUE: 1}
+
+
+def test_one_that_the_cloud_did_not_show_once_is_missed_and_so_is_one_that_only_was_asked_to_leave() -> None:
+    for fields in ({"status": 4, "grid_status": "not-found"}, {"retire_time": NOW - 9}):
+        assert counts(after(memory=after(replace(ONE, **fields))), Told()) == {QUEUE: 1}
 
 
 def test_what_is_missing_counts_among_the_orphans_of_the_world() -> None:
