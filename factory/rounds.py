@@ -6,6 +6,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from factory.act import Actor, After, nothing
@@ -17,13 +18,14 @@ from factory.config.settings import Config, Queue
 from factory.decide import Round, decide
 from factory.faults import fault
 from factory.health import Health, with_resets
+from factory.healthfile import dumped, loaded
 from factory.missing import sent_away
 from factory.observe import Observer
 from factory.pauses import PausesError, read_pauses
 from factory.reaper import Audited
 from factory.report import decision_report, log_line, status_report, what
 from factory.shift import shifted
-from factory.statedir import StateDir
+from factory.statedir import StateDir, write_private
 from factory.tell import Teller
 from factory.track import Memory, remember_refused, remember_sent
 from factory.workers import Workers
@@ -74,7 +76,8 @@ class Rounds:
         self._missed = missed
         self._observer = Observer(workers, self._clock)
         self._teller = Teller()
-        self._memory = Memory()
+        self._kept = _read(statedir.health)
+        self._memory = Memory(health=loaded(self._kept, config.watched, self._clock.now()))
         self._acted: dict[str, float] = {}
         """The steady time at which each queue's last act ended."""
         self._orphaned: Counter[str] = Counter()
@@ -234,8 +237,16 @@ class Rounds:
         try:
             for decision in round_.decisions:
                 self._statedir.add_to_journal({**self._reports[decision.queue], "vms": None})
+            self._keep_health()
         except (OSError, TypeError, ValueError) as error:  # also what a plugin said that is no JSON
             log.error('statedir=%s failed="%s"', self._statedir.path, error)
+
+    def _keep_health(self) -> None:
+        """Write down what a restart need not forget, when it has changed."""
+        now = dumped(self._memory.health, self.config.watched)
+        if now != self._kept:
+            write_private(self._statedir.health, now)
+            self._kept = now
 
     def _write_status(self) -> None:
         config = self.config
@@ -261,6 +272,13 @@ class Rounds:
                     self._statedir.sweep_userdata(waiting, reading.started)
                 except OSError as error:
                     log.error('userdata=%s failed="%s"', self._statedir.userdata, error)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""  # the first factory here, or a fault that write_status says
 
 
 def _told(actions: Iterable[Action]) -> dict[str, str]:

@@ -8,7 +8,7 @@ there, and folds what it fetched into compact rows. Queues that read the same da
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -95,3 +95,9 @@ class Readings:
         if reading is None:
             return Unknown(f"{source.key}: not read yet")
         return reading.usable(self.now, self.after) or reading.rows
+
+    def of_kind(self, kind: type[R]) -> Iterator[R]:
+        """All rows of this kind that are usable, whichever source they came from."""
+        for reading in self.by_key.values():
+            if isinstance(reading.rows, kind) and reading.usable(self.now, self.after) is None:
+                yield reading.rows

@@ -47,6 +47,7 @@ class StateDir:
         self.status = self.path / "status.json"
         self.journal = self.path / "journal.jsonl"
         self.paused = self.path / "paused.json"
+        self.health = self.path / "health.json"
         self.resets = self.path / "health-reset.json"
         self.started = self.path / "started"
         self.factory_lock = self.path / "factory.lock"

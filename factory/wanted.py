@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from factory.condor.daemons import ScheddAddress
+from factory.condor.evictable import EvictableSource
 from factory.config.settings import Queue
 from factory.faults import FAULTS, fault
 from factory.source import Source
@@ -25,6 +27,7 @@ class Wanted:
 
 def wanted(queues: Iterable[Queue]) -> Wanted:
     """What these queues want. A plugin that fails, or whose source does not fit the others, stops its queue only."""
+    queues = tuple(queues)
     sources: dict[str, Source] = {}
     keys: dict[str, dict[str, None]] = {}
     faults: dict[str, str] = {}
@@ -40,7 +43,36 @@ def wanted(queues: Iterable[Queue]) -> Wanted:
             else:
                 sources |= found
                 of_queue |= dict.fromkeys(found)
+    others = _elsewhere(queues)
+    sources |= others
+    for queue in queues if others else ():
+        if _has_machines(queue):
+            keys[queue.name] |= dict.fromkeys(others)
     return Wanted(sources, keys, faults)
+
+
+def _elsewhere(queues: Iterable[Queue]) -> dict[str, Source]:
+    """Which VMs to spare for the jobs of other schedds than the factory's own; their own queues name those (rule 5)."""
+    found: dict[str, Source] = {}
+    for queue in queues:
+        factory = queue.batchsubmit.factory
+        try:
+            jobs = None if queue.wmsstatus is None else queue.wmsstatus.jobs()
+        except FAULTS:
+            continue  # who asks it for its sources says so
+        own = ScheddAddress(factory.schedd, factory.pool if factory.schedd else None)
+        for schedd in () if jobs is None else jobs[0]:
+            if schedd != own:
+                source = EvictableSource(schedd=schedd, deadline_s=factory.deadline, maxage_s=factory.maxage)
+                found[source.key] = source
+    return found
+
+
+def _has_machines(queue: Queue) -> bool:
+    try:
+        return queue.batchsubmit.machines() is not None
+    except FAULTS:
+        return False
 
 
 def merged(sources: Iterable[Source], known: Mapping[str, Source] = MappingProxyType({})) -> dict[str, Source]:

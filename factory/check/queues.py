@@ -16,7 +16,15 @@ def in_groups(queue: Queue) -> bool:
 
 
 def check_queues(queues: Sequence[Queue]) -> Iterator[Finding]:
-    """Queues that turn the same work into machines twice."""
+    """Queues that turn the same work into machines twice, and those whose machines nothing bounds."""
+    for queue in queues:
+        machines = queue.batchsubmit.machines()
+        if machines is not None and machines.maxinstances is None:
+            text = (
+                "bounds no more than the chain says: what retires does not count there, and may live for as long as "
+                f"its jobs last. Set {queue.batchsubmit.key('maxinstances')} to the most that may ever live at once"
+            )
+            yield Finding("warning", text, queue.name, queue.batchsubmit.key("maxinstances"))
     by_work: dict[object, list[Queue]] = defaultdict(list)
     for queue in queues:
         if queue.wmsstatus is not None and queue.batchsubmit.machines() is not None:

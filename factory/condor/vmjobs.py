@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from factory.condor.daemons import ScheddAddress, quoted
+from factory.condor.evictable import evictable_startds
 from factory.model import Hold, JobId
 from factory.source import Source
 
@@ -111,14 +112,7 @@ class VMJobsSource(Source):
         """Two queries of one schedd."""
         schedd = self.schedd.open()
         ads = schedd.query(constraint=ours(self.owner, self.factory_id), projection=_PROJECTION)
-        running = schedd.query(
-            constraint="JobStatus == 2 && MaxJobRetirementTime =!= undefined && RemoteHost =!= undefined",
-            projection=["RemoteHost"],
-        )
-        return VMJobRows(
-            jobs=tuple(job_row(ad) for ad in ads),
-            evictable=frozenset(str(ad["RemoteHost"]).split("@", 1)[-1] for ad in running),
-        )
+        return VMJobRows(jobs=tuple(job_row(ad) for ad in ads), evictable=evictable_startds(schedd))
 
 
 def job_row(ad: Mapping[str, Any]) -> VMJobRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from factory.condor.daemons import PoolAddress, ScheddAddress
+from factory.condor.evictable import EvictableRows
 from factory.condor.pool import MachineRow, MasterRow, PoolRows, PoolSource
 from factory.condor.vmjobs import VMJobRow, VMJobRows, VMJobsSource
 from factory.model import VM, BatchStatus, Drain, Unknown, VMState
@@ -72,7 +73,8 @@ class CondorEC2(BatchStatusPlugin):
                 f"{believed_after:.0f} s, when every machine has reported"
             )
         asked = readings.by_key[self._pool().key].started  # however long the schedd took to answer after that
-        joiner = Joiner(pool, jobs.evictable, memory, self.factory.id, asked, 2 * self.factory.update_interval)
+        evictable = jobs.evictable.union(*(rows.startds for rows in readings.of_kind(EvictableRows)))
+        joiner = Joiner(pool, evictable, memory, self.factory.id, asked, 2 * self.factory.update_interval)
         return BatchStatus.of_vms(joiner.vm(job) for job in mine)
 
 

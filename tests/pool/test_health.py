@@ -32,6 +32,10 @@ def test_a_refused_launch_leaves_no_held_job_and_no_second_try_before_its_time(p
             assert (breaker["what"], breaker["times"]) == ("no capacity", 1)
             assert "not bought for" in factory.run("health").stdout
             assert "one machine first" in factory.run("health").stdout
+            factory.kill()
+            factory.start()
+            factory.rounds(3)
+            assert len(factory.actions("submit")) == 1, "a restart has not forgotten"
             refuse.unlink()
             assert factory.run("health", "reset").returncode == 0
             jobs.wait_running()

@@ -9,6 +9,8 @@ import pytest
 
 from factory.act import Actor
 from factory.actions import Remove
+from factory.condor.daemons import ScheddAddress
+from factory.condor.evictable import EvictableSource
 from factory.config import load
 from factory.model import VM, JobId, VMState
 from factory.statedir import StateDir
@@ -61,14 +63,17 @@ def test_every_schedd_has_to_say_that_a_machine_is_empty_before_it_is_ended(
     two: Pool, a_round: Callable[[], Actor]
 ) -> None:
     cluster = two.submit({"executable": "/bin/true", "hold": "true", "My.APFFactory": '"two"', "My.APFVM": '"vm1"'})
-    sleep = "executable = /bin/sleep\ntransfer_executable = false\narguments = 1000\nrequest_memory = 16\nqueue\n"
-    two.run("condor_submit", "-name", SECOND, "-", stdin=sleep)
+    sleep = "executable = /bin/sleep\ntransfer_executable = false\narguments = 1000\nrequest_memory = 16\n"
+    two.run("condor_submit", "-name", SECOND, "-", stdin=f"{sleep}max_job_retirement_time = 60\nqueue\n")
     until(lambda: "vm1" in _of_second(two, "RemoteHost"), "the job of the second schedd runs", 40)
     end = Remove(
         queue="Q", job=JobId(cluster, 0), reason="empty", vm=VM("vm1", "Q", JobId(cluster, 0), VMState.RETIRED, "test")
     )
 
-    (outcome,) = a_round().act([end])
+    actor = a_round()
+    startds = actor.workers.call("second", 30, EvictableSource(schedd=ScheddAddress(SECOND)).fetch).startds
+    assert {name.split("@", 1)[0] for name in startds} == {"vm1"}, "its job set its own MaxJobRetirementTime"
+    (outcome,) = actor.act([end])
     assert f"job {_of_second(two, 'ClusterId')}.0 of schedd {SECOND}" in str(outcome.error)
 
     second = two.pid_of_second_schedd()

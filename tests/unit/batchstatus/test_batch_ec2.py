@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from factory.condor.evictable import EvictableRows
 from factory.condor.pool import MachineRow, MasterRow, PoolRows
 from factory.condor.vmjobs import VMJobRow, VMJobRows
 from factory.config.settings import FactorySettings, QueueSettings
@@ -197,3 +198,21 @@ def test_the_machine_of_a_job_on_hold_is_known_as_long_as_it_is_heard_of() -> No
     known = joined(job(status=5, hold=HELD), machine(claims=2, retiring=2), master(), SEEN)
     assert (known.state, known.slots, known.claims, known.retire_seen) == (VMState.HELD, ("slot1@vm1",), 2, True)
     assert joined(job(status=5, hold=HELD), machine(heard=NOW - FRESH_S - 1), None, SEEN).slots == ()
+
+
+def test_jobs_of_every_polled_schedd_that_may_be_evicted_mark_their_vms() -> None:
+    plugin = CondorEC2(QUEUE, CondorEC2.Settings(), FactorySettings(update_interval=300))
+    pool, jobs = plugin.sources()
+    seen = {
+        pool.key: PoolRows(10_000, {"vm1": machine(claims=1, idle_since=None)}, {"vm1": master()}),
+        jobs.key: VMJobRows((job(),)),
+        "elsewhere": EvictableRows(frozenset({"vm1"})),
+    }
+    by_key = {key: Reading(key, NOW - 1, NOW - 1, rows) for key, rows in seen.items()}
+    status = plugin.read(Readings(NOW, by_key), Memory())
+    assert isinstance(status, BatchStatus)
+    assert status.vms[0].evictable
+    by_key["elsewhere"] = Reading("elsewhere", NOW - 1, NOW - 1, error="no answer")
+    status = plugin.read(Readings(NOW, by_key), Memory())
+    assert isinstance(status, BatchStatus), "a schedd that is silent stops nothing here"
+    assert not status.vms[0].evictable
