@@ -15,8 +15,8 @@ Seat = tuple[VMState, str]
 
 _RUNNING, _HELD = 2, 5
 _GONE = {3: "removed", 4: "completed"}
-_STARTS_S = 120
-"""A master says STARTD_StartTime == 0 also while its first startd starts; believed after this."""
+_STARTS_S, _ASKED_S = 120, 20
+"""A master says STARTD_StartTime == 0 also until its first startd starts; believed of an ad that is later than this."""
 
 
 class CondorEC2(BatchStatusPlugin):
@@ -173,7 +173,8 @@ class Joiner:
             return VMState.BOOTING, "instance runs, no startd yet"
         if not self._fresh(master, job):
             return VMState.LOST, f"last word of its master is {self._now - master.heard:.0f} s old"
-        if not master.startd_runs and (seen is not None or self._now - master.started > _STARTS_S):
+        late = master.heard - master.started > (_ASKED_S if asked else _STARTS_S)
+        if not master.startd_runs and (seen is not None or late):
             return VMState.RETIRED, "its master is there and says that its startd is not"
         if asked:
             return VMState.RETIRING, "its startd has left the pool, its master has not said so yet"

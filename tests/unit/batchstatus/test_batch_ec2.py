@@ -1,5 +1,6 @@
 """What state a VM is in: job, startd and master joined (DESIGN section 2, rules 2, 5, 10)."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -188,8 +189,9 @@ def test_a_machine_is_as_fresh_as_it_was_made_to_report_whatever_the_configurati
 
 
 def test_a_master_whose_startd_may_be_starting_proves_nothing_though_it_was_asked_to_leave() -> None:
-    early = master(**OFF, started=NOW - 60)
+    early = master(**OFF, started=NOW - 60, heard=NOW - 45)
     assert joined(job(**ASKED), None, early, Memory()).state is VMState.RETIRING
+    assert joined(job(**ASKED), None, replace(early, heard=NOW - 1), Memory()).state is VMState.RETIRED
     assert joined(job(**ASKED), None, early, SEEN).state is VMState.RETIRED, "it was there and has left"
 
 
