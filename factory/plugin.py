@@ -57,6 +57,7 @@ __all__ = [
     "HistoryWindow",
     "Info",
     "InstanceRow",
+    "Jobs",
     "KeepLines",
     "Machines",
     "Memory",
@@ -134,6 +135,13 @@ class Info(Enum):
     DEMAND = "job groups"
 
 
+class Jobs(Enum):
+    """The two kinds of jobs that a factory has in its schedd."""
+
+    PLAIN = "plain jobs"
+    VM = "VM jobs"
+
+
 class WmsStatusPlugin(Plugin, ABC):
     """Says what work waits. Does no I/O: it names sources and reads what they brought."""
 
@@ -163,6 +171,9 @@ class BatchStatusPlugin(Plugin, ABC):
     """Says what a queue already has. Does no I/O: it names sources and reads what they brought."""
 
     category = "batchstatus"
+    shows: ClassVar[Jobs | None] = None
+    """The jobs that it shows. A queue whose submit plugin ``submits`` others would never see what it has, and submit
+    without end: that is an error of the configuration. None: it goes with every submit plugin."""
 
     @abstractmethod
     def sources(self) -> tuple[Source, ...]:
@@ -380,6 +391,8 @@ class BatchSubmitPlugin(Plugin, ABC):
     """Turns what a chain asks for into actions, and a Submit into a submit description."""
 
     category = "batchsubmit"
+    submits: ClassVar[Jobs | None] = None
+    """What it submits, which the queue's batch status plugin must show. None: it goes with every one."""
 
     @abstractmethod
     def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:

@@ -125,6 +125,8 @@ class _Builder:
         written = form.used.get(choice)
         if written is None or written in ("None", "none"):
             return []
+        if category == "batchstatus":
+            written = self.maker.seeing(written, form.used.get(CHOICE["batchsubmit"], ""), form, choice)
         named = split_list(written) if category == "sched" else (written,) if written else ()
         if not named and category != "wmsstatus":
             form.error("names no plugin" + ("; to add nothing, write Null" if category == "sched" else ""), choice)

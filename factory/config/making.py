@@ -9,7 +9,7 @@ from factory.config.form import Form
 from factory.config.plugins import PluginError, Registry
 from factory.config.settings import FactorySettings, QueueSettings
 from factory.config.types import Settings
-from factory.plugin import Plugin
+from factory.plugin import Jobs, Plugin
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,37 @@ class Maker:
         if name not in self.registry.names(category) and (category, name) in old.PLUGINS:
             raise PluginError(f"{category} plugin {name} {old.PLUGINS[category, name]}")
         return self.registry.get(category, name)
+
+    def seeing(self, name: str, submit: str, form: Form, key: str) -> str:
+        """The batch status plugin that is meant beside this submit plugin.
+
+        One that would never see its jobs is an error of ``key``.
+        """
+        shows, submits = self._kind("batchstatus", name), self._kind("batchsubmit", submit)
+        if shows is None or submits is None or shows is submits:
+            return name
+        right = [each for each in self.registry.names("batchstatus") if self._kind("batchstatus", each) is submits]
+        meant = old.BATCHSTATUS.get((name, submit))
+        if meant in right:
+            form.warn(
+                f"{name} shows {shows.value}, and {submit} submits {submits.value}: {meant} is read; write that", key
+            )
+            return meant
+        text = (
+            f"{name} shows {shows.value}, and {submit} submits {submits.value}: the queue would never see what it has"
+        )
+        instead = f"; write {' or '.join(right)}" if right else ""
+        form.error(f"{text}, and submit without end{instead}", key)
+        return name
+
+    def _kind(self, category: str, name: str) -> Jobs | None:
+        """The jobs that a plugin shows or submits; None: any, or it can't be used."""
+        try:
+            plugin = self.find(category, name)
+        except PluginError:
+            return None
+        found = getattr(plugin, "shows" if category == "batchstatus" else "submits", None)
+        return found if isinstance(found, Jobs) else None
 
     def make(
         self, plugin: type[Plugin], queue: QueueSettings, filled: Settings, form: Form, key: str, title: str

@@ -139,6 +139,13 @@ QUEUE_REFUSED: Mapping[str, str] = {
 LOCAL = "localhost"
 """With this value a key of ``QUEUE_REFUSED`` says what is so anyway."""
 
+BATCHSTATUS: Mapping[tuple[str, str], str] = {
+    ("Condor", "CondorEC2"): "CondorEC2",
+    ("CondorLocal", "CondorEC2"): "CondorEC2",
+}
+"""Batch status plugins that stood for another one beside this submit plugin: from 2.4.14 to 2.4.16 there was no
+CondorEC2, and Condor counted VM jobs as well."""
+
 PLUGINS: Mapping[tuple[str, str], str] = {
     ("wmsstatus", "Queue"): "never worked; name the work with Condor or CondorLocal and wmsqueue",
     ("wmsstatus", "Cloud"): "is gone; use Condor",

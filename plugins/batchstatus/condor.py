@@ -10,6 +10,7 @@ from factory.plugin import (
     BatchStatus,
     BatchStatusPlugin,
     Duration,
+    Jobs,
     Memory,
     PluginSettings,
     Readings,
@@ -31,6 +32,8 @@ class Condor(BatchStatusPlugin):
     JobStatus 0 and 1 are pending, 2 and 6 running, 3 and 4 done, 5 held, 7 suspended; nothing is dropped.
     Held and suspended jobs are counted as themselves, and are no capacity.
     """
+
+    shows = Jobs.PLAIN
 
     class Settings(PluginSettings):
         interval: Duration = 0

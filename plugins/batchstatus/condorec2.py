@@ -7,7 +7,7 @@ from factory.condor.evictable import EvictableRows
 from factory.condor.pool import MachineRow, MasterRow, PoolRows, PoolSource
 from factory.condor.vmjobs import VMJobRow, VMJobRows, VMJobsSource
 from factory.model import VM, BatchStatus, Drain, Unknown, VMState
-from factory.plugin import BatchStatusPlugin, Duration, PluginSettings, Readings, Source
+from factory.plugin import BatchStatusPlugin, Duration, Jobs, PluginSettings, Readings, Source
 from factory.track import Memory
 
 Seat = tuple[VMState, str]
@@ -26,6 +26,8 @@ class CondorEC2(BatchStatusPlugin):
     it is not believed before it has been up for twice ``[Factory] update_interval``, or twice that with which a VM of
     the queue was made (rule 2).
     """
+
+    shows = Jobs.VM
 
     class Settings(PluginSettings):
         interval: Duration = 0

@@ -19,6 +19,7 @@ from factory.plugin import (
     BatchStatus,
     BatchSubmitPlugin,
     Finding,
+    Jobs,
     Memory,
     Plan,
     ScheddAddress,
@@ -61,6 +62,8 @@ class PlainJobSettings(SubmitLines):
 
 class PlainJobs(BatchSubmitPlugin):
     """Submits plain jobs. A negative ask removes idle and held jobs before running ones, if not ``peaceful``."""
+
+    submits = Jobs.PLAIN
 
     class Settings(PlainJobSettings):
         """Only the keys that all plain jobs have."""

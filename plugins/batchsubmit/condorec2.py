@@ -23,6 +23,7 @@ from factory.plugin import (
     CommaList,
     Duration,
     Finding,
+    Jobs,
     Machines,
     Memory,
     Offer,
@@ -76,6 +77,8 @@ class CondorEC2(BatchSubmitPlugin):
     ``pending + running + retiring + held + … <= maxinstances`` holds for the VM jobs of the queue; it is
     checked when the round is decided and again by the worker that submits.
     """
+
+    submits = Jobs.VM
 
     class Settings(EC2Commands, SubmitLines):
         user_data_files: CommaList = ()
