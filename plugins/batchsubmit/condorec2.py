@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 import submit_templates
 from factory.condor.tools import token_subject
@@ -41,9 +42,9 @@ from factory.ramp import Life, plan
 from factory.startdattrs import startd_attributes
 from factory.timeouts import Timeouts
 from factory.userdata import UserDataError, compose, fill
-from plugins.batchsubmit.ec2commands import EC2Commands, command_lines, parameter_lines
+from plugins.batchsubmit.ec2commands import EC2Commands, command_lines, parameter_lines, typed_key
 from plugins.batchsubmit.ec2types import cores
-from plugins.batchsubmit.submitlines import SubmitLines
+from plugins.batchsubmit.submitlines import SubmitLines, names
 
 if TYPE_CHECKING:
     from factory.config.settings import FactorySettings, QueueSettings
@@ -54,7 +55,11 @@ FROM_INSTANCE = "FROM INSTANCE"
 _NOT_FOR_VMS = frozenset(
     {
         "universe",
+        "jobuniverse",
         "grid_resource",
+        "gridresource",
+        "noop_job",
+        "isnoopjob",
         "on_exit_remove",
         "on_exit_hold",
         "leave_in_queue",
@@ -66,7 +71,7 @@ _NOT_FOR_VMS = frozenset(
     }
 )
 """Submit commands and attributes without which a VM would have no end, or another one."""
-_REMOVE = "periodic_remove = "
+_REMOVE = re.compile(r"(periodic_remove = )(.+)", re.IGNORECASE)
 _LEASE = "time() > TimerRemove || time() > APFLeaseMax"
 """A queue's own periodic_remove is one more reason to end, never the only one (rule 9)."""
 
@@ -115,13 +120,15 @@ class CondorEC2(BatchSubmitPlugin):
         losttimeout: Duration = Field(default=3600, ge=2460)
         """A VM that left the pool unasked ends after this, if no job names it: longer than a job's lease of 40 min."""
 
-        @model_validator(mode="after")
-        def _owns_its_end(self) -> CondorEC2.Settings:
-            for line in self.lines():
-                name = line.partition("=")[0].strip().lower().removeprefix("+").removeprefix("my.")
-                if name in _NOT_FOR_VMS:
+        @field_validator("condor_attributes", "condor_attribute")
+        @classmethod
+        def _owns_its_end(cls, value: str | dict[str, str] | None) -> str | dict[str, str] | None:
+            for name in names(value):
+                if name.lower() in _NOT_FOR_VMS:
                     raise ValueError(f"{name} is not for VM jobs: the factory sees to where they run and how they end")
-            return self
+                if key := typed_key(name):
+                    raise ValueError(f"{name} would undo what the factory writes; write batchsubmit.condorec2.{key}")
+            return value
 
         @model_validator(mode="after")
         def _lease_fits(self) -> CondorEC2.Settings:
@@ -246,7 +253,7 @@ class CondorEC2(BatchSubmitPlugin):
         lines = [f"{name} = {value}" for name, value in macros.items()]
         lines += [submit_templates.read("ec2.sub"), *command_lines(settings)]
         lines += parameter_lines(settings, self._tags(tools.schedd()), spot=shapes[0].spot)
-        lines += [line.replace(_REMOVE, f"{_REMOVE}{_LEASE} || ", 1) for line in settings.lines()]
+        lines += [_REMOVE.sub(rf"\1{_LEASE} || (\2)", line) for line in settings.lines()]
         return Submission("\n".join(lines) + "\n", tuple(items), files, self._schedd(), self._cap())
 
     def account(self) -> Account:

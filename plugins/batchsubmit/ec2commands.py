@@ -9,6 +9,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from factory.plugin import CommaList, KeepLines, Named
 from plugins.batchsubmit.ec2shapes import EC2Shapes
@@ -113,6 +114,33 @@ class EC2Commands(EC2Shapes):
         if self.keypair and self.keypair_file:
             raise ValueError("keypair and keypair_file exclude each other; keep one of them")
         return self
+
+
+_OTHERWISE_CALLED = {
+    "ec2elasticblockstoragevolumes": "ebs_volumes",
+    "awsaccesskeyidfile": "access_key_id",
+    "awssecretaccesskeyfile": "secret_access_key",
+}
+"""What HTCondor calls otherwise than ``ec2_<key>``, without underscores."""
+_NAMED_COMMAND = re.compile(r"ec2_?(?P<kind>tag|param(?:eter)?)_?(?P<name>.*)", re.IGNORECASE)
+
+
+def typed_key(name: str) -> str | None:
+    """The key for what a submit command ``ec2_…``, or a job attribute ``EC2…``, says. None: it is none of these."""
+    plain = name.lower().replace("_", "")
+    keys = {f"ec2{key.replace('_', '')}": key for key, field in EC2Commands.model_fields.items() if not _named(field)}
+    if key := keys.get(plain, _OTHERWISE_CALLED.get(plain)):
+        return key
+    if found := _NAMED_COMMAND.fullmatch(name):
+        key = "tag_" if found["kind"].lower() == "tag" else "parameter_"
+        if found["name"].lower() in ("", "names"):
+            return f"{key}<Name>"
+        return key + (found["name"] if key == "tag_" else found["name"].replace("_", "."))
+    return "parameter_<Name>" if plain.startswith("ec2") else None
+
+
+def _named(field: FieldInfo) -> bool:
+    return any(isinstance(part, Named) for part in field.metadata)
 
 
 def command_lines(settings: EC2Commands) -> list[str]:

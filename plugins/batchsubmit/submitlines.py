@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -66,6 +67,14 @@ class SubmitLines(PluginSettings):
         return [f"{name.strip()} = {value.strip()}" for name, _, value in listed] + [
             f"{name} = {value}" for name, value in self.condor_attribute.items()
         ]
+
+
+def names(value: str | Mapping[str, str] | None) -> Iterator[str]:
+    """The submit commands that a value of one of the two keys sets; job attributes without their ``+`` or ``MY.``."""
+    listed = split_attributes(value or "") if isinstance(value, str | None) else list(value)
+    for item in listed:
+        if name := item.partition("=")[0].strip():
+            yield re.sub(r"^(\+|my\.)", "", name, flags=re.IGNORECASE)
 
 
 def _check(name: str, value: str) -> None:

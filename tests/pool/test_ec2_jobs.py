@@ -65,11 +65,12 @@ def test_a_vm_job_says_whose_it_is_and_when_it_ends(tmp_path: Path) -> None:
     assert ad["EC2Param_Version"] == "2016-11-15"
 
 
-def test_extra_lines_reach_the_job_and_win(tmp_path: Path) -> None:
+@pytest.mark.parametrize("remove", ["periodic_remove", "Periodic_Remove"])
+def test_extra_lines_reach_the_job_and_win(tmp_path: Path, remove: str) -> None:
     own = {
-        "batchsubmit.condorec2.condor_attributes": r'+Project = "a\,b",ec2_spot_price = 0.3',
-        "batchsubmit.condorec2.condor_attributes.periodic_remove": "False",
+        "batchsubmit.condorec2.condor_attributes": r'+Project = "a\,b",Notification = always',
+        f"batchsubmit.condorec2.condor_attributes.{remove}": "False",
     }
     ad = job_ad(tmp_path, **own)
-    assert (ad["Project"], ad["EC2SpotPrice"]) == ("a,b", "0.3")
+    assert (ad["Project"], ad["JobNotification"]) == ("a,b", 1)
     assert ad["PeriodicRemove"] is True, "the lease stays in force, and it ended long ago (rule 9)"

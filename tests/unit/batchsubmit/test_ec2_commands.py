@@ -1,16 +1,19 @@
 """CondorEC2: every ec2_* submit command by its own key, user-data, and what does not fit together."""
 
 import email
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory.config.schema import schema
 from factory.config.settings import ConfigError, Queue
 from factory.plugin import Submission
 from factory.userdata import UserDataError
 from localcloud import userdata
+from plugins.batchsubmit.condorec2 import CondorEC2
 from plugins.batchsubmit.ec2commands import parameter_lines
 from tests.rig.ec2table import COMMANDS, OPTIONAL, Command, keys
 from tests.rig.queues import NOW, VMS, commands, make_queue, submit_tools
@@ -180,14 +183,72 @@ def _settings(tmp_path_factory: pytest.TempPathFactory) -> None:
 _SETTINGS: list[Queue] = []
 
 
-def test_a_periodic_remove_of_the_queue_s_own_leaves_the_lease_in_force(tmp_path: Path) -> None:
+@pytest.mark.parametrize("own", ["JobStatus == 5", "isUndefined(EC2InstanceName) ? time() - QDate > 900 : false"])
+@pytest.mark.parametrize("name", ["periodic_remove", "Periodic_Remove"])
+def test_a_periodic_remove_of_the_queue_s_own_leaves_the_lease_in_force(tmp_path: Path, name: str, own: str) -> None:
     """Rule 9: every VM has an end."""
-    queue = vms(tmp_path, **{"condor_attributes.periodic_remove": "JobStatus == 5"})
-    lines = [line for line in submission(queue, tmp_path).description.splitlines() if "periodic_remove" in line]
-    assert lines[-1] == "periodic_remove = time() > TimerRemove || time() > APFLeaseMax || JobStatus == 5"
+    queue = vms(tmp_path, **{f"condor_attributes.{name}": own})
+    lines = [line for line in submission(queue, tmp_path).description.splitlines() if name in line]
+    assert lines[-1] == f"{name} = time() > TimerRemove || time() > APFLeaseMax || ({own})"
 
 
-@pytest.mark.parametrize("name", ["on_exit_remove", "universe", "grid_resource", "+PeriodicRemove", "leave_in_queue"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("on_exit_remove", "universe", "grid_resource", "+GridResource", "MY.JobUniverse", "+PeriodicRemove"),
+        *("leave_in_queue", "noop_job", "Noop_Job", "+IsNoopJob"),
+    ],
+)
 def test_lines_that_would_take_a_vm_its_end_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="not for VM jobs"):
         vms(tmp_path, **{f"condor_attributes.{name}": "False"})
+
+
+TYPED = [
+    *((name, each.key) for each in COMMANDS if re.match("ec2_(?!parameter)", name := each.line[0])),
+    *((f"+{name}", each.key) for each in COMMANDS if re.match("EC2(?!Param)", name := each.attribute[0])),
+    ("ec2_iam_profile_name", "iam_profile_name"),
+    ("my.EC2IamProfileName", "iam_profile_name"),
+    ("EC2_Spot_Price", "spot_price"),
+    ("+EC2SpotPrice", "spot_price"),
+    ("ec2_user_data", "user_data"),
+    ("ec2_user_data_file", "user_data_file"),
+    ("+EC2UserDataFile", "user_data_file"),
+    ("ec2_keyp_air", "keypair"),
+    ("ec2_key_pair_file", "keypair_file"),
+    ("aws_access_key_id_file", "access_key_id"),
+    ("aws_secret_access_key_file", "secret_access_key"),
+    ("ec2_tag_names", "tag_<Name>"),
+    ("+EC2TagNames", "tag_<Name>"),
+    ("ec2_tag_CostCentre", "tag_CostCentre"),
+    ("+EC2TagCostCentre", "tag_CostCentre"),
+    ("ec2_parameter_names", "parameter_<Name>"),
+    ("+EC2ParamNames", "parameter_<Name>"),
+    ("ec2_parameter_MetadataOptions_HttpTokens", "parameter_MetadataOptions.HttpTokens"),
+    ("+EC2InstanceName", "parameter_<Name>"),
+    ("ec2_vpc_id", "parameter_<Name>"),
+]
+
+
+@pytest.mark.parametrize(("name", "key"), TYPED, ids=str)
+def test_what_has_a_key_of_its_own_does_not_pass_by_it(tmp_path: Path, name: str, key: str) -> None:
+    """Tags of ours would be lost, user-data replaced, spot go through the state machine that loses tags."""
+    said = rf"condor_attributes\S*: {re.escape(name.removeprefix('+').removeprefix('my.'))} would undo .*; write (\S+)$"
+    for own in ({f"condor_attributes.{name}": "x"}, {"condor_attributes": f"request_memory = 5, {name} = x"}):
+        with pytest.raises(ConfigError) as caught:
+            vms(tmp_path, **own)
+        (problem,) = caught.value.problems
+        found = re.search(said, str(problem))
+        assert found is not None, str(problem)
+        assert found[1] == f"batchsubmit.condorec2.{key}"
+
+
+def test_every_submit_command_of_ec2_that_apf_writes_has_a_key_that_is_read() -> None:
+    """What a message says to write must be a key; the table of commands is that of HTCondor's manual."""
+    known = schema(CondorEC2.Settings)
+    assert all(known.find(key) for _, key in TYPED)
+
+
+def test_other_lines_pass_as_they_are(tmp_path: Path) -> None:
+    made = submission(vms(tmp_path, condor_attributes='+Project = "EC2",job_machine_attrs = x'), tmp_path)
+    assert {"+Project": '"EC2"', "job_machine_attrs": "x"}.items() <= commands(made).items()
