@@ -15,7 +15,7 @@ from factory.faults import FAULTS, fault
 from factory.model import Unknown
 from factory.poll import poll
 from factory.shift import shifted
-from factory.source import Reading, Source
+from factory.source import REREAD_PART, Reading, Source
 from factory.wanted import wanted
 from factory.workers import CallFailed, CallTimedOut, Workers, result
 
@@ -85,7 +85,8 @@ class Observer:
         reading = self._readings.get(source.key)
         if reading is None or reading.error is not None or reading.started <= after:
             return True
-        return self._clock.steady() - reading.started >= source.interval_s
+        # Whatever the interval: a round takes its time, and at its end the reading must not be too old.
+        return self._clock.steady() - reading.started >= min(source.interval_s, REREAD_PART * source.maxage_s)
 
     def _start(self, key: str, source: Source) -> None:
         asked = self._clock.steady()

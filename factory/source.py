@@ -17,6 +17,9 @@ from factory.model import Unknown
 S = TypeVar("S", bound="Source")
 R = TypeVar("R")
 
+REREAD_PART = 0.5
+"""A reading that has reached this part of its maxage is not used again, however long its interval."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source(ABC):
@@ -26,7 +29,7 @@ class Source(ABC):
     """Sources of a lower stage are read first: collectors 0, schedds and WMS 1, clouds 2 (rule 3)."""
 
     interval_s: float = 0
-    """A reading younger than this is used again, unless the queue has acted since."""
+    """A reading younger than this, and than half of ``maxage_s``, is used again, unless the queue has acted since."""
     deadline_s: float = 30
     """The worker is killed after this."""
     maxage_s: float = 360

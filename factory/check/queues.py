@@ -7,12 +7,35 @@ from collections.abc import Iterator, Sequence
 
 from factory.check.finding import Finding
 from factory.config.settings import Queue
-from factory.plugin import Info
+from factory.faults import FAULTS
+from factory.plugin import BatchStatusPlugin, Info, WmsStatusPlugin
+from factory.source import REREAD_PART, Source
 
 
 def in_groups(queue: Queue) -> bool:
     """Whether its chain looks at groups of jobs: such queues share them."""
     return any(Info.DEMAND in plugin.needs for plugin in queue.sched)
+
+
+def check_readings(queues: Sequence[Queue]) -> Iterator[Finding]:
+    """Readings that would be too old before they are read again: they are read again before that."""
+    for queue in queues:
+        for plugin in (queue.wmsstatus, queue.batchstatus):
+            longest = None if plugin is None else _too_long(plugin)
+            if plugin is not None and longest is not None:
+                text = (
+                    f"{longest.interval_s:.0f} s is longer than maxage, {longest.maxage_s:.0f} s, when a reading is "
+                    f"unknown: it is read anew after {longest.maxage_s * REREAD_PART:.0f} s; make one shorter or "
+                    "the other longer"
+                )
+                yield Finding("warning", text, queue.name, plugin.key("interval"))
+
+
+def _too_long(plugin: WmsStatusPlugin | BatchStatusPlugin) -> Source | None:
+    try:
+        return next((source for source in plugin.sources() if source.interval_s > source.maxage_s), None)
+    except FAULTS:
+        return None  # the rehearsal says so
 
 
 def check_queues(queues: Sequence[Queue]) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from factory.check.gahp import check_gahp
 from factory.check.limits import check_gahp_log, check_limits
 from factory.check.matchmaking import check_matchmaking, check_sizes
 from factory.check.policies import check_policies
-from factory.check.queues import check_queues
+from factory.check.queues import check_queues, check_readings
 from factory.check.rehearsal import Rehearsal, rehearse
 from factory.check.statedir import check_statedir
 from factory.check.template import sample_jobs
@@ -74,6 +74,7 @@ def _local(config: Config) -> Iterator[Finding]:
     yield from _account(config)
     yield from check_statedir(config.factory)
     yield from check_queues(config.queues)
+    yield from check_readings(config.queues)
     yield from check_sizes(config.queues)
     for queue in config.queues:
         for plugin in _plugins(queue):

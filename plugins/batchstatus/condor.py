@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from pydantic import Field
+
 from factory.condor.daemons import ScheddAddress
 from factory.condor.pilots import PilotRows, PilotsSource
 from factory.plugin import (
@@ -38,7 +40,7 @@ class Condor(BatchStatusPlugin):
     class Settings(PluginSettings):
         interval: Duration = 0
         """A reading younger than this is used again; 0: poll for every decision."""
-        maxage: Duration | None = None
+        maxage: Duration | None = Field(default=None, ge=1)
         """A reading older than this is unknown; none: as ``[Factory] maxage`` says."""
 
     settings: Settings

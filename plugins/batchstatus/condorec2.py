@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from factory.condor.daemons import PoolAddress, ScheddAddress
 from factory.condor.evictable import EvictableRows
 from factory.condor.pool import MachineRow, MasterRow, PoolRows, PoolSource
@@ -32,6 +34,8 @@ class CondorEC2(BatchStatusPlugin):
     class Settings(PluginSettings):
         interval: Duration = 0
         """A reading younger than this is used again; 0: poll for every decision."""
+        maxage: Duration | None = Field(default=None, ge=1)
+        """A reading older than this is unknown; none: as ``[Factory] maxage`` says."""
 
     def sources(self) -> tuple[Source, ...]:
         """The factory's machines in the pool, and its VM jobs."""
@@ -44,7 +48,7 @@ class CondorEC2(BatchStatusPlugin):
             factory_id=factory.id,
             interval_s=self.settings.interval,
             deadline_s=factory.deadline,
-            maxage_s=factory.maxage,
+            maxage_s=self.settings.maxage or factory.maxage,
         )
 
     def _jobs(self) -> VMJobsSource:
@@ -55,7 +59,7 @@ class CondorEC2(BatchStatusPlugin):
             factory_id=factory.id,
             interval_s=self.settings.interval,
             deadline_s=factory.deadline,
-            maxage_s=factory.maxage,
+            maxage_s=self.settings.maxage or factory.maxage,
         )
 
     def read(self, readings: Readings, memory: Memory) -> BatchStatus | Unknown:

@@ -220,6 +220,22 @@ def test_what_a_queue_that_is_not_due_has_acted_on_is_read_anew_for_the_others(w
     assert observer.readings["shared"].started > first + 1e-3
 
 
+@pytest.mark.parametrize(("ahead_s", "anew"), [(100.0, False), (179.0, False), (181.0, True), (400.0, True)])
+def test_a_reading_is_never_too_old_when_it_is_needed_however_long_its_interval(
+    workers: Workers, ahead_s: float, anew: bool
+) -> None:
+    """Old files say ``*.sleep = 600``, and 360 s is when a reading is unknown."""
+    shared = Numbers(name="shared", interval_s=600, maxage_s=360)
+    one = queue("one", parts={"wms": {"sources": (shared,)}})
+    ahead = [0.0]
+    observer = Observer(workers, Clock(steady=lambda: steady() + ahead[0]))
+    observer.observe([one], [one], {})
+    first = observer.readings["shared"].started
+    ahead[0] = ahead_s
+    observer.observe([one], [one], {})
+    assert (observer.readings["shared"].started > first + 1e-6) is anew
+
+
 @pytest.mark.parametrize(("maximum", "polled"), [(None, {"a"}), (10, {"a", "b"})])
 def test_the_sum_over_all_queues_needs_what_every_queue_reads(
     make: Make, statedir: StateDir, maximum: int | None, polled: set[str]

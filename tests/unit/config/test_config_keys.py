@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from factory.config import old
-from factory.config.keys import MAX_NEAREST
+from factory.config.docs import own_plugins
+from factory.config.keys import MAX_NEAREST, Keys
 from tests.rig.configs import PLUGINS, Panda, problems, queue, read, told, write
 
 UNKNOWN = [
@@ -119,6 +120,13 @@ def test_old_keys_of_queues_are_warnings_that_say_what_to_do(tmp_path: Path, pat
     (problem,) = problems(write(tmp_path, queue(f"{key} = 1")))
     assert problem.severity == "warning"
     assert problem.text.startswith("is not read")
+
+
+@pytest.mark.parametrize("target", sorted({key for keys in old.FACTORY_TO_QUEUES.values() for key in keys}))
+def test_what_an_old_key_of_factory_sets_is_a_key_of_the_plugin(target: str) -> None:
+    owner = Keys(own_plugins()).owner(target)
+    assert owner is not None
+    assert owner.key is not None
 
 
 @pytest.mark.parametrize(("category", "name"), [key for key in old.PLUGINS if key[0] in ("sched", "batchsubmit")])
