@@ -157,7 +157,7 @@ class _Builder:
         """Say what is to be said of a key of the section that nothing read."""
         if self._is_of_missing(key):
             return
-        verdict = self.everything.keys.unread_in_queue(key, form.section[key].value, default=False)
+        verdict = self.everything.keys.unread_in_queue(key, form.meant(key), default=False)
         if verdict is not None:
             form.tell(verdict.severity, verdict.text, key)
         elif not key.startswith(FREE):

@@ -100,6 +100,13 @@ class Form:
         except Unresolvable as reason:
             self.error(str(reason), key)
 
+    def meant(self, key: str) -> str:
+        """The value of a key that nothing reads, as it is written if its references lead nowhere."""
+        try:
+            return self.resolver.value(key)
+        except Unresolvable:
+            return self.section[key].value
+
     def _note(self, text: str, key: str | None, severity: Any) -> None:
         section = self.section
         entry = section.get(key) if key is not None else None

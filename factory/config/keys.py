@@ -105,7 +105,7 @@ class Keys:
         if default and schema(FactorySettings).find(name):
             return None
         if refused := old.refused_queue_key(name):
-            return Verdict(refused, "warning" if value == old.LOCAL else "error")
+            return Verdict(refused, "warning" if value.strip() in old.SAY_NOTHING else "error")
         if dead := old.dead_queue_key(name):
             return Verdict(f"is not read any more: {dead}", "warning")
         if schema(FactorySettings).find(name) or name in old.FACTORY_TO_QUEUES or old.dead_factory_key(name):

@@ -102,6 +102,7 @@ QUEUE: Mapping[str, str] = {
     "batchstatus.*.scheddport": _PORT,
     "batchstatus.*.collectorport": "write it behind the host, in [Factory] pool; remove it",
     "batchhistory.*": _EFFECTLESS,
+    "batchstatus.condorec2.queryargs": _EFFECTLESS,
     "wmsstatus.queue.*": "the WMS status plugin Queue never worked; remove it",
     "batchsubmit.condorec2.peaceful": "machines always leave peacefully; remove it",
     "batchsubmit.condorec2.overlay.peaceful": "machines always leave peacefully; remove it",
@@ -129,15 +130,16 @@ QUEUE: Mapping[str, str] = {
 
 QUEUE_REFUSED: Mapping[str, str] = {
     "wmsstatus.*.queryargs": "is not read; write what follows -name as the plugin's key schedd, and -pool as pool",
-    "batchstatus.*.queryargs": _OWN_JOBS,
+    "batchstatus.condor.queryargs": _OWN_JOBS,
+    "batchstatus.condorlocal.queryargs": _OWN_JOBS,
     "batchstatus.*.scheddhost": _OWN_JOBS,
     "batchstatus.*.collectorhost": _OWN_JOBS,
     "batchsubmit.*.submitargs": "is not read: nothing calls condor_submit; name the schedd in [Factory]",
 }
 """Dead keys without which a queue would look, or submit, where it should not: errors."""
 
-LOCAL = "localhost"
-"""With this value a key of ``QUEUE_REFUSED`` says what is so anyway."""
+SAY_NOTHING = ("localhost", "None", "none", "")
+"""With one of these values a key of ``QUEUE_REFUSED`` says what is so anyway."""
 
 BATCHSTATUS: Mapping[tuple[str, str], str] = {
     ("Condor", "CondorEC2"): "CondorEC2",

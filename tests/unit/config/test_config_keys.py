@@ -66,9 +66,16 @@ def test_a_key_that_another_file_refers_to_is_fine(tmp_path: Path) -> None:
     assert not problems(one, two)
 
 
-def test_old_keys_that_say_what_is_so_anyway_are_warnings(tmp_path: Path) -> None:
-    (problem,) = problems(write(tmp_path, queue("batchstatus.condor.collectorhost = localhost")))
+@pytest.mark.parametrize("value", ["localhost", "None", "none", "", "%(x-here)s"])
+@pytest.mark.parametrize("pattern", old.QUEUE_REFUSED)
+def test_old_keys_that_say_what_is_so_anyway_are_warnings(tmp_path: Path, pattern: str, value: str) -> None:
+    """As the documentation of AutoPyFactory had them: ``scheddhost = None``, ``submitargs =``."""
+    line = f"{pattern.replace('*', 'condor')} = {value}"
+    (problem,) = problems(write(tmp_path, queue("x-here = localhost", line)))
     assert problem.severity == "warning"
+    if "%" not in value:
+        (problem,) = problems(write(tmp_path, f"[DEFAULT]\n{line}\n" + queue()))
+        assert problem.severity == "warning"
 
 
 def test_a_key_of_a_plugin_that_is_not_used_is_a_warning_in_a_section_and_fine_in_default(tmp_path: Path) -> None:
