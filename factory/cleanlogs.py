@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -14,41 +16,82 @@ from factory.config.settings import Config
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
+@dataclass(frozen=True)
+class Cleaned:
+    """What came of a cleaning."""
+
+    removed: int = 0
+    """Directories that are gone."""
+    failed: tuple[OSError, ...] = ()
+    """Why others are still there."""
+
+
 def log_name(queue: str) -> str:
     """Name of a queue's log directory."""
     return re.sub(r"[/:]", "_", queue)
 
 
-def old_directories(base: Path, config: Config, today: date) -> Iterator[Path]:
-    """Log directories that are older than their queue's ``cleanlogs.keepdays``.
+def days_kept(config: Config) -> dict[str, float]:
+    """Days that each queue's logs are kept, by the name of their directory; whether it runs or not.
+
+    Of a queue that does not run, and with which something is wrong, it can't be told: they are kept. Queues that share
+    a directory keep it as long as one of them wants.
+    """
+    kept: dict[str, float] = {}
+    sound = {queue.name: queue.settings.keepdays for queue in (*config.queues, *config.stopped)}
+    for name in (*sound, *config.disabled):
+        days = _days(sound[name], config.factory.keepdays) if name in sound else math.inf
+        kept[log_name(name)] = max(days, kept.get(log_name(name), 0))
+    return kept
+
+
+def _days(own: int | None, default: int | None) -> float:
+    return (default if own is None else own) or math.inf
+
+
+def old_directories(base: Path, config: Config, today: date) -> Iterator[Path | OSError]:
+    """Log directories that are older than their queue's ``cleanlogs.keepdays``, and what can't be looked into.
 
     A queue without the key, and a queue that is not configured any more, follow ``[Factory] cleanlogs.keepdays``;
     none or 0 keeps for ever.
     """
-    keep = {log_name(queue.name): queue.settings.keepdays for queue in config.queues}
-    for day in sorted(path for path in base.iterdir() if _DAY.fullmatch(path.name)):
+    kept, others = days_kept(config), _days(None, config.factory.keepdays)
+    for day in sorted(path for path in base.iterdir() if _DAY.fullmatch(path.name) and path.is_dir()):
         try:
             age = (today - date.fromisoformat(day.name)).days
         except ValueError:
             continue
-        for directory in sorted(day.iterdir()):
-            keepdays = keep.get(directory.name)
-            keepdays = config.factory.keepdays if keepdays is None else keepdays
-            if keepdays and age > keepdays and directory.is_dir() and not directory.is_symlink():
+        try:
+            directories = sorted(day.iterdir())
+        except OSError as error:
+            yield error
+            continue
+        for directory in directories:
+            old = age > kept.get(directory.name, others)
+            if old and directory.is_dir() and not directory.is_symlink():
                 yield directory
 
 
-def clean_logs(base: Path, config: Config, today: date) -> int:
-    """Remove them, and days that are empty then; returns how many were removed.
+def clean_logs(base: Path, config: Config, today: date) -> Cleaned:
+    """Remove them, and days that are empty then. One that can't be removed is told, and the others go.
 
     Raises:
-        OSError: one can't be removed.
+        OSError: ``base`` can't be read.
     """
     if not base.is_dir():
-        return 0
-    old = list(old_directories(base, config, today))
-    for directory in old:
-        shutil.rmtree(directory)
+        return Cleaned()
+    removed = 0
+    failed: list[OSError] = []
+    for directory in list(old_directories(base, config, today)):
+        if isinstance(directory, OSError):
+            failed.append(directory)
+            continue
+        try:
+            shutil.rmtree(directory)
+        except OSError as error:
+            failed.append(error)
+            continue
+        removed += 1
         with contextlib.suppress(OSError):
             directory.parent.rmdir()
-    return len(old)
+    return Cleaned(removed, tuple(failed))

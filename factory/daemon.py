@@ -182,11 +182,15 @@ class Daemon:
         config = self.config
         base = config.factory.base_log_dir or self._statedir.logs
         try:
-            removed = clean_logs(base, config, datetime.now(UTC).date())
+            cleaned = clean_logs(base, config, datetime.now(UTC).date())
         except OSError as error:
             log.error('logs=%s failed="%s"', base, error)
-        else:
-            log.debug("logs=%s removed=%d", base, removed)
+            return
+        log.debug("logs=%s removed=%d", base, cleaned.removed)
+        if cleaned.failed:
+            log.error(
+                'logs=%s removed=%d left=%d failed="%s"', base, cleaned.removed, len(cleaned.failed), cleaned.failed[0]
+            )
 
     def _reread(self) -> None:
         try:
