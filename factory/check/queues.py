@@ -52,7 +52,8 @@ def check_queues(queues: Sequence[Queue]) -> Iterator[Finding]:
     for queue in queues:
         if queue.wmsstatus is not None and queue.batchsubmit.machines() is not None:
             plugin = queue.wmsstatus
-            by_work[type(plugin), queue.settings.wmsqueue, plugin.settings].append(queue)
+            work = plugin.jobs() or (type(plugin), queue.settings.wmsqueue, plugin.settings)
+            by_work[work].append(queue)
     for same in by_work.values():
         for queue in same[1:]:
             if in_groups(same[0]) and in_groups(queue):

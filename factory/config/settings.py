@@ -93,7 +93,8 @@ class QueueSettings(Settings):
     enabled: Switch = False
     """Only queues with ``enabled = True`` run."""
     wmsqueue: str | None = None
-    """The work that this queue serves: the queue name in the WMS, or ``MATCH_APF_QUEUE`` of its jobs."""
+    """The work that this queue serves: the queue name in the WMS, or ``MATCH_APF_QUEUE`` of its jobs, where ``ANY`` is
+    all jobs."""
     sleep: Duration = Field(default=360, alias="apfqueue.sleep", ge=1)
     """Time between two decisions."""
     priority: int = 0

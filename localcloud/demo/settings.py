@@ -23,8 +23,9 @@ enabled = True
 # Seconds between two decisions.
 apfqueue.sleep = {sleep_s}
 
-# The work: jobs of the local schedd. What there is already: VMs of this queue.
+# The work: jobs of the local schedd, whatever they say of queues. What there is already: VMs of this queue.
 wmsstatusplugin = CondorLocal
+wmsqueue = ANY
 batchstatusplugin = CondorEC2
 
 # One VM for each job that waits and has none under way, a few at a time, not too many at once;

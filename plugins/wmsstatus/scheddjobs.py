@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from pydantic import Field, field_validator
@@ -17,6 +17,7 @@ from factory.fit.model import Demand
 from factory.model import SiteStatus
 from factory.plugin import (
     Duration,
+    Finding,
     PluginSettings,
     Readings,
     ScheddAddress,
@@ -85,6 +86,16 @@ class ScheddJobs(WmsStatusPlugin):
             deadline_s=self.factory.deadline,
             maxage_s=settings.maxage or self.factory.maxage,
         )
+
+    def check(self) -> Iterator[Finding]:
+        """All jobs are meant only if that is said: in AutoPyFactory a queue without wmsqueue had no work."""
+        settings = self.settings
+        if settings.constraint is None and settings.queueskey != ANY and self.queue.wmsqueue is None:
+            text = (
+                "is not set, so that all jobs of the schedd are this queue's work; name a queue, write "
+                f"{self.key('constraint')}, or wmsqueue = {ANY} if all are meant"
+            )
+            yield Finding("warning", text, self.queue.name, "wmsqueue")
 
     def jobs(self) -> tuple[tuple[ScheddAddress, ...], str]:
         """The queue's jobs in all schedds."""

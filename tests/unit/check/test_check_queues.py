@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from factory.check.queues import check_readings
+from factory.check.finding import Finding
+from factory.check.queues import check_queues, check_readings
 from tests.rig.queues import PILOTS, VMS, make_queue
 
 
@@ -43,3 +44,42 @@ def test_the_warning_says_what_is_done(tmp_path: Path) -> None:
         "600 s is longer than maxage, 360 s, when a reading is unknown: it is read anew after 180 s; "
         "make one shorter or the other longer"
     )
+
+
+@pytest.mark.parametrize("name", ["Condor", "CondorLocal"])
+@pytest.mark.parametrize(
+    ("own", "warned"),
+    [
+        ({}, True),
+        ({"wmsqueue": "None"}, True),
+        ({"wmsqueue": "Q"}, False),
+        ({"wmsqueue": "ANY"}, False),
+        ({"wmsstatus.{}.queueskey": "ANY"}, False),
+        ({"wmsstatus.{}.queueskey": "Colour"}, True),
+        ({"wmsstatus.{}.constraint": 'Owner == "x"'}, False),
+    ],
+)
+def test_a_queue_that_serves_all_jobs_without_saying_so_is_told(
+    tmp_path: Path, name: str, own: dict[str, str], warned: bool
+) -> None:
+    keys = {key.format(name.lower()): value for key, value in own.items()}
+    wms = make_queue(tmp_path, {**VMS, "wmsstatusplugin": name, **keys}).wmsstatus
+    assert wms is not None
+    found = list(wms.check())
+    assert bool(found) is warned
+    for finding in found:
+        assert isinstance(finding, Finding)
+        assert (finding.severity, finding.section, finding.key) == ("warning", "Q", "wmsqueue")
+        assert "wmsqueue = ANY if all are meant" in finding.text
+
+
+def test_queues_that_serve_the_same_jobs_are_told_whatever_they_call_them(tmp_path: Path) -> None:
+    ways = (
+        {"wmsstatusplugin": "CondorLocal"},
+        {"wmsstatusplugin": "Condor", "wmsqueue": "ANY"},
+        {"wmsstatusplugin": "Condor", "wmsstatus.condor.queueskey": "ANY"},
+        {"wmsstatusplugin": "Condor", "wmsqueue": "OTHER"},
+    )
+    queues = [make_queue(tmp_path, {**VMS, **way}, name=f"Q{i}") for i, way in enumerate(ways)]
+    told = [finding.section for finding in check_queues(queues) if finding.key == "wmsqueue"]
+    assert told == ["Q1", "Q2"]
