@@ -6,12 +6,15 @@ import inspect
 from collections.abc import Iterator
 
 from factory.config import old
-from factory.config.keys import CHOICE, Keys
+from factory.config.keys import CHOICE, FREE, Keys
 from factory.config.plugins import CATEGORIES, PluginError, Registry
 from factory.config.schema import Key, schema
-from factory.config.settings import FactorySettings, QueueSettings
+from factory.config.settings import FactorySettings, MonitorSettings, QueueSettings
+from factory.config.types import Settings
 from factory.plugin import Plugin
 
+_CHOICES = {key: category for category, key in (*CHOICE.items(), ("monitor", "monitorplugin"))}
+"""The category of plugins that a key chooses from."""
 DURATION = "seconds, or a number with s, m, h, d or w"
 
 
@@ -26,10 +29,16 @@ def explain(name: str, registry: Registry) -> str:
         UnknownKey: it is neither.
     """
     name = name.strip()
-    found = [*_settings(name), *_plugin_keys(name, registry), *_plugins(name, registry), *_dead(name, registry)]
+    found = [
+        *_settings(name, registry),
+        *_plugin_keys(name, registry),
+        *_plugins(name, registry),
+        *_dead(name, registry),
+    ]
     if not found:
         keys = Keys(registry)
-        names = [*keys.all(), *(key.name for key in schema(FactorySettings).keys), *_plugin_names(registry)]
+        others = [key.name for model in (FactorySettings, MonitorSettings) for key in schema(model).keys]
+        names = [*keys.all(), *others, *_plugin_names(registry)]
         raise UnknownKey(f"no key or plugin {name!r}{keys.nearest(name, names)}")
     return "\n\n".join(found)
 
@@ -39,12 +48,19 @@ def purpose(plugin: type[Plugin]) -> str:
     return inspect.cleandoc(plugin.__doc__ or "")
 
 
-def _settings(name: str) -> Iterator[str]:
-    """A key of [Factory] or of every queue; one may be both."""
-    if key := schema(FactorySettings).find(name.removeprefix("Factory.").removeprefix("[Factory] ")):
-        yield _about(key, key.shown, "[Factory]")
-    if key := schema(QueueSettings).find(name):
-        yield _about(key, key.shown, "every queue")
+def _settings(name: str, registry: Registry) -> Iterator[str]:
+    """A key of [Factory], of every queue or of every section of monitorConf; one may be several."""
+    plain = name.removeprefix("Factory.").removeprefix("[Factory] ")
+    places: tuple[tuple[type[Settings], str, str], ...] = (
+        (FactorySettings, plain, "[Factory]"),
+        (QueueSettings, name, "every queue"),
+        (MonitorSettings, name, "every section of monitorConf"),
+    )
+    for model, spelling, place in places:
+        if key := schema(model).find(spelling):
+            yield _about(key, key.shown, place, _CHOICES.get(key.name, ""), registry)
+    if name.startswith(FREE):
+        yield f"{name}\n    Keys that start with {FREE} are the user's own; only %({name})s in other keys reads it."
 
 
 def _plugin_keys(name: str, registry: Registry) -> Iterator[str]:
@@ -68,13 +84,15 @@ def _plugin_keys(name: str, registry: Registry) -> Iterator[str]:
             yield _about(key, key.shown, f"monitor plugin {monitor}, in a section of monitorConf")
 
 
-def _about(key: Key, name: str, place: str) -> str:
+def _about(key: Key, name: str, place: str, category: str = "", registry: Registry | None = None) -> str:
+    names = registry.names(category) if registry is not None and category else []
     lines = [
         name,
         f"    {key.meaning or 'No description.'}",
         f"    type      {key.type}" + (f" ({DURATION})" if key.type.startswith("duration") else ""),
         f"    unit      {key.unit}" if key.unit else "",
         f"    default   {key.default}",
+        f"    plugins   {', '.join(names)}" if names else "",
         f"    read by   {place}",
         f"    formerly  {', '.join(key.old)}" if key.old else "",
     ]

@@ -10,7 +10,7 @@ from factory.config.form import Form, Problems
 from factory.config.making import Maker
 from factory.config.plugins import PluginError
 from factory.config.read import Section
-from factory.config.settings import QueueSettings
+from factory.config.settings import MonitorSettings, QueueSettings
 from factory.config.types import Settings
 from factory.plugin import Plugin
 
@@ -61,12 +61,11 @@ class Monitors:
 
     def _section(self, section: Section) -> _Monitor | None:
         form = Form(section, self.problems)
-        name = form.value("monitorplugin") if "monitorplugin" in section else None
-        if name is None:
-            form.error("is missing: the plugin that this section sets up", "monitorplugin")
+        chosen = form.fill(MonitorSettings)
+        if chosen is None:
             return None
         try:
-            plugin = self.maker.find("monitor", name)
+            plugin = self.maker.find("monitor", chosen.monitorplugin)
         except PluginError as error:
             form.error(str(error), "monitorplugin")
             return None

@@ -15,6 +15,7 @@ from functools import cache
 _AUTH = "credentials are keys of the plugin that uses them; remove it"
 _LOG_SERVER = "there is no log server; let a web server show baseLogDir, and name it in baseLogDirUrl"
 _SIGHUP = "the files are read again on SIGHUP (systemctl reload apf); remove it"
+_AGIS = "queues come from files: write what AGIS says into one; remove it"
 _MONITOR = "monitors are named for each queue, by monitorsection; remove it"
 _MAIL = "apf sends no mail; watch its log, its metrics or apf status; remove it"
 _EFFECTLESS = "had no effect in AutoPyFactory either; remove it"
@@ -40,9 +41,12 @@ FACTORY: Mapping[str, str] = {
     "config.reconfig": _SIGHUP,
     "config.reconfig.interval": _SIGHUP,
     "reconfig": _SIGHUP,
+    "config.interval": _SIGHUP,
+    "config.file.*": _SIGHUP,
     "config.queues.plugin": "queues come from files: queueConf and queueDirConf; remove it",
     "config.auth.plugin": _AUTH,
-    "config.queues.agis.*": "queues come from files: write what AGIS says into one; remove it",
+    "config.queues.agis.*": _AGIS,
+    "config.agis.*": _AGIS,
     "configplugin": "queues come from files: queueConf and queueDirConf; remove it",
     "monitor": _MONITOR,
     "monitor.*": _MONITOR,
@@ -63,7 +67,7 @@ _READERS = {
 FACTORY_TO_QUEUES: Mapping[str, tuple[str, ...]] = {
     f"{plugin}.{name}": tuple(f"{reader}.{new}" for reader in _READERS[plugin])
     for name, new, plugins in (
-        ("maxtime", "maxage", ("wmsstatus", "batchstatus")),
+        ("maxtime", "maxage", ("wmsstatus", "batchstatus", "batchstatus.condor")),
         ("sleep", "interval", ("wmsstatus.panda", "wmsstatus.condor", "batchstatus.condor")),
         ("maxage", "maxage", ("wmsstatus.panda", "wmsstatus.condor", "batchstatus.condor")),
     )
@@ -102,6 +106,9 @@ QUEUE: Mapping[str, str] = {
     "batchstatus.*.scheddport": _PORT,
     "batchstatus.*.collectorport": "write it behind the host, in [Factory] pool; remove it",
     "batchhistory.*": _EFFECTLESS,
+    "batchhistoryplugin": _EFFECTLESS,
+    "wmsstatus.condorqueryargs": _EFFECTLESS,
+    "wmsstatus.*.password_file": "HTCondor's own configuration says how its daemons are told who asks; remove it",
     "batchstatus.condorec2.queryargs": _EFFECTLESS,
     "wmsstatus.queue.*": "the WMS status plugin Queue never worked; remove it",
     "batchsubmit.condorec2.peaceful": "machines always leave peacefully; remove it",
@@ -115,6 +122,7 @@ QUEUE: Mapping[str, str] = {
     "batchsubmit.*.proxyfile": _PROXY,
     "batchsubmit.condorosgce.remote_condor_schedd": _HELPER,
     "batchsubmit.condorosgce.remote_condor_collector": _HELPER,
+    "batchsubmit.condorgram.*": _GRAM,
     "batchsubmit.condorgt2.*": _GRAM,
     "batchsubmit.condorgt5.*": _GRAM,
     "globusrsl.*": _GRAM,

@@ -74,7 +74,8 @@ def local_path(text: str) -> Path:
         ValueError: it is the address of something that is not a local file.
     """
     if text.startswith("file:"):
-        text = "/" + text.removeprefix("file:").lstrip("/")
+        rest = text.removeprefix("file:").lstrip("/")
+        text = rest if rest.startswith("~") else f"/{rest}"
     elif ":/" in text and text.split(":/")[0].isalpha():
         raise ValueError(f"{text!r} is not a local file; fetch it and give its path")
     try:

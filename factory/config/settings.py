@@ -117,6 +117,13 @@ class QueueSettings(Settings):
     """Days that output and logs of this queue are kept; none: as ``[Factory]`` says."""
 
 
+class MonitorSettings(Settings):
+    """What every section of ``monitorConf`` has, beside the keys of its plugin."""
+
+    monitorplugin: str
+    """Plugin that this section sets up."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """Something wrong, or worth a look, in the configuration."""

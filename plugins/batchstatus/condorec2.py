@@ -32,7 +32,7 @@ class CondorEC2(BatchStatusPlugin):
     shows = Jobs.VM
 
     class Settings(PluginSettings):
-        interval: Duration = 0
+        interval: Duration = Field(default=0, json_schema_extra={"old": "sleep"})
         """A reading younger than this is used again; 0: poll for every decision."""
         maxage: Duration | None = Field(default=None, ge=1)
         """A reading older than this is unknown; none: as ``[Factory] maxage`` says."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from factory.plugin import CommaList, ScheddAddress
+from factory.plugin import CommaList, Finding, ScheddAddress
 from plugins.wmsstatus.scheddjobs import ScheddJobs
 
 _HERE = "localhost"
@@ -35,6 +36,11 @@ class Condor(ScheddJobs):
         collectorport: int = Field(default=9618, ge=1, le=65535)
         """Port of that collector."""
 
+        @field_validator("scheddhost", "collectorhost")
+        @classmethod
+        def _empty_is_here(cls, value: str) -> str:
+            return value or _HERE
+
         @model_validator(mode="after")
         def _one_way(self) -> Self:
             if (self.schedd or self.pool) and (self.scheddhost, self.collectorhost) != (_HERE, _HERE):
@@ -44,6 +50,17 @@ class Condor(ScheddJobs):
             return self
 
     settings: Settings
+
+    def check(self) -> Iterator[Finding]:
+        """A schedd that is named and not asked."""
+        yield from super().check()
+        settings = self.settings
+        if settings.scheddhost != _HERE and settings.collectorhost == _HERE:
+            text = (
+                f"has no effect while collectorhost is {_HERE}, as of old: the local schedd is read; to read "
+                f"{settings.scheddhost} write {self.key('schedd')} = {settings.scheddhost}"
+            )
+            yield Finding("warning", text, self.queue.name, self.key("scheddhost"))
 
     def schedds(self) -> tuple[ScheddAddress, ...]:
         """As the settings name them."""

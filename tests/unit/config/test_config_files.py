@@ -95,6 +95,9 @@ def test_home_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     main = write(tmp_path, "[Factory]\nqueueConf = ~/a.conf\n", "apf.conf")
     assert read(main).queues[0].batchsubmit.settings.executable == tmp_path / "run.sh"
     assert read(Path("~/a.conf")).queues
+    for url in ("file://~/a.conf", "file:///~/a.conf"):
+        write(tmp_path, f"[Factory]\nqueueConf = {url}, \n", "apf.conf")
+        assert read(main).queues
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.config import old
+from factory.config import load, old
 from factory.config.docs import own_plugins
 from factory.config.keys import MAX_NEAREST, Keys
 from tests.rig.configs import PLUGINS, Panda, problems, queue, read, told, write
@@ -23,7 +23,7 @@ UNKNOWN = [
     ("batchsubmit.condorec2.tag_ = x", "CondorEC2 has no such key; did you mean batchsubmit.condorec2.tag_"),
     ("factoryId = x", "factoryId: belongs into [Factory]"),
     ("factory.sleep = 1", "factory.sleep: belongs into [Factory]"),
-    ("batchstatus.condor.sleep = 1", "batchstatus.condor.sleep: belongs into [Factory]"),
+    ("batchstatus.maxtime = 1", "batchstatus.maxtime: belongs into [Factory]"),
     ("wmsstatus.condor.queryargs = -name x", "queryargs: is not read; write what follows -name as"),
     ("batchstatus.condor.queryargs = -name x", "queryargs: is not read; the factory's jobs are in [Factory] schedd"),
     ("batchstatus.condor.scheddhost = x", "scheddhost: is not read; the factory's jobs are in [Factory] schedd"),
@@ -143,8 +143,6 @@ def test_old_plugins_are_errors_that_say_what_to_use(tmp_path: Path, category: s
 
 
 def test_a_plugin_of_an_old_name_that_is_installed_is_used(tmp_path: Path) -> None:
-    from factory.config import load  # the plugins are others here
-
     plugins = {**PLUGINS, "sched": {"Trivial": PLUGINS["sched"]["Ready"]}}
     text = queue("sched.trivial.offset = 3").replace("= Ready", "= Trivial")
     config = load([write(tmp_path, text)], plugins)
@@ -196,6 +194,21 @@ def test_what_stood_in_factory_is_a_default_of_every_queue(
     assert isinstance(wms, Panda)
     assert wms.settings.interval == seconds
     assert warning in told(path) if warning else not problems(path)
+
+
+@pytest.mark.parametrize("key", ["batchstatus.condor.sleep", "wmsstatus.condor.sleep"])
+@pytest.mark.parametrize("default", [True, False])
+def test_a_sleep_of_factory_may_stand_with_the_queues_too(tmp_path: Path, key: str, default: bool) -> None:
+    """Old files had it there, whether it counted or not."""
+    line = f"{key} = 77"
+    text = queue("wmsstatusplugin = Condor", "wmsqueue = x", "executable = /bin/true", *([] if default else [line]))
+    path = write(tmp_path, f"[DEFAULT]\n{line if default else ''}\n{text}")
+    config = load([path], own_plugins())
+    plugin = config.queues[0].batchstatus if key.startswith("batch") else config.queues[0].wmsstatus
+    assert plugin is not None
+    assert plugin.settings.interval == 77
+    assert [str(problem.key) for problem in config.warnings] == [key]
+    assert "is an old spelling" in config.warnings[0].text
 
 
 def test_a_key_of_a_queue_beats_what_stands_in_factory(tmp_path: Path) -> None:

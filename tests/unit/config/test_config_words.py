@@ -42,6 +42,9 @@ from tests.rig.configs import PLUGINS
         ("MaxToRun", "MaxToRun (sched plugin)\n    A cap.\n\n    n_out = min(n, ``maximum`` - running).\n"),
         ("sched.maxtorun", "MaxToRun (sched plugin)"),
         ("sched.MaxToRun", "MaxToRun (sched plugin)"),
+        ("monitorplugin", "plugins   APF, Dummy\n    read by   every section of monitorConf"),
+        ("batchstatusplugin", "default   required\n    plugins   Condor, CondorEC2\n    read by   every queue"),
+        ("x-mine", "Keys that start with x- are the user's own"),
         ("factory.sleep", "Old key of [Factory], not read any more: each queue has its own apfqueue.sleep"),
         ("batchstatus.condor.sleep", "Old key of [Factory]: the default of batchstatus.condor.interval"),
         ("batchsubmit.condorlocal.submitargs", "Old key of queues, refused: it is not read"),
@@ -82,8 +85,9 @@ def test_a_plugin_that_can_not_be_imported_is_said() -> None:
 
 def test_everything_that_is_installed_or_old_can_be_explained() -> None:
     own = own_plugins()
-    names = [*Keys(own).all(), *(name for category in CATEGORIES for name in own.names(category))]
-    for name in (*names, *(pattern.replace("*", "x") for pattern in (*old.FACTORY, *old.QUEUE))):
+    choices = ["wmsstatusplugin", "batchstatusplugin", "schedplugin", "batchsubmitplugin", "monitorplugin"]
+    names = [*choices, *Keys(own).all(), *(name for category in CATEGORIES for name in own.names(category))]
+    for name in (*names, *(pattern.replace("*", "x") for pattern in (*old.FACTORY, *old.QUEUE, *old.QUEUE_REFUSED))):
         assert explain(name, own)
 
 

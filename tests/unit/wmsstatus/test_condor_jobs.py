@@ -59,12 +59,30 @@ def rows(by_constraint: Mapping[str, Any] | None = None, **idle: int) -> DemandR
         ({"scheddhost": "s", "collectorhost": "c"}, [ScheddAddress("s", "c:9618")]),
         ({"scheddhost": "s", "collectorhost": "c", "collectorport": "9619"}, [ScheddAddress("s", "c:9619")]),
         ({"collectorhost": "c"}, [ScheddAddress(None, "c:9618")]),
+        ({"scheddhost": "", "collectorhost": "c"}, [ScheddAddress(None, "c:9618")]),
+        ({"scheddhost": "s", "collectorhost": ""}, [ScheddAddress()]),
     ],
 )
 def test_schedds_are_found_by_name_and_pool_or_by_host_and_port(
     settings: dict[str, Any], schedds: list[ScheddAddress]
 ) -> None:
     assert list(jobs(**settings).schedds()) == schedds
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"scheddhost": "s"}, True),
+        ({"scheddhost": "s", "collectorhost": "localhost"}, True),
+        ({"scheddhost": "s", "collectorhost": "c"}, False),
+        ({"scheddhost": "localhost"}, False),
+        ({"schedd": "s"}, False),
+    ],
+)
+def test_a_schedd_that_is_named_and_not_asked_is_told(settings: dict[str, Any], said: bool) -> None:
+    found = [finding for finding in jobs(**settings).check() if finding.key == "wmsstatus.condor.scheddhost"]
+    assert bool(found) is said
+    assert all("write wmsstatus.condor.schedd = s" in finding.text for finding in found)
 
 
 @pytest.mark.parametrize(
