@@ -7,6 +7,7 @@ PYTEST := python -m pytest
 # Daemons are waited for most of the time: three files at once, each with a pool of its own, the long ones first.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 ARGS ?=
+FUZZ_EXAMPLES ?= 20000
 SOAK_MINUTES ?= 30
 SOAK_SEED ?=
 
@@ -17,7 +18,7 @@ ABSENT := $(if $(wildcard tests/faults),,test-faults) $(if $(wildcard tests/soak
 ABSENT += $(if $(wildcard benchmarks/*.py),,bench)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-panda test test-unit lint format lock shell package clean venv
+.PHONY: help demo demo-panda test test-unit fuzz lint format lock shell package clean venv
 
 help:                 ## List the targets
 	@echo "Usage: make TARGET [ARGS='more arguments for pytest']"
@@ -36,6 +37,9 @@ test: test-unit       ## All tests: those that need no HTCondor on this host, th
 
 test-unit: venv       ## The tests that need no HTCondor, on this host's Python
 	@$(PYTHON) -m pytest tests/unit -n 2 $(ARGS)
+
+fuzz: venv            ## Configuration files tampered with in FUZZ_EXAMPLES (20000) ways: valid or explained, no traceback
+	@APF_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(PYTHON) -m pytest tests/service/test_config_fuzz.py --hypothesis-show-statistics $(ARGS)
 
 ifneq ($(wildcard tests/faults),)
 .PHONY: test-faults

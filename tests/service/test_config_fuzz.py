@@ -1,6 +1,6 @@
 """Whatever stands in the files, the answer is a valid configuration or a list of errors: never a traceback.
 
-``APF_FUZZ_EXAMPLES=20000`` tries more than the few hundred of every run.
+``make fuzz`` tries 20,000 of each kind (``FUZZ_EXAMPLES``), every other run a few hundred.
 """
 
 from __future__ import annotations

@@ -135,3 +135,18 @@ def test_files_of_2_4_16_are_valid_and_mean_what_they_meant() -> None:
         ]
     }
     assert ("DEFAULT", "monitorsection") in warned(config)
+
+
+def test_machines_of_2_4_15_are_counted_though_their_file_names_a_batch_status_of_pilots() -> None:
+    config = sample("old-2.4.15/queues.conf")
+    (queue,) = config.queues
+    assert type(queue.batchstatus).__name__ == "CondorEC2"
+    assert queue.settings.wmsqueue == "EXAMPLE_SITE"
+    assert queue.batchsubmit.settings.lines() == ['+RequestedBy = "EXAMPLE,SITE"', "periodic_remove = JobStatus == 5"]
+    assert warned(config) == {
+        ("DEFAULT", "batchstatusplugin"),
+        ("DEFAULT", "batchstatus.condor.scheddhost"),
+        ("DEFAULT", "batchstatus.condor.collectorhost"),
+        ("DEFAULT", "batchsubmit.condorec2.submitargs"),
+        ("EXAMPLE_SITE-ec2", "batchsubmit.condorec2.overlay.peaceful"),
+    }
