@@ -17,7 +17,7 @@ from factory.actions import Action, ClearRetire, Outcome, Release, Remove, Retir
 from factory.bounded import bounded
 from factory.commands import Commands, NotBegun
 from factory.condor import acts, tools
-from factory.condor.daemons import PoolAddress, ScheddAddress, quoted
+from factory.condor.daemons import PoolAddress, ScheddAddress, same
 from factory.condor.vmjobs import ours
 from factory.config.settings import Config, FactorySettings, Queue
 from factory.elsewhere import Elsewhere, ends_a_machine, look_elsewhere
@@ -224,7 +224,7 @@ class Actor:
 
     def _edit(self, vm: VM, still: str, attribute: str, value: str) -> None:
         self._call(
-            acts.edit, self._schedd, vm.job, self._ours(f"{still} && APFVM == {quoted(vm.uuid)}"), attribute, value
+            acts.edit, self._schedd, vm.job, self._ours(f"{still} && {same('APFVM', vm.uuid)}"), attribute, value
         )
 
     def _call(self, function: Callable[..., T], schedd: ScheddAddress, *args: object) -> T:
@@ -245,7 +245,7 @@ class Actor:
     def _own(self, still: str) -> str:
         """VM jobs and plain jobs of this factory."""
         factory = self._factory
-        return f"Owner == {quoted(factory.owner)} && APFFactory == {quoted(factory.id)} && ({still})"
+        return f"{same('Owner', factory.owner)} && {same('APFFactory', factory.id)} && ({still})"
 
     def _ours(self, still: str) -> str:
         return f"{ours(self._factory.owner, self._factory.id)} && ({still})"

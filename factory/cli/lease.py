@@ -12,7 +12,7 @@ import click
 from factory.cli.options import CONF
 from factory.cli.place import nothing, place
 from factory.condor import acts
-from factory.condor.daemons import ScheddAddress, quoted
+from factory.condor.daemons import ScheddAddress, same
 from factory.condor.vmjobs import VMJobRow, VMJobRows, VMJobsSource, ours
 from factory.config.settings import FactorySettings
 from factory.config.types import parse_duration
@@ -84,7 +84,7 @@ def _extended(job: VMJobRow, by_s: int, factory: FactorySettings, workers: Worke
     if found.end is None:
         return found
     still = (
-        f"{ours(factory.owner, factory.id)} && APFVM == {quoted(job.uuid)} && APFLeaseEnd == {job.lease_end:.0f}"
+        f"{ours(factory.owner, factory.id)} && {same('APFVM', job.uuid)} && APFLeaseEnd == {job.lease_end:.0f}"
         " && JobStatus =!= 3 && JobStatus =!= 4"
     )
     schedd = _schedd(factory)

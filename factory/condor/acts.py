@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from factory.condor.daemons import PoolAddress, ScheddAddress, quoted
+from factory.condor.daemons import PoolAddress, ScheddAddress, quoted, same
 from factory.model import JobId
 
 _ON_A_MACHINE = "(JobStatus == 2 || JobStatus == 6 || JobStatus == 7)"
@@ -127,7 +127,7 @@ def _nothing_runs(handle: Any, empty: str | None, absent: tuple[PoolAddress, str
         if busy:
             raise NotDone(f"job {busy[0]['ClusterId']}.{busy[0]['ProcId']} still runs on {empty}")
     if absent is not None:
-        collector, mine = absent[0].open(), f"APFVM == {quoted(absent[1])}"
+        collector, mine = absent[0].open(), same("APFVM", absent[1])
         for kind in (htcondor2.AdType.Startd, *(() if master else (htcondor2.AdType.Master,))):
             if collector.query(kind, constraint=mine, projection=["Name"]):
                 raise NotDone(f"VM {absent[1]} is in the pool after all")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from factory.condor.daemons import ScheddAddress, quoted
+from factory.condor.daemons import ScheddAddress, same
 from factory.source import Source
 
 _NEWEST = 20_000
@@ -59,7 +59,7 @@ class HistorySource(Source):
 
         now = time.time()
         start = int(now) - max((window.span_s for window in self.windows), default=0)
-        ours = f"Owner == {quoted(self.owner)} && APFFactory == {quoted(self.factory_id)}"
+        ours = f"{same('Owner', self.owner)} && {same('APFFactory', self.factory_id)}"
         ads = self.schedd.open().history(
             constraint=f"{ours} && JobStartDate > {start}",
             projection=["MATCH_APF_QUEUE", "JobStartDate", "RemoteWallClockTime"],

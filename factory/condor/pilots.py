@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from factory.condor.daemons import ScheddAddress, quoted
+from factory.condor.daemons import ScheddAddress, same
 from factory.model import JobId, PlainJob
 from factory.source import Source
 
 
 def ours(owner: str, factory_id: str) -> str:
     """Constraint over job ads: plain jobs of this owner and factory (rule 10)."""
-    return f"Owner == {quoted(owner)} && APFFactory == {quoted(factory_id)} && APFVM =?= undefined"
+    return f"{same('Owner', owner)} && {same('APFFactory', factory_id)} && APFVM =?= undefined"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from factory.condor.daemons import PoolAddress, quoted
+from factory.condor.daemons import PoolAddress, same
 from factory.source import Source
 
 _SLOT = [
@@ -119,7 +119,7 @@ class PoolSource(Source):
         own = collector.query(htcondor2.AdType.Collector, projection=["StatsLifetime"])
         if not own:
             raise LookupError("the collector does not show its own ad yet")
-        ours = f"APFFactory == {quoted(self.factory_id)}"
+        ours = same("APFFactory", self.factory_id)
         slots = collector.query(htcondor2.AdType.Startd, constraint=ours, projection=_SLOT)
         masters = collector.query(htcondor2.AdType.Master, constraint=ours, projection=_MASTER)
         return PoolRows(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from factory.condor import acts
-from factory.condor.daemons import PoolAddress, ScheddAddress, quoted
+from factory.condor.daemons import PoolAddress, ScheddAddress, same
 from factory.model import JobId
 
 
@@ -50,7 +50,7 @@ def left_behind(
         this = f"ClusterId == {job.cluster} && ProcId == {job.proc} && QDate == {submitted}"
         if handle.query(constraint=this, projection=["ClusterId"], limit=1):
             continue
-        mine = f"{this} && APFFactory == {quoted(factory_id)} && Owner == {quoted(owner)}"
+        mine = f"{this} && {same('APFFactory', factory_id)} && {same('Owner', owner)}"
         before = classad2.ExprTree(f"EnteredCurrentStatus < {submitted}")  # it can't have ended earlier than that
         if list(handle.history(constraint=mine, projection=["ClusterId"], match=1, since=before)):
             found.add((job, submitted))
@@ -58,4 +58,4 @@ def left_behind(
 
 
 def _any_of(name: str, values: Collection[str]) -> str:
-    return " || ".join(f"{name} == {quoted(value)}" for value in values) or "false"
+    return " || ".join(same(name, value) for value in values) or "false"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from factory.condor.daemons import ScheddAddress, quoted
+from factory.condor.daemons import ScheddAddress, same
 from factory.condor.evictable import evictable_startds
 from factory.model import Hold, JobId
 from factory.source import Source
@@ -89,7 +89,7 @@ def _restored(kind: type[VMJobRows], plain: list[tuple[Any, ...]], evictable: fr
 
 def ours(owner: str, factory_id: str) -> str:
     """Constraint over job ads: VM jobs of this owner and factory (rule 10)."""
-    return f"Owner == {quoted(owner)} && APFFactory == {quoted(factory_id)} && APFVM =!= undefined"
+    return f"{same('Owner', owner)} && {same('APFFactory', factory_id)} && APFVM =!= undefined"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 import submit_templates
+from factory.condor.daemons import same
 from factory.condor.tools import token_subject
 from factory.condor.vmjobs import ours
 from factory.plugin import (
@@ -294,7 +295,7 @@ class CondorEC2(BatchSubmitPlugin):
     def _cap(self) -> Cap | None:
         if self.settings.maxinstances is None:
             return None
-        constraint = f'{ours(self.factory.owner, self.factory.id)} && APF_QUEUE == "{self.queue.name}"'
+        constraint = f"{ours(self.factory.owner, self.factory.id)} && {same('APF_QUEUE', self.queue.name)}"
         return Cap(constraint, self.settings.maxinstances)
 
     def _tags(self, schedd: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from pydantic import Field, field_validator
 
-from factory.condor.daemons import PoolAddress, quoted
+from factory.condor.daemons import PoolAddress, same
 from factory.condor.demand import QUEUE_ATTRIBUTE, DemandRows, DemandSource
 from factory.condor.expression import ATTRIBUTE, checked
 from factory.condor.fit import FitSource
@@ -108,7 +108,7 @@ class ScheddJobs(WmsStatusPlugin):
             return settings.constraint
         if settings.queueskey == ANY or wmsqueue in (None, ANY):
             return None
-        return f"{settings.queueskey} == {quoted(str(wmsqueue))}"
+        return same(settings.queueskey, str(wmsqueue))
 
     def _sources(self) -> tuple[DemandSource, ...]:
         settings = self.settings

@@ -215,7 +215,7 @@ class Factory:
 
     def vm_jobs(self, *attributes: str) -> list[dict[str, Any]]:
         """Its VM jobs in the schedd."""
-        return self.pool.jobs(f'APFFactory == "{self.id}"', *attributes)
+        return self.pool.jobs(f'APFFactory =?= "{self.id}"', *attributes)
 
     def __enter__(self) -> Self:
         self.active = True
@@ -255,7 +255,7 @@ def removed_at_end(factory: Factory, constraint: str = "true") -> Iterator[Facto
         yield factory
     finally:
         factory.kill()
-        mine = f'(APFFactory == "{factory.id}" || MATCH_APF_QUEUE == "{factory.id}") && ({constraint})'
+        mine = f'(APFFactory =?= "{factory.id}" || MATCH_APF_QUEUE =?= "{factory.id}") && ({constraint})'
         factory.pool.run("condor_rm", "-constraint", mine, check=False)
 
 

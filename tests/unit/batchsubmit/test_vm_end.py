@@ -113,5 +113,5 @@ def test_the_worker_that_submits_counts_again(tmp_path: Path, maximum: int | Non
     if made.cap is not None:
         assert made.cap.maximum == 7
         assert made.cap.constraint == (
-            'Owner == "apf" && APFFactory == "f1" && APFVM =!= undefined && APF_QUEUE == "Q"'
+            'Owner =?= "apf" && APFFactory =?= "f1" && APFVM =!= undefined && APF_QUEUE =?= "Q"'
         )  # fmt: skip

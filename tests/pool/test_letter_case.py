@@ -1,0 +1,209 @@
+"""Names that differ by the case of a letter are names of two: of factories, of queues, of VMs (rule 10).
+
+ClassAds' ``==`` takes one for the other.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from factory.act import Actor
+from factory.actions import Remove
+from factory.condor import acts, reap
+from factory.condor.daemons import PoolAddress, ScheddAddress, same
+from factory.condor.groups import autoclusters, idle_jobs
+from factory.condor.history import HistorySource, HistoryWindow, RecentJobs
+from factory.condor.pilots import PilotsSource
+from factory.condor.pilots import ours as our_pilots
+from factory.condor.pool import PoolSource
+from factory.condor.vmjobs import VMJobsSource, ours
+from factory.config import load
+from factory.config.settings import Config
+from factory.model import JobId
+from factory.statedir import StateDir
+from factory.workers import CallFailed, Workers
+from tests.rig.pool import Pool
+from tests.rig.queues import VMS, submit_tools
+from tests.rig.wait import until
+
+T = TypeVar("T")
+Ask = Callable[..., T]
+
+LOCAL = ScheddAddress()
+_numbers = count(1)
+
+
+@pytest.fixture
+def ask(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask[object]]:
+    """Call a function as the factory does: in a worker."""
+    monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
+    workers = Workers()
+    yield lambda function, *arguments: workers.call("any", 30, function, *arguments)
+    workers.stop()
+
+
+@pytest.fixture
+def two(pool: Pool) -> Iterator[tuple[str, str]]:
+    """Names of two factories, of which nothing is left in the schedd at the end."""
+    name = f"case{next(_numbers)}"
+    yield name, name.upper()
+    for each in (name, name.upper()):
+        pool.run("condor_rm", "-constraint", same("APFFactory", each), check=False)
+
+
+def owner(pool: Pool) -> str:
+    return pool.user.split("@", maxsplit=1)[0]
+
+
+def held(pool: Pool, factory: str, queue: str = "Q", vm: str | None = None) -> JobId:
+    """A job that looks like one of this factory's, held so that nothing happens to it."""
+    own = {"executable": "/bin/true", "hold": "true", "My.APFFactory": f'"{factory}"', "My.APF_QUEUE": f'"{queue}"'}
+    return JobId(pool.submit(own | ({} if vm is None else {"My.APFVM": f'"{vm}"'}), 1), 0)
+
+
+def test_factories_see_their_own_pilots_and_vm_jobs_alone(pool: Pool, ask: Ask[object], two: tuple[str, str]) -> None:
+    pilots = {name: held(pool, name) for name in two}
+    vm_jobs = {name: held(pool, name, vm=f"vm of {name}") for name in two}
+    for name in two:
+        seen = PilotsSource(schedd=LOCAL, owner=owner(pool), factory_id=name)
+        assert [job.job for job in ask(seen.fetch).jobs["Q"]] == [pilots[name]]  # type: ignore[attr-defined]
+        machines = VMJobsSource(schedd=LOCAL, owner=owner(pool), factory_id=name)
+        assert [row.job for row in ask(machines.fetch).jobs] == [vm_jobs[name]]  # type: ignore[attr-defined]
+
+
+def configured(directory: Path, pool: Pool, factory: str, *queues: str) -> Config:
+    """Queues of VMs, one at most each."""
+    keys = {**VMS, "batchsubmit.condorec2.maxinstances": 1}
+    sections: list[tuple[str, Mapping[str, object]]] = [
+        ("Factory", {"factoryId": factory, "owner": owner(pool), "pool": pool.address})
+    ]
+    sections += [(name, keys) for name in queues]
+    path = directory / "queues.conf"
+    path.write_text(
+        "\n".join(
+            f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in of_section.items())
+            for name, of_section in sections
+        )
+    )
+    return load([path])
+
+
+def test_what_is_done_to_a_job_is_done_to_no_other_factory_s(
+    pool: Pool, ask: Ask[object], two: tuple[str, str], tmp_path: Path
+) -> None:
+    """As the factory does it, and by what it asks of the schedd."""
+    mine, theirs = two
+    jobs = [held(pool, theirs, vm="VM-1"), held(pool, theirs)]
+    workers = Workers()
+    actor = Actor(configured(tmp_path, pool, mine, "Q"), workers, StateDir(tmp_path, mine), "1000 host 1")
+    outcomes = actor.act([Remove(queue="Q", job=job, still="JobStatus == 5", reason="test") for job in jobs])
+    workers.stop()
+    assert all("gone or no longer fits" in str(outcome.error) for outcome in outcomes), outcomes
+    for job, constraint in zip(jobs, (ours(owner(pool), mine), our_pilots(owner(pool), mine)), strict=True):
+        with pytest.raises(CallFailed, match="gone or no longer fits"):
+            ask(acts.edit, LOCAL, job, constraint, "APFRetireTime", "1")
+        with pytest.raises(CallFailed, match="gone or no longer fits"):
+            ask(acts.release, LOCAL, job, constraint, "test")
+    assert len(pool.jobs(f"{same('APFFactory', theirs)} && JobStatus == 5")) == 2
+
+
+def test_the_hard_cap_of_a_queue_counts_the_machines_of_no_other_queue(
+    pool: Pool, ask: Ask[object], two: tuple[str, str], tmp_path: Path
+) -> None:
+    """Rule 6."""
+    mine, _ = two
+    config = configured(tmp_path, pool, mine, "Cloud", "CLOUD")
+    held(pool, mine, queue="Cloud", vm="vm-0")
+    caps = {}
+    for queue in config.queues:
+        cap = queue.batchsubmit.submission(1, (), submit_tools(tmp_path)).cap
+        assert cap is not None
+        caps[queue.name] = cap.constraint, cap.maximum
+    description = f'executable = /bin/true\nhold = true\nMy.APFFactory = "{mine}"\nMy.APFVM = "$(vm)"\n'
+    items = [{"vm": "vm-1"}]
+    with pytest.raises(CallFailed, match="1 jobs are there and 1 more would pass the cap of 1"):
+        ask(acts.submit, LOCAL, description, items, caps["Cloud"])
+    assert ask(acts.submit, LOCAL, description, items, caps["CLOUD"])
+
+
+def test_factories_see_their_own_machines_alone(pool: Pool, ask: Ask[object], two: tuple[str, str]) -> None:
+    machines = {name: str(uuid.uuid4()) for name in two}
+    for name, vm in machines.items():
+        advertised = {"Name": f'"{vm}"', "APFVM": f'"{vm}"', "APFFactory": f'"{name}"', "MyType": '"DaemonMaster"'}
+        pool.run("condor_advertise", "UPDATE_MASTER_AD", stdin="".join(f"{k} = {v}\n" for k, v in advertised.items()))
+    collector = PoolAddress(pool.address)
+
+    def masters(name: str) -> set[str]:
+        return set(ask(PoolSource(pool=collector, factory_id=name).fetch).masters)  # type: ignore[attr-defined]
+
+    for name, vm in machines.items():
+        until(lambda name=name, vm=vm: masters(name) == {vm}, f"{name} sees its machine, and no other")  # type: ignore[misc]
+        assert ask(reap.in_pool, collector, [vm, vm.upper()]) == {vm}
+        with pytest.raises(CallFailed, match="is in the pool after all"):
+            ask(acts.remove, LOCAL, JobId(1, 0), "true", "test", None, (collector, vm))
+        with pytest.raises(CallFailed, match="gone or no longer fits"):
+            ask(acts.remove, LOCAL, JobId(0, 0), "true", "test", None, (collector, vm.upper()))
+
+
+def test_an_orphan_is_not_taken_for_the_machine_of_another_job(
+    pool: Pool, ask: Ask[object], two: tuple[str, str]
+) -> None:
+    vm = f"{two[0]}-vm"
+    job = held(pool, two[0], vm=vm)
+    for asked, owned in ((vm, {vm: f"VM job {job} owns it"}), (vm.upper(), {})):
+        assert ask(reap.claimed, LOCAL, [asked]).owned == owned  # type: ignore[attr-defined]
+
+
+def test_what_has_left_the_queue_is_found_by_its_own_factory(
+    pool: Pool, ask: Ask[object], two: tuple[str, str]
+) -> None:
+    mine, theirs = two
+    local = {"universe": "local", "executable": "/bin/true", "My.MATCH_APF_QUEUE": '"A"'}
+    cluster = pool.submit({**local, "My.APFFactory": f'"{mine}"'}, 1)
+    until(lambda: pool.history(f"ClusterId == {cluster}"), "the job is in the history", 60)
+    (ad,) = pool.history(f"ClusterId == {cluster}")
+    this = (JobId(cluster, 0), int(ad["QDate"]))
+    assert ask(reap.left_behind, LOCAL, mine, owner(pool), [this]) == {this}
+    assert ask(reap.left_behind, LOCAL, theirs, owner(pool), [this]) == set()
+    window = HistoryWindow("A", span_s=3600, short_s=60)
+    for name, found in ((mine, RecentJobs(1, 1)), (theirs, RecentJobs(0, 0))):
+        source = HistorySource(schedd=LOCAL, owner=owner(pool), factory_id=name, windows=frozenset({window}))
+        assert ask(source.fetch) == {window: found}
+
+
+def waiting(selection: str) -> int:
+    """Idle jobs that fit, grouped by the schedd."""
+    found = idle_jobs(LOCAL, selection, autoclusters(LOCAL.open()), 0)
+    return sum(group.count for group in found.groups)
+
+
+def test_the_work_of_a_queue_is_that_of_its_own_name_counted_either_way(
+    pool: Pool, ask: Ask[object], tmp_path: Path
+) -> None:
+    """A constraint of a grouped query sees what is asked for, and nothing else of the jobs."""
+    name = f"work{uuid.uuid4().hex}"
+    never = {"executable": "/bin/true", "requirements": "false"}
+    for queue, number in ((name, 3), (name.upper(), 2)):
+        pool.submit({**never, "My.MATCH_APF_QUEUE": f'"{queue}"'}, number)
+    try:
+        for queue, number in ((name, 3), (name.upper(), 2)):
+            for chain in ("Fixed", "Fit"):
+                keys = {**VMS, "wmsstatusplugin": "CondorLocal", "wmsqueue": queue, "schedplugin": chain}
+                (tmp_path / "queues.conf").write_text("[Q]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items()))
+                wms = load([tmp_path / "queues.conf"]).queues[0].wmsstatus
+                assert wms is not None
+                jobs = wms.jobs()
+                assert jobs is not None
+                assert ask(waiting, jobs[1]) == number
+                if chain == "Fixed":
+                    (source,) = wms.sources()
+                    rows = ask(source.fetch).by_attribute["MATCH_APF_QUEUE"]  # type: ignore[attr-defined]
+                    assert sum(rows[queue].values()) == number
+    finally:
+        pool.run("condor_rm", "-constraint", f'MATCH_APF_QUEUE == "{name}"')
