@@ -88,7 +88,8 @@ class CondorEC2(BatchSubmitPlugin):
 
     class Settings(EC2Commands, SubmitLines):
         user_data_files: CommaList = ()
-        """cloud-config documents laid over the factory's own, in this order."""
+        """cloud-config documents laid over the factory's own, in this order. In one that begins with
+        ``## template: jinja`` cloud-init fills in ``{{ v1.… }}``; in others ``{{``, ``{%`` and ``{#`` mean nothing."""
         pool: str | None = None
         """Collector that the VMs join, as they see it; none: ``[Factory] pool``, else COLLECTOR_HOST of this host."""
         lease: Duration = Field(default=172800, ge=60)
