@@ -30,7 +30,8 @@ class APF(MonitorPlugin):
 
     The calls are those of AutoPyFactory's monitor plugin: ``PUT factories/<factoryId>``, ``PUT labels``,
     ``PUT jobs``, and ``POST labels/<factoryId>:<queue>`` with the reasons of the round as ``status``. Each has a
-    timeout; when one fails the rest is left out, and the queue takes no notice.
+    timeout; when one fails the rest is left out, and the queue takes no notice. Of the old calls only ``GET labels`` is
+    not made: labels are told once in the life of the factory, whether the monitor has them or not.
     """
 
     class Settings(PluginSettings):

@@ -44,6 +44,36 @@ def test_sigterm_ends_it_and_sighup_rereads_what_can_be_read(make_factory: MakeF
     assert factory.log_text().splitlines()[-1].endswith("INFO ended")
 
 
+def test_sighup_enables_a_disabled_queue_and_disables_it_again(make_factory: MakeFactory, cloud: CloudProcess) -> None:
+    """In AutoPyFactory that raised KeyError, with the new configuration half in force."""
+    factory = make_factory(apfqueue__sleep=3600)
+    factory.queues[QUEUE]["wmsqueue"] = "nothing"
+    queue = factory.id
+    factory.queues[queue] = ec2_queue(cloud, queue, enabled=False)
+
+    def submitted() -> list[str]:
+        return [entry["queue"] for entry in factory.journal() for did in entry["actions"] if did["kind"] == "submit"]
+
+    with factory:
+        Work(factory, queue).submit(1)
+        until(factory.queue, "the first round", 15)
+        until(lambda: sum(entry["queue"] == queue for entry in factory.journal()) >= 2, "the queue is tended", 15)
+        assert not submitted(), "nothing is bought for a queue that is disabled"
+
+        factory.queues[queue]["enabled"] = True
+        factory.reload()
+        until(lambda: submitted() == [queue], "its job has a machine", 15)
+        factory.queues[queue]["enabled"] = False
+        factory.reload()
+        Work(factory, queue).submit(2)
+        factory.rounds(3)
+        assert submitted() == [queue], "and no further one once it is disabled again"
+        rounds = [entry["queue"] for entry in factory.journal()]
+        assert rounds.count(QUEUE) == 1, "the queue that did not change keeps its rhythm"
+        assert "not reread" not in factory.log_text()
+        assert "Traceback" not in factory.log_text()
+
+
 def test_a_broken_file_does_not_start(make_factory: MakeFactory) -> None:
     factory = make_factory(schedplugin="Reddy")
     done = factory.run()

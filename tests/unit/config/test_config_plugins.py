@@ -106,6 +106,11 @@ def test_this_source_tree_declares_plugins_that_can_be_used() -> None:
         assert own.get(category, name).__name__ == name
 
 
+def test_the_page_for_authors_of_plugins_names_every_group() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "plugins.md").read_text(encoding="utf-8")
+    assert [name for name, base in CATEGORIES.items() if f"| `apf.{name}` | `{base.__name__}`" not in text] == []
+
+
 MONITOR = "[Factory]\nmonitorConf = monitor.conf\n"
 
 
