@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -17,6 +17,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from factory.act import After, nothing
 from factory.cleanlogs import clean_logs
+from factory.clock import Clock
 from factory.config import load
 from factory.config.settings import Config, ConfigError
 from factory.faults import PluginHung
@@ -35,6 +36,9 @@ _GATHER_S = 0.05
 _GATHER_MOST_S = 0.5
 """A round waits so long for further queues to become due, after the last one and after the first."""
 
+_LOOK_S = 1
+"""While nothing is due, the clock is looked at so often."""
+
 _CLEANLOGS = " cleanlogs"
 """Id of a scheduler job; no queue has a name that begins with a blank."""
 
@@ -52,8 +56,9 @@ class Daemon:
         self._statedir = StateDir(self.config.factory.statedir, self.config.factory.id)
         # A signal handler may interrupt whoever holds the lock of an Event; SimpleQueue.put has none to wait for.
         self._events: SimpleQueue[str] = SimpleQueue()
+        self._clock = Clock()
         self._beat = datetime.now(UTC)
-        """From here the times are counted at which queues are due."""
+        """From here the times are counted at which queues are due; it moves with the clock when that is set."""
         self._stop = False
         self._reload = False
 
@@ -97,7 +102,10 @@ class Daemon:
             signal.signal(number, self._signalled)
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._schedule()
-        self._scheduler.add_job(self._clean_logs, "interval", hours=1, id=_CLEANLOGS, next_run_time=datetime.now(UTC))
+        self._scheduler.add_job(
+            self._clean_logs, "interval", hours=1, start_date=self._beat, id=_CLEANLOGS, next_run_time=self._beat,
+            coalesce=True, misfire_grace_time=None,
+        )  # fmt: skip
         self._scheduler.start()
         self._reaper.start()
         self._serve_metrics()
@@ -133,7 +141,7 @@ class Daemon:
 
     def _next_events(self) -> set[str]:
         """Wait until a queue is due or a signal has come; all that come with it: one round polls once for all."""
-        events = {self._events.get()}
+        events = {self._first_event()}
         latest = time.monotonic() + _GATHER_MOST_S
         while _SIGNAL not in events and time.monotonic() < latest:
             try:
@@ -141,6 +149,24 @@ class Daemon:
             except Empty:
                 break
         return events
+
+    def _first_event(self) -> str:
+        while True:
+            self._follow_clock()
+            try:
+                return self._events.get(timeout=_LOOK_S)
+            except Empty:
+                continue
+
+    def _follow_clock(self) -> None:
+        """If the host's clock was set, what is due when is set by as much: the scheduler compares with that clock."""
+        by_s = self._clock.was_set()
+        if not by_s:
+            return
+        self._beat += timedelta(seconds=by_s)
+        for job in self._scheduler.get_jobs():
+            seconds = job.trigger.interval.total_seconds()
+            self._scheduler.reschedule_job(job.id, trigger="interval", seconds=seconds, start_date=self._beat)
 
     def _signalled(self, number: int, frame: object) -> None:
         if number == signal.SIGHUP:

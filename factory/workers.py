@@ -12,13 +12,21 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
+import pebble.pool.process
 from pebble import ProcessExpired, ProcessPool
+
+from factory.clock import steady
+
+# Pebble counts deadlines by the host's clock: one that is set back an hour would add an hour to them.
+vars(pebble.pool.process)["time"] = SimpleNamespace(time=steady, sleep=time.sleep)
 
 T = TypeVar("T")
 

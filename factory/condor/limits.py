@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from factory.clock import steady
 from factory.condor.daemons import PoolAddress
 from factory.fit.model import JobGroup, Limit
 
@@ -76,10 +77,10 @@ class Asking:
             found = negotiator(usage, config or "")
             if self._config is not None:
                 found = replace(found, in_use=in_use(self._pool))
-            _last[str(self._pool)] = (time.time(), found)
+            _last[str(self._pool)] = (steady(), found)
             return found
         then, known = _last.get(str(self._pool), (0.0, Negotiator()))
-        return known if self._usage is not None and time.time() - then < _BELIEVED_S else Negotiator()
+        return known if self._usage is not None and steady() - then < _BELIEVED_S else Negotiator()
 
 
 def _output(child: subprocess.Popen[str] | None, deadline: float) -> str | None:

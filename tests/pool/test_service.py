@@ -3,6 +3,7 @@
 import signal
 import time
 import urllib.request
+from pathlib import Path
 
 from localcloud.process import CloudProcess
 from tests.pool.conftest import MakeFactory
@@ -72,6 +73,47 @@ def test_sighup_enables_a_disabled_queue_and_disables_it_again(make_factory: Mak
         assert rounds.count(QUEUE) == 1, "the queue that did not change keeps its rhythm"
         assert "not reread" not in factory.log_text()
         assert "Traceback" not in factory.log_text()
+
+
+def settable_clock(file: Path) -> dict[str, str]:
+    """Environment of a process whose clock stands where ``file`` says, such as ``-3600``."""
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
+    file.write_text("+0")
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def test_rounds_go_on_at_their_times_when_the_clock_is_set_back_or_on(
+    make_factory: MakeFactory, cloud: CloudProcess, tmp_path: Path
+) -> None:
+    factory = make_factory(apfqueue__sleep=1)
+    factory.queues["OTHER"] = ec2_queue(cloud, "other", apfqueue__sleep=1)
+    clock = tmp_path / "clock"
+    factory.env = {**factory.env, **settable_clock(clock)}
+
+    def decided(queue: str) -> set[float]:
+        return {entry["decided"] for entry in factory.journal() if entry["queue"] == queue}
+
+    def decides_often() -> bool:
+        return sum(abs(time.time() + int(clock.read_text()) - moment) < 10 for moment in decided(QUEUE)) >= 4
+
+    with factory:
+        factory.rounds(2)
+        began, first = time.monotonic(), len(decided(QUEUE))
+        for by in ("-3600", "+3600", "-86400"):
+            clock.write_text(by)
+            until(decides_often, f"four rounds after {by} s", 15)
+        assert len(decided(QUEUE)) - first < time.monotonic() - began + 4, "one a second, and one for each step"
+        one, other = decided(QUEUE), decided("OTHER")
+        assert len(one & other) > len(one ^ other), "queues that sleep equally long are decided together"
+        assert factory.log_text().count("the clock of this host was set by") == 3
+        asked = time.monotonic()
+        assert factory.stop() == 0
+        assert time.monotonic() - asked < 10
 
 
 def test_a_broken_file_does_not_start(make_factory: MakeFactory) -> None:

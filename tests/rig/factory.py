@@ -71,6 +71,7 @@ class Factory:
             "update_interval": 3,
             **settings,
         }
+        self.env = pool.env
         self.conf = directory / "queues.conf"
         self.log = directory / "apf.log"
         self.active = False
@@ -99,7 +100,7 @@ class Factory:
             command = [sys.executable, "-m", "tests.rig.failpoint", str(self.conf), failpoint[0], str(failpoint[1])]
         with open(self.log, "ab") as log:
             self._child = subprocess.Popen(
-                command, env=self.pool.env, cwd=_CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, env=self.env, cwd=_CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         if wait:
             until(lambda: self._started() > before or self._ended(), "the factory serves")
@@ -109,7 +110,7 @@ class Factory:
         """Run ``apf arguments --conf …`` to its end, such as ``--once`` or ``status``."""
         return subprocess.run(
             ["apf", *arguments, "--conf", str(self.write_conf())],
-            env=self.pool.env, capture_output=True, text=True, timeout=timeout_s, check=False,
+            env=self.env, capture_output=True, text=True, timeout=timeout_s, check=False,
         )  # fmt: skip
 
     def stop(self, timeout_s: float = 15) -> int:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from factory.workers import CallFailed, CallTimedOut, Workers
+from factory.workers import CallFailed, CallTimedOut, Workers, result
+from tests.rig.wait import until
 
 _PARENT = """\
 import os, sys, time
@@ -39,6 +40,20 @@ def test_a_call_past_its_deadline_is_killed_and_the_next_one_works(workers: Work
         workers.call("slow", 0.2, time.sleep, 60)
     assert time.monotonic() - started < 10
     assert workers.call("slow", 30, os.getpid) != os.getpid()
+
+
+@pytest.mark.parametrize("by", [-86400, 86400])
+def test_a_deadline_stays_where_it_is_when_the_clock_is_set(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch, by: int
+) -> None:
+    wall = time.time
+    assert workers.call("slow", 30, os.getpid)
+    slow, hung = workers.submit("slow", 30, time.sleep, 1), workers.submit("hung", 1, time.sleep, 60)
+    until(lambda: slow.running() and hung.running(), "both are at work")
+    monkeypatch.setattr(time, "time", lambda: wall() + by)
+    assert slow.result(10) is None
+    with pytest.raises(CallTimedOut):
+        result(hung, 1)
 
 
 def test_a_hung_daemon_does_not_delay_another(workers: Workers) -> None:
