@@ -217,7 +217,7 @@ def test_what_a_queue_that_is_not_due_has_acted_on_is_read_anew_for_the_others(w
     observer.observe([one], [one, two], {})
     assert observer.readings["shared"].started == pytest.approx(first, abs=1e-6), "it is young"
     observer.observe([one], [one, two], {"two": steady()})
-    assert observer.readings["shared"].started > first + 1e-3
+    assert observer.readings["shared"].started > first + 1e-5, "a further poll, however quick"
 
 
 @pytest.mark.parametrize(("ahead_s", "anew"), [(100.0, False), (179.0, False), (181.0, True), (400.0, True)])
