@@ -16,6 +16,8 @@ from factory.act import Actor
 from factory.actions import Action, Submit
 from factory.cli.statuspage import broken_text
 from factory.clock import Clock, steady
+from factory.condor.pool import PoolSource
+from factory.condor.vmjobs import VMJobsSource
 from factory.config.settings import Config
 from factory.model import Unknown, WmsStatus
 from factory.observe import Observer
@@ -23,6 +25,8 @@ from factory.rounds import GIVE_UP, Rounds, RoundsBroken
 from factory.source import Source
 from factory.statedir import StateDir
 from factory.workers import Workers
+from plugins.cloud.ec2instances import EC2Instances
+from plugins.wmsstatus.pandaserver import PandaSource
 from tests.rig.faulty import Numbers, boom, config, queue
 
 
@@ -234,6 +238,40 @@ def test_a_reading_is_never_too_old_when_it_is_needed_however_long_its_interval(
     ahead[0] = ahead_s
     observer.observe([one], [one], {})
     assert (observer.readings["shared"].started > first + 1e-6) is anew
+
+
+class Collector(Numbers):
+    """As early as the collector is read, and not as quick."""
+
+    STAGE = PoolSource.STAGE
+
+    def fetch(self) -> float:
+        time.sleep(0.3)
+        return super().fetch()  # type: ignore[no-any-return]
+
+
+class Schedd(Numbers):
+    STAGE = VMJobsSource.STAGE
+
+
+class Panda(Numbers):
+    STAGE = PandaSource.STAGE
+
+
+class Cloud(Numbers):
+    STAGE = EC2Instances.STAGE
+
+
+def test_the_collector_is_read_before_the_schedds_and_the_clouds_last(workers: Workers) -> None:
+    """Rule 3: so that skew buys too little rather than too much."""
+    sources = Cloud(name="cloud"), Schedd(name="schedd"), Panda(name="panda"), Collector(name="collector")
+    one = queue("one", parts={"wms": {"sources": sources[:2]}, "batch": {"sources": sources[2:]}})
+    observer = Observer(workers)
+    observer.observe([one], [one], {})
+    read = observer.readings
+    assert not any(reading.error for reading in read.values())
+    assert read["collector"].ended <= min(read["schedd"].started, read["panda"].started)
+    assert max(read["schedd"].ended, read["panda"].ended) <= read["cloud"].started
 
 
 @pytest.mark.parametrize(("maximum", "polled"), [(None, {"a"}), (10, {"a", "b"})])
