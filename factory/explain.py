@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from factory.actions import Remove, Retire, Submit, Unretire
+from factory.canary import PROVEN
 from factory.condor.job import JobFacts
 from factory.decide import Decision
 from factory.fit.model import Demand, JobGroup, Room
 from factory.fit.share import Verdict
-from factory.model import BatchStatus, Chain, Unknown, VMState, WmsStatus
+from factory.health import ALL, Health, allowed
+from factory.model import VM, BatchStatus, Unknown, VMState, WmsStatus
+from factory.report import what
 
 _STATES = {2: "runs", 3: "was removed", 4: "has completed", 5: "is held", 6: "transfers its output", 7: "is suspended"}
-_COMING = (VMState.SUBMITTED, VMState.BOOTING)
+_ON_THEIR_WAY = (VMState.SUBMITTED, VMState.BOOTING)
 _SOME = 3
 
 
@@ -33,6 +37,7 @@ def explain_job(job: JobFacts, decision: Decision) -> Iterator[str]:
         return
     if work.demand is None:
         yield f"counts jobs and does not look at each: {chain.reason}"
+        yield f"the queue {doing_words(decision)}"
         return
     group = group_of(job, work.demand)
     if group is None:
@@ -66,15 +71,15 @@ def _no_group(demand: Demand) -> Iterator[str]:
 
 
 def _placed(group: JobGroup, demand: Demand, decision: Decision, verdict: Verdict) -> Iterator[str]:
-    chain, batch = decision.chain, decision.batch
+    batch = decision.batch
     purchase, key, left = verdict.purchase, group.key, verdict.left.get(group.key, 0)
     beyond, limit = verdict.admitted.beyond.get(key, 0), verdict.admitted.why.get(key)
     if beyond:
         yield f"{beyond} of them would not start whatever room there is: beyond the {limit}"
     if key in verdict.stuck:
         yield f"stuck, nothing is bought for them but a machine an hour to see: {verdict.stuck[key]}"
-        if key in verdict.probing and chain.ask.n > 0:
-            yield f"this machine is bought now: {shapes_words(chain)}"
+        if key in verdict.probing and coming(decision):
+            yield f"this machine is bought now: {shapes_words(decision)}"
         return
     free = sorted(verdict.free.get(key, ()))
     if free:
@@ -82,20 +87,19 @@ def _placed(group: JobGroup, demand: Demand, decision: Decision, verdict: Verdic
         yield f"room that fits stands free on {len(free)} machines in the pool: {some}"
     placed = group.count - beyond - left
     if placed > 0 and not free:
-        coming = [vm for vm in batch.vms if vm.state in _COMING] if isinstance(batch, BatchStatus) else []
-        vms = ", ".join(f"{vm.job} ({vm.shape.split('/')[1]}, {vm.state.value})" for vm in coming[:_SOME])
+        way = [vm for vm in batch.vms if vm.state in _ON_THEIR_WAY] if isinstance(batch, BatchStatus) else []
+        vms = ", ".join(f"{vm.job} ({_type(vm)}, {vm.state.value})" for vm in way[:_SOME])
         yield f"{placed} of them wait for machines on their way" + (f", VM jobs {vms}" if vms else "")
     if not left:
         return
     if demand.saturated is not None:
         yield f"nothing is bought: {demand.saturated}"
         return
-    n = max(0, chain.ask.n)
-    now, wanted = purchase.covers(n).get(key, 0), purchase.covers(len(purchase.order)).get(key, 0)
+    now, wanted = (purchase.covers(n).get(key, 0) for n in (coming(decision), len(purchase.order)))
     if now:
-        yield f"machines for {now} of them are bought now: {shapes_words(chain)}"
+        yield f"machines for {now} of them are {_bought_words(decision)} now: {shapes_words(decision)}"
     if wanted > now:
-        yield f"machines for {wanted - now} more would be bought, but {caps_words(chain)}"
+        yield f"machines for {wanted - now} more would be bought, but {caps_words(decision)}"
     if key in verdict.maybe:
         yield "only a running machine can tell whether they fit; one is tried at a time"
     if key in purchase.unserved or key in verdict.maybe:
@@ -116,41 +120,92 @@ def _against(group: JobGroup, demand: Demand, queue: str, verdict: Verdict) -> I
         yield "no machine that this queue may buy can serve it: nothing is bought for it"
 
 
-def explain_queue(decision: Decision) -> Iterator[str]:
-    """Why n machines and not one more or one fewer."""
+def explain_queue(decision: Decision, now: float) -> Iterator[str]:
+    """Why n machines and not one more or one fewer; which ones go, and why."""
     chain = decision.chain
+    yield doing_words(decision)
     if chain.hold is not None:
-        yield f"holds, so that nothing is bought or retired: {chain.hold}"
-        return
-    n = chain.ask.n
-    yield f"buys {n}" if n > 0 else f"retires {-n}" if n < 0 else "neither buys nor retires"
-    for step in chain.steps:
-        yield f"{step.plugin}: {step.n_in} → {step.n_out}: {step.reason}"
-    verdict = chain.verdict
-    if verdict is None:
-        return
-    asked = len(verdict.purchase.order)
-    if asked and n > 0:
+        yield f"holds, so that the chain asks for nothing: {chain.hold}"
+    else:
+        yield from (f"{step.plugin}: {step.n_in} → {step.n_out}: {step.reason}" for step in chain.steps)
+    yield from (f"{type(each).__name__.lower()} {what(each)}: {each.reason}" for each in decision.actions)
+    yield from (f"note: {note}" for note in decision.notes)
+    yield from _health(decision, now)
+    if chain.hold is None and chain.verdict is not None:
+        yield from _margin(decision, chain.verdict)
+
+
+def _health(decision: Decision, now: float) -> Iterator[str]:
+    """Shapes that failed, and images of which one machine comes first."""
+    health, batch = decision.health or Health(), decision.batch
+    vms = batch.vms if isinstance(batch, BatchStatus) else ()
+    for shape in sorted(health.breakers):
+        limit, why = allowed(health, shape, vms, now)
+        if any(why in note for note in decision.notes):
+            continue
+        yield f"{'any shape' if shape == ALL else shape}: {'nothing' if limit == 0 else 'one machine'} is bought: {why}"
+    for image, known in sorted(health.canaries.items()):
+        if known != PROVEN:
+            yield f"{image} is new: {known}"
+
+
+def _margin(decision: Decision, verdict: Verdict) -> Iterator[str]:
+    """What one machine more or fewer would do for the jobs that wait."""
+    asked, n = len(verdict.purchase.order), coming(decision)
+    if asked and n:
         fewer = sum(verdict.purchase.covers(n).values()) - sum(verdict.purchase.covers(n - 1).values())
         yield f"not one fewer: {fewer} waiting jobs would have no machine"
-    if asked > max(n, 0):
-        yield f"not one more: {caps_words(chain)}"
+    if asked > n:
+        yield f"not one more: {caps_words(decision)}"
     elif asked:
         yield "not one more: every job that a machine of this queue can serve has room, or will"
     elif isinstance(decision.wms, WmsStatus):
-        yield "not one more: no waiting job would run on it"
+        yield "not one more: no waiting job needs one that this queue can buy"
 
 
-def caps_words(chain: Chain) -> str:
-    """The steps that lowered what was asked for."""
-    caps = [step for step in chain.steps if step.n_out < step.n_in]
-    return "; ".join(f"{step.plugin} stands in the way ({step.reason})" for step in caps) or "the chain asks for fewer"
+def coming(decision: Decision) -> int:
+    """Machines that are bought or taken back now."""
+    return sum(each.n if isinstance(each, Submit) else isinstance(each, Unretire) for each in decision.actions)
 
 
-def shapes_words(chain: Chain) -> str:
-    """What is bought, by instance type."""
-    counted = Counter(shape.instance_type for shape in chain.ask.shapes)
-    return ", ".join(f"{n} × {name}" for name, n in sorted(counted.items()))
+def doing_words(decision: Decision) -> str:
+    """What is done now, in numbers."""
+    kinds = Counter(type(each) for each in decision.actions if not (isinstance(each, Retire) and each.repeat))
+    bought = sum(each.n for each in decision.actions if isinstance(each, Submit))
+    back, leave, removed = kinds[Unretire], kinds[Retire], kinds[Remove]
+    words = [f"buys {bought}"] if bought else []
+    words += [f"takes {back} back"] if back else []
+    words += [f"retires {leave}"] if leave else []
+    words += [f"removes {removed}"] if removed else []
+    return ", ".join(words) or "neither buys nor retires"
+
+
+def _bought_words(decision: Decision) -> str:
+    kinds = {type(each) for each in decision.actions}
+    if Unretire not in kinds:
+        return "bought"
+    return "bought or taken back" if Submit in kinds else "taken back"
+
+
+def caps_words(decision: Decision) -> str:
+    """What made fewer of what was asked for: steps of the chain, and what the plan says."""
+    chain = decision.chain
+    caps = [f"{step.plugin} stands in the way ({step.reason})" for step in chain.steps if step.n_out < step.n_in]
+    if coming(decision) < chain.ask.n:
+        caps += decision.notes or ["machines that were called back before are still waited for"]
+    return "; ".join(caps) or "the chain asks for fewer"
+
+
+def shapes_words(decision: Decision) -> str:
+    """What is bought or taken back, by instance type."""
+    bought = [shape.instance_type for each in decision.actions if isinstance(each, Submit) for shape in each.shapes]
+    back = [_type(each.vm) for each in decision.actions if isinstance(each, Unretire)]
+    return ", ".join(f"{n} × {name}" for name, n in sorted(Counter(bought + back).items()))
+
+
+def _type(vm: VM) -> str:
+    """The instance type in the text of its shape."""
+    return vm.shape.partition("/")[2].partition("/")[0] or vm.shape
 
 
 def room_words(room: Room) -> str:

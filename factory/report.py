@@ -8,9 +8,8 @@ from typing import Any
 
 from factory.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
 from factory.decide import Decision
-from factory.fit.known import memory_report
-from factory.fit.memory import FitMemory
 from factory.health import Health
+from factory.known import Known
 from factory.model import VM, BatchStatus, Chain, Unknown, WmsStatus
 from factory.source import Reading
 
@@ -122,7 +121,7 @@ def status_report(
     now: float,
     broken: object = None,
     audit: Mapping[str, Any] | None = None,
-    memory: FitMemory | None = None,
+    known: Known | None = None,
 ) -> dict[str, Any]:
     """What ``apf status`` shows. ``broken``: what is known of rounds that an error ended, a dataclass."""
     return {
@@ -134,7 +133,7 @@ def status_report(
         "disabled": list(disabled),
         "audit": audit,
         "sources": [source_report(reading) for reading in readings],
-        "memory": memory_report(memory or FitMemory()),
+        "known": (known or Known()).report(),
     }
 
 

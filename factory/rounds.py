@@ -19,6 +19,7 @@ from factory.decide import Round, decide
 from factory.faults import fault
 from factory.health import Health, with_resets
 from factory.healthfile import dumped, loaded
+from factory.known import Known
 from factory.missing import sent_away
 from factory.observe import Observer
 from factory.pauses import PausesError, read_pauses
@@ -249,10 +250,10 @@ class Rounds:
             self._kept = now
 
     def _write_status(self) -> None:
-        config = self.config
+        config, audited = self.config, self._audited()
         status = status_report(
-            config.factory.id, self.incarnation, self._reports, self._observer.readings.values(),
-            config.disabled, self._clock.now(), self._broken, self._audited().report(), self._memory.fit,
+            config.factory.id, self.incarnation, self._reports, self._observer.readings.values(), config.disabled,
+            self._clock.now(), self._broken, audited.report(), Known(self._memory, audited.counts, audited.told),
         )  # fmt: skip
         try:
             self._statedir.write_status(status)

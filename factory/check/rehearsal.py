@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 from factory.config.settings import Config
 from factory.decide import Round, decide
+from factory.known import Known
 from factory.observe import Observer
 from factory.source import Reading
-from factory.track import Memory
 from factory.workers import Workers
 from factory.world import make_world
 
@@ -29,18 +28,30 @@ class Rehearsal:
         return (reading for reading in self.readings if reading.error is not None)
 
 
-def rehearse(
-    config: Config, workers: Workers, memory: Memory | None = None, paused: Mapping[str, str] = MappingProxyType({})
-) -> Rehearsal:
-    """Poll every source once, and decide for every queue, as a factory that remembers this and no more would.
+@dataclass(frozen=True)
+class Instead:
+    """The factory in whose place a round is rehearsed."""
 
-    ``paused``: queues that are, and why.
+    known: Known = field(default_factory=Known)
+    paused: Mapping[str, str] = field(default_factory=dict)
+    """Queues that are, and why."""
+    incarnation: str | None = None
+    """None: a factory that starts now, so that none at work counts as newer."""
+
+
+def rehearse(config: Config, workers: Workers, instead: Instead | None = None, tended: bool = False) -> Rehearsal:
+    """Poll every source once, and decide for every queue, as a factory that knows this and no more would.
+
+    ``tended``: also for the queues that do not run and may have machines.
     """
+    instead = instead or Instead()
+    queues = config.watched if tended else config.queues
     observer = Observer(workers)
-    observer.observe(config.queues, config.queues, {})
+    observer.observe(config.watched, config.watched, {})
     now = time.time()
-    # Newer than any factory at work, so that none of them counts as a usurper.
-    incarnation = f"{now:.3f} apf-check 0"
-    known, believed_s = memory or Memory(), 2 * config.factory.update_interval
-    world = make_world(now, observer.readings, known, {}, incarnation, believed_s, paused)
-    return Rehearsal(decide(config, world, {queue.name for queue in config.queues}), tuple(observer.readings.values()))
+    known, believed_s = instead.known, 2 * config.factory.update_interval
+    world = make_world(
+        now, observer.readings, known.memory, {}, instead.incarnation or f"{now:.3f} apf-check 0", believed_s,
+        instead.paused, observer.faults, known.orphans, known.told,
+    )  # fmt: skip
+    return Rehearsal(decide(config, world, {queue.name for queue in queues}), tuple(observer.readings.values()))

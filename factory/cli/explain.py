@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from factory.check.rehearsal import rehearse
+from factory.check.rehearsal import Instead, rehearse
 from factory.cli.chain import find_queue, load_or_exit
 from factory.cli.options import CONF
 from factory.condor.daemons import ScheddAddress
@@ -17,11 +17,10 @@ from factory.condor.job import JobFacts, job_facts
 from factory.config.settings import Config, Queue
 from factory.decide import Round
 from factory.explain import explain_job, explain_queue, state_of
-from factory.fit.known import memory_of
+from factory.known import known_of
 from factory.model import JobId
 from factory.pauses import PausesError, read_pauses
 from factory.statedir import StateDir
-from factory.track import Memory
 from factory.workers import CallFailed, Workers
 
 _JOB = re.compile(r"(\d+)\.(\d+)")
@@ -31,7 +30,8 @@ _JOB = re.compile(r"(\d+)\.(\d+)")
 def explain() -> None:
     """Say why a job is idle, or why a queue buys so many machines. Observes and decides; does nothing.
 
-    Where the factory runs, its memory counts too: jobs that it found stuck, and queues that are paused.
+    Where the factory runs, what it knows counts too: jobs that it found stuck, shapes that failed, machines that left,
+    instances that nobody owns, and queues that are paused.
     """
 
 
@@ -53,30 +53,31 @@ def explain_one_job(conf: tuple[Path, ...], job: str) -> None:
             click.echo(f"job {job}: in no schedd that a queue reads", err=True)
             raise SystemExit(1)
         idle = any(state_of(facts) is None for _, facts in found)
-        done = rehearse(config, workers, *_known(config)).round if idle else None
+        done = rehearse(config, workers, _instead(config)).round if idle else None
     finally:
         workers.stop()
     for schedd, facts in found:
         click.echo("\n".join(_lines(config, done, schedd, facts)))
 
 
-def _known(config: Config) -> tuple[Memory, Mapping[str, str]]:
-    """What the running factory remembers, and which queues are paused; what can't be known is said."""
-    factory, names = config.factory, [queue.name for queue in config.queues]
+def _instead(config: Config) -> Instead:
+    """The running factory: what it knows, and which queues are paused; what can't be known is said."""
+    factory, names = config.factory, [queue.name for queue in config.watched]
     statedir = StateDir(factory.statedir, factory.id)
     try:
         if not statedir.running():
-            return Memory(), {}
+            return Instead()
         report = json.loads(statedir.status.read_text(encoding="utf-8"))
-        return Memory(fit=memory_of(report["memory"])), read_pauses(statedir.paused).reasons(names)
+        paused = read_pauses(statedir.paused).reasons(names)
+        return Instead(known_of(report["known"]), paused, str(report["incarnation"]))
     except FileNotFoundError:
-        return Memory(), {}  # it has decided nothing yet
+        return Instead()  # it has decided nothing yet
     except PermissionError as error:
         why = f"{error.filename} is the factory's own; run this as {factory.owner} or as root"
     except (OSError, ValueError, KeyError, PausesError) as error:
         why = f"{statedir.path}: {error}"
-    click.echo(f"what the running factory remembers and what is paused is not known here: {why}", err=True)
-    return Memory(), {}
+    click.echo(f"what the running factory knows and what is paused is not known here: {why}", err=True)
+    return Instead()
 
 
 def _find(config: Config, workers: Workers, job: JobId) -> Iterator[tuple[ScheddAddress, JobFacts]]:
@@ -125,13 +126,15 @@ def _serves(queue: Queue, schedd: ScheddAddress, facts: JobFacts) -> bool:
 @CONF
 @click.argument("queue", metavar="NAME")
 def explain_one_queue(conf: tuple[Path, ...], queue: str) -> None:
-    """Why this queue buys or retires so many machines now, and not one more or one fewer."""
+    """Why this queue buys or retires so many machines now, and not one more or one fewer; which ones go, and why."""
     config = load_or_exit(conf)
     chosen, workers = find_queue(config, queue), Workers()
     try:
-        done = rehearse(config, workers, *_known(config)).round
+        done = rehearse(config, workers, _instead(config), tended=True).round
     finally:
         workers.stop()
     for decision in done.decisions:
         if decision.queue == chosen.name:
-            click.echo("\n".join((f"queue {chosen.name}", *(f"  {line}" for line in explain_queue(decision)))))
+            click.echo(
+                "\n".join((f"queue {chosen.name}", *(f"  {line}" for line in explain_queue(decision, done.now))))
+            )

@@ -74,7 +74,7 @@ def test_jobs_that_free_cores_cannot_hold_for_lack_of_memory_get_machines(make_f
 
 def explained(factory: Factory, *words: object) -> str:
     done = factory.run("explain", *map(str, words))
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
@@ -108,6 +108,13 @@ def test_explain_says_what_is_true_of_each_job(make_factory: MakeFactory) -> Non
         assert f"job {two.cluster}.{running['ProcId']} runs on" in explained(
             factory, "job", f"{two.cluster}.{running['ProcId']}"
         )
+        text = explained(factory, "queue", "CLOUD")
+        assert "neither buys nor retires" in text
+        assert "not one more: " in text
+        factory.run("pause", "CLOUD", "--why", "a test")
+        text = explained(factory, "queue", "CLOUD")
+        assert "holds, so that the chain asks for nothing: paused by" in text
+        factory.run("resume", "CLOUD")
         two.open()
         two.wait_done()
 

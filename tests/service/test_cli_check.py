@@ -59,6 +59,13 @@ def test_the_example_is_accepted_with_its_second_queue(example: Path) -> None:
     assert found(result) == []
 
 
+def test_a_queue_that_is_disabled_is_explained_too(example: Path) -> None:
+    result = run("explain", "queue", "CLOUD-spot", "--conf", example)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[0] == "queue CLOUD-spot"
+    assert "holds, so that the chain asks for nothing: disabled" in result.stdout
+
+
 def test_it_changes_nothing(example: Path, tmp_path: Path) -> None:
     before = sorted(os.listdir(tmp_path))
     run("check", "--offline", "--conf", example)

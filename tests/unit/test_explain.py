@@ -1,6 +1,5 @@
 """What is said of a job and of a queue, for each thing that can be so."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,11 +10,12 @@ from factory.chain import run_chain
 from factory.condor.job import JobFacts
 from factory.decide import Decision
 from factory.explain import explain_job, explain_queue, group_of, state_of
-from factory.fit.known import memory_of, memory_report
-from factory.fit.memory import FitMemory
 from factory.fit.model import JobGroup, Limit, Machine, Match, Room
-from factory.fit.waiting import Backoff, Waiting
-from factory.model import VM, BatchStatus, Chain, JobId, Unknown, VMState, WmsStatus
+from factory.fit.waiting import Waiting
+from factory.health import Breaker, Health
+from factory.model import VM, BatchStatus, Chain, Drain, JobId, Unknown, VMState, WmsStatus
+from factory.ramp import Life, plan
+from factory.track import Memory, Seen
 from plugins.sched.fit import Fit
 from plugins.sched.maxtorun import MaxToRun
 from tests.rig.chains import plugin
@@ -26,6 +26,17 @@ NO = Match(ok=False, why="Requirements of the job: HasTape is false")
 MAYBE = Match(ok=False, maybe=True, why="Requirements of the job: HasTape is undefined")
 
 GROUP = replace(group("local#7#eve#", 1, 1000, 6, "eve"), requirements="true")
+
+
+QUOTA = Breaker("quota", "InstanceLimitExceeded", NOW - 100, NOW + 500)
+BROKEN = Memory(health={"Q": Health({str(SHAPE.shape): QUOTA})})
+FALLEN = Memory(vms={vm(n, VMState.LOST).uuid: Seen(NOW - 900, NOW - 5) for n in (1, 2, 3)})
+
+
+def back_again(number: int) -> VM:
+    """A VM that drains and may be taken back."""
+    draining = Drain("apf: not needed", ours=True)
+    return vm(number, VMState.RETIRING, SHAPE, retire_time=NOW - 50, drain=draining, startd="x", retire_seen=True)
 
 
 def facts(**changes: Any) -> JobFacts:
@@ -43,6 +54,9 @@ def decision(
     excluded: Mapping[str, int] | None = None,
     waiting: Mapping[str, Waiting] | None = None,
     maximum: int = 100,
+    hold: str | None = None,
+    memory: Memory | None = None,
+    **life: Any,
 ) -> Decision:
     vms = tuple(vms)
     wanted = replace(
@@ -50,7 +64,11 @@ def decision(
     )  # fmt: skip
     seen = share(wanted, [SHAPE], vms, waiting=waiting)
     chain = run_chain([plugin(Fit), plugin(MaxToRun, maximum=maximum)], view(seen, vms))
-    return Decision("Q", chain, wms=WmsStatus(ready=6, demand=wanted), batch=BatchStatus.of_vms(vms))
+    chain = chain if hold is None else Chain(hold=hold)
+    batch = BatchStatus.of_vms(vms)
+    made = plan(Life(queue="Q", shape=SHAPE.shape, **life), chain.ask, batch, memory or Memory(), NOW)
+    work = WmsStatus(ready=6, demand=wanted)
+    return Decision("Q", chain, made.actions, made.notes, work, batch, health=made.health)
 
 
 KEY = GROUP.key
@@ -151,12 +169,24 @@ CASES: list[tuple[str, Decision, list[str], list[str]]] = [
         ["is not among the jobs that can run on a machine now", "3 idle jobs are left out: deferred"],
         ["one of"],
     ),
+    (
+        "at the hard cap",
+        decision(maxinstances=1),
+        ["machines for 2 of them are bought now: 1 ×", "4 more would be bought, but maxinstances = 1: 0 VMs exist"],
+        ["MaxToRun"],
+    ),
+    (
+        "taken back",
+        decision(vms=[back_again(1), back_again(2)]),
+        ["machines for 6 of them are bought or taken back now: 3 × m5.large"],
+        [],
+    ),
     ("unknown", replace(decision(), wms=Unknown("no answer")), ["holds: no answer"], ["one of"]),
     ("hold", replace(decision(), chain=Chain(hold="paused by bob")), ["one of 6", "holds: paused by bob"], ["bought"]),
     (
         "counted",
         replace(decision(), wms=WmsStatus(ready=6)),
-        ["counts jobs and does not look at each: Fit: 6 jobs wait"],
+        ["counts jobs and does not look at each: Fit: 6 jobs wait", "the queue buys 3"],
         ["one of"],
     ),
 ]
@@ -190,25 +220,93 @@ def test_a_job_is_found_in_the_group_of_its_autocluster_or_of_those_that_ask_for
     [
         (decision(), ["buys 3", "not one fewer: 2 waiting jobs", "not one more: every job that a machine of this"]),
         (decision(maximum=1), ["buys 1", "not one more: MaxToRun stands in the way (room for 1 of 1)"]),
-        (decision([]), ["neither buys nor retires", "not one more: no waiting job would run on it"]),
-        (replace(decision(), chain=Chain(hold="no data")), ["holds, so that nothing is bought or retired: no data"]),
+        (decision([]), ["neither buys nor retires", "not one more: no waiting job needs one that this queue can buy"]),
+        (decision(hold="no data"), ["neither buys nor retires", "holds, so that the chain asks for nothing: no data"]),
     ],
 )
 def test_a_queue_says_why_so_many(made: Decision, said: list[str]) -> None:
-    text = "\n".join(explain_queue(made))
+    text = "\n".join(explain_queue(made, NOW))
     for words in said:
         assert words in text
 
 
-def test_what_a_factory_remembers_travels_through_its_status() -> None:
-    seen = replace(STUCK, machines=frozenset({"b", "a"}))
-    memory = FitMemory(
-        waiting={KEY: seen, "fine": Waiting(NOW, 3)},
-        rooms={"ami-1/m5.large/*/on-demand": Room(2, 7_800, 9, 0)},
-        backoff={"Q": Backoff(NOW + 900, 1)},
-    )
-    again = memory_of(json.loads(json.dumps(memory_report(memory))))
-    assert again == replace(memory, waiting={KEY: seen})
-    for wrong in ({}, {"stuck": {KEY: {"since": 1}}, "rooms": {}, "backoff": {}}, {"stuck": [], "rooms": 3}):
-        with pytest.raises(ValueError, match="no memory of a factory of this version"):
-            memory_of(wrong)
+LEASE_ENDS = vm(1, VMState.BUSY, SHAPE, claims=1, lease_end=NOW + 60, startd="x", slots=("slot1@x",))
+
+DONE: list[tuple[str, Decision, list[str], list[str]]] = [
+    (
+        "at the hard cap",
+        decision(maxinstances=0),
+        [
+            "neither buys nor retires",
+            "MaxToRun: 3 → 3",
+            "note: maxinstances = 0: 0 VMs exist, room for 0 of 3",
+            "not one more: maxinstances = 0",
+        ],
+        ["buys 3", "not one fewer"],
+    ),
+    (
+        "a lease ends in a hold",
+        decision(vms=[LEASE_ENDS], hold="schedd: no answer", drain_before_s=600),
+        [
+            "retires 1\nholds, so that the chain asks for nothing: schedd: no answer",
+            "retire VM vm00001 (job 1.1): its lease ends in 60 s",
+        ],
+        ["nothing is bought or retired", "not one"],
+    ),
+    (
+        "bought and taken back",
+        decision(vms=[back_again(1)]),
+        [
+            "buys 2, takes 1 back",
+            "unretire VM vm00001 (job 1.1): wanted again",
+            "submit 2 × ami-1/m5.large/*/on-demand: ",
+        ],
+        [],
+    ),
+    (
+        "a breaker",
+        decision(memory=BROKEN),
+        [
+            "neither buys nor retires",
+            "note: 0 of 3 ami-1/m5.large/*/on-demand bought. quota: InstanceLimitExceeded; tried again in 500 s",
+            "not one more: 0 of 3 ami-1/m5.large/*/on-demand bought. quota",
+        ],
+        ["buys 3", "nothing is bought"],
+    ),
+    (
+        "a breaker where nothing is asked for",
+        decision([], memory=BROKEN),
+        ["ami-1/m5.large/*/on-demand: nothing is bought: quota: InstanceLimitExceeded"],
+        [],
+    ),
+    (
+        "a canary",
+        decision(builds={str(SHAPE.shape): "b"}),
+        ["buys 1", "1 of 3 bought. canary", "ami-1 is new: one machine first; no machine yet", "not one more: 1 of 3"],
+        [],
+    ),
+    (
+        "a sudden fall",
+        decision(vms=[vm(n, VMState.LOST, SHAPE, instance=f"i-{n}") for n in (1, 2, 3)], memory=FALLEN),
+        ["neither buys nor retires", "note: 3 of 3 startds left unasked within 60 s"],
+        ["buys 3"],
+    ),
+    (
+        "one that is asked to leave again",
+        decision([], vms=[replace(back_again(1), drain=None, retire_seen=False)]),
+        ["neither buys nor retires", "retire VM vm00001 (job 1.1): asked to retire, shows no sign of it"],
+        [],
+    ),
+]
+
+
+@pytest.mark.parametrize(("made", "said", "not_said"), [case[1:] for case in DONE], ids=[case[0] for case in DONE])
+def test_a_queue_says_what_is_done_and_to_which_machine_and_why(
+    made: Decision, said: list[str], not_said: list[str]
+) -> None:
+    """Rule 13."""
+    text = "\n".join(explain_queue(made, NOW))
+    for words in said:
+        assert words in text
+    for words in not_said:
+        assert words not in text

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from factory.cli.explain import _known
+from factory.check.rehearsal import Instead
+from factory.cli.explain import _instead
 from factory.config import load
 from factory.config.settings import Config
 from factory.fit.memory import FitMemory
 from factory.fit.waiting import Waiting
+from factory.health import Breaker, Health
+from factory.known import Known
 from factory.pauses import Pause, changing_pauses
 from factory.report import status_report
 from factory.statedir import StateDir
@@ -24,22 +27,24 @@ def config(tmp_path: Path) -> Config:
     return load([tmp_path / "queues.conf"])
 
 
-def test_memory_and_pauses_of_a_running_factory_count(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_running_factory_knows_and_its_pauses_count(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     statedir = StateDir(config.factory.statedir, config.factory.id)
     statedir.open()
-    fit = FitMemory(waiting={"group": STUCK, "other": Waiting(1.0, 3)})
-    statedir.write_status(status_report("f1", "1 host 2", {}, (), (), 3.0, memory=fit))
+    health = {"Q": Health({"*": Breaker("quota", "no more", 1.0, 2.0)})}
+    known = Known(Memory(fit=FitMemory(waiting={"group": STUCK}), health=health), {"Q": 2})
+    statedir.write_status(status_report("f1", "1 host 2", {}, (), (), 3.0, known=known))
     with changing_pauses(statedir.paused) as pauses:
         pauses[0] = pauses[0].paused(["Q"], Pause(5.0, "bob", "a fault"))
-    assert _known(config) == (Memory(), {}), "nobody runs"
+    assert _instead(config) == Instead(), "nobody runs"
     statedir.lock()
     try:
-        memory, paused = _known(config)
-        assert memory == Memory(fit=FitMemory(waiting={"group": STUCK}))
-        assert "bob" in paused["Q"]
+        instead = _instead(config)
+        assert instead.known == known
+        assert instead.incarnation == "1 host 2"
+        assert "bob" in instead.paused["Q"]
         assert capsys.readouterr().err == ""
         statedir.write_status({"queues": []})
-        assert _known(config) == (Memory(), {})
-        assert "what the running factory remembers and what is paused is not known here" in capsys.readouterr().err
+        assert _instead(config) == Instead()
+        assert "what the running factory knows and what is paused is not known here" in capsys.readouterr().err
     finally:
         statedir.unlock()
