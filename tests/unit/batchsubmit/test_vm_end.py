@@ -53,6 +53,7 @@ def test_the_vm_ends_itself_at_the_longest_lease_and_when_it_is_unclaimed_for_lo
     assert document(made)["power_state"] == {"mode": "poweroff", "delay": "+90"}
     assert condor(made)["STARTD_NOCLAIM_SHUTDOWN"] == "1200"
     assert "STARTD_StartTime == 0" in condor(made)["MASTER.DAEMON_SHUTDOWN_FAST"]
+    assert (condor(made)["APF_STARTD_STARTS"], condor(made)["APF_STARTD_RETURNS"]) == ("120", "300")
     assert condor(made)["DEFAULT_MASTER_SHUTDOWN_SCRIPT"] == "$(ETC)/apf-poweroff"
     assert document(submission(tmp_path, lease=61))["power_state"]["delay"] == "+2", "never before the lease"
 
