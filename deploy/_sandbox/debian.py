@@ -17,6 +17,7 @@ SUITES = ("trixie", "forky")
 HOSTNAME = "sandbox"
 HOSTS = ("localhost", f"{HOSTNAME}.localdomain {HOSTNAME}", "ec2.us-east-1.localhost ec2.eu-west-1.localhost")
 """An EC2 emulator needs such a name: ec2_gahp takes service and region from it."""
+SUBUID = Path("/etc/subuid")
 LOCK_FILE = "etc/hostname"
 """Locked by those who run in the root."""
 RECIPE = 2
@@ -46,8 +47,15 @@ def check() -> None:
     """See that this user may build, before anything long is begun."""
     if os.geteuid() == 0:
         return
-    user = pwd.getpwuid(os.geteuid()).pw_name
-    if not any(line.startswith(f"{user}:") for line in Path("/etc/subuid").read_text().splitlines()):
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        raise Missing(f"user id {os.geteuid()} has no name here: be a user of /etc/passwd, or root") from None
+    try:
+        lines = SUBUID.read_text().splitlines()
+    except OSError:  # as on an image without passwd's subordinate ids
+        lines = []
+    if not any(line.startswith(f"{user}:") for line in lines):
         ids = "100000-165535"
         raise Missing(f"{user} has no sub-uids: as root, run: usermod --add-subuids {ids} --add-subgids {ids} {user}")
 
