@@ -116,7 +116,7 @@ class Rules:
     reaps: bool = True
     """False: orphans are only reported."""
     hands_off: Mapping[str, str] = field(default_factory=dict)
-    """Queues of which nothing is touched now, and why; ``*``: all."""
+    """Queues, and accounts for what is of no queue, of which nothing is touched now, and why; ``*``: all."""
 
 
 def judge(scene: Scene, sightings: Sightings, rules: Rules) -> tuple[tuple[Orphan, ...], Sightings]:
@@ -249,7 +249,8 @@ class _Judge:
             return replace(orphan, step=Step.WAIT, why=f"{orphan.why}; seen for {seen_s:.0f} s")
         if orphan.step is not Step.REPORT and not self.rules.reaps:
             return replace(orphan, step=Step.REPORT)
-        hands_off = self.rules.hands_off.get("*") or self.rules.hands_off.get(orphan.queue)
+        held = self.rules.hands_off
+        hands_off = held.get("*") or held.get(orphan.queue or orphan.account)
         if orphan.step is not Step.REPORT and hands_off:
             return replace(orphan, step=Step.WAIT, why=f"{orphan.why}; {hands_off}")
         return orphan

@@ -24,7 +24,7 @@ from factory.faults import fault
 from factory.look import Look, look
 from factory.missing import Told
 from factory.orphans import Orphan, Rules, Scene, Sightings, Step, judge
-from factory.pauses import PausesError, read_pauses
+from factory.pauses import Pauses, PausesError, read_pauses
 from factory.statedir import StateDir
 from factory.workers import CallFailed, Workers
 from factory.world import newer_incarnation
@@ -174,20 +174,18 @@ class Reaper:
 
     def _rules(self, config: Config, seen: Look) -> Rules:
         factory = config.factory
-        names = {queue for cloud in seen.clouds.values() for queue in cloud.queues}
-        names |= {line.queue for line in seen.books.lines}
         try:
-            hands_off = read_pauses(self._statedir.paused).reasons(names)
+            held = hands_off(read_pauses(self._statedir.paused), seen)
         except PausesError as error:
-            hands_off = {"*": f"what is paused is unknown: {error}"}
+            held = {"*": f"what is paused is unknown: {error}"}
         usurper = newer_incarnation((job.incarnation for job in seen.jobs), self._incarnation)
         if usurper is not None:
-            hands_off = {"*": f"a newer factory with this id is at work: {usurper}"}
+            held = {"*": f"a newer factory with this id is at work: {usurper}"}
         return Rules(
             apart_s=factory.audit_interval,
             fresh_s=2 * factory.update_interval,
             reaps=factory.orphans == "terminate",
-            hands_off=hands_off,
+            hands_off=held,
         )
 
     def _tell(self, orphans: Iterable[Orphan], outcomes: Mapping[str, str | None], unknown: Collection[str]) -> None:
@@ -214,6 +212,19 @@ class Reaper:
                 self._statedir.add_to_journal(_entry(queue, found, outcomes, self.audited.ended))
             except OSError as error:
                 log.error('statedir=%s failed="%s"', self._statedir.path, error)
+
+
+def hands_off(pauses: Pauses, seen: Look) -> dict[str, str]:
+    """Queues and accounts of which nothing is touched, and why; ``*``: all, whatever queue it is of.
+
+    A key pair is of no queue: it is left alone while a queue that uses its account is paused.
+    """
+    names = {queue for cloud in seen.clouds.values() for queue in cloud.queues}
+    names |= {line.queue for line in seen.books.lines}
+    names |= {each.queue for line in seen.books.lines for each in line.instances}
+    found = pauses.reasons({*names, "*"})
+    users = {key: sorted(cloud.queues & found.keys()) for key, cloud in seen.clouds.items()}
+    return found | {key: found[queues[0]] for key, queues in users.items() if queues}
 
 
 def _entry(queue: str, found: Iterable[Orphan], outcomes: Mapping[str, str | None], now: float) -> dict[str, Any]:

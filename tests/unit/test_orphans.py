@@ -155,6 +155,13 @@ def test_nothing_of_a_paused_queue_is_touched(hands_off: dict[str, str]) -> None
     assert next(iter(hands_off.values())) in found.why
 
 
+@pytest.mark.parametrize("hands_off", [{"cloud": "a queue of this account is paused"}, {"*": "all is paused"}])
+def test_no_key_pair_of_a_paused_queue_s_account_is_deleted(hands_off: dict[str, str]) -> None:
+    found = twice(replace(RULES, hands_off=hands_off), key_pairs=[KEY_PAIR])
+    assert found.step is Step.WAIT
+    assert next(iter(hands_off.values())) in found.why
+
+
 def test_a_fifth_of_a_queue_s_machines_may_go_at_once() -> None:
     """Rule 8."""
     many = [instance(f"i-{i}", f"vm{i}") for i in range(10)]

@@ -1,0 +1,40 @@
+"""The audit of the running factory: of what it keeps its hands off."""
+
+from pathlib import Path
+
+import pytest
+
+from factory.audit import books
+from factory.condor.pool import PoolRows
+from factory.config import load
+from factory.look import Look, clouds
+from factory.pauses import Pause, Pauses
+from factory.reaper import hands_off
+from tests.rig.chains import conf
+from tests.rig.vms import job
+
+PAUSE = Pause(0, "somebody")
+WHOLE, THIS, ANOTHER = Pauses(factory=PAUSE), Pauses(queues={"Q": PAUSE}), Pauses(queues={"OTHER": PAUSE})
+
+
+@pytest.fixture
+def seen(tmp_path: Path) -> Look:
+    path = tmp_path / "queues.conf"
+    path.write_text(conf("Ready", {}))
+    return Look(books=books([job(queue="REMOVED")], PoolRows(10_000), []), clouds=clouds(load([path])))
+
+
+def test_of_a_factory_that_is_paused_nothing_is_touched_whatever_queue_it_is_of(seen: Look) -> None:
+    found = hands_off(WHOLE, seen)
+    assert "paused by somebody" in found["*"]
+    assert {"Q", "REMOVED"} < found.keys()
+
+
+@pytest.mark.parametrize(("pauses", "held"), [(THIS, True), (ANOTHER, False), (Pauses(), False)])
+def test_what_the_account_of_a_paused_queue_has_and_no_queue_is_not_touched(
+    seen: Look, pauses: Pauses, held: bool
+) -> None:
+    """Such as a key pair."""
+    (account,) = seen.clouds
+    found = hands_off(pauses, seen)
+    assert (account in found, "Q" in found, "*" in found) == (held, held, False)
