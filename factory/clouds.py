@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
+from factory.model import Unknown
+
 ENDED = frozenset({"terminated", "shutting-down"})
 """States of an instance that needs no end any more."""
 
@@ -45,8 +47,8 @@ class CloudRows:
     """What one account has."""
 
     instances: tuple[InstanceRow, ...] = ()
-    key_pairs: tuple[str, ...] = ()
-    """Names of those that a gridmanager makes for a VM job and deletes when it ends."""
+    key_pairs: tuple[str, ...] | Unknown = ()
+    """Names of those that a gridmanager makes for a VM job and deletes when it ends. Not needed for the instances."""
 
 
 class CloudAct(ABC):

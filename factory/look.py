@@ -35,6 +35,8 @@ class Look:
     books: Books = field(default_factory=lambda: Books(()))
     unknown: tuple[str, ...] = ()
     """Sources that did not answer, and why."""
+    notes: tuple[str, ...] = ()
+    """What could not be asked besides, and why; no machine is judged by it."""
     pool: bool = True
     """Schedd and collector answered."""
     collector_up_s: float = 0
@@ -92,17 +94,19 @@ def look(config: Config, workers: Workers) -> Look:
         return Look(unknown=unknown, pool=False, clouds=accounts)
     jobs = tuple(job for rows in schedds for job in rows.jobs)
     instances = {each.id: each for rows in answered.values() for each in rows.instances}
-    names = sorted({name for rows in answered.values() for name in rows.key_pairs})
+    key_pairs = {key: rows.key_pairs for key, rows in answered.items() if not isinstance(rows.key_pairs, Unknown)}
+    names = sorted({name for each in key_pairs.values() for name in each})
     known = frozenset(name for key in answered for name in accounts[key].queues)
     return Look(
         books=books(jobs, _one(pools), instances.values(), names, known),
         unknown=unknown,
+        notes=tuple(rows.key_pairs.reason for rows in answered.values() if isinstance(rows.key_pairs, Unknown)),
         collector_up_s=min((each.collector_up_s for each in pools), default=0),
         asked=asked,
         jobs=jobs,
         clouds=accounts,
         instances={each.id: key for key, rows in answered.items() for each in rows.instances},
-        key_pairs={name: key for key, rows in answered.items() for name in rows.key_pairs},
+        key_pairs={name: key for key, each in key_pairs.items() for name in each},
         answered=frozenset(answered),
     )
 

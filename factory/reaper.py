@@ -44,6 +44,8 @@ class Audited:
     orphans: tuple[Orphan, ...] = ()
     unknown: tuple[str, ...] = ()
     """What could not be asked, and why."""
+    notes: tuple[str, ...] = ()
+    """What could not be asked besides, and no machine is judged by."""
     outcomes: Mapping[str, str | None] = field(default_factory=dict)
     """What was done about orphans, by name: None, or why it failed."""
     reaped: int = 0
@@ -62,6 +64,7 @@ class Audited:
             "ended": self.ended,
             "reaped": self.reaped,
             "unknown": list(self.unknown),
+            "notes": list(self.notes),
             "orphans": [
                 {
                     "kind": orphan.kind, "name": orphan.name, "queue": orphan.queue, "vm": orphan.vm,
@@ -94,6 +97,7 @@ class Reaper:
         self._clock = clock
         self._sightings = Sightings()
         self._said: dict[tuple[str, str], Step] = {}
+        self._noted: frozenset[str] = frozenset()
         self._ending = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
@@ -150,7 +154,10 @@ class Reaper:
                 ended=frozenset(line.vm for line in lines if line.instances and not line.alive),
                 counted=frozenset(orphan.vm for orphan in orphans if orphan.counts),
             )
-        self.audited = Audited(time.time(), orphans, tuple(unknown), outcomes, reaped, told)
+        self.audited = Audited(time.time(), orphans, tuple(unknown), seen.notes, outcomes, reaped, told)
+        for text in sorted(frozenset(seen.notes) - self._noted):
+            log.warning('audit note="%s"', text)
+        self._noted |= frozenset(seen.notes)
         self._tell(orphans, outcomes, unknown)
 
     def _scene(self, config: Config, seen: Look, tick: float, unknown: list[str]) -> Scene | None:

@@ -11,14 +11,14 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from factory.audit import Books, Line
+from factory.audit import Line
 from factory.cli.options import CONF
 from factory.cli.place import nothing
 from factory.cli.terminal import Output
 from factory.config import load
 from factory.config.plugins import PluginError
 from factory.config.settings import Config, ConfigError
-from factory.look import look
+from factory.look import Look, look
 from factory.workers import Workers
 
 
@@ -31,34 +31,34 @@ def audit(conf: tuple[Path, ...], as_json: bool, everything: bool) -> None:
 
     Asks the schedd, the collector, and each cloud with the credentials of the queue. What happens at this moment may
     look wrong: an instance that ends is gone before its job is. Exit status: 0 if nothing is wrong, 1 if something is
-    or a source is unknown, 2 if the configuration can't be used.
+    or a source is unknown (but not for key pairs that may not be listed), 2 if the configuration can't be used.
     """
     try:
         config = load(conf)
     except ConfigError as error:
         raise nothing(f"the configuration has errors, see 'apf check': {error.problems[0]}") from None
-    unknown, found = _books(config)
+    seen = _look(config)
     if as_json:
-        lines = [asdict(line) for line in found.lines]
-        click.echo(json.dumps({"lines": lines, "key_pairs": found.key_pairs, "unknown": unknown}, indent=1))
+        lines = [asdict(line) for line in seen.books.lines]
+        known = {"lines": lines, "key_pairs": seen.books.key_pairs, "unknown": seen.unknown, "notes": seen.notes}
+        click.echo(json.dumps(known, indent=1))
     else:
-        _show(found, unknown, everything)
-    raise SystemExit(1 if found.wrong or unknown else 0)
+        _show(seen, everything)
+    raise SystemExit(1 if seen.books.wrong or seen.unknown else 0)
 
 
-def _books(config: Config) -> tuple[list[str], Books]:
+def _look(config: Config) -> Look:
     workers = Workers()
     try:
-        seen = look(config, workers)
+        return look(config, workers)
     except PluginError as error:
         raise nothing(str(error)) from None
     finally:
         workers.stop()
-    return list(seen.unknown), seen.books
 
 
-def _show(found: Books, unknown: list[str], everything: bool) -> None:
-    output = Output()
+def _show(seen: Look, everything: bool) -> None:
+    output, found = Output(), seen.books
     shown = [line for line in found.lines if line.wrong or everything]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     for name in ("queue", "VM", "job", "instance", "startd", "wrong"):
@@ -69,8 +69,10 @@ def _show(found: Books, unknown: list[str], everything: bool) -> None:
         output.put(table)
     for name in found.key_pairs:
         output.put(Text(f"key pair {name}: this factory has no such VM job; it may be another's", "yellow"))
-    for text in unknown:
+    for text in seen.unknown:
         output.put(Text(f"unknown: {text}", "magenta"))
+    for text in seen.notes:
+        output.put(Text(f"note: {text}", "yellow"))
     wrong = sum(1 for line in found.lines if line.wrong)
     output.put(f"{len(found.lines)} VMs, {wrong} with something wrong, {len(found.key_pairs)} key pairs left")
 

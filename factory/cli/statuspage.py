@@ -41,7 +41,7 @@ def show(
         if vms and queue["vms"]:
             output.put(_vms(queue["vms"], now))
     audit = report.get("audit") or {}
-    if audit.get("orphans") or audit.get("unknown") or audit.get("reaped"):
+    if any(audit.get(name) for name in ("orphans", "unknown", "notes", "reaped")):
         output.put()
         output.put(_audit(audit, now))
     output.put()
@@ -163,6 +163,8 @@ def _audit(audit: Mapping[str, Any], now: float) -> Table:
         table.add_row(Text("  orphan", "not bold red"), orphan["step"], text)
     for unknown in audit["unknown"]:
         table.add_row(Text("  unknown", "not bold magenta"), "", Text(unknown, "magenta"))
+    for note in audit.get("notes", ()):
+        table.add_row(Text("  note", "not bold"), "", note)
     return table
 
 

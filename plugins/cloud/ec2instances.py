@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from factory.clouds import CloudRows, InstanceRow
+from factory.faults import fault
+from factory.model import Unknown
 from factory.source import Source
 
 _REGION = re.compile(r"(?:^|\.)(?:ec2|compute)[.-]([a-z]{2}(?:-[a-z]+)+-\d)\.")
@@ -42,8 +44,19 @@ class EC2Instances(Source):
         mine = [{"Name": "tag:apf:factory", "Values": [self.factory_id]}]
         pages = client.get_paginator("describe_instances").paginate(Filters=mine, PaginationConfig={"PageSize": 500})
         found = [row(each) for page in pages for group in page["Reservations"] for each in group["Instances"]]
-        keys = client.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [_KEY_PAIR]}])["KeyPairs"]
-        return CloudRows(tuple(found), tuple(sorted(str(key["KeyName"]) for key in keys)))
+        return CloudRows(tuple(found), self._key_pairs(client))
+
+    def _key_pairs(self, client: Any) -> tuple[str, ...] | Unknown:
+        """Whoever may not list these, or can't, is told of the instances all the same."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            found = client.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [_KEY_PAIR]}])["KeyPairs"]
+        except ClientError as error:  # Amazon's message is another one each time
+            return Unknown(f"key pairs, asked like {self.key}: {error.response['Error']['Code']} (DescribeKeyPairs)")
+        except BotoCoreError as error:
+            return Unknown(f"key pairs, asked like {self.key}: {fault(error)}")
+        return tuple(sorted(str(key["KeyName"]) for key in found))
 
 
 def ec2_client(url: str, access_key: Path | None, secret_key: Path | None) -> Any:

@@ -1,9 +1,14 @@
-"""``apf audit`` on a real pool and cloud: an instance that nobody owns is found."""
+"""``apf audit`` on a real pool and cloud: an instance that nobody owns is found, whatever else may not be asked."""
 
 import json
+from pathlib import Path
 
 from localcloud.process import CloudProcess
 from tests.pool.conftest import MakeFactory
+from tests.rig.cloudhooks import DENY
+from tests.rig.factory import QUEUE, Factory, ec2_queue, removed_at_end
+from tests.rig.orphans import AUDITED, audit, audits, launched
+from tests.rig.pool import Pool
 from tests.rig.wait import until
 from tests.rig.work import Work
 
@@ -31,3 +36,20 @@ def test_an_instance_without_a_vm_job_is_found(cloud: CloudProcess, make_factory
         client.terminate_instances(InstanceIds=[orphan])
         jobs.open()
         jobs.wait_done()
+
+
+def test_who_may_not_list_key_pairs_is_told_of_instances_all_the_same(pool: Pool, tmp_path: Path) -> None:
+    with CloudProcess(tmp_path / "cloud", boot_delay_s=0.5, hooks=["tests.rig.cloudhooks:Broken"]) as cloud:
+        (cloud.directory / DENY).write_text("DescribeKeyPairs UnauthorizedOperation\n")
+        factory = Factory(tmp_path, pool, "denied", {QUEUE: ec2_queue(cloud, "denied")}, **AUDITED)
+        with removed_at_end(factory), factory, launched(cloud, {"apf_factory": factory.id}) as orphan:
+            until(lambda: orphan in audit(factory), "the instance is found", 60)
+            audits(factory, 2)
+            (note,) = factory.status()["audit"]["notes"]
+            assert "UnauthorizedOperation" in note
+            assert note in factory.log_text()
+            assert factory.log_text().count("UnauthorizedOperation") == 1, "it is said once"
+            assert "UnauthorizedOperation" in factory.run("status").stdout
+            said = json.loads(factory.run("audit", "--json").stdout)
+            assert ([line["vm"] for line in said["lines"]], said["unknown"], said["notes"]) == ([orphan], [], [note])
+        assert factory.run("audit").returncode == 0, "it may be meant so"
