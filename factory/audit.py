@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from factory.clouds import ENDED, InstanceRow
 from factory.condor.pool import MachineRow, MasterRow, PoolRows
 from factory.condor.vmjobs import VMJobRow
 from factory.holds import meaning, said
-from factory.model import JobId
+from factory.keypairs import Whose
 
 _RUNNING, _REMOVED, _COMPLETED = 2, 3, 4
-_KEY_PAIR = re.compile(r"SSH_.*[# ](\d+)[. ](\d+)[# ](\d+)")
-"""``SSH_<collector>_<GlobalJobId>``, in some clouds with blanks for what is no letter or digit."""
-_UNSAFE = re.compile(r"[^A-Za-z0-9 _-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,9 @@ class Books:
 
     lines: tuple[Line, ...]
     key_pairs: tuple[str, ...] = ()
-    """Left behind by a gridmanager: no VM job of this factory has them."""
+    """Left behind by a gridmanager, which made them for VM jobs of this factory."""
+    unclaimed: tuple[str, ...] = ()
+    """Key pairs of jobs that the schedd no longer knows, whosever they were."""
 
     @property
     def wrong(self) -> int:
@@ -66,7 +65,7 @@ def books(
     jobs: Iterable[VMJobRow],
     pool: PoolRows,
     instances: Iterable[InstanceRow] | None,
-    key_pairs: Iterable[str] = (),
+    key_pairs: Mapping[str, Whose] = MappingProxyType({}),
     asked: frozenset[str] | None = None,
 ) -> Books:
     """The books of a factory. ``instances`` None: the clouds are unknown, and nothing is said of them.
@@ -86,7 +85,11 @@ def books(
         known = instances is not None and (asked is None or not queue or queue in asked)
         line = Line(vm, queue, job, found, pool.machines.get(vm), pool.masters.get(vm), (), known)
         lines.append(replace(line, wrong=tuple(_wrong(line))))
-    return Books(tuple(lines), tuple(_left(key_pairs, jobs)))
+    left, unclaimed = (
+        tuple(sorted(name for name, each in key_pairs.items() if each is whose))
+        for whose in (Whose.LEFT, Whose.UNKNOWN)
+    )
+    return Books(tuple(lines), left, unclaimed)
 
 
 def _wrong(line: Line) -> Iterator[str]:
@@ -114,22 +117,3 @@ def _wrong(line: Line) -> Iterator[str]:
         yield f"a startd claims its APFVM as {startd.identity or 'nobody'}"
     if startd is not None and job.instance and startd.instance and startd.instance != job.instance:
         yield f"its startd says that it runs on {startd.instance}"
-
-
-def key_pair_job(name: str, schedd: str) -> tuple[JobId, int] | None:
-    """Job and QDate of the job of this schedd for which a gridmanager made a key pair; None: it is no such one."""
-    found = _KEY_PAIR.fullmatch(name)
-    if found is None or not re.search(rf"_{_UNSAFE.sub(' ', schedd)}$", _UNSAFE.sub(" ", name[: found.start(1) - 1])):
-        return None
-    cluster, proc, submitted = map(int, found.groups())
-    return JobId(cluster, proc), submitted
-
-
-def _left(key_pairs: Iterable[str], jobs: Iterable[VMJobRow]) -> Iterator[str]:
-    there = {(job.job, int(job.submitted)) for job in jobs}
-    for name in key_pairs:
-        found = _KEY_PAIR.fullmatch(name)
-        if found is not None:
-            cluster, proc, submitted = map(int, found.groups())
-            if (JobId(cluster, proc), submitted) not in there:
-                yield name

@@ -1,4 +1,4 @@
-"""What is done about orphans: each is asked about once more, then drained, terminated, removed or deleted."""
+"""What is done about orphans: machines are asked about once more, then drained, terminated or removed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from factory.audit import key_pair_job
 from factory.clouds import perform
 from factory.condor import acts, reap, tools
-from factory.condor.daemons import PoolAddress, ScheddAddress, quoted
+from factory.condor.daemons import PoolAddress, quoted
 from factory.condor.vmjobs import ours
 from factory.config.settings import Config
 from factory.elsewhere import polled_schedds
 from factory.faults import FAULTS, fault
-from factory.look import Look
+from factory.look import Look, own_schedd
 from factory.orphans import Orphan, Step
 from factory.workers import CallFailed, Workers
 
@@ -24,12 +23,6 @@ COMMANDS = {Step.DRAIN: "drain", Step.TERMINATE: "terminate", Step.REMOVE: "remo
 """Steps that do something, by the names that the journal gives them."""
 
 
-def own_schedd(config: Config) -> ScheddAddress:
-    """Where the VM jobs are."""
-    factory = config.factory
-    return ScheddAddress(factory.schedd, factory.pool if factory.schedd else None)
-
-
 @dataclass(frozen=True)
 class Endings:
     """Carries out the steps of one audit."""
@@ -37,15 +30,12 @@ class Endings:
     config: Config
     workers: Workers
     seen: Look
-    schedd: str
-    """Full name of our schedd."""
     keep_fds: tuple[int, ...] = ()
 
     def all(self, orphans: Iterable[Orphan]) -> dict[str, str | None]:
         """What became of each orphan about which something was to be done, by name: None, or why not."""
         wanted = [orphan for orphan in orphans if orphan.step in COMMANDS]
         refused = self._objections([orphan for orphan in wanted if orphan.step is not Step.DELETE])
-        refused |= self._not_left([orphan for orphan in wanted if orphan.step is Step.DELETE])
         outcomes: dict[str, str | None] = dict(refused)
         ready = [orphan for orphan in wanted if orphan.name not in refused]
         for orphan in ready:
@@ -86,20 +76,6 @@ class Endings:
             if why is not None:
                 against[orphan.name] = f"not done: {why}"
         return against
-
-    def _not_left(self, orphans: Sequence[Orphan]) -> dict[str, str]:
-        """Key pairs whose job is not known to have been a VM job of this factory that has left the queue."""
-        jobs = {orphan.name: key_pair_job(orphan.name, self.schedd) for orphan in orphans}
-        factory, schedd = self.config.factory, own_schedd(self.config)
-        wanted = [job for job in jobs.values() if job is not None]
-        if not wanted:
-            return {}
-        try:
-            left = self._call(f"history of {schedd}", reap.left_behind, schedd, factory.id, factory.owner, wanted)
-        except CallFailed as error:
-            return dict.fromkeys(jobs, f"not done: {error}")
-        why = "not done: the history shows no VM job of this factory that it was made for"
-        return {name: why for name, job in jobs.items() if job not in left}
 
     def _drain(self, orphan: Orphan) -> None:
         machine, pool = orphan.machine, PoolAddress(self.config.factory.pool)

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TypeVar
 
 from factory.audit import Books, books
 from factory.clouds import Account, CloudRows
+from factory.condor import reap
+from factory.condor.daemons import ScheddAddress
 from factory.condor.pool import PoolRows
 from factory.condor.vmjobs import VMJobRow, VMJobRows
 from factory.config.plugins import installed
 from factory.config.settings import Config, Queue
+from factory.keypairs import Maker, Stamped, Whose, key_pair_jobs, whose
 from factory.model import Unknown
 from factory.observe import fetch_all
 from factory.plugin import CloudPlugin, Source
-from factory.workers import Workers
+from factory.workers import CallFailed, Workers
+
+T = TypeVar("T")
+
+_AT_ONCE = 100
+"""Jobs that are looked for in the history by one call."""
+
+
+def own_schedd(config: Config) -> ScheddAddress:
+    """Where the VM jobs are."""
+    factory = config.factory
+    return ScheddAddress(factory.schedd, factory.pool if factory.schedd else None)
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,8 @@ class Look:
     """What could not be asked besides, and why; no machine is judged by it."""
     pool: bool = True
     """Schedd and collector answered."""
+    schedd: str = ""
+    """Full name of our schedd."""
     collector_up_s: float = 0
     asked: float = 0
     """Epoch at which the collector was asked."""
@@ -48,6 +66,8 @@ class Look:
     """Instance → key in ``clouds``."""
     key_pairs: Mapping[str, str] = field(default_factory=dict)
     """Key pair → key in ``clouds``."""
+    makers: Mapping[str, Maker | None] = field(default_factory=dict)
+    """What the history said, by key pair of a job that has left the queue; None: it does not know the job."""
     answered: frozenset[str] = frozenset()
 
 
@@ -76,8 +96,8 @@ def _plugin(config: Config, queue: Queue, account: Account) -> CloudPlugin:
     return made
 
 
-def look(config: Config, workers: Workers) -> Look:
-    """Ask the clouds, then the collector, then the schedd.
+def look(config: Config, workers: Workers, makers: Mapping[str, Maker | None] = MappingProxyType({})) -> Look:
+    """Ask the clouds, then the collector, then the schedd. ``makers``: of an earlier look; the history stays as it is.
 
     Raises:
         PluginError: a cloud plugin is missing or broken.
@@ -90,25 +110,76 @@ def look(config: Config, workers: Workers) -> Look:
     answered = {key: rows for key, rows in in_clouds.items() if isinstance(rows, CloudRows)}
     schedds = [rows for rows in rest.values() if isinstance(rows, VMJobRows)]
     pools = [rows for rows in rest.values() if isinstance(rows, PoolRows)]
-    if accounts and not (schedds and pools):
+    if not accounts:
+        return Look(unknown=unknown)
+    if not (schedds and pools):
         return Look(unknown=unknown, pool=False, clouds=accounts)
+    ours = _OurSchedd(config, workers)
+    try:
+        schedd = ours.name()
+    except CallFailed as error:
+        return Look(unknown=(*unknown, f"name of {ours.address}: {error}"), pool=False, clouds=accounts)
     jobs = tuple(job for rows in schedds for job in rows.jobs)
     instances = {each.id: each for rows in answered.values() for each in rows.instances}
     key_pairs = {key: rows.key_pairs for key, rows in answered.items() if not isinstance(rows.key_pairs, Unknown)}
-    names = sorted({name for each in key_pairs.values() for name in each})
+    made_for = key_pair_jobs({name for each in key_pairs.values() for name in each}, schedd)
+    theirs, makers, not_told = ours.whose(made_for, makers)
     known = frozenset(name for key in answered for name in accounts[key].queues)
     return Look(
-        books=books(jobs, _one(pools), instances.values(), names, known),
-        unknown=unknown,
+        books=books(jobs, _one(pools), instances.values(), theirs, known),
+        unknown=unknown + not_told,
         notes=tuple(rows.key_pairs.reason for rows in answered.values() if isinstance(rows.key_pairs, Unknown)),
         collector_up_s=min((each.collector_up_s for each in pools), default=0),
+        schedd=schedd,
         asked=asked,
         jobs=jobs,
         clouds=accounts,
         instances={each.id: key for key, rows in answered.items() for each in rows.instances},
         key_pairs={name: key for key, each in key_pairs.items() for name in each},
+        makers=makers,
         answered=frozenset(answered),
     )
+
+
+@dataclass(frozen=True)
+class _OurSchedd:
+    """What only the schedd of the VM jobs knows."""
+
+    config: Config
+    workers: Workers
+
+    @property
+    def address(self) -> ScheddAddress:
+        return own_schedd(self.config)
+
+    def name(self) -> str:
+        return self._call(str(self.address), ScheddAddress.full_name, self.address)
+
+    def whose(
+        self, jobs: Mapping[str, Stamped], known: Mapping[str, Maker | None]
+    ) -> tuple[dict[str, Whose], dict[str, Maker | None], tuple[str, ...]]:
+        """Whose the key pairs of these jobs are, what the history said of them, and what could not be asked."""
+        if not jobs:
+            return {}, {}, ()
+        me = Maker(self.config.factory.id, self.config.factory.owner)
+        try:
+            queued = self._call(str(self.address), reap.queued, self.address)
+        except CallFailed as error:
+            return {}, dict(known), (f"jobs of key pairs in {self.address}: {error}",)
+        makers = {name: known[name] for name in jobs if name in known}
+        left = [name for name, job in jobs.items() if job not in queued and name not in makers]
+        history = f"history of {self.address}"
+        for start in range(0, len(left), _AT_ONCE):
+            some = {name: jobs[name] for name in left[start : start + _AT_ONCE]}
+            try:
+                found = self._call(history, reap.makers, self.address, tuple(some.values()))
+            except CallFailed as error:
+                return whose(jobs, queued, makers, me), makers, (f"jobs of key pairs in the {history}: {error}",)
+            makers |= {name: found.get(job) for name, job in some.items()}
+        return whose(jobs, queued, makers, me), makers, ()
+
+    def _call(self, address: str, function: Callable[..., T], *args: object) -> T:
+        return self.workers.call(address, self.config.factory.deadline, function, *args)
 
 
 def _sources(config: Config, queues: Iterable[str]) -> dict[str, Source]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from factory.audit import Books, Line, key_pair_job
+from factory.audit import Books, Line
 from factory.clouds import InstanceRow
 from factory.condor.pool import MachineRow, MasterRow
 from factory.condor.vmjobs import VMJobRow
@@ -176,10 +176,10 @@ class _Judge:
             elif line.gone and line.job.hold is None:
                 yield self._vm_job(line, line.job)
         for name in self.scene.books.key_pairs:
-            if key_pair_job(name, self.scene.schedd) is not None:
-                why = "its VM job has left the queue"
-                account = self.scene.key_pairs.get(name, "")
-                yield self._decided(Orphan("key pair", name, "", why, Step.DELETE, 0, account=account))
+            yield self._key_pair(name, Step.DELETE, "its VM job has left the queue")
+        for name in self.scene.books.unclaimed:
+            why = f"neither the queue nor the history of {self.scene.schedd} shows the job that it was made for"
+            yield self._key_pair(name, Step.REPORT, why)
 
     def _instance(self, line: Line, instance: InstanceRow) -> Orphan:
         base = Orphan(
@@ -231,6 +231,9 @@ class _Judge:
         if _fresh(self.scene, self.rules, line.startd) or _fresh(self.scene, self.rules, line.master):
             return self._decided(replace(base, step=Step.WAIT), "the pool still shows it")
         return self._decided(base, "the cloud says that it has ended" if ended else "the cloud shows it no more")
+
+    def _key_pair(self, name: str, step: Step, why: str) -> Orphan:
+        return self._decided(Orphan("key pair", name, "", why, step, 0, account=self.scene.key_pairs.get(name, "")))
 
     def _startd(self, line: Line) -> Orphan:
         row = line.startd or line.master

@@ -17,16 +17,16 @@ from types import MappingProxyType
 from typing import Any
 
 from factory.clock import steady
-from factory.condor.daemons import ScheddAddress
 from factory.config.settings import Config
-from factory.endings import COMMANDS, Endings, own_schedd
+from factory.endings import COMMANDS, Endings
 from factory.faults import fault
+from factory.keypairs import Maker
 from factory.look import Look, look
 from factory.missing import Told
 from factory.orphans import Orphan, Rules, Scene, Sightings, Step, judge
 from factory.pauses import Pauses, PausesError, read_pauses
 from factory.statedir import StateDir
-from factory.workers import CallFailed, Workers
+from factory.workers import Workers
 from factory.world import newer_incarnation
 
 log = logging.getLogger("apf")
@@ -96,6 +96,7 @@ class Reaper:
         self._keep_fds = tuple(keep_fds)
         self._clock = clock
         self._sightings = Sightings()
+        self._makers: Mapping[str, Maker | None] = {}
         self._said: dict[tuple[str, str], Step] = {}
         self._noted: frozenset[str] = frozenset()
         self._ending = threading.Event()
@@ -130,7 +131,8 @@ class Reaper:
     def audit(self) -> None:
         """One audit: look, judge, act, tell."""
         config, tick = self.config, self._clock()
-        seen = look(config, self._workers)
+        seen = look(config, self._workers, self._makers)
+        self._makers = seen.makers
         unknown = list(seen.unknown)
         orphans: tuple[Orphan, ...] = self.audited.orphans
         outcomes: dict[str, str | None] = {}
@@ -138,7 +140,7 @@ class Reaper:
         scene = self._scene(config, seen, tick, unknown)
         if scene is not None:
             orphans, self._sightings = judge(scene, self._sightings, self._rules(config, seen))
-            outcomes = Endings(config, self._workers, seen, scene.schedd, self._keep_fds).all(orphans)
+            outcomes = Endings(config, self._workers, seen, self._keep_fds).all(orphans)
         for address in {cloud.source.address for cloud in seen.clouds.values()}:
             self._workers.end(address)
         if not seen.clouds:
@@ -168,14 +170,8 @@ class Reaper:
         if seen.collector_up_s < believed_after_s:
             unknown.append(f"the collector has been up for {seen.collector_up_s:.0f} s, not {believed_after_s} s yet")
             return None
-        schedd = own_schedd(config)
-        try:
-            name = self._workers.call(str(schedd), config.factory.deadline, ScheddAddress.full_name, schedd)
-        except CallFailed as error:
-            unknown.append(f"name of {schedd}: {error}")
-            return None
         return Scene(
-            books=seen.books, schedd=name, now=seen.asked, tick=tick, instances=seen.instances,
+            books=seen.books, schedd=seen.schedd, now=seen.asked, tick=tick, instances=seen.instances,
             key_pairs=seen.key_pairs, answered=seen.answered, complete=len(seen.answered) == len(seen.clouds),
         )  # fmt: skip
 

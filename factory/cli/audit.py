@@ -40,8 +40,8 @@ def audit(conf: tuple[Path, ...], as_json: bool, everything: bool) -> None:
     seen = _look(config)
     if as_json:
         lines = [asdict(line) for line in seen.books.lines]
-        known = {"lines": lines, "key_pairs": seen.books.key_pairs, "unknown": seen.unknown, "notes": seen.notes}
-        click.echo(json.dumps(known, indent=1))
+        key_pairs = {"key_pairs": seen.books.key_pairs, "unclaimed_key_pairs": seen.books.unclaimed}
+        click.echo(json.dumps({"lines": lines, **key_pairs, "unknown": seen.unknown, "notes": seen.notes}, indent=1))
     else:
         _show(seen, everything)
     raise SystemExit(1 if seen.books.wrong or seen.unknown else 0)
@@ -68,7 +68,9 @@ def _show(seen: Look, everything: bool) -> None:
     if shown:
         output.put(table)
     for name in found.key_pairs:
-        output.put(Text(f"key pair {name}: this factory has no such VM job; it may be another's", "yellow"))
+        output.put(Text(f"key pair {name}: its VM job has left the queue", "yellow"))
+    for name in found.unclaimed:
+        output.put(Text(f"key pair {name}: neither queue nor history shows its job; it may be another's", "yellow"))
     for text in seen.unknown:
         output.put(Text(f"unknown: {text}", "magenta"))
     for text in seen.notes:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from factory.condor import acts
 from factory.condor.daemons import PoolAddress, ScheddAddress, same
+from factory.keypairs import Maker, Stamped
 from factory.model import JobId
+
+_STAMP = ["ClusterId", "ProcId", "QDate"]
+_GRID = "JobUniverse == 9"
 
 
 @dataclass(frozen=True)
@@ -38,23 +43,26 @@ def in_pool(pool: PoolAddress, vms: Collection[str]) -> set[str]:
     return {str(ad["APFVM"]) for kind in kinds for ad in collector.query(kind, constraint=mine, projection=["APFVM"])}
 
 
-def left_behind(
-    schedd: ScheddAddress, factory_id: str, owner: str, jobs: Collection[tuple[JobId, int]]
-) -> set[tuple[JobId, int]]:
-    """Of these jobs, with their QDate, those that have left the queue and were VM jobs of this factory."""
+def queued(schedd: ScheddAddress) -> set[Stamped]:
+    """Every grid job in the queue, whosever it is."""
+    return {_stamped(ad) for ad in schedd.open().query(constraint=_GRID, projection=_STAMP)}
+
+
+def makers(schedd: ScheddAddress, jobs: Collection[Stamped]) -> dict[Stamped, Maker]:
+    """Whose these grid jobs were, as far as the history knows."""
     import classad2
 
-    handle = schedd.open()
-    found = set()
-    for job, submitted in jobs:
-        this = f"ClusterId == {job.cluster} && ProcId == {job.proc} && QDate == {submitted}"
-        if handle.query(constraint=this, projection=["ClusterId"], limit=1):
-            continue
-        mine = f"{this} && {same('APFFactory', factory_id)} && {same('Owner', owner)}"
-        before = classad2.ExprTree(f"EnteredCurrentStatus < {submitted}")  # it can't have ended earlier than that
-        if list(handle.history(constraint=mine, projection=["ClusterId"], match=1, since=before)):
-            found.add((job, submitted))
-    return found
+    these = " || ".join(f"ClusterId == {j.cluster} && ProcId == {j.proc} && QDate == {at}" for j, at in jobs)
+    oldest = min(submitted for _, submitted in jobs)
+    before = classad2.ExprTree(f"EnteredCurrentStatus < {oldest}")  # none of them can have ended earlier than that
+    found = schedd.open().history(
+        constraint=f"{_GRID} && ({these})", projection=[*_STAMP, "APFFactory", "Owner"], match=len(jobs), since=before
+    )
+    return {_stamped(ad): Maker(str(ad.get("APFFactory", "")), str(ad.get("Owner", ""))) for ad in found}
+
+
+def _stamped(ad: Mapping[str, Any]) -> Stamped:
+    return JobId(int(ad["ClusterId"]), int(ad["ProcId"])), int(ad["QDate"])
 
 
 def _any_of(name: str, values: Collection[str]) -> str:

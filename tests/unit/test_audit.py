@@ -7,7 +7,8 @@ import pytest
 from factory.audit import books
 from factory.clouds import InstanceRow
 from factory.condor.pool import PoolRows
-from factory.model import Hold, JobId
+from factory.keypairs import Whose
+from factory.model import Hold
 from plugins.cloud.ec2instances import endpoint, region
 from tests.rig.vms import job, machine, master
 
@@ -61,11 +62,10 @@ def test_of_a_cloud_that_did_not_answer_nothing_is_said() -> None:
     assert books([job()], pool("vm1"), [], asked=frozenset({"Q"})).wrong == 1
 
 
-def test_a_key_pair_is_left_when_its_job_has_gone() -> None:
-    there = replace(job(), job=JobId(7, 3), submitted=1_700_000_000)
-    mine = "SSH_cm.example:9618_ap.example#7.3#1700000000"
-    gone = "SSH_cm example 9618_ap example 7 4 1700000000"
-    assert books([there], pool(), [instance()], [mine, gone, "SSH_of_a_person"]).key_pairs == (gone,)
+def test_a_key_pair_is_wrong_only_if_its_job_was_ours_and_has_gone() -> None:
+    named = {each.name: each for each in Whose}
+    found = books([job()], pool(), [instance()], named)
+    assert (found.key_pairs, found.unclaimed, found.wrong) == (("LEFT",), ("UNKNOWN",), 1)
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,23 @@
 """What is an orphan, and what may be done about it when."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 
-from factory.audit import books, key_pair_job
+from factory.audit import books
 from factory.clouds import InstanceRow
 from factory.condor.pool import MachineRow, MasterRow, PoolRows
 from factory.condor.vmjobs import VMJobRow
-from factory.model import Hold, JobId
+from factory.keypairs import Whose
+from factory.model import Hold
 from factory.orphans import Orphan, Rules, Scene, Sightings, Step, judge
 from tests.rig.vms import NOW, job, machine, master
 
 RULES = Rules(apart_s=300, fresh_s=60)
 SCHEDD = "ap@pool"
-KEY_PAIR = "SSH_cm.example_ap@pool#7.3#1700000000"
+LEFT = {"SSH_cm.example_ap@pool#7.3#1700000000": Whose.LEFT}
 
 
 def instance(name: str = "i-1", vm: str = "vm1", state: str = "running", **fields: object) -> InstanceRow:
@@ -29,10 +31,10 @@ def scene(
     instances: Iterable[InstanceRow] = (),
     machines: Iterable[MachineRow] = (),
     masters: Iterable[MasterRow] = (),
-    key_pairs: Iterable[str] = (),
+    key_pairs: Mapping[str, Whose] = MappingProxyType({}),
     complete: bool = True,
 ) -> Scene:
-    instances, key_pairs = tuple(instances), tuple(key_pairs)
+    instances = tuple(instances)
     pool = PoolRows(10_000, {row.vm: row for row in machines}, {row.vm: row for row in masters})
     return Scene(
         books=books(jobs, pool, instances, key_pairs),
@@ -145,7 +147,7 @@ def test_orphans_may_be_only_reported() -> None:
     rules = replace(RULES, reaps=False)
     assert twice(rules, instances=[instance()]).step is Step.REPORT
     assert twice(rules, instances=[instance()], machines=[machine()]).step is Step.REPORT
-    assert twice(rules, key_pairs=[KEY_PAIR]).step is Step.REPORT
+    assert twice(rules, key_pairs=LEFT).step is Step.REPORT
 
 
 @pytest.mark.parametrize("hands_off", [{"Q": "paused"}, {"*": "a newer factory"}])
@@ -157,7 +159,7 @@ def test_nothing_of_a_paused_queue_is_touched(hands_off: dict[str, str]) -> None
 
 @pytest.mark.parametrize("hands_off", [{"cloud": "a queue of this account is paused"}, {"*": "all is paused"}])
 def test_no_key_pair_of_a_paused_queue_s_account_is_deleted(hands_off: dict[str, str]) -> None:
-    found = twice(replace(RULES, hands_off=hands_off), key_pairs=[KEY_PAIR])
+    found = twice(replace(RULES, hands_off=hands_off), key_pairs=LEFT)
     assert found.step is Step.WAIT
     assert next(iter(hands_off.values())) in found.why
 
@@ -207,9 +209,12 @@ def test_of_a_cloud_that_did_not_answer_nothing_is_forgotten() -> None:
     assert run(seen, silent, scene(310, instances=[instance()]))["i-1"].step is Step.TERMINATE
 
 
-def test_key_pairs_of_our_schedd_are_deleted_and_no_others() -> None:
-    assert twice(key_pairs=[KEY_PAIR]).step is Step.DELETE
-    there = replace(job(), job=JobId(7, 3), submitted=1_700_000_000, instance=None)
-    assert run(scene(10, key_pairs=[KEY_PAIR], jobs=[there])) == {}
-    assert run(scene(10, key_pairs=["SSH_cm_other@pool#7.3#1700000000", "SSH_of a person"])) == {}
-    assert key_pair_job("SSH_cm example_ap pool 7 3 1700000000", SCHEDD) == (JobId(7, 3), 1_700_000_000)
+@pytest.mark.parametrize(("whose", "step"), [(Whose.LEFT, Step.DELETE), (Whose.UNKNOWN, Step.REPORT)])
+def test_a_key_pair_is_deleted_only_if_its_job_was_ours(whose: Whose, step: Step) -> None:
+    assert twice(key_pairs={"SSH_": whose}).step is step
+
+
+@pytest.mark.parametrize("whose", [Whose.NEEDED, Whose.FOREIGN])
+def test_a_key_pair_that_a_job_needs_or_that_is_another_factory_s_is_nothing_to_us(whose: Whose) -> None:
+    """Rule 10."""
+    assert run(*(scene(tick, key_pairs={"SSH_": whose}) for tick in (10, 310))) == {}
