@@ -10,6 +10,8 @@ from factory.model import Unknown
 
 ENDED = frozenset({"terminated", "shutting-down"})
 """States of an instance that needs no end any more."""
+STOPPED = frozenset({"stopped", "error"})
+"""The cloud's word that nothing runs there, and that somebody has to end it: OpenStack calls them SHUTOFF and ERROR."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,30 +1,26 @@
 """Orphans, both ways: what is one, for how long, and what may be done about it now. Pure.
 
 Something is an orphan when it was seen as one twice, an audit interval apart, each time with schedd, collector and its
-cloud fresh. What is remembered from audit to audit delays a step and never causes one (rule 1).
+cloud fresh.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from factory.audit import Books, Line
-from factory.clouds import InstanceRow
-from factory.condor.pool import MachineRow, MasterRow
+from factory.audit import Line
+from factory.clouds import STOPPED, InstanceRow
+from factory.condor.pool import MachineRow
 from factory.condor.vmjobs import VMJobRow
-
-STOPPED = frozenset({"stopped", "error"})
-"""The cloud's word that nothing runs there, and that somebody has to end it: OpenStack calls them SHUTOFF and ERROR."""
+from factory.sightings import Key, Rules, Scene, Sightings, found, fresh, noted
 
 _FRACTION = 0.2
-"""At most max(1, this part of a queue's instances) are drained or terminated by one audit (rule 8)."""
+"""At most max(1, this part of a queue's instances) are drained by one audit, and so many are ended (rule 8)."""
 _STARTS_S = 120
 """A master says STARTD_StartTime == 0 also while its first startd starts; believed after this."""
-_LOST_S = 3600
-"""A VM that was in the pool and left it is left to itself for so long: longer than a job's lease (rule 5)."""
 
 
 class Step(Enum):
@@ -63,101 +59,17 @@ class Orphan:
     counts: bool = False
     """It counts against the caps of its queue."""
 
-
-@dataclass(frozen=True)
-class Sightings:
-    """What is remembered from audit to audit. Moments are of a clock that never jumps."""
-
-    first: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    """When each orphan was first seen as one, by kind and name."""
-    began: float | None = None
-    """Epoch of the first audit."""
-    old: Mapping[str, float] = field(default_factory=dict)
-    """Instances from before that, or from before their account was first seen, and when they were: whether a startd of
-    theirs has been in the pool, nobody knows."""
-    met: frozenset[str] = frozenset()
-    """Instances that a cloud has shown alive."""
-    in_pool: Mapping[str, float] = field(default_factory=dict)
-    """When startd or master of a VM was last in the pool, by ``APFVM``."""
-    joined: frozenset[str] = frozenset()
-    """VMs whose startd was in the pool, by ``APFVM``."""
-    accounts: frozenset[str] = frozenset()
-    """Those that have answered before."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What one audit saw. ``now`` is the epoch, ``tick`` a clock that never jumps; both in seconds."""
-
-    books: Books
-    schedd: str
-    """Full name of our schedd."""
-    now: float
-    tick: float
-    instances: Mapping[str, str] = field(default_factory=dict)
-    """Instance → the source that showed it."""
-    key_pairs: Mapping[str, str] = field(default_factory=dict)
-    """Key pair → the source that showed it."""
-    answered: frozenset[str] = frozenset()
-    """Sources of clouds that answered."""
-    complete: bool = True
-    """All did."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How orphans are treated. Times in seconds."""
-
-    apart_s: float = 300
-    """Between the two sightings, at least."""
-    fresh_s: float = 600
-    """An ad that the collector got longer ago says nothing."""
-    lost_s: float = _LOST_S
-    reaps: bool = True
-    """False: orphans are only reported."""
-    hands_off: Mapping[str, str] = field(default_factory=dict)
-    """Queues, and accounts for what is of no queue, of which nothing is touched now, and why; ``*``: all."""
+    @property
+    def key(self) -> Key:
+        """What it is remembered by."""
+        return self.kind, self.name
 
 
 def judge(scene: Scene, sightings: Sightings, rules: Rules) -> tuple[tuple[Orphan, ...], Sightings]:
-    """The orphans of this audit with what to do about each now, and what to remember for the next."""
-    known = _noted(scene, sightings, rules)
-    found = list(_Judge(scene, known, rules).orphans())
-    first = {(o.kind, o.name): known.first.get((o.kind, o.name), scene.tick) for o in found}
-    if not scene.complete:  # of what nobody could look at nothing is forgotten
-        shown = {*scene.instances, *scene.key_pairs}
-        first = {key: tick for key, tick in known.first.items() if key[1] not in shown} | first
-    return tuple(_limited(scene, found)), replace(known, first=first)
-
-
-def _noted(scene: Scene, sightings: Sightings, rules: Rules) -> Sightings:
-    lines = scene.books.lines
-    began = scene.now if sightings.began is None else sightings.began
-    alive = {each.id: each for line in lines for each in line.alive}
-    unwatched = {
-        each.id
-        for each in alive.values()
-        if each.launched <= began or scene.instances.get(each.id) not in sightings.accounts
-    }
-    old = {each: sightings.old.get(each, scene.tick) for each in alive if each in unwatched or each in sightings.old}
-    wanted = {line.job.instance for line in lines if line.job is not None}
-    seen = {
-        line.vm: scene.tick for line in lines if _fresh(scene, rules, line.startd) or _fresh(scene, rules, line.master)
-    }
-    in_pool = {line.vm: sightings.in_pool[line.vm] for line in lines if line.vm in sightings.in_pool}
-    return Sightings(
-        first=sightings.first,
-        began=began,
-        old=old,
-        met=frozenset(each for each in sightings.met if each in wanted) | alive.keys(),
-        in_pool={**in_pool, **seen},
-        joined=frozenset(line.vm for line in lines if line.startd is not None or line.vm in sightings.joined),
-        accounts=sightings.accounts | scene.answered,
-    )
-
-
-def _fresh(scene: Scene, rules: Rules, row: MachineRow | MasterRow | None) -> bool:
-    return row is not None and scene.now - row.heard <= rules.fresh_s
+    """The orphans of this audit by turns, with what to do about each now, and what to remember for the next."""
+    known = noted(scene, sightings, rules)
+    orphans = list(_Judge(scene, known, rules).orphans())
+    return tuple(_limited(scene, known, orphans)), found(scene, known, (each.key for each in orphans))
 
 
 @dataclass(frozen=True)
@@ -200,9 +112,9 @@ class _Judge:
         startd, master = line.startd, line.master
         if instance.state in STOPPED:
             return Step.TERMINATE, f"the cloud says that it is {instance.state}", False
-        if startd is not None and _fresh(self.scene, self.rules, startd):
+        if startd is not None and fresh(self.scene, self.rules, startd):
             return *_leaving(startd, instance), False
-        if master is not None and _fresh(self.scene, self.rules, master):
+        if master is not None and fresh(self.scene, self.rules, master):
             started = line.vm in self.sightings.joined or self.scene.now - master.started > _STARTS_S
             if started and not master.startd_runs:
                 return Step.TERMINATE, "empty: its master is there and says that its startd is not", False
@@ -228,7 +140,7 @@ class _Judge:
         ended = any(each.id == job.instance for each in line.instances)
         if not ended and job.instance not in self.sightings.met:
             return self._decided(replace(base, step=Step.REPORT), "the cloud has never shown it by its tags")
-        if _fresh(self.scene, self.rules, line.startd) or _fresh(self.scene, self.rules, line.master):
+        if fresh(self.scene, self.rules, line.startd) or fresh(self.scene, self.rules, line.master):
             return self._decided(replace(base, step=Step.WAIT), "the pool still shows it")
         return self._decided(base, "the cloud says that it has ended" if ended else "the cloud shows it no more")
 
@@ -244,7 +156,7 @@ class _Judge:
 
     def _decided(self, orphan: Orphan, why: str = "") -> Orphan:
         """With how long it has been seen, and held back if something speaks against the step."""
-        seen_s = self.scene.tick - self.sightings.first.get((orphan.kind, orphan.name), self.scene.tick)
+        seen_s = self.scene.tick - self.sightings.first.get(orphan.key, self.scene.tick)
         orphan = replace(orphan, seen_s=seen_s, why=f"{orphan.why}: {why}" if why else orphan.why)
         if orphan.step is Step.WAIT:
             return orphan
@@ -271,15 +183,25 @@ def _leaving(startd: MachineRow, instance: InstanceRow) -> tuple[Step, str]:
     return Step.DRAIN, f"its startd is in the pool, {startd.claims} claims"
 
 
-def _limited(scene: Scene, orphans: list[Orphan]) -> Iterator[Orphan]:
-    """No more steps for a queue than rule 8 allows, those first that have been seen for longest."""
+def _limited(scene: Scene, sightings: Sightings, orphans: list[Orphan]) -> Iterator[Orphan]:
+    """No more steps for a queue than rule 8 allows.
+
+    They take turns: who waits longest comes first, and whoever had a turn that did not end it waits anew. So nobody
+    waits for ever, however many of the others can't be ended. Those that are asked to leave are counted apart from
+    those that are ended: a machine that does not obey takes no turn from one that is empty.
+    """
+
+    def waits_s(orphan: Orphan) -> float:
+        return min(orphan.seen_s, scene.tick - sightings.tried.get(orphan.key, float("-inf")))
+
     there = Counter(each.queue for line in scene.books.lines for each in line.alive)
-    taken: Counter[str] = Counter()
-    for orphan in sorted(orphans, key=lambda o: (-o.seen_s, o.kind, o.name)):
+    taken: Counter[tuple[str, bool]] = Counter()
+    for orphan in sorted(orphans, key=lambda o: (-waits_s(o), o.key)):
         if orphan.step in {Step.DRAIN, Step.TERMINATE, Step.REMOVE}:
             limit = max(1, int(_FRACTION * there[orphan.queue]))
-            taken[orphan.queue] += 1
-            if taken[orphan.queue] > limit:
+            turn = orphan.queue, orphan.step is Step.DRAIN
+            taken[turn] += 1
+            if taken[turn] > limit:
                 why = f"{orphan.why}; no more than {limit} of {there[orphan.queue]} at once"
                 orphan = replace(orphan, step=Step.WAIT, why=why)  # noqa: PLW2901
         yield orphan

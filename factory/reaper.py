@@ -23,8 +23,9 @@ from factory.faults import fault
 from factory.keypairs import Maker
 from factory.look import Look, look
 from factory.missing import Told
-from factory.orphans import Orphan, Rules, Scene, Sightings, Step, judge
+from factory.orphans import Orphan, Step, judge
 from factory.pauses import Pauses, PausesError, read_pauses
+from factory.sightings import Rules, Scene, Sightings, tried
 from factory.statedir import StateDir
 from factory.workers import Workers
 from factory.world import newer_incarnation
@@ -141,6 +142,8 @@ class Reaper:
         if scene is not None:
             orphans, self._sightings = judge(scene, self._sightings, self._rules(config, seen))
             outcomes = Endings(config, self._workers, seen, self._keep_fds).all(orphans)
+            ended = (orphan.key for orphan in orphans if orphan.name in outcomes)
+            self._sightings = tried(self._sightings, ended, tick)
         for address in {cloud.source.address for cloud in seen.clouds.values()}:
             self._workers.end(address)
         if not seen.clouds:

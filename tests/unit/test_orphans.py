@@ -12,7 +12,8 @@ from factory.condor.pool import MachineRow, MasterRow, PoolRows
 from factory.condor.vmjobs import VMJobRow
 from factory.keypairs import Whose
 from factory.model import Hold
-from factory.orphans import Orphan, Rules, Scene, Sightings, Step, judge
+from factory.orphans import Orphan, Step, judge
+from factory.sightings import Rules, Scene, Sightings, tried
 from tests.rig.vms import NOW, job, machine, master
 
 RULES = Rules(apart_s=300, fresh_s=60)
@@ -172,6 +173,48 @@ def test_a_fifth_of_a_queue_s_machines_may_go_at_once() -> None:
     assert steps.count(Step.WAIT) == 8
 
 
+def in_turns(audits: int, **seen: object) -> list[set[tuple[Step, str]]]:
+    """What is done in each of so many audits, none of which ends anything."""
+    sightings, done = judge(scene(0), Sightings(), RULES)[1], []
+    for number in range(audits):
+        tick = 310.0 * number + 10
+        orphans, sightings = judge(scene(tick, **seen), sightings, RULES)  # type: ignore[arg-type]
+        steps = [orphan for orphan in orphans if orphan.step not in {Step.WAIT, Step.REPORT}]
+        sightings = tried(sightings, (orphan.key for orphan in steps), tick)
+        done.append({(orphan.step, orphan.name) for orphan in steps})
+    return done
+
+
+def test_a_machine_that_does_not_obey_takes_no_turn_from_one_that_is_empty() -> None:
+    four = [instance(f"i-{i}", f"vm{i}") for i in range(4)]
+    owned = [replace(job(f"vm{i}"), instance=f"i-{i}") for i in (2, 3)]
+    busy = machine("vm0", instance="i-0", claims=1)
+    done = in_turns(3, jobs=owned, instances=four, machines=[busy])
+    assert done == [set(), *([{(Step.DRAIN, "i-0"), (Step.TERMINATE, "i-1")}] * 2)]
+
+
+def test_those_that_can_t_be_ended_take_turns_with_all_others() -> None:
+    """Whoever had a turn comes behind those that wait, also behind those that were seen later."""
+    three = [instance(f"i-{i}", f"vm{i}") for i in range(3)]
+    first, *turns = in_turns(7, instances=three)
+    assert not first
+    assert [name for turn in turns for _, name in turn] == ["i-0", "i-1", "i-2"] * 2
+
+
+def test_one_that_can_t_be_ended_has_its_turns_however_many_others_come() -> None:
+    sightings, there, stuck = judge(scene(0), Sightings(), RULES)[1], [instance("i-0", "vm0")], 0
+    for number in range(1, 13):
+        tick = 310.0 * number
+        there.append(instance(f"i-{number}", f"vm{number}"))
+        orphans, sightings = judge(scene(tick, instances=there), sightings, RULES)
+        ended = [orphan for orphan in orphans if orphan.step is Step.TERMINATE]
+        sightings = tried(sightings, (orphan.key for orphan in ended), tick)
+        stuck += sum(orphan.name == "i-0" for orphan in ended)
+        there = [each for each in there if each.id == "i-0" or each.id not in {orphan.name for orphan in ended}]
+    assert stuck >= 3
+    assert len(there) < 8, "nor do the others wait for it"
+
+
 def test_a_vm_job_whose_instance_is_gone_is_removed() -> None:
     seen = scene(10, jobs=[job()], instances=[instance()])
     gone = [scene(tick, jobs=[job()]) for tick in (310, 620)]
@@ -207,6 +250,11 @@ def test_of_a_cloud_that_did_not_answer_nothing_is_forgotten() -> None:
     seen = scene(10, instances=[instance()])
     silent = scene(200, complete=False)
     assert run(seen, silent, scene(310, instances=[instance()]))["i-1"].step is Step.TERMINATE
+    in_pool = scene(10, instances=[instance()], machines=[machine()])
+    assert run(in_pool, silent, scene(310, instances=[instance()]))["i-1"].step is Step.WAIT, "a job may be on it"
+    old = scene(10, instances=[instance(launched=NOW - 1000)])
+    known = run(old, silent, scene(3611, instances=[instance(launched=NOW - 1000)]))
+    assert known["i-1"].step is Step.TERMINATE, "its hour goes on"
 
 
 @pytest.mark.parametrize(("whose", "step"), [(Whose.LEFT, Step.DELETE), (Whose.UNKNOWN, Step.REPORT)])
