@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,10 +63,14 @@ class CloudAct(ABC):
         """As of the source that reads the same account."""
 
     @abstractmethod
-    def perform(self) -> tuple[str, ...]:
-        """Do it; the ids of instances and the names of key pairs that it was done to."""
+    def perform(self) -> Mapping[str, str | None]:
+        """Do it, to each by itself: what one runs into stops no other.
+
+        By id of an instance, or name of a key pair: None, or why it was not done. What is not named was not tried,
+        because there was no time for it; its turn will come.
+        """
 
 
-def perform(act: CloudAct) -> tuple[str, ...]:
+def perform(act: CloudAct) -> Mapping[str, str | None]:
     """In the worker."""
     return act.perform()

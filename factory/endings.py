@@ -100,12 +100,12 @@ class Endings:
         key_pairs = [orphan.name for orphan in orphans if orphan.step is Step.DELETE]
         try:
             act = cloud.plugin.terminate(cloud.account, instances, key_pairs)
-            done = set(self._call(act.address, perform, act))
+            ends = self._call(act.address, perform, act)
         except FAULTS as error:
             return dict.fromkeys((orphan.name for orphan in orphans), fault(error))
         except CallFailed as error:
             return dict.fromkeys((orphan.name for orphan in orphans), str(error))
-        return {o.name: None if o.name in done else "not done: it has changed since" for o in orphans}
+        return {orphan.name: ends.get(orphan.name, "not tried: there was no time left") for orphan in orphans}
 
     def _call(self, address: str, function: Callable[..., T], *args: object) -> T:
         return self.workers.call(address, self.config.factory.deadline, function, *args)

@@ -25,5 +25,6 @@ class EC2(CloudPlugin):
         )
 
     def terminate(self, account: Account, instances: Iterable[InstanceRow], key_pairs: Iterable[str] = ()) -> CloudAct:
-        """TerminateInstances, after another look at their tags, and DeleteKeyPair."""
-        return EC2Termination(account, self.factory.id, tuple(instances), tuple(key_pairs))
+        """TerminateInstances, after another look at their tags, one by one if need be, and DeleteKeyPair."""
+        within_s = self.factory.deadline / 2
+        return EC2Termination(account, self.factory.id, tuple(instances), tuple(key_pairs), within_s)

@@ -1,0 +1,117 @@
+"""Ending instances through EC2's API: each has its own outcome, whatever another runs into."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from factory.clouds import Account, InstanceRow
+from localcloud.process import CloudProcess
+from plugins.cloud.ec2instances import EC2Instances
+from plugins.cloud.ec2termination import EC2Termination
+from tests.rig.cloudhooks import DENY
+from tests.rig.orphans import launched
+
+TAGS = {"apf_factory": "f1", "apf_queue": "Q", "apf_vm": "vm1", "apf_schedd": "ap@pool"}
+DONE = ("shutting-down", "terminated")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
+    with CloudProcess(
+        tmp_path_factory.mktemp("cloud"), boot_delay_s=0, hooks=["tests.rig.cloudhooks:Broken"]
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def three(own: CloudProcess) -> Iterator[dict[str, InstanceRow]]:
+    """Instances as an audit sees them; afterwards the cloud is whole again."""
+    with ExitStack() as stack:
+        ids = [stack.enter_context(launched(own, TAGS)) for _ in range(3)]
+        yield {each: InstanceRow(each, "running", "vm1", "Q", "t2.small", "", 0, "ap@pool") for each in ids}
+        deny(own, "")
+
+
+def deny(cloud: CloudProcess, *lines: str) -> None:
+    (cloud.directory / DENY).write_text("\n".join(lines))
+
+
+def account(cloud: CloudProcess) -> Account:
+    return Account("EC2", cloud.url, cloud.access_key_file, cloud.secret_key_file)
+
+
+def end(
+    cloud: CloudProcess, *rows: InstanceRow, key_pairs: tuple[str, ...] = (), within_s: float = 30
+) -> dict[str, str | None]:
+    return EC2Termination(account(cloud), "f1", rows, key_pairs, within_s).perform()
+
+
+def ended(cloud: CloudProcess) -> set[str]:
+    return {each["id"] for each in cloud.instances().values() if each["state"] in DONE}
+
+
+def test_all_are_ended_by_one_request(own: CloudProcess, three: dict[str, InstanceRow]) -> None:
+    before = own.requests()["TerminateInstances"]
+    assert end(own, *three.values()) == dict.fromkeys(three)
+    assert own.requests()["TerminateInstances"] == before + 1
+    assert three.keys() <= ended(own)
+
+
+def test_one_that_is_protected_keeps_no_other(own: CloudProcess, three: dict[str, InstanceRow]) -> None:
+    one, protected, other = three
+    deny(own, f"TerminateInstances OperationNotPermitted {protected}")
+    found = end(own, *three.values())
+    assert "OperationNotPermitted" in str(found.pop(protected))
+    assert found == {one: None, other: None}
+    assert ended(own) & three.keys() == {one, other}
+
+
+def test_one_that_the_cloud_shows_and_does_not_know_keeps_no_other(
+    own: CloudProcess, three: dict[str, InstanceRow]
+) -> None:
+    one, unknown, other = three
+    deny(own, f"TerminateInstances InvalidInstanceID.NotFound {unknown}")
+    assert {name for name, error in end(own, *three.values()).items() if error is None} == {one, other}
+
+
+def test_what_is_not_as_it_was_chosen_is_left_alone(own: CloudProcess, three: dict[str, InstanceRow]) -> None:
+    """Rule 10."""
+    one, gone, other = three
+    own.client().terminate_instances(InstanceIds=[gone])
+    own.client().create_tags(Resources=[other], Tags=[{"Key": "apf:vm", "Value": "another"}])
+    changed = "not done: it has changed since"
+    assert end(own, *three.values()) == {one: None, gone: changed, other: changed}
+    assert other not in ended(own)
+
+
+@pytest.mark.parametrize("code", ["RequestLimitExceeded", "AuthFailure"])
+def test_a_cloud_that_takes_nothing_now_is_not_asked_for_each(
+    own: CloudProcess, three: dict[str, InstanceRow], code: str
+) -> None:
+    deny(own, f"TerminateInstances {code}", f"DeleteKeyPair {code}")
+    before = own.requests()
+    found = end(own, *three.values(), key_pairs=("SSH_1", "SSH_2"))
+    assert found.keys() == {*three, "SSH_1"}, "the second key pair was not tried"
+    assert all(code in str(error) for error in found.values())
+    after = own.requests()
+    asked = [after[each] - before[each] for each in ("TerminateInstances", "DeleteKeyPair")]
+    assert max(asked) <= 3, "but for the retries of boto3"
+
+
+def test_key_pairs_have_outcomes_of_their_own(own: CloudProcess) -> None:
+    names = ("SSH_1", "SSH_2", "SSH_3")
+    for name in names:
+        own.client().create_key_pair(KeyName=name)
+    deny(own, "DeleteKeyPair UnauthorizedOperation SSH_2")
+    found = end(own, key_pairs=names)
+    assert {name for name, error in found.items() if error is None} == {"SSH_1", "SSH_3"}
+    left = EC2Instances(
+        url=own.url, access_key=own.access_key_file, secret_key=own.secret_key_file, factory_id="f1"
+    ).fetch()
+    assert left.key_pairs == ("SSH_2",)
+
+
+def test_what_there_is_no_time_for_is_not_tried(own: CloudProcess, three: dict[str, InstanceRow]) -> None:
+    assert end(own, *three.values(), key_pairs=("SSH_1",), within_s=0) == {}
+    assert not ended(own) & three.keys()
