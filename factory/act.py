@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from factory.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
 from factory.bounded import bounded
-from factory.commands import Commands, NotBegun
+from factory.commands import PARALLEL, Commands, NotBegun
 from factory.condor import acts, tools
 from factory.condor.daemons import PoolAddress, ScheddAddress, same
 from factory.condor.vmjobs import ours
@@ -34,8 +34,6 @@ After = Callable[[str, Action], None]
 
 _TOKEN_S = 2
 """A plugin may take so long for each VM of a submission, beyond the deadline of a call."""
-_PARALLEL = 16
-"""Commands to machines at once; each waits for a network most of the time."""
 
 
 def _attempt(action: Action) -> int:
@@ -77,7 +75,7 @@ class Actor:
     def act(self, actions: Iterable[Action]) -> tuple[Outcome, ...]:
         """Carry out the actions: those of one kind side by side, kinds in the order given."""
         outcomes: list[Outcome] = []
-        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="act") as threads:
+        with ThreadPoolExecutor(PARALLEL, thread_name_prefix="act") as threads:
             for _, same in groupby(actions, key=type):
                 group = sorted(same, key=_attempt)
                 endings = [action for action in group if ends_a_machine(action)]

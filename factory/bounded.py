@@ -1,11 +1,12 @@
-"""A call that may never come back, outside the main thread."""
+"""Calls that may never come back, in threads that the end of the process does not wait for."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -41,3 +42,31 @@ def bounded(function: Callable[[], T], limit_s: float) -> T:
     if call.error is not None:
         raise call.error
     return call.value
+
+
+def side_by_side(function: Callable[[S], T], items: Sequence[S], at_once: int) -> list[T]:
+    """What the function returns for each, so many at once, begun in their order.
+
+    Raises:
+        BaseException: what the function raised for one of them.
+    """
+    todo, guard = iter(enumerate(items)), threading.Lock()
+    found: dict[int, T] = {}
+
+    def work() -> None:
+        while True:
+            with guard:
+                each = next(todo, None)
+            if each is None:
+                return
+            found[each[0]] = function(each[1])
+
+    calls = [_Call(work) for _ in items[:at_once]]
+    for call in calls:
+        call.start()
+    for call in calls:
+        call.join()
+    for call in calls:
+        if call.error is not None:
+            raise call.error
+    return [found[number] for number in range(len(items))]

@@ -1,4 +1,4 @@
-"""Commands to the machines of one round: none is waited for long, and all together have a deadline."""
+"""Commands to the machines of a round or an audit: none is waited for long, and all together have a deadline."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from threading import Lock
 
 from factory.condor import tools
 
+PARALLEL = 16
+"""Commands at once; each waits for a network most of the time."""
 _TOGETHER = 2
-"""Commands of one round get so many times the time of one, in all."""
+"""Commands of one round, or of one audit, get so many times the time of one, in all."""
 _LEAST_S = 1
 """A command that would get less time is not begun: it could only be killed half-way."""
 

@@ -141,9 +141,10 @@ class Reaper:
         scene = self._scene(config, seen, tick, unknown)
         if scene is not None:
             orphans, self._sightings = judge(scene, self._sightings, self._rules(config, seen))
-            outcomes = Endings(config, self._workers, seen, self._keep_fds).all(orphans)
-            ended = (orphan.key for orphan in orphans if orphan.name in outcomes)
-            self._sightings = tried(self._sightings, ended, tick)
+            ends = Endings(config, self._workers, seen, self._keep_fds).all(orphans)
+            outcomes = {name: end.error for name, end in ends.items()}
+            had_turn = (orphan.key for orphan in orphans if orphan.name in ends and ends[orphan.name].tried)
+            self._sightings = tried(self._sightings, had_turn, tick)
         for address in {cloud.source.address for cloud in seen.clouds.values()}:
             self._workers.end(address)
         if not seen.clouds:

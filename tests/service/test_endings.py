@@ -1,0 +1,152 @@
+"""Ending orphans: what can't be taken back comes first, and nothing that hangs keeps the others."""
+
+import os
+import time
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from factory.clouds import Account, CloudAct, InstanceRow
+from factory.condor import acts, reap
+from factory.condor.daemons import PoolAddress, ScheddAddress
+from factory.condor.reap import Claimed
+from factory.config import load
+from factory.config.settings import FactorySettings, QueueSettings
+from factory.endings import Endings
+from factory.look import Cloud, Look
+from factory.orphans import Orphan, Step
+from factory.plugin import CloudPlugin, PluginSettings, Source
+from factory.workers import Workers
+from plugins.cloud.ec2instances import EC2Instances
+from tests.rig.chains import conf
+from tests.rig.vms import job, machine
+
+
+def unclaimed(schedd: ScheddAddress, vms: Collection[str]) -> Claimed:
+    return Claimed({}, {})
+
+
+def absent(pool: PoolAddress, vms: Collection[str]) -> set[str]:
+    return set()
+
+
+def hang(*arguments: object) -> None:
+    time.sleep(60)
+
+
+@dataclass(frozen=True)
+class Noting(CloudAct):
+    """Writes down what it ends; of an account called deaf… it ends nothing, and does not come back."""
+
+    account: str
+    log: Path
+    names: tuple[str, ...]
+
+    @property
+    def address(self) -> str:
+        return self.account
+
+    def perform(self) -> dict[str, str | None]:
+        if self.account.startswith("deaf"):
+            hang()
+        with self.log.open("a") as log:
+            log.write("".join(f"end {name}\n" for name in self.names))
+        return dict.fromkeys(self.names)
+
+
+class Site(CloudPlugin):
+    log: Path
+
+    def instances(self, account: Account) -> Source:
+        return EC2Instances(url=account.url, access_key=None, secret_key=None, factory_id="f1")
+
+    def terminate(self, account: Account, instances: Iterable[InstanceRow], key_pairs: Iterable[str] = ()) -> CloudAct:
+        return Noting(account.url, self.log, (*(each.id for each in instances), *key_pairs))
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where is written what was done, in order; machines called deaf… never answer a command."""
+    log, bin_dir = tmp_path / "log", tmp_path / "bin"
+    bin_dir.mkdir()
+    for name in ("condor_off", "condor_drain"):
+        program = bin_dir / name
+        program.write_text(f'#!/bin/sh\ncase "$*" in *deaf*) exec sleep 60;; esac\necho {name} "$@" >> {log}\n')
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin_dir}:{os.environ['PATH']}")
+    monkeypatch.setattr(reap, "claimed", unclaimed)
+    monkeypatch.setattr(reap, "in_pool", absent)
+    log.touch()
+    return log
+
+
+@pytest.fixture
+def endings(tmp_path: Path, log: Path) -> Iterator[Endings]:
+    path = tmp_path / "queues.conf"
+    path.write_text(conf("Ready", {}, {"deadline": 5, "command_timeout": 1, "pool": "127.0.0.1:1"}))
+    queue = QueueSettings(name="Q", batchstatusplugin="", schedplugin=(), batchsubmitplugin="")
+    plugin = Site(queue, PluginSettings(), FactorySettings())
+    plugin.log = log
+    clouds = {}
+    for url in ("one", "two", "deaf1", "deaf2", "deaf3"):
+        account = Account("Site", url)
+        clouds[url] = Cloud(plugin, account, plugin.instances(account), frozenset({"Q"}))
+    workers = Workers()
+    yield Endings(load([path]), workers, Look(clouds=clouds))
+    workers.stop()
+
+
+def orphan(step: Step, name: str, account: str = "one") -> Orphan:
+    row = InstanceRow(name, "running", name, "Q", "", "", 0, "ap@pool") if step is Step.TERMINATE else None
+    return Orphan(
+        "instance", name, "Q", "test", step, 300, vm=name, account=account, instance=row,
+        machine=machine(name) if step is Step.DRAIN else None, job=job(name) if step is Step.REMOVE else None,
+    )  # fmt: skip
+
+
+def test_a_hundred_machines_out_of_reach_delay_no_termination_and_cost_twice_the_time_of_one_command(
+    endings: Endings, log: Path
+) -> None:
+    deaf = [orphan(Step.DRAIN, f"deaf{i}") for i in range(100)]
+    first, last = orphan(Step.DRAIN, "vm1"), orphan(Step.DRAIN, "vm2")
+    started = time.monotonic()
+    ends = endings.all([first, *deaf, last, orphan(Step.TERMINATE, "i-1"), orphan(Step.DELETE, "SSH_1")])
+    assert time.monotonic() - started < 15
+    done = log.read_text().splitlines()
+    assert [done[0], done[1].split()[-1], done[2]] == ["end i-1", "vm1", "end SSH_1"]
+    assert {name for name, end in ends.items() if end.error is None} == {"i-1", "vm1", "SSH_1"}
+    told = [name for name, end in ends.items() if end.tried and name.startswith("deaf")]
+    assert 16 <= len(told) <= 32
+    assert not ends["vm2"].tried, "its turn is still to come"
+
+
+def test_an_account_that_does_not_answer_keeps_no_other_waiting(endings: Endings, log: Path) -> None:
+    accounts = ("deaf1", "one", "deaf2", "two", "deaf3")
+    started = time.monotonic()
+    ends = endings.all([orphan(Step.TERMINATE, f"i-{account}", account) for account in accounts])
+    assert time.monotonic() - started < 14
+    silent = "no answer within 5 s"
+    assert [end.error for end in ends.values()] == [silent, None, silent, None, silent]
+    assert sorted(log.read_text().splitlines()) == ["end i-one", "end i-two"]
+
+
+def test_a_schedd_that_hangs_is_waited_for_once(endings: Endings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rule 12."""
+    monkeypatch.setattr(acts, "remove", hang)
+    started = time.monotonic()
+    ends = endings.all([orphan(Step.REMOVE, f"{i}.0") for i in range(20)])
+    assert time.monotonic() - started < 15
+    assert [end.tried for end in ends.values()] == [True] + [False] * 19
+
+
+@pytest.mark.parametrize("question", ["claimed", "in_pool"])
+def test_nothing_is_ended_while_somebody_does_not_answer_who_may_object(
+    endings: Endings, log: Path, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    """Rules 2 and 5."""
+    monkeypatch.setattr(reap, question, hang)
+    ends = endings.all([orphan(step, step.name) for step in (Step.TERMINATE, Step.DRAIN, Step.REMOVE)])
+    assert {end.error for end in ends.values()} == {"not done: no answer within 5 s"}
+    assert not log.read_text()
