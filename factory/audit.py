@@ -30,11 +30,27 @@ class Line:
     wrong: tuple[str, ...] = ()
     cloud_known: bool = True
     """Its cloud answered."""
+    shown: frozenset[str] = frozenset()
+    """``EC2InstanceID`` of all ads with its ``APFVM``, empty for one that has none."""
 
     @property
     def alive(self) -> tuple[InstanceRow, ...]:
         """Its instances that have not ended."""
         return tuple(each for each in self.instances if each.state not in ENDED)
+
+    @property
+    def second(self) -> tuple[InstanceRow, ...]:
+        """Those of them that its VM job does not have, which has another."""
+        if self.job is None or self.job.instance is None:
+            return ()
+        return tuple(each for each in self.alive if each.id != self.job.instance)
+
+    def speaks(self, instance: InstanceRow) -> bool:
+        """Whether its ads come from this instance and from no other, as far as they tell."""
+        told = self.shown - {""}
+        if all(each.startswith("i-") == instance.id.startswith("i-") for each in told) and told:
+            return told == {instance.id}
+        return len(told) < 2 and len(self.alive) == 1  # OpenStack's metadata service has names of its own
 
     @property
     def gone(self) -> bool:
@@ -83,7 +99,8 @@ def books(
         job, found = by_vm.get(vm), tuple(machines.get(vm, ()))
         queue = job.queue if job is not None else found[0].queue if found else ""
         known = instances is not None and (asked is None or not queue or queue in asked)
-        line = Line(vm, queue, job, found, pool.machines.get(vm), pool.masters.get(vm), (), known)
+        shown = pool.instances.get(vm, frozenset())
+        line = Line(vm, queue, job, found, pool.machines.get(vm), pool.masters.get(vm), (), known, shown)
         lines.append(replace(line, wrong=tuple(_wrong(line))))
     left, unclaimed = (
         tuple(sorted(name for name, each in key_pairs.items() if each is whose))
@@ -104,6 +121,8 @@ def _wrong(line: Line) -> Iterator[str]:
         return
     if len(alive) > 1:
         yield f"{len(alive)} instances for one VM job: {', '.join(each.id for each in alive)}"
+    for each in line.second:
+        yield f"instance {each.id} is {each.state}, and the VM job has {job.instance}"
     if job.hold is not None:
         found = meaning(job.hold)
         yield f"its VM job is held: {found.kind.value}, {said(job.hold)}"

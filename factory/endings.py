@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from factory.bounded import side_by_side
-from factory.clouds import perform
+from factory.clouds import STOPPED, perform
 from factory.commands import PARALLEL, Commands, NotBegun
 from factory.condor import acts, reap, tools
 from factory.condor.daemons import PoolAddress, quoted
+from factory.condor.reap import Claimed
 from factory.condor.vmjobs import ours
 from factory.config.settings import Config
 from factory.elsewhere import polled_schedds
@@ -82,20 +83,8 @@ class Endings:
             return dict.fromkeys((orphan.name for orphan in orphans), f"not done: {error}")
         if faults:
             return dict.fromkeys((orphan.name for orphan in orphans), f"not done: {next(iter(faults.values()))}")
-        owned = {vm: why for each in found for vm, why in each.owned.items()}
-        busy = {vm: why for each in found for vm, why in each.busy.items()}
-        against: dict[str, str] = {}
-        for orphan in orphans:
-            why = None
-            if orphan.step is not Step.REMOVE:
-                why = owned.get(orphan.vm)
-            if orphan.step is not Step.DRAIN:
-                why = why or busy.get(orphan.vm)
-            if orphan.absent and orphan.vm in there:
-                why = why or "it is in the pool after all"
-            if why is not None:
-                against[orphan.name] = f"not done: {why}"
-        return against
+        against = {orphan.name: objection(orphan, found, there) for orphan in orphans}
+        return {name: f"not done: {why}" for name, why in against.items() if why is not None}
 
     def _in_clouds(self, orphans: Sequence[Orphan]) -> dict[str, Ending]:
         """All accounts side by side."""
@@ -162,6 +151,26 @@ class Endings:
 
     def _call(self, address: str, function: Callable[..., T], *args: object) -> T:
         return self.workers.call(address, self._deadline_s, function, *args)
+
+
+def objection(orphan: Orphan, found: Iterable[Claimed], there: Mapping[str, frozenset[str]]) -> str | None:
+    """What schedds and collector say against it. ``there``: the instances that ads come from, by ``APFVM``."""
+    vm = orphan.vm
+    owned = next((each.owned[vm] for each in found if vm in each.owned), None)
+    busy = next((each.busy[vm] for each in found if vm in each.busy), None)
+    if orphan.step is Step.DRAIN:
+        return owned
+    if orphan.step is Step.REMOVE:
+        return busy or ("it is in the pool after all" if vm in there else None)
+    if orphan.job is None:
+        return owned or busy or ("it is in the pool after all" if orphan.absent and vm in there else None)
+    assert orphan.instance is not None
+    has = frozenset(instance for each in found for instance in each.instances.get(vm, ()))
+    if has != {orphan.job.instance}:
+        return f"its VM job has {', '.join(sorted(has)) or 'left'} now"
+    if orphan.instance.state in STOPPED:  # the job that runs is on the other one
+        return None
+    return busy or (None if there.get(vm) == has else "not all ads of its name are of the instance that the VM job has")
 
 
 def _ended(

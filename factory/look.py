@@ -197,4 +197,5 @@ def _one(pools: Iterable[PoolRows]) -> PoolRows:
         min((each.collector_up_s for each in pools), default=0),
         {vm: row for each in pools for vm, row in each.machines.items()},
         {vm: row for each in pools for vm, row in each.masters.items()},
+        {vm: ids for each in pools for vm, ids in each.instances.items()},
     )

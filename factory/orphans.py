@@ -85,7 +85,10 @@ class _Judge:
                     yield self._instance(line, instance)
                 if not line.alive and (line.startd or line.master) and self.scene.complete:
                     yield self._startd(line)
-            elif line.gone and line.job.hold is None:
+                continue
+            for instance in line.second:
+                yield self._second(line, line.job, instance)
+            if line.gone and line.job.hold is None:
                 yield self._vm_job(line, line.job)
         for name in self.scene.books.key_pairs:
             yield self._key_pair(name, Step.DELETE, "its VM job has left the queue")
@@ -99,13 +102,53 @@ class _Judge:
             step=Step.REPORT, seen_s=0, vm=instance.vm, account=self.scene.instances.get(instance.id, ""),
             instance=instance, machine=line.startd,
         )  # fmt: skip
-        if not instance.vm:
-            return self._decided(base, "it does not say whose it is")
-        if instance.schedd != self.scene.schedd:
-            whose = f"schedd {instance.schedd}" if instance.schedd else "no schedd that its tags name"
-            return self._decided(base, f"its VM job is in {whose}, if anywhere")
+        foreign = self._foreign(instance)
+        if foreign is not None:
+            return self._decided(base, foreign)
         step, why, absent = self._end(line, instance)
         return self._decided(replace(base, step=step, absent=absent, counts=True), why)
+
+    def _foreign(self, instance: InstanceRow) -> str | None:
+        """Why it may be another's."""
+        if not instance.vm:
+            return "it does not say whose it is"
+        if instance.schedd != self.scene.schedd:
+            whose = f"schedd {instance.schedd}" if instance.schedd else "no schedd that its tags name"
+            return f"its VM job is in {whose}, if anywhere"
+        return None
+
+    def _second(self, line: Line, job: VMJobRow, instance: InstanceRow) -> Orphan:
+        base = Orphan(
+            kind="second instance", name=instance.id, queue=instance.queue,
+            why=f"is {instance.state}, and VM job {job.job} has {job.instance}", step=Step.REPORT, seen_s=0,
+            vm=line.vm, account=self.scene.instances.get(instance.id, ""), instance=instance, job=job,
+        )  # fmt: skip
+        foreign = self._foreign(instance)
+        if foreign is not None:
+            return self._decided(base, foreign)
+        step, why = self._end_second(line, job, instance)
+        return self._decided(replace(base, step=step, counts=True), why)
+
+    def _end_second(self, line: Line, job: VMJobRow, instance: InstanceRow) -> tuple[Step, str]:
+        """Both machines have one name, in the pool and for the jobs on them; only what their ads say tells them apart.
+
+        A command by that name may reach either, so none is sent.
+        """
+        if instance.state in STOPPED:
+            return Step.TERMINATE, f"the cloud says that it is {instance.state}"
+        silent = self.sightings.silent.get(instance.id)
+        if silent is None or line.startd is None:
+            return Step.REPORT, "nothing proves it empty: it ends by its own timers, or when the VM job has left"
+        if line.startd.claims:
+            return Step.WAIT, f"left alone while jobs run on a machine of its name, {line.startd.claims} claims"
+        known = (self.sightings.spoke.get(instance.id), self.sightings.old.get(instance.id))
+        since = max((tick for tick in known if tick is not None), default=None)
+        if since is not None and since + self.rules.lost_s > self.scene.tick:
+            left_s = since + self.rules.lost_s - self.scene.tick
+            return Step.WAIT, f"it may have been in the pool: left alone for {left_s:.0f} s"
+        if self.scene.tick - silent < self.rules.apart_s:
+            return Step.WAIT, f"all ads of its name are of {job.instance}, for {self.scene.tick - silent:.0f} s"
+        return Step.TERMINATE, f"all ads of its name are of {job.instance}"
 
     def _end(self, line: Line, instance: InstanceRow) -> tuple[Step, str, bool]:
         """How an instance without a VM job comes to its end; whether the pool may show nothing of it."""
@@ -114,7 +157,7 @@ class _Judge:
             return Step.TERMINATE, f"the cloud says that it is {instance.state}", False
         if startd is not None and fresh(self.scene, self.rules, startd):
             return *_leaving(startd, instance), False
-        if master is not None and fresh(self.scene, self.rules, master):
+        if master is not None and fresh(self.scene, self.rules, master) and line.speaks(instance):
             started = line.vm in self.sightings.joined or self.scene.now - master.started > _STARTS_S
             if started and not master.startd_runs:
                 return Step.TERMINATE, "empty: its master is there and says that its startd is not", False

@@ -154,12 +154,7 @@ class Reaper:
         done = [o for o in orphans if o.name in outcomes and outcomes[o.name] is None]
         reaped = self.audited.reaped + sum(1 for orphan in done if orphan.step is Step.TERMINATE)
         if scene is not None and scene.complete:
-            lines = [line for line in scene.books.lines if line.job is None]
-            told = Told(
-                began=scene.now,
-                ended=frozenset(line.vm for line in lines if line.instances and not line.alive),
-                counted=frozenset(orphan.vm for orphan in orphans if orphan.counts),
-            )
+            told = told_by(scene, orphans)
         self.audited = Audited(time.time(), orphans, tuple(unknown), seen.notes, outcomes, reaped, told)
         for text in sorted(frozenset(seen.notes) - self._noted):
             log.warning('audit note="%s"', text)
@@ -219,6 +214,16 @@ class Reaper:
                 self._statedir.add_to_journal(_entry(queue, found, outcomes, self.audited.ended))
             except OSError as error:
                 log.error('statedir=%s failed="%s"', self._statedir.path, error)
+
+
+def told_by(scene: Scene, orphans: Iterable[Orphan]) -> Told:
+    """What the rounds may conclude of VM jobs that they miss."""
+    lines = [line for line in scene.books.lines if line.job is None]
+    return Told(
+        began=scene.now,
+        ended=frozenset(line.vm for line in lines if line.instances and not line.alive),
+        counted=frozenset(orphan.vm for orphan in orphans if orphan.counts and orphan.job is None),
+    )
 
 
 def hands_off(pauses: Pauses, seen: Look) -> dict[str, str]:

@@ -73,6 +73,10 @@ class Sightings:
     """VMs whose startd was in the pool, by ``APFVM``."""
     accounts: frozenset[str] = frozenset()
     """Those that have answered before."""
+    spoke: Mapping[str, float] = field(default_factory=dict)
+    """When an ad last said that it comes from this instance."""
+    silent: Mapping[str, float] = field(default_factory=dict)
+    """Second instances: since when all ads of their name have come from the instance that the VM job has."""
 
 
 def noted(scene: Scene, sightings: Sightings, rules: Rules) -> Sightings:
@@ -92,11 +96,19 @@ def noted(scene: Scene, sightings: Sightings, rules: Rules) -> Sightings:
     old = dict.fromkeys(unwatched, scene.tick) | dict(sightings.old)
     in_pool = dict(sightings.in_pool) | seen
     joined = sightings.joined | {line.vm for line in lines if line.startd is not None}
+    spoke = dict(sightings.spoke) | {each: scene.tick for line in lines for each in line.shown}
+    silent = {
+        each.id: sightings.silent.get(each.id, scene.tick)
+        for line in lines
+        for each in line.second
+        if line.job is not None and line.shown == {line.job.instance} and fresh(scene, rules, line.startd)
+    }
     if scene.complete:  # of what nobody could look at nothing is forgotten
         there = {line.vm for line in lines}
         old = {each: tick for each, tick in old.items() if each in alive}
         in_pool = {vm: tick for vm, tick in in_pool.items() if vm in there}
         joined &= there
+        spoke = {each: tick for each, tick in spoke.items() if each in alive}
     return replace(
         sightings,
         began=began,
@@ -105,6 +117,8 @@ def noted(scene: Scene, sightings: Sightings, rules: Rules) -> Sightings:
         in_pool=in_pool,
         joined=joined,
         accounts=sightings.accounts | scene.answered,
+        spoke=spoke,
+        silent=silent,
     )
 
 

@@ -42,6 +42,7 @@ _MASTER = [
     "AuthenticatedIdentity",
     "APFFactory",
     "APFVM",
+    "EC2InstanceID",
 ]
 
 
@@ -91,6 +92,8 @@ class PoolRows:
     """How long the collector has been up."""
     machines: Mapping[str, MachineRow] = field(default_factory=dict)
     masters: Mapping[str, MasterRow] = field(default_factory=dict)
+    instances: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Which instances the ads come from, empty for one that does not say it; several, if a VM job was given several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +129,7 @@ class PoolSource(Source):
             collector_up_s=min(uptime_s(ad) for ad in own),
             machines=fold_slots(slots, now),
             masters=fold_masters(masters, now),
+            instances=fold_instances([*slots, *masters]),
         )
 
 
@@ -165,6 +169,15 @@ def fold_masters(ads: Iterable[Mapping[str, Any]], now: float) -> dict[str, Mast
             with contextlib.suppress(ValueError, TypeError):
                 rows[str(ad["APFVM"])] = _master(ad, now)
     return rows
+
+
+def fold_instances(ads: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    """``EC2InstanceID`` of the ads of startds and masters, by ``APFVM``, empty for one that has none; pure."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for ad in ads:
+        if "APFVM" in ad and _is_named(ad):
+            found[str(ad["APFVM"])].add(str(ad.get("EC2InstanceID", "")))
+    return {vm: frozenset(ids) for vm, ids in found.items()}
 
 
 def _machine(vm: str, slots: list[Mapping[str, Any]], now: float) -> MachineRow:

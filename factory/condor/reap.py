@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,26 +22,41 @@ class Claimed:
 
     owned: Mapping[str, str]
     """A job has it as its VM."""
+    instances: Mapping[str, frozenset[str]]
+    """The instances that these jobs have; empty: one that knows of none."""
     busy: Mapping[str, str]
     """A job runs on it."""
 
 
 def claimed(schedd: ScheddAddress, vms: Collection[str]) -> Claimed:
     """Of these ``APFVM`` those that a job of this schedd needs, whoever owns the job."""
-    owners = schedd.open().query(constraint=_any_of("APFVM", vms), projection=["ClusterId", "ProcId", "APFVM"])
+    names = ["ClusterId", "ProcId", "APFVM", "EC2InstanceName"]
+    owners = schedd.open().query(constraint=_any_of("APFVM", vms), projection=names)
     return Claimed(
         {str(ad["APFVM"]): f"VM job {ad['ClusterId']}.{ad['ProcId']} owns it" for ad in owners},
+        _by_vm(owners, "EC2InstanceName"),
         {vm: f"job {job} of {schedd} runs on it" for vm, job in acts.on_machines(schedd, vms).items()},
     )
 
 
-def in_pool(pool: PoolAddress, vms: Collection[str]) -> set[str]:
-    """Of these ``APFVM`` those of which the collector has the ad of a startd or a master."""
+def in_pool(pool: PoolAddress, vms: Collection[str]) -> dict[str, frozenset[str]]:
+    """Of these ``APFVM`` those of which the collector has ads of startds or masters, and from which instances.
+
+    An instance is empty where an ad does not say it.
+    """
     import htcondor2
 
-    collector, mine = pool.open(), _any_of("APFVM", vms)
+    collector, mine, names = pool.open(), _any_of("APFVM", vms), ["APFVM", "EC2InstanceID"]
     kinds = (htcondor2.AdType.Startd, htcondor2.AdType.Master)
-    return {str(ad["APFVM"]) for kind in kinds for ad in collector.query(kind, constraint=mine, projection=["APFVM"])}
+    return _by_vm([ad for kind in kinds for ad in collector.query(kind, constraint=mine, projection=names)], names[1])
+
+
+def _by_vm(ads: Iterable[Mapping[str, Any]], name: str) -> dict[str, frozenset[str]]:
+    """An attribute of all ads that have the same ``APFVM``."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for ad in ads:
+        found[str(ad["APFVM"])].add(str(ad.get(name, "")))
+    return {vm: frozenset(values) for vm, values in found.items()}
 
 
 def queued(schedd: ScheddAddress) -> set[Stamped]:

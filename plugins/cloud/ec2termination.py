@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from factory.clouds import ENDED, Account, CloudAct, InstanceRow
+from factory.clouds import ENDED, STOPPED, Account, CloudAct, InstanceRow
 from factory.faults import fault
 from plugins.cloud.ec2instances import ec2_client, row
 
@@ -39,7 +39,7 @@ class EC2Termination(CloudAct):
         return self.account.url
 
     def perform(self) -> dict[str, str | None]:
-        """Only what still has the tags by which it was chosen, and has not ended by itself, is ended."""
+        """Only what still is as it was chosen, by its tags, and has not ended by itself, is ended."""
         client = ec2_client(self.account.url, self.account.access_key, self.account.secret_key)
         until = time.monotonic() + self.within_s
         ends: dict[str, str | None] = {}
@@ -54,8 +54,8 @@ class EC2Termination(CloudAct):
         failure = _failure(lambda: there.extend(self._described(client, rows)))
         if failure is not None:
             return {each.id: failure.text for each in rows}
-        owners = {each.id: (each.vm, each.queue, each.schedd) for each in there if each.state not in ENDED}
-        same = [each.id for each in rows if owners.get(each.id) == (each.vm, each.queue, each.schedd)]
+        now = {each.id: each for each in there if each.state not in ENDED}
+        same = [each.id for each in rows if each.id in now and _as_chosen(each, now[each.id])]
         ends: dict[str, str | None] = {each.id: _CHANGED for each in rows if each.id not in same}
         if not same:
             return ends
@@ -84,6 +84,12 @@ class EC2Termination(CloudAct):
             if failure is not None and failure.of_all:
                 break
         return ends
+
+
+def _as_chosen(chosen: InstanceRow, now: InstanceRow) -> bool:
+    """One that was chosen because it had stopped must not have been started again."""
+    tags = (chosen.vm, chosen.queue, chosen.schedd) == (now.vm, now.queue, now.schedd)
+    return tags and (chosen.state not in STOPPED or now.state in STOPPED)
 
 
 def _failure(act: Callable[[], object]) -> _Failure | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -81,6 +82,8 @@ def test_what_is_not_as_it_was_chosen_is_left_alone(own: CloudProcess, three: di
     own.client().terminate_instances(InstanceIds=[gone])
     own.client().create_tags(Resources=[other], Tags=[{"Key": "apf:vm", "Value": "another"}])
     changed = "not done: it has changed since"
+    started = replace(three[one], state="stopped")
+    assert end(own, started) == {one: changed}, "it was started again"
     assert end(own, *three.values()) == {one: None, gone: changed, other: changed}
     assert other not in ended(own)
 

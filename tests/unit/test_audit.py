@@ -36,6 +36,7 @@ def test_a_vm_on_which_all_agree_has_nothing_wrong() -> None:
         ([], ("vm1",), [], "startd vm1 carries our factory id and has no VM job, 0 claims"),
         ([job()], (), [], "its instance i-1 is not there"),
         ([job()], (), [instance(state="terminated")], "its instance i-1 is terminated"),
+        ([job()], (), [instance(name="i-2")], "instance i-2 is running, and the VM job has i-1"),
         ([job()], (), [instance(), instance(name="i-2")], "2 instances for one VM job: i-1, i-2"),
         ([replace(job(), instance=None)], (), [instance()], "the VM job knows of none"),
         ([job(status=5, hold=Hold(42, 16, "x", 3))], (), [instance()], "held: termination failed"),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -34,9 +35,14 @@ def scene(
     masters: Iterable[MasterRow] = (),
     key_pairs: Mapping[str, Whose] = MappingProxyType({}),
     complete: bool = True,
+    shown: set[str] | None = None,
 ) -> Scene:
-    instances = tuple(instances)
-    pool = PoolRows(10_000, {row.vm: row for row in machines}, {row.vm: row for row in masters})
+    """``shown``: the instances that the ads of vm1 come from; None: as its startd says."""
+    instances, machines = tuple(instances), tuple(machines)
+    ids = {row.vm: frozenset({row.instance or ""}) for row in machines}
+    if shown is not None:
+        ids["vm1"] = frozenset(shown)
+    pool = PoolRows(10_000, {row.vm: row for row in machines}, {row.vm: row for row in masters}, ids)
     return Scene(
         books=books(jobs, pool, instances, key_pairs),
         schedd=SCHEDD,
@@ -255,6 +261,87 @@ def test_of_a_cloud_that_did_not_answer_nothing_is_forgotten() -> None:
     old = scene(10, instances=[instance(launched=NOW - 1000)])
     known = run(old, silent, scene(3611, instances=[instance(launched=NOW - 1000)]))
     assert known["i-1"].step is Step.TERMINATE, "its hour goes on"
+
+
+SECOND = instance("i-2")
+"""With i-1, which the VM job has, and whose startd is idle in the pool."""
+
+
+def pair(tick: float, second: InstanceRow = SECOND, **seen: Any) -> Scene:
+    usual: dict[str, Any] = {"jobs": [job()], "instances": [instance(), second], "machines": [machine()]}
+    return scene(tick, **(usual | seen))
+
+
+@pytest.mark.parametrize(
+    ("seen", "step", "why"),
+    [
+        ({}, Step.TERMINATE, "all ads of its name are of i-1"),
+        ({"machines": [machine(claims=1)]}, Step.WAIT, "while jobs run on a machine of its name"),
+        ({"machines": []}, Step.REPORT, "nothing proves it empty"),
+        ({"machines": [machine(heard=NOW - 100)]}, Step.REPORT, "nothing proves it empty"),
+        ({"shown": {"i-1", "i-2"}}, Step.REPORT, "nothing proves it empty"),
+        ({"machines": [machine(instance="i-2")]}, Step.REPORT, "nothing proves it empty"),
+        ({"shown": {"i-1", ""}}, Step.REPORT, "nothing proves it empty"),
+        ({"shown": {"5e0a"}}, Step.REPORT, "nothing proves it empty"),
+        ({"second": instance("i-2", launched=NOW - 1000)}, Step.WAIT, "it may have been in the pool"),
+        ({"second": instance("i-2", state="stopped"), "machines": [machine(claims=1)]}, Step.TERMINATE, "is stopped"),
+    ],
+)
+def test_a_second_instance_counts_and_is_ended_only_if_it_is_proven_that_no_job_is_on_it(
+    seen: dict[str, Any], step: Step, why: str
+) -> None:
+    """Rules 5 and 6: it has the name of the first, which a job may be on."""
+    (found,) = run(pair(10, **seen), pair(310, **seen)).values()
+    assert (found.name, found.step, found.counts) == ("i-2", step, True)
+    assert why in found.why
+
+
+def test_a_second_instance_that_was_in_the_pool_is_left_alone_though_only_the_first_is_seen_there() -> None:
+    """Ads of one name may replace each other."""
+    flips = [pair(10), pair(310, shown={"i-2"}), pair(620), pair(930)]
+    assert run(*flips[:2])["i-2"].step is Step.REPORT
+    found = run(*flips)["i-2"]
+    assert found.step is Step.WAIT
+    assert "it may have been in the pool" in found.why
+    assert run(*flips, pair(310 + 3601))["i-2"].step is Step.TERMINATE
+
+
+def test_the_proof_has_to_hold_from_one_audit_to_the_next() -> None:
+    gap = [pair(10), pair(310, machines=[]), pair(620)]
+    assert run(*gap)["i-2"].step is Step.WAIT
+    assert run(*gap, pair(930))["i-2"].step is Step.TERMINATE
+
+
+def test_once_the_vm_job_has_left_its_second_instance_is_an_orphan_like_others_and_seen_anew() -> None:
+    alone = [scene(tick, instances=[SECOND]) for tick in (620, 930, 620 + 3600)]
+    before = [pair(tick) for tick in (10, 310)]
+    assert "has no VM job" in run(*before, alone[0])["i-2"].why
+    assert run(*before, *alone[:2])["i-2"].step is Step.WAIT, "a VM of its name was in the pool"
+    assert run(*before, *alone)["i-2"].step is Step.TERMINATE
+    stopped = instance("i-2", state="stopped")
+    left = [pair(10, stopped), pair(310, stopped), *(scene(tick, instances=[stopped]) for tick in (620, 930))]
+    assert [run(*left[:n])["i-2"].step for n in (2, 3, 4)] == [Step.TERMINATE, Step.WAIT, Step.TERMINATE]
+
+
+def test_a_second_instance_of_another_schedd_is_not_ours() -> None:
+    foreign = instance("i-2", schedd="other@pool")
+    found = run(pair(10, foreign), pair(310, foreign))["i-2"]
+    assert (found.step, found.counts) == (Step.REPORT, False)
+
+
+def test_while_a_vm_job_knows_of_no_instance_none_is_a_second_one() -> None:
+    assert run(pair(10, jobs=[replace(job(), instance=None)])) == {}
+
+
+@pytest.mark.parametrize(
+    ("shown", "first"),
+    [({"i-1"}, Step.TERMINATE), ({"i-1", "i-2"}, Step.WAIT), ({""}, Step.WAIT), ({"5e0a"}, Step.WAIT)],
+)
+def test_of_two_instances_of_a_vm_job_that_left_a_master_speaks_for_its_own_only(shown: set[str], first: Step) -> None:
+    """Rule 5."""
+    gone: dict[str, Any] = {"jobs": [], "machines": [], "masters": [master(startd_runs=False)], "shown": shown}
+    found = run(pair(10, **gone), pair(310, **gone))
+    assert {name: orphan.step for name, orphan in found.items()} == {"i-1": first, "i-2": Step.WAIT}
 
 
 @pytest.mark.parametrize(("whose", "step"), [(Whose.LEFT, Step.DELETE), (Whose.UNKNOWN, Step.REPORT)])

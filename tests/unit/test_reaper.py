@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 
 from factory.audit import books
+from factory.clouds import InstanceRow
 from factory.condor.pool import PoolRows
 from factory.config import load
 from factory.look import Look, clouds
+from factory.orphans import judge
 from factory.pauses import Pause, Pauses
-from factory.reaper import hands_off
+from factory.reaper import hands_off, told_by
+from factory.sightings import Rules, Scene, Sightings
 from tests.rig.chains import conf
 from tests.rig.vms import job
 
@@ -38,3 +41,15 @@ def test_what_the_account_of_a_paused_queue_has_and_no_queue_is_not_touched(
     (account,) = seen.clouds
     found = hands_off(pauses, seen)
     assert (account in found, "Q" in found, "*" in found) == (held, held, False)
+
+
+def test_a_second_instance_does_not_count_for_the_one_that_its_vm_job_has() -> None:
+    """Rule 6: if that job is missed, its instance counts beside the second one."""
+    first, second, alone = (
+        InstanceRow(name, "running", vm, "Q", "", "", 0, "ap@pool")
+        for name, vm in (("i-1", "vm1"), ("i-2", "vm1"), ("i-3", "vm3"))
+    )
+    scene = Scene(books([job()], PoolRows(10_000), [first, second, alone]), "ap@pool", 0, 0)
+    orphans, _ = judge(scene, Sightings(), Rules())
+    assert {orphan.name for orphan in orphans if orphan.counts} == {"i-2", "i-3"}
+    assert told_by(scene, orphans).counted == {"vm3"}

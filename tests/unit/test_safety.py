@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from factory.actions import Remove, Submit
-from factory.condor.pool import fold_masters, fold_slots
+from factory.condor.pool import fold_instances, fold_masters, fold_slots
 from factory.config.settings import account
 from factory.held import Held
 from factory.model import Ask, BatchStatus, Hold, Shape, VMState
@@ -49,6 +49,8 @@ def test_ads_under_a_name_that_is_not_the_vm_s_own_are_no_word_of_it() -> None:
     forged = {**SLOT, "Name": "slot1@zzz", "EC2InstanceID": "i-other"}
     assert fold_slots([real, forged], NOW)["u-1"].name == "u-1@host"
     assert fold_slots([forged], NOW) == {}
+    assert fold_instances([forged, {**real, "EC2InstanceID": "i-1"}]) == {"u-1": {"i-1"}}
+    assert fold_instances([real, {**real, "EC2InstanceID": "i-2"}]) == {"u-1": {"", "i-2"}}
     masters: list[dict[str, Any]] = [
         {"APFVM": "u-1", "Name": "zzz", "STARTD_StartTime": 0},
         {"APFVM": "u-1", "Name": "u-1@host"},

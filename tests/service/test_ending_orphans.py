@@ -25,11 +25,11 @@ from tests.rig.vms import job, machine
 
 
 def unclaimed(schedd: ScheddAddress, vms: Collection[str]) -> Claimed:
-    return Claimed({}, {})
+    return Claimed({}, {}, {})
 
 
-def absent(pool: PoolAddress, vms: Collection[str]) -> set[str]:
-    return set()
+def absent(pool: PoolAddress, vms: Collection[str]) -> dict[str, frozenset[str]]:
+    return {}
 
 
 def hang(*arguments: object) -> None:

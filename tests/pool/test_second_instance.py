@@ -1,0 +1,72 @@
+"""Two instances of one VM job, on a real pool and cloud: the second counts, and is ended only if it is proven empty."""
+
+from typing import Any
+
+from factory.config import load
+from localcloud.process import CloudProcess
+from plugins.batchsubmit.condorec2 import CondorEC2
+from tests.pool.conftest import MakeFactory
+from tests.rig.factory import QUEUE, Factory, alive
+from tests.rig.orphans import AUDITED, SCHEDD, audit, audits, launched
+from tests.rig.pool import Pool
+from tests.rig.wait import until
+from tests.rig.work import Work
+
+
+def its_vm(factory: Factory) -> tuple[dict[str, str], str]:
+    """Tags of the instance of its only VM job, and that instance."""
+    (job,) = factory.vm_jobs("APFVM", "EC2InstanceName")
+    tags = {"apf_factory": factory.id, "apf_queue": QUEUE, "apf_vm": str(job["APFVM"]), "apf_schedd": SCHEDD}
+    return tags, str(job["EC2InstanceName"])
+
+
+def seen(factory: Factory, instance: str) -> dict[str, Any]:
+    return dict(audit(factory).get(instance, {"step": "", "why": ""}))
+
+
+def test_a_second_instance_that_never_joined_is_terminated_when_no_job_runs_under_its_name(
+    cloud: CloudProcess, make_factory: MakeFactory
+) -> None:
+    factory = make_factory(factory=AUDITED, sched__retireidle__after="1h")
+    job = Work(factory).submit(1)
+    with factory:
+        job.wait_running()
+        tags, first = its_vm(factory)
+        audits(factory, 1)
+        with launched(cloud, tags) as second:
+            until(lambda: "while jobs run" in seen(factory, second)["why"], "it is found and left alone", 60)
+            until(lambda: factory.queue()["batch"]["orphans"] == 1, "it counts", 20)
+            audits(factory, 3)
+            assert alive(cloud, factory) == [first, second]
+            job.open()
+            job.wait_done()
+            until(lambda: alive(cloud, factory) == [first], "it is terminated, and the first is not", 60)
+            assert its_vm(factory) == (tags, first)
+            (done,) = factory.actions("terminate")
+            assert second in done["what"]
+            assert f"all ads of its name are of {first}" in done["reason"]
+
+
+def test_a_second_instance_that_joined_is_reported_and_goes_peacefully_after_the_vm_job(
+    cloud: CloudProcess, pool: Pool, make_factory: MakeFactory
+) -> None:
+    factory = make_factory(factory={**AUDITED, "orphans": "report"}, sched__retireidle__after="1h")
+    job = Work(factory).submit(1)
+    with factory:
+        job.wait_running()
+        tags, first = its_vm(factory)
+        job.open()
+        job.wait_done()
+        plugin = load([factory.write_conf()]).queues[0].batchsubmit
+        assert isinstance(plugin, CondorEC2)
+        document = plugin.user_data(tags["apf_vm"], plugin.shape, pool.vm_token(), pool.address)
+        with launched(cloud, tags, document) as second:
+            until(lambda: "nothing proves it empty" in seen(factory, second)["why"], "its ads are seen", 60)
+            factory.settings["orphans"] = "terminate"
+            factory.reload()
+            audits(factory, 4)
+            assert alive(cloud, factory) == [first, second]
+            pool.run("condor_rm", "-constraint", f'APFFactory == "{factory.id}" && APFVM =!= undefined')
+            until(lambda: alive(cloud, factory) == [], "both have gone", 90)
+            (done,) = [each for each in factory.actions("terminate") if each["error"] is None]
+            assert "its master is there and says that its startd is not" in done["reason"]
