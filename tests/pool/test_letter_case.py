@@ -167,10 +167,6 @@ def test_what_has_left_the_queue_is_found_by_its_own_factory(
     local = {"universe": "local", "executable": "/bin/true", "My.MATCH_APF_QUEUE": '"A"'}
     cluster = pool.submit({**local, "My.APFFactory": f'"{mine}"'}, 1)
     until(lambda: pool.history(f"ClusterId == {cluster}"), "the job is in the history", 60)
-    (ad,) = pool.history(f"ClusterId == {cluster}")
-    this = (JobId(cluster, 0), int(ad["QDate"]))
-    assert ask(reap.left_behind, LOCAL, mine, owner(pool), [this]) == {this}
-    assert ask(reap.left_behind, LOCAL, theirs, owner(pool), [this]) == set()
     window = HistoryWindow("A", span_s=3600, short_s=60)
     for name, found in ((mine, RecentJobs(1, 1)), (theirs, RecentJobs(0, 0))):
         source = HistorySource(schedd=LOCAL, owner=owner(pool), factory_id=name, windows=frozenset({window}))
