@@ -2,7 +2,7 @@
 
 All machines and all VMs on their way count before anyone buys. A queue then sees what they and the queues before it do
 not cover: with what those have, and with what they are allowed to buy in this round. A queue that is paused or broken
-passes on all that its known VMs do not cover; one that does not know what it has passes on nothing.
+passes on all that its known VMs do not cover; one that holds because something is not known passes on nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from factory.fit.share import Share
 from factory.fit.supply import Supply
 from factory.fit.waiting import came_in_vain, probed, watch
 from factory.health import Health, refused
-from factory.model import VM, BatchStatus, Chain, Unknown, WmsStatus
+from factory.model import VM, BatchStatus, Chain, Unknown, VMState, WmsStatus
 from factory.plugin import Info
 
 
@@ -59,14 +59,10 @@ class Cascade:
     probes: tuple[str, ...] = ()
     """Groups for which a machine is bought to find out more."""
     stuck_s: float = 300
-
-    def shares(self, queue: str, due: Collection[str]) -> bool:
-        """Whether what this queue does matters to a queue that is due and comes after it."""
-        party = self.parties.get(queue)
-        return party is not None and any(
-            other.queue.name in due and other.rank > party.rank and other.sources & party.sources
-            for other in self.parties.values()
-        )
+    useless: frozenset[str] = frozenset()
+    """VMs that are to leave beside what is bought."""
+    holds: Mapping[str, str] = field(default_factory=dict)
+    """Queues that decided nothing since something is not known, and what."""
 
     def share(self, queue: str) -> Share | Unknown:
         """What of the jobs is left for this queue."""
@@ -83,23 +79,40 @@ class Cascade:
             now=self.now,
             queue=queue,
         )
-        return Share(supply, party.buyable, self.covered, self.memory.waiting, self.probes, _closed(party, near))
+        closed = self._closed(party, near)
+        return Share(supply, party.buyable, self.covered, self.memory.waiting, self.probes, closed)
 
-    def after(self, chain: Chain, bought: int, now: bool) -> Cascade:
-        """The cascade after a queue that buys so many of the machines it asked for, now or when it is due."""
+    def _closed(self, party: Party, near: Sequence[Party]) -> str | None:
+        """Which queue before this one does not know what it has, or what it may buy: it passes on nothing."""
+        for other in near:
+            if other.rank < party.rank:
+                unknown = [what.reason for what in (other.vms, other.demand) if isinstance(what, Unknown)]
+                unknown += [self.holds[other.queue.name]] if other.queue.name in self.holds else []
+                if unknown:
+                    return f"queue {other.queue.name} comes first and holds: {unknown[0]}"
+        return None
+
+    def after(self, queue: str, chain: Chain, gained: Mapping[str, int], now: bool) -> Cascade:
+        """The cascade after a queue has decided.
+
+        ``gained``: machines of each shape that it buys or takes back, now or when it is due.
+        """
+        if chain.unknown:
+            return replace(self, holds={**self.holds, queue: chain.reason})
         verdict = chain.verdict
         if verdict is None:
             return self
         covered = dict(self.covered)
         if not verdict.probing:
-            for key, jobs in verdict.purchase.covers(bought).items():
+            for key, jobs in verdict.purchase.covered_by(gained).items():
                 covered[key] = covered.get(key, 0) + jobs
         return replace(
             self,
             covered=covered,
             free={**verdict.free, **self.free},
-            probes=self.probes + (verdict.probing if bought and now else ()),
+            probes=self.probes + (verdict.probing if now and any(gained.values()) else ()),
             stuck_s=verdict.stuck_s,
+            useless=self.useless.union(chain.ask.victims if verdict.purchase.order else ()),
         )
 
     def remembered(self) -> FitMemory:
@@ -110,17 +123,16 @@ class Cascade:
         there = {group.key for demand in demands for group in demand.groups}
         unread = any(isinstance(party.demand, Unknown) for party in self.parties.values())
         kept = {key: seen for key, seen in self.memory.waiting.items() if unread or key in there}
-        return replace(self.memory, waiting=probed({**kept, **waiting}, self.probes, self.now))
+        vms = [party.vms for party in self.parties.values() if isinstance(party.vms, tuple)]
+        leaving = {vm.uuid for of_queue in vms for vm in of_queue if vm.state in _LEAVES}
+        return replace(
+            self.memory,
+            waiting=probed({**kept, **waiting}, self.probes, self.now),
+            useless=self.useless | (self.memory.useless & leaving),
+        )
 
 
-def _closed(party: Party, near: Sequence[Party]) -> str | None:
-    for other in near:
-        if other.rank < party.rank:
-            for what in (other.vms, other.demand):
-                if isinstance(what, Unknown):
-                    return f"queue {other.queue.name} comes first and holds: {what.reason}"
-    return None
-
+_LEAVES = (VMState.RETIRING, VMState.RETIRED)
 
 NO_GROUPS = Unknown("the WMS status names no groups of jobs")
 
@@ -142,7 +154,7 @@ def begin(
             waits = isinstance(work, Unknown) or work.ready > 0
             memory, in_vain = see_vms(memory, queue.name, has.vms, waits, now)
             memory = _in_vain(memory, in_vain, work, now)
-        if any(Info.DEMAND in plugin.needs for plugin in queue.sched):
+        if _looks(queue):
             work = wms[queue.name]
             demand = work if isinstance(work, Unknown) else work.demand or NO_GROUPS
             vms = has if isinstance(has, Unknown) else has.vms
@@ -152,6 +164,20 @@ def begin(
             no = refused(health.get(queue.name, Health()), shapes, vms if isinstance(vms, tuple) else (), now)
             parties[queue.name] = Party(queue, rank, _sources(queue), demand, vms, offers, no)
     return Cascade(parties, memory, now)
+
+
+def beside(queues: Sequence[Queue], due: Collection[str]) -> set[str]:
+    """Queues that decide because one after them that shares jobs with them is due: what they may buy counts."""
+    looking = [(queue.name, _sources(queue)) for queue in queues if _looks(queue)]
+    return {
+        name
+        for i, (name, sources) in enumerate(looking)
+        if any(other in due and sources & others for other, others in looking[i + 1 :])
+    }
+
+
+def _looks(queue: Queue) -> bool:
+    return any(Info.DEMAND in plugin.needs for plugin in queue.sched)
 
 
 def _in_vain(memory: FitMemory, left: Sequence[Newcomer], work: WmsStatus | Unknown, now: float) -> FitMemory:

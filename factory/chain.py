@@ -29,7 +29,7 @@ def run_chain(plugins: Iterable[SchedPlugin], view: View, n: int = 0) -> Chain:
         try:
             missing = view.unknown(plugin.needs, plugin.sources())
             if missing is not None:
-                return Chain(tuple(steps), hold=f"{name}: {missing.reason}")
+                return Chain(tuple(steps), hold=f"{name}: {missing.reason}", unknown=True)
             answer = _answer(plugin, ask, view)
         except _NonsenseError as error:
             return Chain(tuple(steps), hold=f"sched plugin {name} {error}")
@@ -38,9 +38,10 @@ def run_chain(plugins: Iterable[SchedPlugin], view: View, n: int = 0) -> Chain:
         steps.append(StepRecord(name, ask.n, answer.ask.n, answer.reason))
         ask, verdict = answer.ask, answer.verdict or verdict
     partial = view.wms_or_unknown.partial if isinstance(view.wms_or_unknown, WmsStatus) else None
-    if ask.n < 0 and partial is not None:
-        steps.append(StepRecord(LOWER_BOUND, ask.n, 0, f"nothing retires while work may be unseen: {partial}"))
-        ask = Ask()
+    if partial is not None and (ask.n < 0 or ask.victims):
+        n = max(0, ask.n)
+        steps.append(StepRecord(LOWER_BOUND, ask.n, n, f"nothing retires while work may be unseen: {partial}"))
+        ask = Ask(n, ask.shapes)
     return Chain(tuple(steps), ask, verdict=verdict)
 
 
@@ -54,8 +55,9 @@ def _answer(plugin: SchedPlugin, ask: Ask, view: View) -> AskStep:
         if not isinstance(answer, AskStep) or not isinstance(answer.ask, Ask):
             raise _NonsenseError(f"answered {_short(answer)}, which is no AskStep")
         _check(answer.ask.n, answer.reason)
-        if len(answer.ask.shapes) > max(answer.ask.n, 0) or len(answer.ask.victims) > max(-answer.ask.n, 0):
-            raise _NonsenseError(f"named more shapes or victims than its n = {answer.ask.n} allows")
+        n, victims = answer.ask.n, len(answer.ask.victims)
+        if len(answer.ask.shapes) > max(n, 0) or (n < 0 and victims > -n):
+            raise _NonsenseError(f"named more shapes or victims than its n = {n} allows")
         return answer
     step = plugin.step(ask.n, view)
     if not isinstance(step, Step):

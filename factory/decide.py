@@ -111,14 +111,12 @@ def decide(config: Config, world: World, due: Collection[str]) -> Round:
     shared = cascade.begin(config.queues, wms, batch, world.memory.fit, world.now, world.memory.health)
     ledger = Ledger(_total(statuses, world.orphans), _owned(config, statuses))
     decisions = []
-    for queue in config.queues:
-        if queue.name not in due and not shared.shares(queue.name, due):
-            continue
+    deciding = {*due, *cascade.beside(config.queues, due)}
+    for queue in (queue for queue in config.queues if queue.name in deciding):
         decision = _unbroken(_decide, queue, statuses[queue.name], ledger, shared, world)
-        bought = sum(a.n for a in decision.actions if isinstance(a, Submit))
-        back = sum(1 for a in decision.actions if isinstance(a, Unretire))
-        shared = shared.after(decision.chain, bought + back, now=queue.name in due)
+        shared = shared.after(queue.name, decision.chain, _gained(decision.actions), now=queue.name in due)
         if queue.name in due:
+            bought = sum(a.n for a in decision.actions if isinstance(a, Submit))
             ledger = ledger.add(bought, _bought(queue, decision.actions))
             decisions.append(decision)
     tended = [queue for queue in config.tended if queue.name in due]
@@ -156,6 +154,17 @@ def _owned(config: Config, statuses: Mapping[str, _Status]) -> Counter[Cost]:
         for shape, n in (+shapes).items():
             owned[_cost(queue, shape)] += n
     return owned
+
+
+def _gained(actions: Iterable[Action]) -> Counter[str]:
+    """Machines of each shape that are bought or taken back."""
+    gained: Counter[str] = Counter()
+    for action in actions:
+        if isinstance(action, Submit):
+            gained.update(str(shape) for shape in action.shapes)
+        elif isinstance(action, Unretire):
+            gained[action.vm.shape] += 1
+    return gained
 
 
 def _bought(queue: Queue, actions: Iterable[Action]) -> tuple[Cost, ...]:
@@ -198,7 +207,7 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, shared: cascade.Casca
     fault_ = world.faults.get(queue.name)
     chain = run_chain(queue.sched, view) if fault_ is None else Chain(hold=fault_)
     if chain.hold is None and isinstance(status.batch, Unknown):
-        chain = Chain(chain.steps, Ask(), f"batch status unknown: {status.batch.reason}")
+        chain = Chain(chain.steps, Ask(), f"batch status unknown: {status.batch.reason}", unknown=True)
     chain = _backed_off(chain, shared.memory.backoff.get(queue.name), world.now)
     plan = Plan()
     if isinstance(status.batch, BatchStatus):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -235,7 +235,8 @@ class Ask:
     """What a chain passes on. n > 0: add n VMs; n < 0: retire -n.
 
     ``shapes`` names the shapes to add, most wanted first, and ``victims`` the UUIDs to retire, best
-    first; either may be empty, then the queue's first shape, or the usual order, serves.
+    first; either may be empty, then the queue's first shape, or the usual order, serves. Victims of an ask that
+    retires none (n >= 0) leave beside what is added: machines that nobody can use hold no place of others.
     """
 
     n: int = 0
@@ -243,17 +244,18 @@ class Ask:
     victims: tuple[str, ...] = ()
 
     def to(self, n: int) -> Ask:
-        """The same ask for n: lowering cuts from the end, raising adds the first shape, a new sign drops both."""
+        """The same ask for n: lowering |n| cuts from the end, raising it adds the first shape, a new sign drops both.
+
+        But what was to leave beside machines to add leaves still, or first.
+        """
         if n == self.n:
             return self
-        if n == 0 or self.n == 0 or (n > 0) != (self.n > 0):
-            return Ask(n)
         if n < 0:
-            return replace(self, n=n, victims=self.victims[:-n])
+            return Ask(n, victims=self.victims[:-n])
         shapes = self.shapes[:n]
         if shapes:
             shapes += (self.shapes[0],) * (n - len(shapes))
-        return replace(self, n=n, shapes=shapes)
+        return Ask(n, shapes, () if self.n < 0 else self.victims)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +275,8 @@ class Chain:
     steps: tuple[StepRecord, ...] = ()
     ask: Ask = field(default_factory=Ask)
     hold: str | None = None
+    unknown: bool = False
+    """It holds because something is not known, and not because it is paused or broken."""
     verdict: Verdict | None = None
     """Which waiting jobs the asked machines are for, where a step looked at job groups."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeGuard
 
@@ -52,17 +53,18 @@ class Life:
 def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
     """Actions for this ask, and what is due in any case.
 
-    n > 0: retiring VMs of the shapes asked for are taken back first, the rest is bought, never more than
-    ``maxinstances`` VM jobs in all. n < 0: the victims of the ask, then VM jobs without an instance, then
-    booting VMs, then idle ones (longest idle first), then busy ones, which finish their jobs.
+    n > 0: retiring VMs of the shapes asked for are taken back first, shape by shape, the rest is bought, never more
+    than ``maxinstances`` VM jobs in all. n < 0: the victims of the ask, then VM jobs without an instance, then
+    booting VMs, then idle ones (longest idle first), then busy ones, which finish their jobs. Else only its victims.
     """
     ramp = _Ramp(life, batch, memory, now)
-    kept = {vm.uuid for vm in ramp.taken_back(ask)} if ask.n > 0 else set()
-    up = ramp.up(ask) if ask.n > 0 else Plan()
+    back = ramp.taken_back(ask) if ask.n > 0 else []
+    kept = {vm.uuid for vm in back}
+    up = ramp.up(ask, back) if ask.n > 0 else Plan()
     upkeep = list(ramp.upkeep(kept))
     removals = [*ramp.removals(kept), *(action for action in upkeep if _ends_an_instance(action))]
     upkeep = [action for action in upkeep if not _ends_an_instance(action)]
-    down = ramp.down(ask, {action.job for action in removals}) if ask.n < 0 else Plan()
+    down = ramp.down(ask, {action.job for action in removals}) if ask.n < 0 or ask.victims else Plan()
     asked = {action.vm.job for action in down.actions if isinstance(action, Retire)}
     leaving = (*ramp.lease_ends(asked), *ramp.never_claimed(asked), *down.actions)
     limit = max(1, int(life.removefraction * len(batch.vms)))
@@ -104,28 +106,41 @@ class _Ramp:
         """What is known of the machines that were bought, with what this round shows."""
 
     def taken_back(self, ask: Ask) -> list[VM]:
-        """VMs that are leaving and can serve this ask instead of new ones, the soonest back first."""
-        wanted = {str(shape) for shape in ask.shapes}
-        leaving = [vm for vm in self.batch.vms if _can_come_back(vm) and (not wanted or vm.shape in wanted)]
-        return sorted((vm for vm in leaving if not self._ends_soon(vm)), key=_comes_back)[: ask.n]
+        """VMs that are leaving and can serve this ask instead of new ones, the soonest back first.
 
-    def up(self, ask: Ask) -> Plan:
-        back = self.taken_back(ask)
+        For each machine asked for one of its shape at most; any, if the ask names no shapes. None that left because the
+        waiting jobs can't use it.
+        """
+        useless = self.memory.fit.useless
+        leaving = [vm for vm in self.batch.vms if _can_come_back(vm) and vm.uuid not in useless]
+        leaving = [vm for vm in leaving if not self._ends_soon(vm)]
+        leaving.sort(key=_comes_back)
+        if not ask.shapes:
+            return leaving[: ask.n]
+        wanted = Counter(map(str, self._shapes(ask)))
+        back = []
+        for vm in leaving:
+            if wanted[vm.shape] > 0:
+                wanted[vm.shape] -= 1
+                back.append(vm)
+        return back
+
+    def up(self, ask: Ask, back: Sequence[VM]) -> Plan:
         wanted = "wanted again: unretire before buying"
         actions: list[Action] = [
             Unretire(queue=self.life.queue, vm=vm, attempt=self._attempt(vm, "unretire"), reason=wanted)
             for vm in back
             if not (vm.wanted_back and self._recently_sent(vm))
         ]
-        left = ask.n - sum(1 for vm in back if self._comes_soon(vm))
+        shapes = self._rest(ask, [vm for vm in back if self._comes_soon(vm)])
         notes = []
         cap = self.life.maxinstances
-        if cap is not None and self.batch.may_own_instance + left > cap:
+        if cap is not None and self.batch.may_own_instance + len(shapes) > cap:
             room = max(0, cap - self.batch.may_own_instance)
-            notes.append(f"maxinstances = {cap}: {self.batch.may_own_instance} VMs exist, room for {room} of {left}")
-            left = min(left, room)
-        if left > 0:
-            shapes = ask.shapes[:left] if ask.shapes else (self.life.shape,) * left
+            exist = f"{self.batch.may_own_instance} VMs exist"
+            notes.append(f"maxinstances = {cap}: {exist}, room for {room} of {len(shapes)}")
+            shapes = shapes[:room]
+        if shapes:
             shapes, sifted = sift(self.health, shapes, self.batch.vms, self.now)
             shapes, kept_back = canary.sift(self.life.builds, self.health.proven, shapes, self.batch.vms)
             notes += sifted + kept_back
@@ -137,6 +152,23 @@ class _Ramp:
                 )
                 actions.append(bought)
         return Plan(tuple(actions), tuple(notes))
+
+    def _shapes(self, ask: Ask) -> tuple[Shape, ...]:
+        """The shape of each machine that is asked for."""
+        first = ask.shapes[0] if ask.shapes else self.life.shape
+        return ask.shapes[: ask.n] + (first,) * (ask.n - len(ask.shapes))
+
+    def _rest(self, ask: Ask, back: Sequence[VM]) -> tuple[Shape, ...]:
+        """What is still to be bought when these VMs are back."""
+        shapes = self._shapes(ask)
+        if not ask.shapes:
+            return shapes[: max(0, ask.n - len(back))]
+        there, rest = Counter(vm.shape for vm in back), []
+        for shape in shapes:
+            there[str(shape)] -= 1
+            if there[str(shape)] < 0:
+                rest.append(shape)
+        return tuple(rest)
 
     def _comes_soon(self, vm: VM) -> bool:
         """Whether a VM that is called back is waited for; none that was called in vain (rule 7)."""
@@ -152,8 +184,9 @@ class _Ramp:
         order.sort(key=lambda vm: not self._ends_soon(vm))
         rest = [vm for vm in order if vm.uuid not in ask.victims][: max(0, more)]
         victims = [vm for vm in (*named, *rest) if vm.job not in leaving]
-        actions = tuple(self._leave(vm) for vm in victims[: -ask.n])
-        notes = () if len(actions) == -ask.n else (f"only {len(actions)} VMs can leave",)
+        number = -ask.n if ask.n < 0 else len(ask.victims)
+        actions = tuple(self._leave(vm) for vm in victims[:number])
+        notes = () if len(actions) == number else (f"only {len(actions)} VMs can leave",)
         return Plan(actions, notes)
 
     def _leave(self, vm: VM) -> Action:

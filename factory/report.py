@@ -50,7 +50,7 @@ def outcome_word(chain: Chain) -> str:
     """``submit``, ``retire``, ``none`` or ``hold``."""
     if chain.hold is not None:
         return "hold"
-    return "submit" if chain.ask.n > 0 else "retire" if chain.ask.n < 0 else "none"
+    return "submit" if chain.ask.n > 0 else "retire" if chain.ask.n < 0 or chain.ask.victims else "none"
 
 
 def vm_report(vm: VM) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from factory.act import Actor, After, nothing
 from factory.actions import Action, Outcome, Release, Remove, Retire, Unretire
 from factory.adopt import sibling, with_adopted
+from factory.cascade import beside
 from factory.clock import Clock
 from factory.condor.vmjobs import VMJobRows
 from factory.config.settings import Config, Queue
@@ -131,7 +132,8 @@ class Rounds:
         config = self.config
         whole = any(plugin.whole_factory for queue in config.queues for plugin in queue.sched)
         capped = config.factory.max_per_factory is not None or whole  # the sum over all queues must be known
-        queues = [queue for queue in config.watched if capped or queue.name in due]
+        deciding = {*due, *beside(config.queues, due)}
+        queues = [queue for queue in config.watched if capped or queue.name in deciding]
         self._observer.observe(queues, self.config.watched, self._acted)
         self._adopt()
         like = sibling(self.config)

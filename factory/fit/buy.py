@@ -7,7 +7,7 @@ fill machines; it stops looking when nothing can be cheaper.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,8 +58,21 @@ class Purchase:
 
     def covers(self, n: int) -> dict[str, int]:
         """Group key → jobs for which the first n machines have room; groups of a class share alike."""
+        return self._rooms(self.order[:n])
+
+    def covered_by(self, gained: Mapping[str, int]) -> dict[str, int]:
+        """The same for so many machines of each shape, by ``str(shape)``: of each the most valuable ones."""
+        left, bought = Counter(gained), []
+        for filling, offer in zip(self.order, self.offers, strict=True):
+            shape = str(offer.shape)
+            if left[shape] > 0:
+                left[shape] -= 1
+                bought.append(filling)
+        return self._rooms(bought)
+
+    def _rooms(self, order: Iterable[int]) -> dict[str, int]:
         room = [0] * len(self.classes)
-        for filling, count in Counter(self.order[:n]).items():
+        for filling, count in Counter(order).items():
             for j, jobs in self.fillings[filling]:
                 room[j] += jobs * count
         covered: dict[str, int] = {}

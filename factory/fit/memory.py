@@ -34,6 +34,8 @@ class FitMemory:
     """By APFVM."""
     backoff: Mapping[str, Backoff] = field(default_factory=dict)
     """By queue."""
+    useless: frozenset[str] = frozenset()
+    """VMs that no waiting job could use while others were bought: they are not taken back for the same jobs."""
 
 
 _LEFT = (VMState.RETIRING, VMState.RETIRED, VMState.LOST, VMState.DONE)

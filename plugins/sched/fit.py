@@ -18,8 +18,9 @@ class Fit(AskPlugin):
     n_out > 0: the machines for jobs that have room nowhere, each of the shape with the least cost for the jobs on it,
     the most valuable first, so that a cap after this one cuts the least valuable; owners take turns.
 
-    n_out < 0, if nothing is to be added: the queue's VMs that no waiting job can use and that have been wholly
-    unclaimed for ``after``, longest idle first, as long as ``keep`` unclaimed ones stay.
+    Victims: the queue's VMs that no waiting job can use and that have been wholly unclaimed for ``after``, longest idle
+    first, as long as ``keep`` unclaimed ones stay. n_out < 0, for them, if nothing is to be added; else they leave
+    beside what is added, so that they hold no place under a cap.
 
     Nothing is bought for jobs that no shape can serve, for jobs that do not start though room that fits them stands
     free (they are stuck; one machine an hour probes), and for a schedd that could not start more. Whatever n was.
@@ -51,16 +52,15 @@ class Fit(AskPlugin):
         settings, share = self.settings, view.demand
         terms = Terms(settings.minlife, settings.stuck, settings.unmaterialised)
         verdict = judge(share, terms)
-        shapes = verdict.purchase.shapes
-        if shapes:
-            return AskStep(Ask(len(shapes), shapes=shapes), _reason(share, verdict, ""), verdict)
         if share.closed is not None:
             return AskStep(Ask(), _reason(share, verdict, ""), verdict)
         idle = sorted((vm.idle_since or 0, vm.uuid) for vm in view.batch.vms if _is_idle(vm))
         spare = [(since, uuid) for since, uuid in idle if uuid not in verdict.needed]
         due = [uuid for since, uuid in spare if view.now - since >= settings.after]
         victims = tuple(due[: max(0, len(idle) - settings.keep)])
-        return AskStep(Ask(-len(victims), victims=victims), _reason(share, verdict, self._idle(idle, spare)), verdict)
+        shapes = verdict.purchase.shapes
+        ask = Ask(len(shapes) or -len(victims), shapes, victims)
+        return AskStep(ask, _reason(share, verdict, self._idle(idle, spare)), verdict)
 
     def _idle(self, idle: list[tuple[float, str]], spare: list[tuple[float, str]]) -> str:
         if not idle:

@@ -98,6 +98,20 @@ def test_an_error_of_our_own_in_one_queue_s_part_stops_that_queue_and_is_logged_
     assert status(statedir)["broken"] is None
 
 
+def test_what_a_queue_needs_that_decides_because_a_later_one_is_due_is_polled_too(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polled: list[set[str]] = []
+
+    def observe(_self: Observer, queues: Any, *_rest: Any) -> None:
+        polled.append({each.name for each in queues})
+
+    monkeypatch.setattr(Observer, "observe", observe)
+    monkeypatch.setattr(rounds_module, "beside", lambda _queues, due: {"before"} if "due" in due else set())
+    make(config(queue("before"), queue("due"), queue("other"))).run({"due"})
+    assert polled == [{"before", "due"}]
+
+
 def test_a_round_that_breaks_ends_alone_and_the_status_says_so_until_one_is_whole_again(
     make: Make, statedir: StateDir, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

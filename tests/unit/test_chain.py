@@ -212,7 +212,7 @@ ASK_NONSENSE: list[tuple[Callable[[], Any], str]] = [
     (lambda: AskStep(3, ""), "answered AskStep(ask=3, reason=''), which is no AskStep"),  # type: ignore[arg-type]
     (lambda: AskStep(Ask(True), ""), "answered n = True, which is no whole number"),
     (lambda: AskStep(Ask(-1, (SHAPE,)), ""), "named more shapes or victims than its n = -1 allows"),
-    (lambda: AskStep(Ask(1, (), ("a",)), ""), "named more shapes or victims than its n = 1 allows"),
+    (lambda: AskStep(Ask(0, (SHAPE,), ("a",)), ""), "named more shapes or victims than its n = 0 allows"),
     (lambda: AskStep(Ask(-1, (), ("a", "b")), ""), "named more shapes or victims than its n = -1 allows"),
 ]
 
@@ -284,6 +284,17 @@ def test_number_plugins_keep_shapes_and_victims_by_the_law_of_asks() -> None:
     assert run_chain((named, plugin(MaxPerCycle, maximum=2)), view()).ask == Ask(2, shapes[:2])
     assert run_chain((named, plugin(MinPerCycle, minimum=5)), view()).ask == Ask(5, (*shapes, SHAPE, SHAPE))
     assert run_chain((named, plugin(MaxPerCycle, maximum=-2)), view()).ask == Ask(-2)
+
+
+def test_machines_that_leave_beside_what_is_added_leave_whatever_caps_make_of_it() -> None:
+    shapes = (SHAPE, SHAPE)
+    named = odd(lambda: AskStep(Ask(2, shapes, ("a", "b")), ""), OddAsk)
+    assert run_chain((named,), view()).ask == Ask(2, shapes, ("a", "b"))
+    assert run_chain((named, plugin(MaxPerCycle, maximum=0)), view()).ask == Ask(0, (), ("a", "b"))
+    assert run_chain((named, plugin(MaxPerCycle, maximum=-1)), view()).ask == Ask(-1, (), ("a",))
+    partial = run_chain((named,), view(wms=WmsStatus(partial="schedd B is silent")))
+    assert partial.ask == Ask(2, shapes)
+    assert "nothing retires while work may be unseen" in partial.steps[-1].reason
 
 
 # Any chain, any numbers.

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.actions import ClearRetire, Release, Remove, Retire, Submit, Unretire
+from factory.fit.memory import FitMemory
 from factory.model import VM, Ask, BatchStatus, Drain, Hold, Shape, VMState
 from factory.plugin import Plan
 from factory.ramp import NO_INSTANCE, Life, plan
@@ -76,6 +77,25 @@ def test_a_vm_of_another_shape_or_drained_by_somebody_else_is_not_taken_back() -
     assert bought(answer) == 1
 
 
+def test_of_each_shape_as_many_are_taken_back_as_are_asked_for_and_the_rest_is_bought() -> None:
+    gpu, other = Shape("ami-1", "g4dn.xlarge"), Shape("ami-1", "c5.large")
+    leaving = [vm(f"vm{i}", VMState.RETIRED, **ASKED) for i in range(5)]
+    for shapes in ((IMAGE, gpu), (gpu, IMAGE), (gpu, IMAGE, IMAGE, other)):
+        answer = planned(Ask(len(shapes), shapes), *leaving)
+        assert len(names(answer, Unretire)) == shapes.count(IMAGE)
+        (submit,) = (action for action in answer.actions if isinstance(action, Submit))
+        assert submit.shapes == tuple(shape for shape in shapes if shape != IMAGE)
+    capped = planned(Ask(3, (IMAGE, gpu, other)), *leaving, maxinstances=6)
+    (submit,) = (action for action in capped.actions if isinstance(action, Submit))
+    assert submit.shapes == (gpu,), "of what is still to be bought the least valuable is cut"
+
+
+def test_a_vm_that_left_because_no_waiting_job_can_use_it_is_not_taken_back() -> None:
+    left = vm("vm1", VMState.RETIRED, **ASKED)
+    answer = planned(Ask(1, (IMAGE,)), left, memory=Memory(fit=FitMemory(useless=frozenset({"vm1"}))))
+    assert (names(answer, Unretire), bought(answer)) == ([], 1)
+
+
 def test_a_vm_that_was_called_back_is_not_called_at_every_round() -> None:
     back = vm("vm1", VMState.RETIRING, drain=OURS, **BACK)
     assert planned(1, back, memory=Memory(sent={"vm1": NOW - 59})).actions == ()
@@ -118,6 +138,15 @@ def test_the_victims_of_the_ask_leave_and_no_others() -> None:
     vms = [vm("vm1"), vm("vm2"), vm("vm3")]
     assert names(planned(Ask(-2, victims=("vm3", "vm9")), *vms), Retire) == ["vm3"]
     assert planned(Ask(-2, victims=("vm3", "vm9")), *vms).notes == ("only 1 VMs can leave",)
+
+
+def test_victims_of_an_ask_that_adds_machines_leave_beside_them_no_more_at_once_than_else() -> None:
+    vms = [vm(f"vm{i}", VMState.IDLE, idle_since=NOW - 3000) for i in range(10)]
+    for n in (2, 0):
+        answer = planned(Ask(n, victims=("vm7", "vm3", "vm9")), *vms)
+        assert (names(answer, Retire), bought(answer)) == (["vm7", "vm3", "vm9"], n)
+        few = planned(Ask(n, victims=("vm7", "vm3", "vm9")), *vms, removefraction=0.2)
+        assert names(few, Retire) == ["vm7", "vm3"], "rule 8"
 
 
 def test_unclaimed_vms_are_turned_off_and_claimed_ones_drained_unless_told_otherwise() -> None:

@@ -1,5 +1,6 @@
 """Queues that serve the same jobs share them by priority, and machines that come in vain are not bought again."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -7,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from factory.actions import Submit
+from factory.actions import Retire, Submit, Unretire
+from factory.cascade import beside
 from factory.condor.daemons import PoolAddress
 from factory.condor.pool import PoolSource
 from factory.config.settings import Config, FactorySettings, Queue
 from factory.decide import Round, World, decide
 from factory.fit.model import JobGroup, Machine, Match
 from factory.fit.waiting import FIRST_S, LONGEST_S
+from factory.health import Breaker, Health
 from factory.model import VM, BatchStatus, Shape, Unknown, VMState, WmsStatus
 from factory.plugin import BatchStatusPlugin, PluginSettings, Readings, Source, WmsStatusPlugin
 from factory.track import Memory
@@ -63,6 +66,9 @@ class Factory:
     no: dict[tuple[str, str], Match] = field(default_factory=dict)
     wms: WmsStatus | None = None
     paused: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
+    more: Sequence[BatchStatus | Unknown] = ()
+    """What other queues have, which share no jobs with these."""
     memory: Memory = field(default_factory=Memory)
     now: float = NOW
 
@@ -82,10 +88,19 @@ class Factory:
         has.said = vms if isinstance(vms, Unknown) else BatchStatus.of_vms(vms)
         return replace(queue, settings=settings, wmsstatus=work, batchstatus=has)
 
+    def alone(self, name: str, has: BatchStatus | Unknown) -> Queue:
+        queue = make_queue(self.directory, {**VMS, "schedplugin": "Fixed"}, name)
+        plugin = Has(queue.settings, PluginSettings(), FactorySettings(id="f1", owner="apf"))
+        plugin.said = has
+        return replace(queue, wmsstatus=None, batchstatus=plugin)
+
     def round(self, *due: str, after_s: float = 60) -> Round:
         self.now += after_s
-        config = Config(FactorySettings(id="f1", owner="apf"), (self.queue("cheap", 1), self.queue("dear", 2)))
-        world = World(self.now, {}, self.memory, paused=self.paused)
+        queues = [self.queue("cheap", 1), self.queue("dear", 2)]
+        for i, has in enumerate(self.more):
+            queues.append(self.alone(f"other{i}", has))
+        config = Config(FactorySettings(id="f1", owner="apf"), tuple(queues))
+        world = World(self.now, {}, self.memory, paused=self.paused, faults=self.faults)
         made = decide(config, world, due or ("cheap", "dear"))
         self.memory = replace(self.memory, fit=made.memory)
         return made
@@ -151,6 +166,76 @@ def test_a_queue_that_does_not_know_what_it_has_passes_on_nothing(factory: Facto
     assert "queue cheap comes first and holds" in made.decisions[1].chain.reason
     factory.vms = {"cheap": [], "dear": Unknown("the schedd does not answer")}
     assert factory.bought() == {"cheap": 10, "dear": 0}
+
+
+def test_a_queue_whose_chain_holds_for_unknown_data_passes_on_nothing(factory: Factory) -> None:
+    factory.keys["cheap"] = {"schedplugin": "Fit, MaxPerFactory"}
+    factory.more = [Unknown("the other schedd does not answer")]
+    made = factory.round()
+    assert made.decisions[0].chain.hold is not None
+    assert [d.actions for d in made.decisions] == [(), ()]
+    assert "queue cheap comes first and holds: MaxPerFactory: factory total unknown" in made.decisions[1].chain.reason
+    assert factory.bought("dear") == {"dear": 0}, "also one that is not due"
+    factory.more = [BatchStatus()]
+    assert factory.bought() == {"cheap": 10, "dear": 0}
+
+
+def test_a_queue_decides_beside_one_that_is_due_if_it_comes_first_and_shares_jobs_with_it(factory: Factory) -> None:
+    queues = [factory.queue("cheap", 1), factory.queue("dear", 2), factory.alone("other", BatchStatus())]
+    assert beside(queues, {"dear"}) == {"cheap"}
+    assert beside(queues, {"cheap", "other"}) == set()
+
+
+def test_a_broken_queue_passes_on_what_its_vms_do_not_cover(factory: Factory) -> None:
+    factory.vms["cheap"] = [vm(i, VMState.BOOTING, str(SHAPES["cheap"]), "cheap") for i in range(4)]
+    factory.faults = {"cheap": "plugin Fit failed: ZeroDivisionError"}
+    assert factory.bought() == {"cheap": 0, "dear": 6}
+
+
+def test_what_the_first_queue_is_refused_is_left_to_the_second_shape_by_shape(factory: Factory) -> None:
+    """The most valuable machines are of a type of which nobody knows yet whether it can be had."""
+    factory.jobs = [group("small", 1, 1000, 1), group("big", 16, 60_000, 5)]
+    large = {name: Shape("ami-1", "m5.4xlarge", name) for name in SHAPES}
+    for name in SHAPES:
+        factory.keys[name] = {"batchsubmit.condorec2.instance_type": "m5.2xlarge, m5.4xlarge"}
+    shapes = [*SHAPES.values(), *large.values()]
+    yes = {(g.key, str(shape)): Match(ok=True) for g in factory.jobs for shape in shapes}
+    factory.wms = WmsStatus(ready=6, demand=replace(demand(factory.jobs), on_shapes=yes))
+    assert factory.bought() == {"cheap": 6, "dear": 0}
+    broken = Breaker("capacity", "no capacity", NOW - 900, NOW, 1)
+    factory.memory = Memory(health={"cheap": Health({str(large["cheap"]): broken})})
+    made = factory.round()
+    bought = {a.queue: Counter(map(str, a.shapes)) for a in made.actions if isinstance(a, Submit)}
+    assert bought == {
+        "cheap": {str(SHAPES["cheap"]): 1, str(large["cheap"]): 1},
+        "dear": {str(large["dear"]): 4},
+    }, "the cheap one may try one of them, to see"
+
+
+def test_machines_that_no_job_can_use_leave_beside_what_is_bought_and_are_not_taken_back(factory: Factory) -> None:
+    """They hold the whole of the cap."""
+    shape = str(SHAPES["cheap"])
+    factory.chain = "Fit, MaxToRun"
+    factory.keys = {"cheap": {"sched.maxtorun.maximum": 3}, "dear": {"sched.maxtorun.maximum": 0}}
+    factory.no = {("g", "old"): Match(ok=False, why="too old")}
+    vms = [vm(i, VMState.IDLE, shape, "cheap", idle_since=NOW - 3000, startd=f"m{i}") for i in range(3)]
+    left: list[VM] = []
+    bought = 0
+    for _ in range(3):
+        factory.vms["cheap"] = [*vms, *left, *(vm(10 + i, VMState.BOOTING, shape, "cheap") for i in range(bought))]
+        factory.machines = [machine(one.uuid, 8, 32_000, kind="old", vm=one.uuid) for one in vms]
+        made = factory.round()
+        assert not any(isinstance(action, Unretire) for action in made.actions)
+        leave = [action.vm for action in made.actions if isinstance(action, Retire)]
+        assert len(leave) == 1, "rule 8"
+        bought += sum(action.n for action in made.actions if isinstance(action, Submit))
+        left = [replace(one, state=VMState.RETIRED, retire_time=factory.now) for one in leave]
+        vms = [one for one in vms if one not in leave]
+    assert bought == 2, "one for each that was leaving"
+    busy = [vm(i, VMState.BUSY, shape, "cheap", claims=8) for i in range(2)]
+    factory.vms["cheap"] = [*busy, vm(3, VMState.IDLE, shape, "cheap", idle_since=NOW - 3000)]
+    factory.machines = [machine("vm00003", 8, 32_000, vm="vm00003")]
+    assert factory.round().decisions[0].chain.ask.victims == (), "one that waiting jobs can use stays"
 
 
 def test_the_dear_queue_empties_first(factory: Factory) -> None:
