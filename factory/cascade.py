@@ -16,7 +16,7 @@ from factory.config.settings import Queue
 from factory.faults import FAULTS
 from factory.fit.limits import Admitted, admitted
 from factory.fit.memory import FitMemory, Newcomer, see_vms
-from factory.fit.model import Demand, Offer
+from factory.fit.model import Demand, Offer, Room
 from factory.fit.share import Share
 from factory.fit.supply import Supply
 from factory.fit.waiting import came_in_vain, probed, watch
@@ -54,11 +54,12 @@ class Cascade:
     now: float
     covered: Mapping[str, int] = field(default_factory=dict)
     """Group key → jobs for which machines are bought in this round."""
-    free: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """Group key → machines in the pool with room for it."""
+    free: Mapping[str, Mapping[str, Room]] = field(default_factory=dict)
+    """Group key → machines in the pool with room for it, and what is free there."""
     probes: tuple[str, ...] = ()
     """Groups for which a machine is bought to find out more."""
-    stuck_s: float = 300
+    stuck_s: Mapping[str, float] = field(default_factory=dict)
+    """Group key → after how long in front of free room it is stuck: the most that a queue says."""
     useless: frozenset[str] = frozenset()
     """VMs that are to leave beside what is bought."""
     holds: Mapping[str, str] = field(default_factory=dict)
@@ -106,23 +107,28 @@ class Cascade:
         if not verdict.probing:
             for key, jobs in verdict.purchase.covered_by(gained).items():
                 covered[key] = covered.get(key, 0) + jobs
+        patience = {key: max(verdict.stuck_s, self.stuck_s.get(key, 0)) for key in verdict.free}
         return replace(
             self,
             covered=covered,
             free={**verdict.free, **self.free},
             probes=self.probes + (verdict.probing if now and any(gained.values()) else ()),
-            stuck_s=verdict.stuck_s,
+            stuck_s={**self.stuck_s, **patience},
             useless=self.useless.union(chain.ask.victims if verdict.purchase.order else ()),
+            memory=replace(self.memory, stuck_s={**self.memory.stuck_s, queue: verdict.stuck_s}),
         )
 
     def remembered(self) -> FitMemory:
         """What the next round should know. Of jobs that nobody looked at this time all stays as it was."""
         demands = [party.demand for party in self.parties.values() if isinstance(party.demand, Demand)]
         groups = {group.key: group for demand in demands for group in demand.groups if group.key in self.free}
-        waiting = watch(self.memory.waiting, groups.values(), self.free, self.now, self.stuck_s)
-        there = {group.key for demand in demands for group in demand.groups}
+        running: dict[str, int] = {}
+        for demand in demands:
+            run = sum(demand.others.get(status, 0) for status in _RUN)
+            running.update(dict.fromkeys([group.key for group in demand.groups], run))
+        waiting = watch(self.memory.waiting, groups.values(), self.free, running, self.now, self.stuck_s)
         unread = any(isinstance(party.demand, Unknown) for party in self.parties.values())
-        kept = {key: seen for key, seen in self.memory.waiting.items() if unread or key in there}
+        kept = {key: seen for key, seen in self.memory.waiting.items() if unread or key in running}
         vms = [party.vms for party in self.parties.values() if isinstance(party.vms, tuple)]
         leaving = {vm.uuid for of_queue in vms for vm in of_queue if vm.state in _LEAVES}
         return replace(
@@ -132,6 +138,8 @@ class Cascade:
         )
 
 
+_RUN = (2, 6, 7)
+"""JobStatus of jobs that run, transfer their output, or are suspended."""
 _LEAVES = (VMState.RETIRING, VMState.RETIRED)
 
 NO_GROUPS = Unknown("the WMS status names no groups of jobs")

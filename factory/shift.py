@@ -19,7 +19,7 @@ from factory.track import Memory, Missing, Seen
 T = TypeVar("T")
 
 TIMES: Mapping[type, tuple[str, ...]] = {
-    FitMemory: (),
+    FitMemory: (),  # stuck_s is a span
     Health: (),
     Memory: ("sent", "absent", "alone", "unseen"),
     Seen: ("joined", "gone"),

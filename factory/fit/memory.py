@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from factory.fit.model import Room
-from factory.fit.waiting import Backoff, Waiting, longer
+from factory.fit.waiting import STUCK_S, Backoff, Waiting, longer
 from factory.model import VM, VMState
 
 
@@ -34,11 +34,10 @@ class FitMemory:
     """By APFVM."""
     backoff: Mapping[str, Backoff] = field(default_factory=dict)
     """By queue."""
+    stuck_s: Mapping[str, float] = field(default_factory=dict)
+    """By queue: how long a machine must have stood unclaimed to have come in vain."""
     useless: frozenset[str] = frozenset()
     """VMs that no waiting job could use while others were bought: they are not taken back for the same jobs."""
-
-
-_LEFT = (VMState.RETIRING, VMState.RETIRED, VMState.LOST, VMState.DONE)
 
 
 def see_vms(
@@ -46,24 +45,27 @@ def see_vms(
 ) -> tuple[FitMemory, list[Newcomer]]:
     """The memory after a look at a queue's VMs, and those that have left without ever being claimed.
 
-    ``waits``: jobs of the queue wait, as far as is known. Each look at which a newcomer is found gone in front of
-    jobs that waited all the while lengthens the queue's backoff by one step; a newcomer that is claimed ends it. One
-    that is left over because short jobs were done on others says nothing.
+    ``waits``: jobs of the queue wait, as far as is known. In vain came only what stood unclaimed for long and was then
+    sent away, by us or by its own rule for idle machines: one that was lost, or that the cloud or somebody else ended,
+    says nothing of the jobs. Each look at which a newcomer is found to have come in vain in front of jobs that waited
+    all the while lengthens the queue's backoff by one step; a newcomer that is claimed ends it. One that is left over
+    because short jobs were done on others says nothing.
     """
     seen = {vm.uuid: vm for vm in vms}
     newcomers, backoff = dict(memory.newcomers), dict(memory.backoff)
+    stuck_s = memory.stuck_s.get(queue, STUCK_S)
     in_vain: list[Newcomer] = []
     for uuid, newcomer in memory.newcomers.items():
         if newcomer.queue != queue:
             continue
         vm = seen.get(uuid)
-        if vm is None or vm.state in _LEFT:
+        if vm is not None and vm.state is VMState.LOST:
+            continue  # it may be back in the next poll
+        if vm is None or vm.state is not VMState.JOINED:
             del newcomers[uuid]
-            if vm is None or vm.claims == 0:
+            if vm is not None and _sent_away(vm) and now - newcomer.joined >= stuck_s:
                 in_vain.append(newcomer)
-        elif vm.state is not VMState.JOINED:
-            del newcomers[uuid]
-            if vm.state is VMState.BUSY:
+            if vm is not None and vm.state is VMState.BUSY:
                 backoff.pop(queue, None)
         elif not waits:
             newcomers[uuid] = replace(newcomer, wanted=False)
@@ -73,3 +75,10 @@ def see_vms(
     if waits and any(newcomer.wanted for newcomer in in_vain):
         backoff[queue] = longer(backoff.get(queue), now)
     return replace(memory, newcomers=newcomers, backoff=backoff), in_vain
+
+
+def _sent_away(vm: VM) -> bool:
+    """Whether it leaves unclaimed, at our word or by its own rule; not if somebody else drains it."""
+    if vm.claims:
+        return False
+    return vm.state is VMState.RETIRED or (vm.state is VMState.RETIRING and vm.asked_to_leave)

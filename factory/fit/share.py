@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from factory.fit.buy import Purchase, buy
 from factory.fit.limits import Admitted, admitted
-from factory.fit.model import Demand, JobGroup, Machine, Offer
+from factory.fit.model import Demand, JobGroup, Machine, Offer, Room
 from factory.fit.supply import Supply
-from factory.fit.waiting import PROBE_S, Waiting
+from factory.fit.waiting import STUCK_S, Waiting
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Terms:
 
     minlife_s: float = 0
     """Machines that end within this are not counted."""
-    stuck_s: float = 300
+    stuck_s: float = STUCK_S
     """Jobs that wait for so long in front of free room are stuck."""
     unmaterialised: bool = False
     """Whether to buy for jobs that the schedd has not made yet."""
@@ -63,8 +63,8 @@ class Verdict:
     """Group key → jobs for which there is room nowhere, and for which nobody before this queue buys."""
     needed: frozenset[str] = frozenset()
     """APFVM of machines that waiting jobs can use."""
-    free: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """Group key → machines in the pool with room for it."""
+    free: Mapping[str, Mapping[str, Room]] = field(default_factory=dict)
+    """Group key → machines in the pool with room for it, and what is free there."""
     maybe: Mapping[str, int] = field(default_factory=dict)
     """Group key → jobs of which only a running machine can tell whether they would run."""
     probing: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ class Verdict:
     """Group key → why nothing is bought for it, though no machine is missing."""
     admitted: Admitted = field(default_factory=Admitted)
     """What the pool's limits leave of the groups."""
-    stuck_s: float = 300
+    stuck_s: float = STUCK_S
 
 
 def judge(share: Share, terms: Terms) -> Verdict:
@@ -87,14 +87,14 @@ def judge(share: Share, terms: Terms) -> Verdict:
     placed = supply.place(able, machines)
     left = {key: n - share.covered.get(key, 0) for key, n in placed.left.items() if n > share.covered.get(key, 0)}
     vm_of = {machine.name: machine.vm for machine in machines}
-    in_pool = {machine.name for machine in supply.demand.machines}
+    in_pool = {machine.name: machine.free for machine in supply.demand.machines}
     verdict = Verdict(
         Purchase(),
         waiting=sum(group.count for group in able),
         left=left,
         needed=frozenset(vm for name in placed.used if (vm := vm_of.get(name))),
         free={
-            group.key: [name for name in placed.placed.get(group.key, ()) if name in in_pool]
+            group.key: {name: in_pool[name] for name in placed.placed.get(group.key, ()) if name in in_pool}
             for group in share.demand.groups
         },
         stuck=share.stuck,
@@ -124,18 +124,15 @@ def _probe(share: Share, verdict: Verdict, groups: Sequence[JobGroup], machines:
     """One machine, where nothing else is bought, to find out more.
 
     For jobs of which only a running machine can tell, where no queue surely serves them and none of the shape is
-    there; and for stuck jobs, where no room fits them any more. For the same group once an hour at most.
+    there; and for stuck jobs, where no room fits them any more. For the same group once an hour at most, but for stuck
+    ones of which the negotiator says something new.
     """
     supply, now = share.supply, share.supply.now
     have = supply.have()
 
-    def probed(group: JobGroup) -> float:
-        if group.key in share.probes:
-            return now
-        return share.waiting[group.key].probed if group.key in share.waiting else 0
-
-    def since_stuck(group: JobGroup) -> float:
-        return share.waiting[group.key].stuck_since
+    def due(group: JobGroup) -> bool:
+        seen = share.waiting.get(group.key)
+        return group.key not in share.probes and (seen is None or now >= seen.probe_from)
 
     def unproven(group: JobGroup, shape: str) -> bool:
         return supply.on_shape(group, shape).maybe and not have.get(shape)
@@ -144,8 +141,8 @@ def _probe(share: Share, verdict: Verdict, groups: Sequence[JobGroup], machines:
         return supply.on_shape(group, shape).ok
 
     unsure = [g for g in groups if g.key in verdict.maybe and not supply.demand.surely_served(g.key)]
-    maybe = [g for g in unsure if now - probed(g) >= PROBE_S]
-    stuck = [g for g in groups if g.key in share.stuck and now - max(probed(g), since_stuck(g)) >= PROBE_S]
+    maybe = [g for g in unsure if due(g)]
+    stuck = [g for g in groups if g.key in share.stuck and due(g)]
     room = supply.place(stuck, machines).left if stuck else {}
     stuck = [group for group in stuck if room[group.key] == group.count]
     for candidates, fits in ((maybe, unproven), (stuck, served)):

@@ -1,24 +1,27 @@
 """What is remembered of job groups: which of them wait in front of room that fits. Pure.
 
-A group is *stuck* when room that fits it stood free through three negotiation cycles and its count did not fall, or
-when a machine that fits it came and left without ever being claimed while it waited. Then something else than room is
-missing (a quota, a limit, a licence), and one more machine would come and leave in vain. It is stuck until its count
-falls, or what the negotiator says of it changes. All this delays purchases and causes none (rule 1), except for one
-probe an hour, which is a purchase that was held back.
+A group is *stuck* when room that fits it stood free through three negotiation cycles and none of its jobs started, or
+when a machine that fits it came, stood unclaimed and was sent away while it waited. Then something else than room is
+missing (a quota, a limit, a licence), and one more machine would come and leave in vain. It is stuck until some of its
+jobs start: until its count falls. All this delays purchases and causes none (rule 1), except for one probe an hour, and
+one at once if the negotiator says something new of it, which are purchases that were held back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-from factory.fit.model import JobGroup
+from factory.fit.model import JobGroup, Room
 
 CYCLES = 3
 """Rounds in which the room must have been seen free, at least."""
+STUCK_S = 300
+"""Three negotiation cycles of a usual pool."""
 PROBE_S = 3600
 """A stuck group gets one machine an hour."""
 _NAMES = 20
+_REASONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +31,13 @@ class Waiting:
     since: float
     """First seen, or its count fell."""
     count: int
-    """The fewest jobs seen since then."""
+    """Its jobs when it was last seen."""
     reason: str | None = None
-    """What the negotiator said of it."""
+    """What the negotiator says of it."""
     free_since: float | None = None
-    """The same machines have had room for it since; None: there is no such machine now."""
-    machines: frozenset[str] = frozenset()
-    """Some of these machines."""
+    """The same machines have had room for it since, on which nothing started; None: there is no such machine now."""
+    machines: Mapping[str, Room] = field(default_factory=dict)
+    """Some of these machines, and what was last free there."""
     rounds: int = 0
     """In which that was seen."""
     stuck: str | None = None
@@ -42,34 +45,70 @@ class Waiting:
     stuck_since: float = 0
     probed: float = 0
     """When a machine was last bought to find out more."""
+    reasons: tuple[str, ...] = ()
+    """What else the negotiator has said of it since ``since``: often one thing with a machine there, one without."""
+    told: bool = False
+    """It is stuck, and since then the negotiator has said something new."""
+    running: int = 0
+    """Jobs of the same work that ran when the room was first seen free."""
+
+    @property
+    def probe_from(self) -> float:
+        """When the next machine may be bought to find out more."""
+        return 0 if self.told else max(self.probed, self.stuck_since) + PROBE_S
 
 
 def watch(
     memory: Mapping[str, Waiting],
     groups: Iterable[JobGroup],
-    free: Mapping[str, Collection[str]],
+    free: Mapping[str, Mapping[str, Room]],
+    running: Mapping[str, int],
     now: float,
-    stuck_s: float,
+    stuck_s: Mapping[str, float],
 ) -> dict[str, Waiting]:
-    """The memory after a reading. ``free``: group key → machines in the pool with room for it."""
+    """The memory after a reading. All by group key.
+
+    Args:
+        memory: What was remembered.
+        groups: The groups that were read.
+        free: Machines in the pool with room for a group, and what is free there.
+        running: Jobs of the same work that run. New jobs may hide in the count of a group that old ones start, but if
+            more run than before, some of the work did start.
+        now: When this was read.
+        stuck_s: After how long in front of free room a group is stuck.
+    """
     after = {}
     for group in groups:
         seen = memory.get(group.key)
-        if seen is None or group.count < seen.count or group.reject_reason != seen.reason:
-            probed = 0 if seen is None else seen.probed
-            seen = Waiting(now, group.count, group.reject_reason, probed=probed)
-        after[group.key] = _stands(seen, free.get(group.key, ()), now, stuck_s)
+        if seen is None or group.count < seen.count:
+            seen = Waiting(now, group.count, group.reject_reason, probed=0 if seen is None else seen.probed)
+        else:
+            seen = _heard(replace(seen, count=group.count), group.reject_reason)
+        if seen.stuck is None:
+            patience_s = stuck_s.get(group.key, STUCK_S)
+            seen = _stands(seen, free.get(group.key, {}), running.get(group.key, 0), now, patience_s)
+        after[group.key] = seen
     return after
 
 
-def _stands(seen: Waiting, free: Collection[str], now: float, stuck_s: float) -> Waiting:
-    still = seen.machines & set(free)
-    if not still:
-        names = frozenset(sorted(free)[:_NAMES])
-        return replace(seen, machines=names, free_since=now if names else None, rounds=1 if names else 0)
+def _heard(seen: Waiting, reason: str | None) -> Waiting:
+    """Words that come and go with a machine are said again and again: only new ones tell anything."""
+    if reason == seen.reason:
+        return seen
+    before = tuple(sorted({*seen.reasons, seen.reason or ""}))[:_REASONS]
+    new = seen.stuck is not None and (reason or "") not in before and len(before) < _REASONS
+    return replace(seen, reason=reason, reasons=before, told=seen.told or new)
+
+
+def _stands(seen: Waiting, free: Mapping[str, Room], running: int, now: float, stuck_s: float) -> Waiting:
+    still = {name: free[name] for name, room in seen.machines.items() if name in free and free[name].holds(room)}
+    if not still or running > seen.running:
+        some = {name: free[name] for name in sorted(free)[:_NAMES]}
+        since, rounds = (now, 1) if some else (None, 0)
+        return replace(seen, machines=some, free_since=since, rounds=rounds, running=running)
     seen = replace(seen, machines=still, rounds=seen.rounds + 1)
     since = now if seen.free_since is None else seen.free_since
-    if seen.stuck is None and seen.rounds >= CYCLES and now - since >= stuck_s:
+    if seen.rounds >= CYCLES and now - since >= stuck_s:
         why = f"room that fits stood free for {now - since:.0f} s and none of its jobs started"
         return replace(seen, stuck=why, stuck_since=now)
     return seen
@@ -88,7 +127,7 @@ def came_in_vain(memory: Mapping[str, Waiting], keys: Iterable[str], joined: flo
 
 def probed(memory: Mapping[str, Waiting], keys: Iterable[str], now: float) -> dict[str, Waiting]:
     """The memory after a machine was bought to find out more of these groups."""
-    return {**memory, **{key: replace(memory[key], probed=now) for key in keys if key in memory}}
+    return {**memory, **{key: replace(memory[key], probed=now, told=False) for key in keys if key in memory}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ MEMORY = Memory(
     unseen={"c": NOW - 8},
     health={"Q": Health({"s": Breaker("what", "text", NOW - 6, NOW + 60)}, {"s": (True,)}, {"a": True})},
     fit=FitMemory(
-        {"g": Waiting(NOW - 7, 3, "limit", NOW - 6, frozenset({"m"}), 1, "why", NOW - 5, NOW - 4)},
+        {"g": Waiting(NOW - 7, 3, "limit", NOW - 6, {"m": Room(1)}, 1, "why", NOW - 5, NOW - 4)},
         {"s": Room(1, 2, 3, 0)}, {"a": Newcomer("Q", "s", NOW - 3)}, {"Q": Backoff(NOW + 9, 2)},
     ),
 )  # fmt: skip

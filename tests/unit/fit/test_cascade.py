@@ -274,15 +274,67 @@ def test_jobs_that_do_not_start_though_room_stands_free_are_stuck_until_one_does
     assert factory.bought()["cheap"] == 9, "some have started"
 
 
-def test_what_the_negotiator_says_changes_and_so_they_are_tried_again(factory: Factory) -> None:
+def test_what_the_negotiator_says_for_the_first_time_earns_stuck_jobs_a_probe(factory: Factory) -> None:
     factory.jobs = [group("g", 1, 1000, 80, reject_reason="no quota")]
     factory.machines = [machine("a", 8, 32_000)]
     for _ in range(7):
         factory.bought()
     assert factory.bought()["cheap"] == 0
+    factory.machines = []
+    assert factory.bought()["cheap"] == 0
     factory.jobs = [group("g", 1, 1000, 80)]
     factory.bought()
-    assert factory.bought()["cheap"] == 9
+    assert factory.bought() == {"cheap": 1, "dear": 0}
+    assert factory.bought()["cheap"] == 0
+    for reason in ("no quota", None, "no quota"):
+        factory.jobs = [group("g", 1, 1000, 80, reject_reason=reason)]
+        factory.bought()
+        assert factory.bought()["cheap"] == 0, "that was said before"
+
+
+def test_words_that_come_and_go_with_the_machine_buy_none_but_the_probes(factory: Factory) -> None:
+    """Without a machine the negotiator finds no match, with one the submitter's limit is in the way."""
+    shape, booting, since = str(SHAPES["cheap"]), False, 0.0
+    bought: list[int] = []
+    for minute in range(300):
+        there = not booting and since and factory.now - since < 1200
+        words = "submitter limit exceeded" if there and factory.now - since >= 360 else "no match found"
+        if booting and factory.now - since >= 300:
+            booting, there = False, True
+        state = VMState.BOOTING if booting else VMState.JOINED
+        one = vm(len(bought), state, shape, "cheap", idle_since=None if booting else since + 300)
+        factory.vms["cheap"] = [one] if booting or there else []
+        factory.machines = [machine("a", 8, 30_000, vm=one.uuid)] if there else []
+        factory.jobs = [group("g", 1, 1000, 8, reject_reason=words)]
+        if factory.bought()["cheap"]:
+            bought.append(minute)
+            booting, since = True, factory.now
+    assert len(bought) <= 1 + 300 / 60
+
+
+def test_a_burst_is_served_whatever_few_jobs_there_were_before(factory: Factory) -> None:
+    """Its count has risen, and falls: jobs start, though the room on one machine stays free."""
+    factory.machines = [machine("a", 8, 32_000)]
+    asked = []
+    for count in (2, *range(5000, 3900, -100)):
+        factory.jobs = [group("g", 1, 1000, count)]
+        asked.append(factory.round().decisions[0].chain.ask.n)
+    assert asked == [0, *((count - 8 + 7) // 8 for count in range(5000, 3900, -100))]
+
+
+def test_new_jobs_may_hide_that_old_ones_start(factory: Factory) -> None:
+    factory.jobs = [group("g", 1, 1000, 80)]
+    factory.machines = [machine("a", 8, 32_000)]
+    for minute in range(12):
+        asked = demand(factory.jobs, factory.machines, [replace(PLACE, shape=shape) for shape in SHAPES.values()])
+        factory.wms = WmsStatus(ready=80, demand=replace(asked, others={2: 100 + 10 * minute}))
+        assert factory.bought()["cheap"] == 9, "more and more run"
+    for minute in range(12):
+        factory.wms, factory.machines = None, [machine("a", 4 + minute % 2, 32_000)]
+        assert factory.bought()["cheap"] > 0, "something starts on that machine"
+    for _ in range(7):
+        factory.bought()
+    assert factory.bought()["cheap"] == 0
 
 
 def test_room_that_jobs_take_makes_nobody_stuck(factory: Factory) -> None:
@@ -292,7 +344,13 @@ def test_room_that_jobs_take_makes_nobody_stuck(factory: Factory) -> None:
         assert factory.bought()["cheap"] == 9
 
 
-def test_a_machine_that_came_in_vain_is_not_bought_again_for_the_same_jobs(factory: Factory) -> None:
+RETIRING: dict[str, Any] = {"state": VMState.RETIRING, "retire_time": NOW}
+
+
+@pytest.mark.parametrize("end", [RETIRING, {"state": VMState.RETIRED}], ids=["asked to", "by its own rule"])
+def test_a_machine_that_came_in_vain_is_not_bought_again_for_the_same_jobs(
+    factory: Factory, end: dict[str, Any]
+) -> None:
     factory.jobs = [group("g", 1, 1000, 8)]
     shape = str(SHAPES["cheap"])
     factory.no = {("g", "other"): Match(ok=False)}
@@ -300,9 +358,37 @@ def test_a_machine_that_came_in_vain_is_not_bought_again_for_the_same_jobs(facto
     factory.vms["cheap"] = [vm(1, VMState.JOINED, shape, "cheap", idle_since=factory.now)]
     factory.machines = [machine("a", 8, 32_000, kind="other", vm="vm00001")]
     factory.bought()
-    factory.vms["cheap"], factory.machines = [], []
+    factory.vms["cheap"], factory.machines = [replace(factory.vms["cheap"][0], **end)], []  # type: ignore[index]
     assert factory.bought(after_s=1000)["cheap"] == 0
+    factory.vms["cheap"] = []
+    assert factory.bought()["cheap"] == 0
     assert factory.bought(after_s=3600)["cheap"] == 1, "a probe"
+
+
+ENDS: list[tuple[str, float, dict[str, Any] | None]] = [
+    ("lost", 1000, {"state": VMState.LOST}),
+    ("missed by one poll", 1000, {"state": VMState.LOST, "missed_once": True}),
+    ("killed by the spot market", 1000, None),
+    ("removed by hand", 1000, {"state": VMState.DONE, "job_status": 3}),
+    ("drained by somebody else", 1000, {"state": VMState.RETIRING, "retire_time": None}),
+    ("asked to leave at once", 60, RETIRING),
+]
+
+
+@pytest.mark.parametrize(("after_s", "end"), [end[1:] for end in ENDS], ids=[end[0] for end in ENDS])
+def test_a_machine_that_ended_otherwise_says_nothing_of_the_jobs(
+    factory: Factory, after_s: float, end: dict[str, Any] | None
+) -> None:
+    shape = str(SHAPES["cheap"])
+    joined = vm(1, VMState.JOINED, shape, "cheap", idle_since=NOW)
+    for chain in ("Fit", "Ready"):
+        factory.chain, factory.jobs, factory.wms = chain, [group("g", 1, 1000, 800)], None
+        factory.memory, factory.vms["cheap"], factory.machines = Memory(), [joined], []
+        factory.bought()
+        factory.vms["cheap"] = [] if end is None else [replace(joined, **end)]
+        assert factory.bought(after_s=after_s)["cheap"] > 50
+        factory.vms["cheap"] = []
+        assert factory.bought(after_s=after_s)["cheap"] == (100 if chain == "Fit" else 800)
 
 
 def test_a_chain_without_groups_backs_off_ever_longer_when_machines_come_in_vain(factory: Factory) -> None:
@@ -314,9 +400,9 @@ def test_a_chain_without_groups_backs_off_ever_longer_when_machines_come_in_vain
         assert factory.bought("cheap") == {"cheap": 1}
         factory.vms["cheap"] = joined
         factory.bought("cheap")
-        factory.vms["cheap"] = []
-        made = factory.round("cheap")
-        assert made.decisions[0].actions == ()
+        factory.vms["cheap"] = [replace(joined[0], **RETIRING)]
+        made = factory.round("cheap", after_s=300)
+        assert not any(isinstance(action, Submit) for action in made.actions)
         assert "without ever being claimed" in made.decisions[0].chain.reason
         waits.append(factory.memory.fit.backoff["cheap"].until - factory.now)
         factory.now += waits[-1]
@@ -335,8 +421,10 @@ def test_a_machine_left_over_because_others_did_the_jobs_makes_no_backoff(
     factory.chain, factory.wms = "Ready", WmsStatus(ready=when_joined)
     factory.vms["cheap"] = [vm(1, VMState.JOINED, str(SHAPES["cheap"]), "cheap")]
     factory.bought("cheap")
-    factory.vms["cheap"], factory.wms = [], WmsStatus(ready=at_the_end)
-    assert factory.bought("cheap") == {"cheap": at_the_end}
+    left = vm(1, VMState.RETIRED, str(SHAPES["cheap"]), "cheap", retire_time=factory.now)
+    factory.vms["cheap"], factory.wms = [left], WmsStatus(ready=at_the_end)
+    factory.bought("cheap", after_s=1000)
+    assert factory.memory.fit.newcomers == {}
     assert factory.memory.fit.backoff == {}
 
 
