@@ -94,13 +94,16 @@ def buy(
     bought first.
     """
     waiting = sorted((g for g in groups if left.get(g.key, 0) > 0 and g.problem is None), key=lambda g: g.key)
-    offers = sorted(offers, key=lambda offer: str(offer.shape))
+    offers = sorted(
+        offers, key=lambda offer: (not offer.shape.spot, str(offer.shape))
+    )  # spot, where nothing else tells
     classes, unserved = _classes(waiting, offers, fits)
+    classes = _one_market(classes, offers)
     unserved_jobs = {group.key: left[group.key] for group in unserved}
     if not classes:
         return Purchase(unserved=unserved_jobs)
     keys = sorted(classes)
-    members = tuple(tuple(classes[key]) for key in keys)
+    members = tuple(tuple(sorted(classes[key], key=lambda group: group.key)) for key in keys)
     counts = np.array([sum(left[g.key] for g in groups_) for groups_ in members], dtype=np.int64)
     alike = _alike(offers, [key[1] for key in keys])
     problem = Problem(
@@ -146,6 +149,32 @@ def _classes(
     return classes, unserved
 
 
+def _one_market(classes: dict[_Class, list[JobGroup]], offers: Sequence[Offer]) -> dict[_Class, list[JobGroup]]:
+    """The classes without offers that are as well had on the other market: the cheaper one serves all that they do.
+
+    Spot, unless both prices are known and it is the dearer: prices that are not known must not send jobs on demand.
+    """
+    serves = [{key for key in classes if i in key[1]} for i in range(len(offers))]
+    twins: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for i, offer in enumerate(offers):
+        twins[offer.shape.image, offer.shape.instance_type, offer.shape.zone].append(i)
+    worse = set()
+    for spot, on_demand in (pair for pair in twins.values() if len(pair) == 2):
+        better, other = (on_demand, spot) if _cheaper(offers[on_demand], offers[spot]) else (spot, on_demand)
+        if serves[other] <= serves[better]:
+            worse.add(other)
+    if not worse:
+        return classes
+    left: dict[_Class, list[JobGroup]] = defaultdict(list)
+    for (ask, allowed), groups in classes.items():
+        left[ask, tuple(i for i in allowed if i not in worse)] += groups
+    return left
+
+
+def _cheaper(one: Offer, other: Offer) -> bool:
+    return one.price is not None and other.price is not None and one.price < other.price
+
+
 def _coarse(asks: Floats, rooms: Floats) -> Floats:
     """Asks rounded up by at most 1/_FINE, except where fewer jobs would then fit into a machine."""
     step = np.exp2(np.floor(np.log2(np.maximum(asks, 1)))) / _FINE
@@ -158,12 +187,12 @@ def _coarse(asks: Floats, rooms: Floats) -> Floats:
 
 
 def _alike(offers: Sequence[Offer], allowed: Sequence[tuple[int, ...]]) -> list[list[int]]:
-    """Offers of equal room and price that serve the same classes, together; offers that serve none are left out."""
+    """Offers of one market, of equal room and price that serve the same classes. Those that serve none are left out."""
     alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for i, offer in enumerate(offers):
         serves = tuple(i in of_class for of_class in allowed)
         if any(serves):
-            alike[offer.room, offer.price, serves].append(i)
+            alike[offer.shape.spot, offer.room, offer.price, serves].append(i)
     return list(alike.values())
 
 

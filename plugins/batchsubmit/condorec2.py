@@ -280,8 +280,12 @@ class CondorEC2(BatchSubmitPlugin):
         )
 
     def check(self) -> Iterator[Finding]:
-        """Key files that only this account can read, and readable layers of user-data."""
+        """Key files that only this account can read, readable layers of user-data, prices that Fit compares."""
         settings, queue = self.settings, self.queue.name
+        if "Fit" in self.queue.schedplugin and settings.unpriced is not None:
+            compared = "Fit compares cores in their place, and spot is bought where there are two markets"
+            text = f"no price is known for {settings.unpriced}: {compared}; set price_<type> and spotprice_<type>"
+            yield Finding("warning", text, queue, self.key("instance_type"))
         if FROM_INSTANCE not in (str(settings.access_key_id), str(settings.secret_access_key)):
             yield from files.secret(settings.access_key_id, queue, self.key("access_key_id"))
             yield from files.secret(settings.secret_access_key, queue, self.key("secret_access_key"))

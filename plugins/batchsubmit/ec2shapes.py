@@ -29,7 +29,8 @@ class EC2Shapes(PluginSettings):
     spot_price: float | None = Field(default=None, ge=0, json_schema_extra={"old": ["ec2_spot_price"]})
     """Buy on the spot market, at most at this price an hour; none or 0: on demand."""
     market: CommaList = ()
-    """``spot``, ``on-demand`` or both; Fit takes the cheaper. None: spot where spot_price is set, else on-demand."""
+    """``spot``, ``on-demand`` or both: Fit takes the cheaper, and spot where one of the two prices is not known. None:
+    spot where spot_price is set, else on-demand."""
     disk: float = Field(default=10, gt=0, json_schema_extra={"unit": "GB"})
     """Disk that a VM of a type that was not seen yet has for jobs."""
 
@@ -82,6 +83,18 @@ class EC2Shapes(PluginSettings):
             if size is not None:
                 found.append(Offer(shape, size, self._price(shape)))
         return tuple(found)
+
+    @property
+    def unpriced(self) -> str | None:
+        """What of the shapes can't be compared by price, though some can, or though they are of two markets."""
+        prices = {(shape.instance_type, shape.spot): self._price(shape) for shape in self.shapes}
+        missing = [
+            f"{name} {'on the spot market' if spot else 'on demand'}"
+            for name, spot in prices
+            if prices[name, spot] is None
+        ]
+        markets = {spot for _, spot in prices}
+        return ", ".join(missing) if missing and (len(missing) < len(prices) or len(markets) > 1) else None
 
     def usd_per_hour(self, shape: str) -> float | None:
         """The most that an hour of a machine of ``str(shape)`` costs; also of a shape that is not bought any more.

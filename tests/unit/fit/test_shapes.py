@@ -1,5 +1,6 @@
 """CondorEC2: several instance types, zones and markets as shapes on offer, and how they are submitted."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import pytest
 
 from factory.actions import Submit
 from factory.config.settings import ConfigError, Queue
+from factory.fit.buy import buy
 from factory.model import Ask, BatchStatus, Shape
 from factory.plugin import Memory, Room
 from plugins.batchsubmit.instancetypes import room, sizes
+from tests.rig.fit import group
 from tests.rig.queues import NOW, VMS, commands, make_queue, submit_tools
 
 TWO = {"instance_type": "m5.large, m5.2xlarge"}
@@ -91,6 +94,66 @@ def test_markets_are_submitted_apart(tmp_path: Path) -> None:
     assert ["InstanceMarketOptions" in lines["ec2_parameter_names"] for lines in said] == [True, False]
     with pytest.raises(ValueError, match="together"):
         made.batchsubmit.submission(3, shapes, submit_tools(tmp_path))
+
+
+BOTH = {"market": "spot, on-demand", "spot_price": 0.2}
+ONE: dict[str, object] = {"instance_type": "m5.2xlarge", **BOTH}
+PRICED = {"price_m5.large": 0.096, "price_m5.2xlarge": 0.384}
+
+
+@pytest.mark.parametrize(
+    ("own", "spot"),
+    [
+        ({**TWO, **BOTH, **PRICED}, 10),
+        ({**TWO, **BOTH}, 10),
+        (ONE, 10),
+        ({**ONE, "price_m5.2xlarge": 0.2}, 10),
+        ({**ONE, "price_m5.2xlarge": 0.384}, 10),
+        ({**ONE, "price_m5.2xlarge": 0.19}, 0),
+        ({**TWO, **BOTH, **PRICED, "spotprice_m5.2xlarge": 0.385, "spotprice_m5.large": 0.097}, 0),
+        ({**ONE, "availability_zone": "a, b"}, 10),
+    ],
+    ids=["on demand known", "nothing known", "spot known", "equal", "spot cheaper", "dearer", "both dearer", "zones"],
+)
+def test_of_two_markets_the_cheaper_is_bought_and_spot_if_nobody_knows(
+    tmp_path: Path, own: dict[str, object], spot: int
+) -> None:
+    jobs = [group("g", 1, 1000, 80)]
+    purchase = buy(jobs, {"g": 80}, queue(tmp_path, **own).batchsubmit.offers({}), lambda _group, _shape: True)
+    assert Counter(shape.spot for shape in purchase.shapes) == +Counter({True: spot, False: 10 - spot})
+
+
+def test_jobs_that_want_the_dear_market_get_it(tmp_path: Path) -> None:
+    jobs = [group("g", 1, 1000, 80), group("sure", 8, 1000, 3)]
+    left = {each.key: each.count for each in jobs}
+    offers = queue(tmp_path, **ONE).batchsubmit.offers({})
+    purchase = buy(jobs, left, offers, lambda group, shape: group.key == "g" or not shape.endswith("/spot"))
+    assert Counter(shape.spot for shape in purchase.shapes) == {True: 10, False: 3}
+
+
+@pytest.mark.parametrize(
+    ("own", "warned"),
+    [
+        ({**TWO, **BOTH, **PRICED}, "m5.large on the spot market, m5.2xlarge on the spot market"),
+        ({**TWO, "price_m5.large": 0.096}, "m5.2xlarge on demand"),
+        (ONE, "m5.2xlarge on demand"),
+        ({**TWO}, None),
+        ({**TWO, **PRICED}, None),
+        ({**TWO, **BOTH, **PRICED, "spotprice_m5.2xlarge": 0.1, "spotprice_m5.large": 0.03}, None),
+    ],
+)
+def test_check_warns_of_prices_that_are_known_in_part(
+    tmp_path: Path, own: dict[str, object], warned: str | None
+) -> None:
+    for chain in ("Fit, MaxToRun", "Ready"):
+        keys = {**VMS, **{f"batchsubmit.condorec2.{key}": value for key, value in own.items()}, "schedplugin": chain}
+        found = [each for each in make_queue(tmp_path, keys).batchsubmit.check() if "no price" in each.text]
+        if warned is None or chain == "Ready":
+            assert found == []
+        else:
+            (finding,) = found
+            assert (finding.severity, finding.section) == ("warning", "Q")
+            assert f"no price is known for {warned}: " in finding.text
 
 
 def test_the_table_has_cores_memory_and_gpus() -> None:
