@@ -14,7 +14,9 @@ from factory.missing import Told
 from factory.track import Attempts, Memory, Missing, Seen
 from tests.rig.vms import NOW, vm
 
-STUCK = Waiting(NOW - 9999, 6, machines=frozenset({"b", "a"}), stuck="room stood free", stuck_since=NOW - 60)
+STUCK = Waiting(
+    NOW - 9999, 6, machines={"b": Room(1), "a": Room(8, 100)}, stuck="room stood free", stuck_since=NOW - 60
+)
 HEALTH = Health(
     breakers={"s": Breaker("quota", "no more", NOW - 5, NOW + 60, 2)},
     launches={"s": (True, False)},
