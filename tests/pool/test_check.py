@@ -41,6 +41,10 @@ SEC_ISSUED_TOKEN_EXPIRATION = 600
 """
 
 
+BOUNDED = {"batchsubmit.condorec2.maxinstances": 20}
+"""A queue of which nothing is to be said."""
+
+
 def checked(factory: Factory, *arguments: str) -> subprocess.CompletedProcess[str]:
     return factory.run("check", *arguments)
 
@@ -56,7 +60,7 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
 def test_in_a_good_pool_it_says_what_each_queue_would_do_and_nothing_else(
     pool: Pool, cloud: CloudProcess, tmp_path: Path
 ) -> None:
-    queues = {QUEUE: ec2_queue(cloud, "check"), "OFF": ec2_queue(cloud, "off", enabled=False)}
+    queues = {QUEUE: ec2_queue(cloud, "check", **BOUNDED), "OFF": ec2_queue(cloud, "off", enabled=False)}
     factory = Factory(tmp_path, pool, "check", queues)
     Work(factory).submit(3)
     result = checked(factory)
@@ -105,7 +109,7 @@ def test_what_a_pool_would_do_to_vms_is_found(spoilt: Pool, cloud: CloudProcess,
 
 
 def test_a_pool_that_does_not_answer_is_said_and_fails_nothing(pool: Pool, cloud: CloudProcess, tmp_path: Path) -> None:
-    factory = Factory(tmp_path, pool, "check", {QUEUE: ec2_queue(cloud, "check")})
+    factory = Factory(tmp_path, pool, "check", {QUEUE: ec2_queue(cloud, "check", **BOUNDED)})
     factory.settings["pool"] = "127.0.0.1:1"
     result = checked(factory)
     assert result.returncode == 0, result
