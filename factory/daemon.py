@@ -46,6 +46,14 @@ _SIGNAL = " signal"
 """Among the names of queues that are due."""
 
 
+_FIXED = {"factoryId": "id", "statedir": "statedir", "schedd": "schedd", "pool": "pool", "owner": "owner"}
+"""Keys of [Factory] by which it finds its own machines: another value would hide them all, and buy them anew."""
+
+
+def _of(config: Config, field: str) -> object:
+    return getattr(config.factory, field)
+
+
 class Daemon:
     """The factory as a process. ``after`` is called after each step of each action."""
 
@@ -229,11 +237,10 @@ class Daemon:
                 log.error("configuration not reread: %s", problem)
             log.error("the configuration in force stays as it is; run 'apf check' on the new one")
             return
-        old = self.config.factory
-        if (config.factory.statedir, config.factory.id) != (old.statedir, old.id):
-            log.error(
-                "configuration not reread: factoryId and statedir can't change while the factory runs; restart it"
-            )
+        fixed = [name for name, field in _FIXED.items() if _of(config, field) != _of(self.config, field)]
+        if fixed:
+            names = " and ".join(fixed)
+            log.error("configuration not reread: %s can't change while the factory runs; restart it", names)
             return
         self.config = self._reaper.config = config
         self._rounds.reconfigure(config)

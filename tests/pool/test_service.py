@@ -29,6 +29,11 @@ def test_sigterm_ends_it_and_sighup_rereads_what_can_be_read(make_factory: MakeF
         assert "RetireIdel" in factory.log_text(), "what is wrong with the file is logged"
         factory.rounds(1)
         assert "room for 1 of 1" in str(factory.queue()["steps"]), "the configuration in force stays"
+        pool = factory.settings["pool"]
+        factory.settings["pool"] = "elsewhere:9618"
+        factory.reload()
+        assert "not reread: pool can't change while" in factory.log_text(), "or all its machines were out of sight"
+        factory.settings["pool"] = pool
 
         factory.queues[QUEUE]["sched.maxtorun.maximum"] = 2
         factory.queues["MORE"] = ec2_queue(cloud, "more", apfqueue__sleep=3600)
