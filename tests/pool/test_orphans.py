@@ -1,11 +1,14 @@
 """Orphans on a real pool and cloud: what nobody owns is ended, and only that."""
 
 from contextlib import ExitStack
+from pathlib import Path
 
 from localcloud.process import CloudProcess
 from tests.pool.conftest import MakeFactory
-from tests.rig.factory import QUEUE
+from tests.rig.cloudhooks import DENY
+from tests.rig.factory import QUEUE, Factory, ec2_queue, removed_at_end
 from tests.rig.orphans import AUDITED, SCHEDD, audit, audits, launched
+from tests.rig.pool import Pool
 from tests.rig.wait import until
 
 
@@ -42,3 +45,18 @@ def test_an_instance_without_a_vm_job_is_terminated_and_others_are_not(
         assert orphan in done["what"]
         assert "never joined the pool" in done["reason"]
         assert factory.status()["audit"]["reaped"] == 1
+
+
+def test_an_instance_that_is_protected_keeps_no_other_alive(pool: Pool, tmp_path: Path) -> None:
+    with CloudProcess(tmp_path / "cloud", boot_delay_s=0.5, hooks=["tests.rig.cloudhooks:Broken"]) as cloud:
+        factory = Factory(tmp_path, pool, "protected", {QUEUE: ec2_queue(cloud, "protected")}, **AUDITED)
+        tags = {"apf_factory": factory.id, "apf_queue": QUEUE, "apf_vm": f"{factory.id}-lost", "apf_schedd": SCHEDD}
+        with ExitStack() as stack, removed_at_end(factory), factory:
+            audits(factory, 1)
+            protected, other = sorted(stack.enter_context(launched(cloud, tags)) for _ in range(2))
+            (cloud.directory / DENY).write_text(f"TerminateInstances OperationNotPermitted {protected}\n")
+            until(lambda: cloud.instances()[other]["state"] in ("shutting-down", "terminated"), "it is terminated", 60)
+            until(lambda: "OperationNotPermitted" in str(audit(factory)[protected]["error"]), "why not the other", 30)
+            assert cloud.instances()[protected]["state"] == "running"
+            assert "OperationNotPermitted" in factory.run("status").stdout
+            (cloud.directory / DENY).unlink()
