@@ -41,7 +41,8 @@ def audit(conf: tuple[Path, ...], as_json: bool, everything: bool) -> None:
     if as_json:
         lines = [asdict(line) for line in seen.books.lines]
         key_pairs = {"key_pairs": seen.books.key_pairs, "unclaimed_key_pairs": seen.books.unclaimed}
-        click.echo(json.dumps({"lines": lines, **key_pairs, "unknown": seen.unknown, "notes": seen.notes}, indent=1))
+        known = {"lines": lines, **key_pairs, "unknown": seen.unknown, "notes": seen.notes}
+        click.echo(json.dumps(known, indent=1, default=sorted))  # sets
     else:
         _show(seen, everything)
     raise SystemExit(1 if seen.books.wrong or seen.unknown else 0)
