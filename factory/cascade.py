@@ -127,7 +127,7 @@ class Cascade:
             run = sum(demand.others.get(status, 0) for status in _RUN)
             running.update(dict.fromkeys([group.key for group in demand.groups], run))
         waiting = watch(self.memory.waiting, groups.values(), self.free, running, self.now, self.stuck_s)
-        unread = any(isinstance(party.demand, Unknown) for party in self.parties.values())
+        unread = any(isinstance(party.demand, Unknown) or party.demand.partial for party in self.parties.values())
         kept = {key: seen for key, seen in self.memory.waiting.items() if unread or key in running}
         vms = [party.vms for party in self.parties.values() if isinstance(party.vms, tuple)]
         leaving = {vm.uuid for of_queue in vms for vm in of_queue if vm.state in _LEAVES}

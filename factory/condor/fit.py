@@ -1,9 +1,8 @@
-"""Source: what waits, where there is room, and who matches whom, in one poll of collector and schedds."""
+"""Source: what waits in a schedd, where there is room for it, and who matches whom, in one poll of both daemons."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -45,25 +44,25 @@ _needs: dict[str, _Needs] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class FitSource(Source):
-    """Idle jobs of some schedds and the machines of the pool they run in.
+    """Idle jobs of a schedd and the machines of the pool they run in, as these jobs see them.
 
-    Slots are read before the jobs are counted, so that skew buys too little rather than too much. A schedd that
-    does not answer fails the whole reading: its jobs may be in the room that seems free.
+    Slots are read before the jobs are counted, so that skew buys too little rather than too much. Each schedd has a
+    source and a worker of its own, so that one that hangs delays no other (rule 12).
     """
 
     pool: PoolAddress
-    schedds: tuple[ScheddAddress, ...] = (ScheddAddress(),)
+    schedd: ScheddAddress = ScheddAddress()
     selection: str | None = None
     """ClassAd expression over the job ad; none: all jobs."""
     templates: tuple[Template, ...] = ()
 
     @property
     def key(self) -> str:
-        return f"demand for {self.selection or 'all jobs'} in {', '.join(map(str, self.schedds))}, {self.pool}"
+        return f"demand for {self.selection or 'all jobs'} in {self.schedd}, {self.pool}"
 
     @property
     def address(self) -> str:
-        return f"{', '.join(map(str, self.schedds))} and {self.pool}"
+        return f"{self.schedd} and {self.pool}"
 
     def merge(self, other: FitSource) -> FitSource:
         """One poll for queues that read the same demand: the templates of both."""
@@ -77,49 +76,41 @@ class FitSource(Source):
         less or refer to more. Whether jobs wait to be materialised is known as often as the schedd updates its ad.
         """
         needs = _needs.get(self.key, _Needs())
-        schedds = self._schedd_ads()
-        late_made = any(ad.get("JobsUnmaterialized", 0) for ad in schedds)
+        schedd, ads = self.schedd.open(), self._schedd_ads()
+        late_made = any(ad.get("JobsUnmaterialized", 0) for ad in ads)
         while True:
-            clusters = {schedd: autoclusters(schedd.open()) for schedd in self.schedds}
+            clusters = autoclusters(schedd)
             if needs.least is None:
-                needs = needs.grown(ad for ads in clusters.values() for ad in ads.values())
+                needs = needs.grown(clusters.values())
             slots = Slots() if needs.least is None else open_slots(self.pool, needs.references, needs.least)
-            now = time.time()
-            idle = [
-                idle_jobs(schedd, self.selection, clusters[schedd], now, late_made=late_made) for schedd in self.schedds
-            ]
-            grown = needs.grown(ad for each in idle for ad in each.ads.values())
+            idle = idle_jobs(schedd, str(self.schedd), self.selection, clusters, time.time(), late_made=late_made)
+            grown = needs.grown(idle.ads.values())
             if grown == needs:
                 break
             needs = grown
-        jobs = {key: ad for each in idle for key, ad in each.ads.items()}
+        jobs = idle.ads
         asking = Asking(self.pool, jobs.values())
         _needs[self.key] = _Needs().grown(jobs.values())
-        excluded, others = Counter[str](), Counter[int]()
-        for each in idle:
-            excluded.update(each.excluded)
-            others.update(each.others)
         real = {t.key: (dict(t.attributes).get("APFFactory", "").strip('"'), t.key) for t in self.templates}
         templates = {
             t.key: template_ad(t.room, dict(t.attributes), slots.real.get(real[t.key])) for t in self.templates
         }
-        groups = tuple(group for each in idle for group in each.groups)
         return Demand(
-            groups=groups,
+            groups=idle.groups,
             machines=slots.machines,
             on_kinds=match_all(jobs, slots.kinds),
             on_shapes=match_all(jobs, templates, {key for key in templates if real[key] not in slots.shown}),
-            excluded=dict(excluded),
-            saturated=saturated(schedds),
-            others=dict(others),
-            limits=limits_of(groups, jobs, asking.answer()),
+            excluded=idle.excluded,
+            saturated=saturated(ads),
+            others=idle.others,
+            limits=limits_of(idle.groups, jobs, asking.answer()),
         )
 
     def _schedd_ads(self) -> list[Mapping[str, Any]]:
         import htcondor2
 
         collector = self.pool.open()
-        names = [schedd.name or htcondor2.param.get("SCHEDD_NAME") for schedd in self.schedds]
+        names = [self.schedd.name or htcondor2.param.get("SCHEDD_NAME")]
         projection = ["Name", "ShadowsRunning", "TotalRunningJobs", "MaxJobsRunning", "CurbMatchmaking",
                       "TransferQueueMaxUploading", "TransferQueueNumUploading", "TransferQueueNumWaitingToUpload",
                       "JobsUnmaterialized"]  # fmt: skip

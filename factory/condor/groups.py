@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from factory.condor.daemons import ScheddAddress
 from factory.condor.demand import ON_STARTDS
 from factory.condor.demand import counts as is_demand
 from factory.fit.model import JobGroup, Room
@@ -68,15 +67,14 @@ def _plain(ad: Any) -> Any:
 
 
 def idle_jobs(
-    address: ScheddAddress, selection: str | None, by_cluster: Mapping[int, Any], now: float, *, late_made: bool = False
+    schedd: Any, name: str, selection: str | None, by_cluster: Mapping[int, Any], now: float, *, late_made: bool = False
 ) -> IdleJobs:
     """The idle jobs of one schedd that fit ``selection``, a ClassAd expression over the job ad; the others counted.
 
-    ``late_made``: some may not be materialised yet, which takes one query more.
+    ``name``: what the schedd is called. ``late_made``: some may not be materialised yet, which takes one query more.
     """
     import htcondor2
 
-    schedd = address.open()
     which = [*_WHO, *(_references([selection]) if selection else ())]
     if any("HasJobDeferral" in str(ad.lookup("Requirements")) for ad in by_cluster.values() if "Requirements" in ad):
         which += _DEFERRAL
@@ -86,8 +84,8 @@ def idle_jobs(
     idle = [ad for ad in counts if ad["JobStatus"] == 1]
     late = []
     if any("AutoClusterId" not in ad and _never(ad) is None for ad in idle):
-        late = _late(schedd, str(address), f"({selection}) && " if selection else "", [*which, *_DEFERRAL])
-    name = str(address) + (f" {_short(selection)}" if selection else "")  # jobs alike of two selections are two groups
+        late = _late(schedd, name, f"({selection}) && " if selection else "", [*which, *_DEFERRAL])
+    name += f" {_short(selection)}" if selection else ""  # jobs alike of two selections are two groups
     found = fold(name, by_cluster, idle, late, now)
     if late_made:
         found = with_unmaterialised(name, found, _job_factories(schedd, selection))

@@ -148,30 +148,33 @@ def limits_of(groups: Iterable[JobGroup], ads: Mapping[str, Any], known: Negotia
     A slot weighs as many cores as it has (SLOT_WEIGHT's default); a pool where it does not is taken by its own numbers
     for what is in use, and by cores for what comes.
     """
-    found: dict[tuple[str, float, bool], dict[str, float]] = defaultdict(dict)
+    found: dict[tuple[str, str, float, bool], dict[str, float]] = defaultdict(dict)
     for group in groups:
         if group.problem is not None:
             continue
-        for name, left, weight, strict in _of_group(group, ads[group.key], known):
-            of_limit = found[name, left, strict]
+        for of, used, left, weight, strict in _of_group(group, ads[group.key], known):
+            of_limit = found[of, used, left, strict]
             of_limit[group.key] = of_limit.get(group.key, 0) + weight
-    return tuple(Limit(name, left, weights, strict) for (name, left, strict), weights in found.items())
+    return tuple(
+        Limit(f"{of}, {used}", left, weights, strict, of) for (of, used, left, strict), weights in found.items()
+    )
 
 
-def _of_group(group: JobGroup, ad: Any, known: Negotiator) -> Iterator[tuple[str, float, float, bool]]:
+def _of_group(group: JobGroup, ad: Any, known: Negotiator) -> Iterator[tuple[str, str, float, float, bool]]:
     submitter = (group.accounting_group or group.owner).lower()
     if submitter in known.ceilings:
         ceiling, used = known.ceilings[submitter]
-        yield f"ceiling of {submitter}, {used:g} of {ceiling:g} cores in use", ceiling - used, group.ask.cpus, False
+        in_use = f"{used:g} of {ceiling:g} cores in use"
+        yield f"ceiling of {submitter}", in_use, ceiling - used, group.ask.cpus, False
     for name in _above(submitter if group.accounting_group else ""):
         if name in known.quotas:
             quota, used = known.quotas[name]
-            yield f"quota of {name}, {used:g} of {quota:g} cores in use", quota - used, group.ask.cpus, False
+            yield f"quota of {name}", f"{used:g} of {quota:g} cores in use", quota - used, group.ask.cpus, False
     for name, weight in taken(ad.eval("ConcurrencyLimits") if "ConcurrencyLimits" in ad else None):
         most = maximum(name, known.settings)
         if most is not None:
             used = known.in_use.get(name, 0.0)
-            yield f"concurrency limit {name}, {used:g} of {most:g} in use", most - used, weight, True
+            yield f"concurrency limit {name}", f"{used:g} of {most:g} in use", most - used, weight, True
 
 
 def _above(submitter: str) -> Iterator[str]:

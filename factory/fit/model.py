@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -141,7 +142,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So much of the waiting work the negotiator would start now, whatever room there is."""
+    """So much of the waiting work would start now, whatever room there is."""
 
     name: str
     """What it is and how far it is used, for people."""
@@ -150,6 +151,8 @@ class Limit:
     """Group key → what one of its jobs takes of it."""
     strict: bool = True
     """Whether a job starts only if all it takes is left; else the last one may go beyond."""
+    of: str = ""
+    """What it is, without how far it is used: what two schedds say of the same limit is one."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,8 @@ class Demand:
     """Jobs of the same work that are not idle, by JobStatus."""
     limits: tuple[Limit, ...] = ()
     """Limits and quotas of the pool that stand against some groups, as far as they are known."""
+    partial: bool = False
+    """Whether groups may be missing: one of several schedds is not known."""
 
     def on_shape(self, group: str, queue: str, shape: str) -> Match | None:
         """Whether a group's jobs would run on a new machine of a shape, as a queue makes it; None: not compared."""
@@ -182,7 +187,7 @@ class Demand:
     def surely_served(self, group: str) -> bool:
         """Whether its jobs would run on a new machine of some shape of some queue."""
         shapes = self.on_shapes
-        matches = shapes.row(group) if isinstance(shapes, Matches) else [m for k, m in shapes.items() if k[0] == group]
+        matches = shapes.row(group) if isinstance(shapes, Table) else [m for k, m in shapes.items() if k[0] == group]
         return any(match.ok for match in matches)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -207,8 +212,16 @@ def _restored(kind: type[Demand], columns: list[tuple[Any, ...]], plain: list[An
     return kind(machines=tuple(map(Machine, *columns)) if columns else (), **rest)
 
 
-class Matches(Mapping[tuple[str, str], Match]):
-    """(group key, machine key) → match, where many groups share a row."""
+class Table(Mapping[tuple[str, str], Match]):
+    """(group key, machine key) → match, row by row."""
+
+    @abstractmethod
+    def row(self, group: str) -> tuple[Match, ...]:
+        """The matches of one group."""
+
+
+class Matches(Table):
+    """Matches of which many groups share a row."""
 
     def __init__(self, rows: Mapping[str, tuple[Match, ...]], machines: Iterable[str]) -> None:
         """``rows``: group key → a match for each of the machines."""
@@ -220,7 +233,6 @@ class Matches(Mapping[tuple[str, str], Match]):
         return self._rows[group][self._columns[machine]]
 
     def row(self, group: str) -> tuple[Match, ...]:
-        """The matches of one group."""
         return self._rows.get(group, ())
 
     def __iter__(self) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from factory.condor.daemons import PoolAddress, same
 from factory.condor.demand import QUEUE_ATTRIBUTE, DemandRows, DemandSource
 from factory.condor.expression import ATTRIBUTE, checked
 from factory.condor.fit import FitSource
+from factory.fit.joined import joined
 from factory.fit.model import Demand
 from factory.model import SiteStatus
 from factory.plugin import (
@@ -73,18 +74,21 @@ class ScheddJobs(WmsStatusPlugin):
 
     def sources(self) -> tuple[Source, ...]:
         """The jobs of each schedd, one source for all queues that read it; or job groups, if the chain wants them."""
-        return self._sources() if self.templates is None else (self._fit(self.templates),)
+        return self._sources() if self.templates is None else self._fit(self.templates)
 
-    def _fit(self, templates: tuple[Template, ...]) -> FitSource:
+    def _fit(self, templates: tuple[Template, ...]) -> tuple[FitSource, ...]:
         settings = self.settings
-        return FitSource(
-            pool=PoolAddress(self.factory.pool),
-            schedds=self.schedds(),
-            selection=self._selection(),
-            templates=templates,
-            interval_s=settings.interval,
-            deadline_s=self.factory.deadline,
-            maxage_s=settings.maxage or self.factory.maxage,
+        return tuple(
+            FitSource(
+                pool=PoolAddress(self.factory.pool),
+                schedd=schedd,
+                selection=self._selection(),
+                templates=templates,
+                interval_s=settings.interval,
+                deadline_s=self.factory.deadline,
+                maxage_s=settings.maxage or self.factory.maxage,
+            )
+            for schedd in self.schedds()
         )
 
     def check(self) -> Iterator[Finding]:
@@ -126,13 +130,9 @@ class ScheddJobs(WmsStatusPlugin):
         )
 
     def read(self, readings: Readings) -> WmsStatus | Unknown:
-        """Jobs by state; partial if a schedd is missing, unknown if all are.
-
-        Job groups are unknown with any schedd missing: its jobs may be in the room that seems free.
-        """
+        """Jobs by state; partial if a schedd is missing, unknown if all are."""
         if self.templates is not None:
-            demand = readings.rows(self._fit(self.templates))
-            return demand if isinstance(demand, Unknown) else _of_groups(demand)
+            return self._read_groups(readings, self.templates)
         total: Counter[int] = Counter()
         missing: list[Unknown] = []
         for source in self._sources():
@@ -146,6 +146,15 @@ class ScheddJobs(WmsStatusPlugin):
             return Unknown(reasons)
 
         return replace(_counted(total), partial=reasons or None)
+
+    def _read_groups(self, readings: Readings, templates: tuple[Template, ...]) -> WmsStatus | Unknown:
+        """The same as job groups. What the jobs of a missing schedd take of the free room is not known: all counts."""
+        found = [readings.rows(source) for source in self._fit(templates)]
+        demands = [rows for rows in found if isinstance(rows, Demand)]
+        reasons = "; ".join(rows.reason for rows in found if isinstance(rows, Unknown))
+        if not demands:
+            return Unknown(reasons)
+        return replace(_of_groups(replace(joined(demands), partial=bool(reasons))), partial=reasons or None)
 
     def _counts(self, readings: Readings, source: DemandSource) -> Mapping[int, int] | Unknown:
         """This queue's jobs in one schedd, by JobStatus."""

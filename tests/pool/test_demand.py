@@ -14,14 +14,17 @@ from factory.config.settings import FactorySettings, Queue
 from factory.decide import decide
 from factory.model import Unknown, WmsStatus
 from factory.observe import Observer
-from factory.plugin import Step
+from factory.plugin import Step, Template
 from factory.source import Readings
 from factory.track import Memory
 from factory.wanted import wanted
 from factory.workers import Workers
 from factory.world import make_world
+from plugins.sched.fit import Fit
 from plugins.wmsstatus.condor import Condor
 from tests.rig import faulty
+from tests.rig.chains import plugin
+from tests.rig.fit import offer
 from tests.rig.pool import SECOND, TWO_SCHEDDS, Pool
 from tests.rig.wait import until
 
@@ -170,3 +173,44 @@ def test_two_schedds_add_up_and_with_one_stopped_the_queue_buys_and_does_not_ret
     assert (last.chain.hold, last.chain.ask.n) == (None, 0)
     assert SECOND in last.chain.reason
     until(lambda: read(workers, buys) == [WmsStatus(ready=12, failed=3)], "the second schedd answers again")
+
+
+def fit_queue(name: str, schedds: str) -> Queue:
+    """A queue that buys machines of 8 cores for the jobs of both schedds."""
+    made = queue(name, schedd=schedds)
+    shape = offer()
+    assert made.wmsstatus is not None
+    made.wmsstatus.templates = (Template(str(shape.shape), shape.room, queue=name),)
+    made.batchsubmit.offers = lambda seen: (shape,)  # type: ignore[method-assign]
+    return replace(made, sched=(plugin(Fit),))
+
+
+def test_job_groups_of_two_schedds_add_up_and_with_one_stopped_the_queue_buys_for_the_other(
+    two: Pool, workers: Workers
+) -> None:
+    buys = fit_queue("buys", f"first@pool, {SECOND}")
+    (status,) = read(workers, buys)
+    assert isinstance(status, WmsStatus)
+    assert (status.ready, status.failed, status.partial) == (12, 3, None)
+    observer = polled(workers, buys)
+    second = two.pid_of_second_schedd()
+    os.kill(second, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        observer.observe([buys], [buys], {})  # the schedd that answers is not waited for longer than the other hangs
+        observer.observe([buys], [buys], {})
+        assert time.monotonic() - started < 10
+    finally:
+        os.kill(second, signal.SIGCONT)
+    world = make_world(time.time(), observer.readings, Memory(), {}, "1 h 1", 0)
+    (decision,) = decide(faulty.config(buys), world, {"buys"}).decisions
+    assert isinstance(decision.wms, WmsStatus)
+    assert decision.wms.ready == 5
+    assert f"in schedd {SECOND}, collector local: no answer within 3 s" in str(decision.wms.partial)
+    assert decision.chain.ask.n == 1
+    until(lambda: polled_ready(workers, buys) == 12, "the second schedd answers again")
+
+
+def polled_ready(workers: Workers, one: Queue) -> int | None:
+    (status,) = read(workers, one)
+    return status.ready if isinstance(status, WmsStatus) else None

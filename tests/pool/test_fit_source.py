@@ -10,7 +10,9 @@ import pytest
 from factory.chain import run_chain
 from factory.condor.daemons import PoolAddress, ScheddAddress
 from factory.condor.fit import FitSource
+from factory.fit.joined import joined
 from factory.fit.model import Demand, JobGroup, Machine, Match, Room, Template
+from factory.fit.place import place_on_machines
 from factory.workers import CallFailed, Workers
 from plugins.sched.fit import Fit
 from plugins.sched.maxtorun import MaxToRun
@@ -89,8 +91,10 @@ def fetch(
     workers: Workers, selection: str | None = None, *schedds: str, templates: tuple[Template, ...] = ()
 ) -> Demand:
     addresses = tuple(ScheddAddress(name) for name in schedds) or (ScheddAddress(),)
-    source = FitSource(pool=PoolAddress(), schedds=addresses, selection=selection, templates=templates)
-    demand = workers.call("all", 30, source.fetch)
+    sources = [
+        FitSource(pool=PoolAddress(), schedd=address, selection=selection, templates=templates) for address in addresses
+    ]
+    demand = joined([workers.call("all", 30, source.fetch) for source in sources])
     assert len({group.key for group in demand.groups}) == len(demand.groups)
     return demand
 
@@ -177,11 +181,22 @@ def test_alike_jobs_of_two_queues_are_groups_of_their_own(workers: Workers) -> N
     assert {each.key for each in one}.isdisjoint(each.key for each in two)
 
 
-def test_schedds_are_added_up_and_one_that_is_missing_fails_the_reading(workers: Workers) -> None:
-    selection = 'MATCH_APF_QUEUE == "A"'
-    assert sum(each.count for each in fetch(workers, selection, "first@pool", SECOND).groups) == 5 + 14
+def test_schedds_are_added_up_and_all_their_jobs_see_the_machines(workers: Workers) -> None:
+    demand = fetch(workers, 'MATCH_APF_QUEUE == "A"', "first@pool", SECOND, templates=(BIG,))
+    assert {each.key.split("#")[0].split(" ")[1]: each.count for each in demand.groups} == {"first@pool": 5, SECOND: 14}
+    assert len(demand.machines) == len({machine.name for machine in demand.machines})
+    for each in demand.groups:
+        assert on(demand, each, "free").ok
+        assert not on(demand, each, "picky").ok
+        assert demand.on_shapes[each.key, "big"].ok
+    assert place_on_machines(demand.groups, demand.machines, lambda g, kind: demand.on_kinds[g.key, kind].ok).left == {
+        each.key: 0 for each in demand.groups
+    }
+
+
+def test_a_schedd_that_the_collector_does_not_know_fails_its_own_reading(workers: Workers) -> None:
     with pytest.raises(CallFailed, match="knows no schedd nobody"):
-        fetch(workers, selection, "first@pool", "nobody@pool")
+        fetch(workers, None, "nobody@pool")
 
 
 def test_machines_show_what_is_free_and_what_is_about_to_leave(workers: Workers) -> None:
