@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,12 +12,10 @@ from factory.condor.groups import autoclusters, evaluate_ask, idle_jobs
 from factory.condor.limits import Asking, limits_of
 from factory.condor.machinead import template_ad
 from factory.condor.match import job_references, match_all
+from factory.condor.saturation import saturation, schedd_ad
 from factory.condor.slots import Slots, open_slots
 from factory.fit.model import Demand, Room, Template
 from factory.source import Source
-
-_BUSY = 0.95
-"""A schedd at this part of a limit starts no more jobs worth buying for (GlideinWMS has the same law)."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +74,8 @@ class FitSource(Source):
         less or refer to more. Whether jobs wait to be materialised is known as often as the schedd updates its ad.
         """
         needs = _needs.get(self.key, _Needs())
-        schedd, ads = self.schedd.open(), self._schedd_ads()
-        late_made = any(ad.get("JobsUnmaterialized", 0) for ad in ads)
+        schedd, ad = self.schedd.open(), schedd_ad(self.schedd)
+        late_made = bool(ad.get("JobsUnmaterialized", 0))
         while True:
             clusters = autoclusters(schedd)
             if needs.least is None:
@@ -91,6 +89,7 @@ class FitSource(Source):
         jobs = idle.ads
         asking = Asking(self.pool, jobs.values())
         _needs[self.key] = _Needs().grown(jobs.values())
+        full = saturation(ad, idle.groups)
         real = {t.key: (dict(t.attributes).get("APFFactory", "").strip('"'), t.key) for t in self.templates}
         templates = {
             t.key: template_ad(t.room, dict(t.attributes), slots.real.get(real[t.key])) for t in self.templates
@@ -101,39 +100,6 @@ class FitSource(Source):
             on_kinds=match_all(jobs, slots.kinds),
             on_shapes=match_all(jobs, templates, {key for key in templates if real[key] not in slots.shown}),
             excluded=idle.excluded,
-            saturated=saturated(ads),
             others=idle.others,
-            limits=limits_of(idle.groups, jobs, asking.answer()),
+            limits=limits_of(idle.groups, jobs, asking.answer()) + ((full,) if full else ()),
         )
-
-    def _schedd_ads(self) -> list[Mapping[str, Any]]:
-        import htcondor2
-
-        collector = self.pool.open()
-        names = [self.schedd.name or htcondor2.param.get("SCHEDD_NAME")]
-        projection = ["Name", "ShadowsRunning", "TotalRunningJobs", "MaxJobsRunning", "CurbMatchmaking",
-                      "TransferQueueMaxUploading", "TransferQueueNumUploading", "TransferQueueNumWaitingToUpload",
-                      "JobsUnmaterialized"]  # fmt: skip
-        ads: list[Mapping[str, Any]] = collector.query(htcondor2.AdType.Schedd, projection=projection)
-        if any(names):
-            wanted = {name.split("@")[0] for name in names if name}
-            ads = [ad for ad in ads if str(ad.get("Name", "")).split("@")[0] in wanted]
-        return ads
-
-
-def saturated(ads: Iterable[Mapping[str, Any]]) -> str | None:
-    """Why a schedd could not start more jobs, from its own ad; None if every one could.
-
-    MAX_JOBS_RUNNING counts shadows. TotalRunningJobs has the grid jobs too, and so our own VM jobs.
-    """
-    for ad in ads:
-        name = ad.get("Name", "schedd")
-        running, limit = ad.get("ShadowsRunning", ad.get("TotalRunningJobs", 0)), ad.get("MaxJobsRunning", 0)
-        if limit and running >= _BUSY * limit:
-            return f"{name} runs {running} of MAX_JOBS_RUNNING = {limit} jobs"
-        if ad.get("CurbMatchmaking") is True:
-            return f"{name} asks for no more matches (CurbMatchmaking)"
-        waiting, uploads = ad.get("TransferQueueNumWaitingToUpload", 0), ad.get("TransferQueueMaxUploading", 0)
-        if uploads and waiting > uploads:
-            return f"{name} has {waiting} transfers waiting for {uploads} places in its queue"
-    return None

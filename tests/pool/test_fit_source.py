@@ -11,6 +11,7 @@ from factory.chain import run_chain
 from factory.condor.daemons import PoolAddress, ScheddAddress
 from factory.condor.fit import FitSource
 from factory.fit.joined import joined
+from factory.fit.limits import admitted
 from factory.fit.model import Demand, JobGroup, Machine, Match, Room, Template
 from factory.fit.place import place_on_machines
 from factory.workers import CallFailed, Workers
@@ -26,8 +27,13 @@ from tests.rig.wait import until
 BIG = Template("big", Room(16, 64_000, 10**8))
 SMALL = Template("small", Room(2, 4_000, 10**8), (("HasSecret", "true"),))
 
-RULES = "ALLOW_ADVERTISE_STARTD = *\nQUEUE_ALL_USERS_TRUSTED = True\n"
-"""Slots come from tests, and jobs may say whose they are."""
+RULES = """
+ALLOW_ADVERTISE_STARTD = *
+ALLOW_ADVERTISE_SCHEDD = *
+QUEUE_ALL_USERS_TRUSTED = True
+SCHEDD2.MAX_JOBS_RUNNING = 10
+"""
+"""Ads come from tests, and jobs may say whose they are."""
 
 SLOTS = [
     partitionable("busy", 3, 500),
@@ -138,7 +144,7 @@ def test_counts_are_exact_and_held_jobs_are_not_idle(workers: Workers) -> None:
         (1, 333, 0, ""): 2,
     }
     assert demand.others == {5: 3}
-    assert demand.saturated is None
+    assert demand.limits == ()
 
 
 def test_jobs_that_no_startd_may_take_now_are_counted_by_reason(workers: Workers) -> None:
@@ -192,6 +198,23 @@ def test_schedds_are_added_up_and_all_their_jobs_see_the_machines(workers: Worke
     assert place_on_machines(demand.groups, demand.machines, lambda g, kind: demand.on_kinds[g.key, kind].ok).left == {
         each.key: 0 for each in demand.groups
     }
+
+
+def test_a_schedd_that_starts_no_more_jobs_stops_its_own_jobs_and_no_others(jobs: Pool, workers: Workers) -> None:
+    full = ['MyType = "Scheduler"', 'Name = "full@elsewhere"', 'Machine = "elsewhere"', 'MyAddress = "<127.0.0.1:9>"',
+            'ScheddIpAddr = "<127.0.0.1:9>"', "MaxJobsRunning = 10", "ShadowsRunning = 10"]  # fmt: skip
+    jobs.run("condor_advertise", "-tcp", "UPDATE_SCHEDD_AD", stdin="\n".join([*full, ""]))
+    until(lambda: "full@elsewhere" in jobs.run("condor_status", "-schedd", "-af", "Name"), "it is in the collector")
+    demand = fetch(workers, 'MATCH_APF_QUEUE == "A"', "first@pool", SECOND)
+    of_second = [each for each in demand.groups if SECOND in each.key]
+    (limit,) = demand.limits
+    assert limit.name == f"MAX_JOBS_RUNNING of {SECOND}, which runs 0 of 10 jobs"
+    assert (limit.left, set(limit.weights)) == (10, {each.key for each in of_second})
+    within = admitted(demand.groups, demand.limits)
+    assert {each.key: within.of(each) for each in demand.groups if within.of(each) < each.count} == {
+        of_second[0].key: 10
+    }
+    assert fetch(workers, 'MATCH_APF_QUEUE == "A"').limits == ()
 
 
 def test_a_schedd_that_the_collector_does_not_know_fails_its_own_reading(workers: Workers) -> None:
