@@ -53,6 +53,7 @@ class FitSource(Source):
     selection: str | None = None
     """ClassAd expression over the job ad; none: all jobs."""
     templates: tuple[Template, ...] = ()
+    factory_id: str = ""
 
     @property
     def key(self) -> str:
@@ -80,7 +81,11 @@ class FitSource(Source):
             clusters = autoclusters(schedd)
             if needs.least is None:
                 needs = needs.grown(clusters.values())
-            slots = Slots() if needs.least is None else open_slots(self.pool, needs.references, needs.least)
+            slots = (
+                Slots()
+                if needs.least is None
+                else open_slots(self.pool, self.factory_id, needs.references, needs.least)
+            )
             idle = idle_jobs(schedd, str(self.schedd), self.selection, clusters, time.time(), late_made=late_made)
             grown = needs.grown(idle.ads.values())
             if grown == needs:

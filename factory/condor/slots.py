@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from factory.condor.daemons import PoolAddress
+from factory.condor.daemons import PoolAddress, quoted
 from factory.fit.model import Machine, Room
 
 _ROOM = ("Cpus", "Memory", "Disk", "GPUs")
 _TOTAL = ("TotalSlotCpus", "TotalSlotMemory", "TotalSlotDisk", "TotalSlotGPUs")
 _BASE = [
     "Name", "SlotType", "State", "PartitionableSlot", "Draining", "APFVM", "APFFactory", "APFQueue", "APFShape",
-    "APFLeaseEnd", "DaemonStopTime", "Start", "Requirements", *_ROOM, *_TOTAL,
+    "DaemonStopTime", "LastHeardFrom", "Start", "Requirements", *_ROOM, *_TOTAL,
 ]  # fmt: skip
 CHANGING = frozenset(
     name.lower()
@@ -23,7 +24,7 @@ CHANGING = frozenset(
         *_ROOM, "Name", "State", "Activity", "SlotID", "LoadAvg", "CondorLoadAvg", "TotalLoadAvg", "KeyboardIdle",
         "ConsoleIdle", "CurrentTime", "MyCurrentTime", "EnteredCurrentState", "EnteredCurrentActivity",
         "LastHeardFrom", "NumDynamicSlots", "NumDynamicSlotsTime", "WithinResourceLimits", "SlotType", "Draining",
-        "DaemonStopTime", "APFVM", "APFShape", "APFLeaseEnd", "Requirements", "Start",
+        "DaemonStopTime", "APFVM", "APFShape", "Requirements", "Start",
     )
 )  # fmt: skip
 """Attributes that do not make a class: room is reckoned with, and the rest changes while nothing does."""
@@ -48,7 +49,7 @@ class Slots:
     """Those of them that are in the pool now: what is undefined there stays so."""
 
 
-def open_slots(address: PoolAddress, references: Collection[str], least: Room) -> Slots:
+def open_slots(address: PoolAddress, factory_id: str, references: Collection[str], least: Room) -> Slots:
     """The slots of a pool that could take a job that asks for ``least``, and all VMs that are wholly free.
 
     ``references``: attributes that job groups refer to.
@@ -60,13 +61,14 @@ def open_slots(address: PoolAddress, references: Collection[str], least: Room) -
     roomy = f"Cpus > 0 && Cpus >= {least.cpus:.0f} && Memory >= {least.memory_mb:.0f}"
     while True:
         attributes = sorted({name.lower() for name in (*references, *own, *_BASE)})
+        now = time.time()
         ads = collector.query(
             htcondor2.AdType.Startd,
             constraint='SlotType =!= "Dynamic" && (PartitionableSlot =?= true || State == "Unclaimed")'
             f" && (({roomy}) || (APFVM =!= undefined && NumDynamicSlots =?= 0))",
             projection=attributes,
         )
-        slots = fold(ads, {name.lower() for name in (*references, *own)} - CHANGING)
+        slots = fold(ads, {name.lower() for name in (*references, *own)} - CHANGING, quoted(factory_id), now)
         missing = _own_references(slots.kinds.values()) - set(attributes)
         if not missing:
             real = _seen_real.setdefault(str(address), {})
@@ -90,10 +92,11 @@ def _own_references(ads: Iterable[Any]) -> frozenset[str]:
     return frozenset(names) - {"withinresourcelimits"}
 
 
-def fold(ads: Iterable[Any], telling: Collection[str]) -> Slots:
+def fold(ads: Iterable[Any], telling: Collection[str], factory: str, now: float) -> Slots:
     """Machines and their classes from slot ads. ``telling``: attributes that tell classes apart, in lower case.
 
-    Ten thousand ads are read by their text, which takes a third of the time of asking for each attribute.
+    ``factory``: what APFFactory is on machines of this factory, as a ClassAd literal. Ten thousand ads are read by
+    their text, which takes a third of the time of asking for each attribute.
     """
     names = sorted({*telling, *_TELLING})
     machines: list[Machine] = []
@@ -107,7 +110,7 @@ def fold(ads: Iterable[Any], telling: Collection[str]) -> Slots:
         if kind is None:
             kind = ids[sign] = _kind(names, sign)
             kinds[kind] = _representative(ad)
-        machine = _machine(texts, kind)
+        machine = _machine(texts, kind, factory, now)
         machines.append(machine)
         if "apfshape" in texts and not machine.leaving:  # a machine that leaves takes no job, a new one would
             factory, queue, shape = (texts.get(name, "").strip('"') for name in ("apffactory", "apfqueue", "apfshape"))
@@ -149,10 +152,9 @@ def _representative(ad: Any) -> Any:
     return copy
 
 
-def _machine(texts: Mapping[str, str], kind: str) -> Machine:
+def _machine(texts: Mapping[str, str], kind: str, factory: str, now: float) -> Machine:
     get = texts.get
     cpus, memory, disk, gpus = get("cpus", "0"), get("memory", "0"), get("disk", "0"), get("gpus", "0")
-    ends = [_number(texts[name]) for name in ("apfleaseend", "daemonstoptime") if name in texts]
     return Machine(
         get("name", "").strip('"'),
         kind,
@@ -165,8 +167,10 @@ def _machine(texts: Mapping[str, str], kind: str) -> Machine:
         ),
         texts["apfvm"].strip('"') if "apfvm" in texts else None,
         get("partitionableslot") != "true",
-        min(ends) if ends else None,
+        _number(texts["daemonstoptime"]) if "daemonstoptime" in texts else None,
         get("draining") == "true" or get("state") in ('"Drained"', '"Owner"') or get("start") == "false",
+        get("apffactory") == factory,
+        max(0.0, now - _number(texts["lastheardfrom"])) if "lastheardfrom" in texts else 0.0,
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from factory.condor.daemons import ScheddAddress, same
 from factory.condor.evictable import evictable_startds
+from factory.fit.model import Life
 from factory.model import Hold, JobId
 from factory.source import Source
 
@@ -37,6 +39,8 @@ _PROJECTION = [
     "HoldReasonSubCode",
     "JobStatusOnRelease",
 ]
+_AT_AN_END = (3, 4, 5)
+"""JobStatus: removed, completed, held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,18 @@ class VMJobRows:
     jobs: tuple[VMJobRow, ...] = ()
     evictable: frozenset[str] = frozenset()
     """Names of startds on which a job runs that set its own MaxJobRetirementTime."""
+
+    @cached_property
+    def lives(self) -> dict[str, Life]:
+        """By APFVM, what matters to jobs that may find room on the machine."""
+        return {
+            job.uuid: Life(
+                job.lease_end,
+                job.status in _AT_AN_END or (job.retire_time or 0) > (job.unretire_time or 0),
+                job.update_s,
+            )
+            for job in self.jobs
+        }
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rows travel as tuples, which takes a third of the time where there are thousands."""

@@ -91,9 +91,25 @@ class Machine:
     static: bool = False
     """Takes one job, whatever that leaves over."""
     leaves_at: float | None = None
-    """End of its lease or lifetime, where known (epoch seconds)."""
+    """End of its lifetime, where it shows one (epoch seconds)."""
     leaving: bool = False
     """Retires or drains: its room is nobody's."""
+    ours: bool = False
+    """It says that it is a VM of this factory."""
+    silent_s: float = 0
+    """How long it had not reported when the collector was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What the VM job of a machine says of it. The machine itself knows no lease, for that can be extended."""
+
+    ends: float | None = None
+    """End of its lease (epoch seconds)."""
+    leaves: bool = False
+    """It was asked to retire and that stands, or the job is on hold or at its end."""
+    update_s: float = 0
+    """How often it reports to the collector; 0: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +195,10 @@ class Demand:
     """Limits and quotas of the pool that stand against some groups, as far as they are known."""
     partial: bool = False
     """Whether groups may be missing: one of several schedds is not known."""
+    lives: Mapping[str, Life] | None = None
+    """By APFVM, what all VM jobs of this factory say; None: they are not known."""
+    update_s: float = 300
+    """How often a machine of this factory reports, unless its VM job says that it does so less often."""
 
     def on_shape(self, group: str, queue: str, shape: str) -> Match | None:
         """Whether a group's jobs would run on a new machine of a shape, as a queue makes it; None: not compared."""

@@ -14,6 +14,9 @@ _SHAPE = "shape "
 _ON_ITS_WAY = (VMState.SUBMITTED, VMState.BOOTING)
 _IN_POOL = (VMState.JOINED, VMState.IDLE)
 _GONE = (VMState.RETIRING, VMState.RETIRED, VMState.HELD, VMState.LOST, VMState.DONE)
+_STRANGER_S = 1800
+"""How often a machine that is none of this factory's reports is not known: HTCondor's own default is 300 s, and a
+collector forgets a machine after 900 s unless it is told otherwise."""
 
 NO_MATCH = Match(ok=False, why="not compared")
 
@@ -34,17 +37,15 @@ class Supply:
     def machines(self, minlife_s: float) -> list[Machine]:
         """Machines with free room, and VMs on their way at their full size.
 
-        Not counted is what leaves: VMs that retire, were asked to or are stuck, and whatever ends within ``minlife_s``.
+        Not counted is what has left though its ad is still there: it is old, or its VM job has gone. Nor what leaves:
+        VMs that retire, were asked to or are stuck, and whatever ends within ``minlife_s``.
         """
         vms = {vm.uuid: vm for _, vm in self.vms}
-        found = []
-        for machine in self.demand.machines:
-            vm = vms.get(machine.vm or "")
-            known = (machine.leaves_at, None if vm is None else vm.lease_end)
-            ends = min((end for end in known if end is not None), default=None)
-            leaves = vm is not None and (vm.asked_to_leave or vm.state in _GONE or vm.stuck is not None)
-            if not machine.leaving and not leaves and (ends is None or ends - self.now >= minlife_s):
-                found.append(machine)
+        found = [
+            machine
+            for machine in self.demand.machines
+            if not machine.leaving and self._stays(machine, vms.get(machine.vm or ""), minlife_s)
+        ]
         seen = {machine.vm for machine in self.demand.machines}
         for _, vm in self.vms:
             ends = vm.lease_end
@@ -55,6 +56,20 @@ class Supply:
                     kind = f"{_SHAPE}{vm.queue} {offer.shape}"
                     found.append(Machine(vm.uuid, kind, offer.room, offer.room, vm=vm.uuid))
         return found
+
+    def _stays(self, machine: Machine, vm: VM | None, minlife_s: float) -> bool:
+        lives = self.demand.lives
+        life = lives.get(machine.vm or "") if machine.ours and lives is not None else None
+        if machine.ours and lives is not None and life is None and vm is None:
+            return False
+        told_s = (life.update_s if life else 0, vm.update_s if vm else 0)
+        if machine.silent_s > (2 * max(self.demand.update_s, *told_s) if machine.ours else _STRANGER_S):
+            return False
+        if vm is not None and (vm.asked_to_leave or vm.state in _GONE or vm.stuck is not None):
+            return False
+        lease = life.ends if life else vm.lease_end if vm else None
+        ends = min((end for end in (machine.leaves_at, lease) if end is not None), default=None)
+        return not (life and life.leaves) and (ends is None or ends - self.now >= minlife_s)
 
     def _offer(self, shape: str) -> Offer | None:
         """Of a shape that nobody offers any more, the largest offer stands for it: rather too little is bought."""

@@ -13,8 +13,9 @@ from factory.condor.daemons import PoolAddress, same
 from factory.condor.demand import QUEUE_ATTRIBUTE, DemandRows, DemandSource
 from factory.condor.expression import ATTRIBUTE, checked
 from factory.condor.fit import FitSource
+from factory.condor.vmjobs import VMJobRows
 from factory.fit.joined import joined
-from factory.fit.model import Demand
+from factory.fit.model import Demand, Life
 from factory.model import SiteStatus
 from factory.plugin import (
     Duration,
@@ -33,6 +34,9 @@ READY = (0, 1)
 RUNNING = (2, 6, 7)
 DONE = (3, 4)
 FAILED = (5,)
+
+_BOOTS_S = 10
+"""No machine is in the pool so soon after its VM job came into the queue."""
 
 ANY = "ANY"
 """As queueskey or wmsqueue: all jobs."""
@@ -84,6 +88,7 @@ class ScheddJobs(WmsStatusPlugin):
                 schedd=schedd,
                 selection=self._selection(),
                 templates=templates,
+                factory_id=self.factory.id,
                 interval_s=settings.interval,
                 deadline_s=self.factory.deadline,
                 maxage_s=settings.maxage or self.factory.maxage,
@@ -149,12 +154,20 @@ class ScheddJobs(WmsStatusPlugin):
 
     def _read_groups(self, readings: Readings, templates: tuple[Template, ...]) -> WmsStatus | Unknown:
         """The same as job groups. What the jobs of a missing schedd take of the free room is not known: all counts."""
-        found = [readings.rows(source) for source in self._fit(templates)]
+        sources = self._fit(templates)
+        found = [readings.rows(source) for source in sources]
         demands = [rows for rows in found if isinstance(rows, Demand)]
         reasons = "; ".join(rows.reason for rows in found if isinstance(rows, Unknown))
         if not demands:
             return Unknown(reasons)
-        return replace(_of_groups(replace(joined(demands), partial=bool(reasons))), partial=reasons or None)
+        looked = max(readings.by_key[source.key].started for source in sources if source.key in readings.by_key)
+        demand = replace(
+            joined(demands),
+            partial=bool(reasons),
+            lives=_lives(readings, looked),
+            update_s=self.factory.update_interval,
+        )
+        return replace(_of_groups(demand), partial=reasons or None)
 
     def _counts(self, readings: Readings, source: DemandSource) -> Mapping[int, int] | Unknown:
         """This queue's jobs in one schedd, by JobStatus."""
@@ -177,6 +190,15 @@ class ScheddJobs(WmsStatusPlugin):
     def read_site(self, readings: Readings) -> SiteStatus | Unknown:
         """A schedd is always ``ok``."""
         return SiteStatus("ok")
+
+
+def _lives(readings: Readings, looked: float) -> Mapping[str, Life] | None:
+    """By APFVM, what the VM jobs say, unless they were read so long before the machines that one might be missing."""
+    for reading in readings.by_key.values():
+        rows, late = reading.rows, looked - reading.started
+        if isinstance(rows, VMJobRows) and late < _BOOTS_S and reading.usable(readings.now, readings.after) is None:
+            return rows.lives
+    return None
 
 
 def _of_groups(demand: Demand) -> WmsStatus:

@@ -7,6 +7,7 @@ from localcloud.process import CloudProcess
 from tests.pool.conftest import MakeFactory
 from tests.rig.factory import Factory, ec2_queue, removed_at_end
 from tests.rig.pool import Pool
+from tests.rig.slots import advertise, partitionable
 from tests.rig.wait import until
 from tests.rig.work import Work
 
@@ -70,6 +71,19 @@ def test_jobs_that_free_cores_cannot_hold_for_lack_of_memory_get_machines(make_f
         more.wait_running()
         assert bought(factory) == {"m5.large": 2}
         assert len({str(ad["RemoteHost"]).split("@")[-1] for ad in fat.ads() + more.ads()}) == 2
+
+
+def test_the_ad_of_a_machine_whose_vm_job_has_left_keeps_no_job_waiting(make_factory: MakeFactory) -> None:
+    factory = make_factory(**(FIT | {"batchsubmit__condorec2__instance_type": "m5.large"}))
+    work = Work(factory)
+    name = f"gone-{factory.id}"
+    of = {"APFVM": f'"{name}"', "APFFactory": f'"{factory.id}"', "APFQueue": '"CLOUD"'}
+    advertise(factory.pool, [partitionable(name, 8, 16_000, **of, Start="TARGET.RequestMemory == 901")])
+    waits = work.submit(1, request_memory=901)
+    with factory:
+        waits.wait_running()
+        assert name in factory.pool.run("condor_status", "-af", "Name")
+        assert bought(factory) == {"m5.large": 1}
 
 
 def explained(factory: Factory, *words: object) -> str:

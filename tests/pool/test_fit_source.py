@@ -39,10 +39,12 @@ SLOTS = [
     partitionable("busy", 3, 500),
     partitionable("free", 8, 16_000),
     partitionable("draining", 8, 16_000, Draining="true", State='"Drained"'),
-    partitionable("ends", 8, 16_000, APFVM='"vm-1"', APFLeaseEnd=2_000_000_000),
+    partitionable("ends", 8, 16_000, APFVM='"vm-1"', DaemonStopTime=2_000_000_000),
     partitionable("picky", 8, 16_000, Start="TARGET.RequestMemory > LeastMemory", LeastMemory=5_000),
     partitionable("owner", 8, 16_000, Start="false", State='"Owner"'),
-    partitionable("home", 8, 16_000, APFVM='"vm-2"', APFQueue='"Q"', APFShape='"t/home"', Start="false"),
+    partitionable(
+        "home", 8, 16_000, APFVM='"vm-2"', APFQueue='"Q"', APFShape='"t/home"', APFFactory='"f"', Start="false"
+    ),
     static("alone", 4, 10_000),
     static("taken", 4, 10_000, state="Claimed"),
     partitionable("secret", 8, 16_000, HasSecret="true"),
@@ -98,7 +100,8 @@ def fetch(
 ) -> Demand:
     addresses = tuple(ScheddAddress(name) for name in schedds) or (ScheddAddress(),)
     sources = [
-        FitSource(pool=PoolAddress(), schedd=address, selection=selection, templates=templates) for address in addresses
+        FitSource(pool=PoolAddress(), schedd=address, selection=selection, templates=templates, factory_id="f")
+        for address in addresses
     ]
     demand = joined([workers.call("all", 30, source.fetch) for source in sources])
     assert len({group.key for group in demand.groups}) == len(demand.groups)
@@ -231,10 +234,19 @@ def test_machines_show_what_is_free_and_what_is_about_to_leave(workers: Workers)
     assert {name for name, machine in seen.items() if machine.static} == {"alone"}
     assert (seen["ends"].vm, seen["ends"].leaves_at) == ("vm-1", 2_000_000_000)
     assert (seen["free"].vm, seen["free"].leaves_at) == (None, None)
+    assert {name for name, machine in seen.items() if machine.ours} == {"home"}
+
+
+def test_machines_show_how_long_they_have_not_reported(jobs: Pool, workers: Workers) -> None:
+    until(lambda: machines(fetch(workers))["free"].silent_s > 1, "all slots are older than a second")
+    advertise(jobs, [partitionable("free", 8, 16_000)])
+    silent = {name: machine.silent_s for name, machine in machines(fetch(workers)).items()}
+    assert max(silent, key=lambda name: silent[name]) != "free"
+    assert all(silent["free"] < of_other for name, of_other in silent.items() if name != "free")
 
 
 def test_a_machine_that_goes_home_is_no_model_for_new_ones_of_its_shape(workers: Workers) -> None:
-    home = Template("Q t/home", BIG.room)
+    home = Template("Q t/home", BIG.room, (("APFFactory", '"f"'),))
     demand = fetch(workers, 'Colour == "Blue"', templates=(home,))
     (blue,) = demand.groups
     assert not on(demand, blue, "home").ok

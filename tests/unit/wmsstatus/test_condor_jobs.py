@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from factory.condor.demand import QUEUE_ATTRIBUTE, DemandRows, DemandSource, fold_groups
+from factory.condor.vmjobs import VMJobRow, VMJobRows
 from factory.config.settings import FactorySettings, QueueSettings
-from factory.model import SiteStatus, Unknown, WmsStatus
+from factory.fit.model import Demand, Life
+from factory.model import JobId, SiteStatus, Unknown, WmsStatus
 from factory.plugin import ScheddAddress
 from factory.source import Reading, Readings
 from factory.wanted import merged
@@ -238,3 +241,43 @@ def test_asking_for_sources_is_cheap() -> None:
     for _ in range(1000):
         plugin.sources()
     assert time.process_time() - started < 0.5
+
+
+def fit(*, wms_started: float = NOW, vms_started: float = NOW, vms_error: str | None = None) -> Demand:
+    """What a plugin makes of job groups, and of VM jobs that were read beside them."""
+    plugin = jobs()
+    plugin.templates = ()
+    (source,) = plugin.sources()
+    job = VMJobRow(JobId(1, 0), 2, "vm-1", "Q", "", "", "", 0, 0, 5000.0, None, None, "i-1", None, None, update_s=20)
+    vms = VMJobRows((job, replace(job, uuid="vm-2", retire_time=7.0), replace(job, uuid="vm-3", status=5)))
+    by_key = {
+        source.key: Reading(source.key, wms_started, wms_started, Demand()),
+        "VM jobs": Reading("VM jobs", vms_started, vms_started, None if vms_error else vms, vms_error),
+    }
+    status = plugin.read(Readings(NOW + 60, by_key, NOW - 60))
+    assert isinstance(status, WmsStatus)
+    assert status.demand is not None
+    return status.demand
+
+
+def test_what_the_vm_jobs_say_of_machines_stands_beside_what_the_collector_says() -> None:
+    found = fit()
+    assert found.lives == {
+        "vm-1": Life(5000.0, leaves=False, update_s=20),
+        "vm-2": Life(5000.0, leaves=True, update_s=20),
+        "vm-3": Life(5000.0, leaves=True, update_s=20),
+    }
+    assert found.update_s == FactorySettings().update_interval
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"vms_error": "no answer"},
+        {"vms_started": NOW - 30},
+        {"vms_started": NOW - 70, "wms_started": NOW - 50},
+        {"vms_started": NOW - 61, "wms_started": NOW - 59},
+    ],
+)
+def test_vm_jobs_that_failed_to_be_read_or_were_read_too_early_are_not_known(how: dict[str, Any]) -> None:
+    assert fit(**how).lives is None

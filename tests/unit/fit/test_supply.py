@@ -1,0 +1,95 @@
+"""What counts as room: not what has left though the collector still shows it, nor what is about to leave."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory.fit.model import Life, Machine
+from factory.fit.supply import Supply
+from factory.model import VM, VMState, WmsStatus
+from tests.rig.fit import NOW, demand, group, machine, offer, vm
+from tests.unit.fit.test_cascade import PLACE, SHAPES, Factory
+
+SHAPE = offer()
+MINLIFE_S = 600
+
+
+def counts(
+    one: Machine, vms: tuple[VM, ...] = (), lives: Mapping[str, Life] | None = None, update_s: float = 300
+) -> bool:
+    """Whether a machine's room counts."""
+    seen = replace(demand([], [one], [SHAPE]), lives=lives, update_s=update_s)
+    supply = Supply(seen, tuple((0, each) for each in vms), {str(SHAPE.shape): SHAPE}, NOW)
+    return one.name in {each.name for each in supply.machines(MINLIFE_S)}
+
+
+def ours(silent_s: float = 0, leaves_at: float | None = None) -> Machine:
+    return machine("m", 8, 32_000, vm="vm00001", ours=True, silent_s=silent_s, leaves_at=leaves_at)
+
+
+IDLE = vm(1, VMState.IDLE, SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("one", "vms", "lives", "there"),
+    [
+        ("its VM job is there", (), {"vm00001": Life()}, True),
+        ("its VM job is another queue's, and VM jobs are not known", (), None, True),
+        ("its VM job has left the queue", (), {"vm00002": Life()}, False),
+        ("its VM job came after the VM jobs were read", (IDLE,), {}, True),
+    ],
+)
+def test_a_machine_of_the_factory_whose_vm_job_has_left_is_no_room(
+    one: str, vms: tuple[VM, ...], lives: Mapping[str, Life] | None, there: bool
+) -> None:
+    assert counts(ours(), vms, lives) is there
+    assert counts(machine("m", 8, 32_000, vm="vm00001"), vms, lives), "of another factory"
+
+
+@pytest.mark.parametrize(
+    ("silent_s", "lives", "there"),
+    [
+        (119, {"vm00001": Life()}, True),
+        (121, {"vm00001": Life()}, False),
+        (121, None, False),
+        (121, {"vm00001": Life(update_s=300)}, True),
+        (601, {"vm00001": Life(update_s=300)}, False),
+        (119, {"vm00001": Life(update_s=20)}, True),
+    ],
+)
+def test_what_has_not_reported_for_twice_its_interval_is_no_room(
+    silent_s: float, lives: Mapping[str, Life] | None, there: bool
+) -> None:
+    assert counts(ours(silent_s=silent_s), (), lives, update_s=60) is there
+    known = vm(1, VMState.IDLE, SHAPE, update_s=300)
+    assert counts(ours(silent_s=silent_s), (known,), None, update_s=60) is (silent_s <= 600)
+
+
+def test_a_machine_of_others_may_report_as_seldom_as_it_likes_for_half_an_hour() -> None:
+    assert counts(machine("m", 8, 32_000, silent_s=1700), (), {})
+    assert not counts(machine("m", 8, 32_000, silent_s=1900), (), {})
+
+
+def test_a_lease_is_what_the_vm_job_says_now_also_of_vms_of_other_queues() -> None:
+    assert not counts(ours(), (), {"vm00001": Life(ends=NOW + 500)})
+    assert counts(ours(), (), {"vm00001": Life(ends=NOW + 700)})
+    assert not counts(ours(leaves_at=NOW + 500), (), {"vm00001": Life(ends=NOW + 700)})
+    assert counts(ours(), (replace(IDLE, lease_end=NOW + 700),))
+    assert not counts(ours(), (replace(IDLE, lease_end=NOW + 500),))
+
+
+def test_vms_of_other_queues_that_were_asked_to_leave_are_no_room() -> None:
+    assert not counts(ours(), (), {"vm00001": Life(leaves=True)})
+
+
+def test_an_ad_that_outlives_its_machine_keeps_no_job_waiting(tmp_path: Path) -> None:
+    """A spot kill of a machine that was half free: its VM job goes at once, its ad a quarter of an hour later."""
+    factory = Factory(tmp_path, machines=[machine("slot1@vm00001", 4, 16_000, vm="vm00001", ours=True)])
+    factory.vms["cheap"] = [vm(1, VMState.BUSY, str(SHAPES["cheap"]), "cheap", claims=4)]
+    factory.round()
+    factory.vms["cheap"] = []
+    seen = demand([group("g", 1, 1000, 4)], factory.machines, [replace(PLACE, shape=s) for s in SHAPES.values()])
+    factory.wms = WmsStatus(ready=4, demand=replace(seen, lives={}))
+    assert factory.bought() == {"cheap": 1, "dear": 0}
