@@ -11,7 +11,7 @@ from factory.condor.daemons import PoolAddress, ScheddAddress
 from factory.condor.groups import autoclusters, evaluate_ask, idle_jobs
 from factory.condor.limits import Asking, limits_of
 from factory.condor.machinead import template_ad
-from factory.condor.match import job_references, match_all
+from factory.condor.match import job_references, machine_references, match_all
 from factory.condor.saturation import saturation, schedd_ad
 from factory.condor.slots import Slots, open_slots
 from factory.fit.model import Demand, Room, Template
@@ -86,7 +86,11 @@ class FitSource(Source):
                 if needs.least is None
                 else open_slots(self.pool, self.factory_id, needs.references, needs.least)
             )
-            idle = idle_jobs(schedd, str(self.schedd), self.selection, clusters, time.time(), late_made=late_made)
+            templates = self._templates(slots)
+            _, asked = machine_references([*slots.kinds.values(), *templates.values()])
+            idle = idle_jobs(
+                schedd, str(self.schedd), self.selection, clusters, asked, time.time(), late_made=late_made
+            )
             grown = needs.grown(idle.ads.values())
             if grown == needs:
                 break
@@ -95,16 +99,25 @@ class FitSource(Source):
         asking = Asking(self.pool, jobs.values())
         _needs[self.key] = _Needs().grown(jobs.values())
         full = saturation(ad, idle.groups)
-        real = {t.key: (dict(t.attributes).get("APFFactory", "").strip('"'), t.key) for t in self.templates}
-        templates = {
-            t.key: template_ad(t.room, dict(t.attributes), slots.real.get(real[t.key])) for t in self.templates
-        }
+        unseen = {template.key for template in self.templates if _model(template) not in slots.shown}
         return Demand(
             groups=idle.groups,
             machines=slots.machines,
             on_kinds=match_all(jobs, slots.kinds),
-            on_shapes=match_all(jobs, templates, {key for key in templates if real[key] not in slots.shown}),
+            on_shapes=match_all(jobs, templates, unseen),
             excluded=idle.excluded,
             others=idle.others,
             limits=limits_of(idle.groups, jobs, asking.answer()) + ((full,) if full else ()),
         )
+
+    def _templates(self, slots: Slots) -> dict[str, Any]:
+        """The machine of each template."""
+        return {
+            template.key: template_ad(template.room, dict(template.attributes), slots.real.get(_model(template)))
+            for template in self.templates
+        }
+
+
+def _model(template: Template) -> tuple[str, str]:
+    """What a machine of a template says of itself, as in :class:`Slots`."""
+    return dict(template.attributes).get("APFFactory", "").strip('"'), template.key

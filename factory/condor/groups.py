@@ -28,14 +28,16 @@ _WHO = [
     "LastRejMatchReason",
 ]
 _ON_STARTDS = f'member(JobUniverse, {{{", ".join(map(str, ON_STARTDS))}}}) && Managed =!= "External"'
+_LATE = f"JobStatus == 1 && AutoClusterId =?= undefined && {_ON_STARTDS}"
 _DEFERRAL = ["DeferralTime", "DeferralPrepTime"]
 """Asked for only where Requirements say that a job is deferred: each attribute costs 10 % of the time."""
 _ASKS = ["RequestCpus", "RequestMemory", "RequestDisk", "RequestGPUs", "Requirements", "Rank", "ConcurrencyLimits"]
+_IN_KEY = {"owner", "accountinggroup"}
 _OF_QUERY = ("Id", "JobIds", "JobCount", "AutoClusterId", "ServerTime", "JobStatus", "LastRejMatchReason")
 """What a query adds, or what changes while the jobs ask for the same."""
 
 _seen_references: dict[str, frozenset[str]] = {}
-"""By schedd: what expressions of jobs without an autocluster refer to in the job; kept in the worker."""
+"""By schedd and query: what expressions of jobs refer to in the job; kept in the worker."""
 
 
 @dataclass(frozen=True)
@@ -67,26 +69,35 @@ def _plain(ad: Any) -> Any:
 
 
 def idle_jobs(
-    schedd: Any, name: str, selection: str | None, by_cluster: Mapping[int, Any], now: float, *, late_made: bool = False
+    schedd: Any,
+    name: str,
+    selection: str | None,
+    by_cluster: Mapping[int, Any],
+    asked: Collection[str],
+    now: float,
+    *,
+    late_made: bool = False,
 ) -> IdleJobs:
     """The idle jobs of one schedd that fit ``selection``, a ClassAd expression over the job ad; the others counted.
 
-    ``name``: what the schedd is called. ``late_made``: some may not be materialised yet, which takes one query more.
+    ``name``: what the schedd is called. ``asked``: attributes that machines refer to; autoclusters have those that
+    machines referred to when the schedd last negotiated. ``late_made``: some may not be materialised yet, which takes
+    one query more.
     """
-    import htcondor2
-
-    which = [*_WHO, *(_references([selection]) if selection else ())]
+    asked = [attribute for attribute in asked if not any(attribute in ad for ad in by_cluster.values())]
+    which = [*_WHO, *(_references([selection]) if selection else ()), *asked]
     if any("HasJobDeferral" in str(ad.lookup("Requirements")) for ad in by_cluster.values() if "Requirements" in ad):
         which += _DEFERRAL
-    counts = schedd.query(constraint=selection or "true", projection=which, opts=htcondor2.QueryOpts.GroupBy)
+    counts, more = _grouped(schedd, f"{name} counts", selection or "true", which, asked)
     if any(ad.get("AutoClusterId", -1) not in by_cluster for ad in counts if "AutoClusterId" in ad):
         by_cluster = autoclusters(schedd)  # some are newer
     idle = [ad for ad in counts if ad["JobStatus"] == 1]
-    late = []
+    late: list[Any] = []
     if any("AutoClusterId" not in ad and _never(ad) is None for ad in idle):
-        late = _late(schedd, name, f"({selection}) && " if selection else "", [*which, *_DEFERRAL])
+        which_late = [*which, *_DEFERRAL, *_ASKS]
+        late, _ = _grouped(schedd, name, f"({selection or 'true'}) && {_LATE}", which_late, [*_ASKS, *asked])
     name += f" {_short(selection)}" if selection else ""  # jobs alike of two selections are two groups
-    found = fold(name, by_cluster, idle, late, now)
+    found = fold(name, by_cluster, idle, late, now, [*asked, *more])
     if late_made:
         found = with_unmaterialised(name, found, _job_factories(schedd, selection))
     others = Counter[int]()
@@ -96,23 +107,21 @@ def idle_jobs(
     return replace(found, others=others)
 
 
-def _late(schedd: Any, name: str, wanted: str, which: Collection[str]) -> list[Any]:
-    """Jobs without an autocluster, grouped by what they ask for and by what that refers to."""
+def _grouped(
+    schedd: Any, name: str, constraint: str, which: Collection[str], expressions: Collection[str]
+) -> tuple[list[Any], frozenset[str]]:
+    """Jobs grouped by attributes, and by what ``expressions`` among them refer to; and what that is."""
     import htcondor2
 
     while True:
-        own = _seen_references.get(name, frozenset())
-        projection = sorted({attribute.lower() for attribute in (*which, *_ASKS, *own)})
-        ads = schedd.query(
-            constraint=f"{wanted}JobStatus == 1 && AutoClusterId =?= undefined && {_ON_STARTDS}",
-            projection=projection,
-            opts=htcondor2.QueryOpts.GroupBy,
-        )
-        texts = {str(ad.lookup(attribute)) for ad in ads for attribute in _ASKS if attribute in ad}
-        missing = {attribute.lower() for attribute in _references(texts)} - set(projection)
+        more = _seen_references.get(name, frozenset()) if expressions else frozenset()
+        projection = {attribute.lower() for attribute in (*which, *more)}
+        ads = schedd.query(constraint=constraint, projection=sorted(projection), opts=htcondor2.QueryOpts.GroupBy)
+        texts = {str(ad.lookup(attribute)) for ad in ads for attribute in expressions if attribute in ad}
+        missing = {attribute.lower() for attribute in _references(texts)} - projection
         if not missing:
-            return list(ads)
-        _seen_references[name] = own | missing
+            return list(ads), more
+        _seen_references[name] = more | missing
 
 
 def _job_factories(schedd: Any, selection: str | None) -> list[Any]:
@@ -172,8 +181,12 @@ def fold(
     counts: Iterable[Mapping[str, Any]],
     late: Iterable[Mapping[str, Any]],
     now: float,
+    asked: Collection[str] = (),
 ) -> IdleJobs:
-    """Groups from the ads of the queries. Jobs that came between two queries count with the next poll."""
+    """Groups from the ads of the queries. Jobs that came between two queries count with the next poll.
+
+    ``asked``: attributes that tell groups apart for machines, and that autoclusters do not have.
+    """
     excluded: Counter[str] = Counter()
     groups: dict[str, JobGroup] = {}
     ads: dict[str, Any] = {}
@@ -189,6 +202,9 @@ def fold(
             continue
         owner, accounting = str(count.get("Owner", "")), str(count.get("AccountingGroup", ""))
         key, rejected = f"{schedd}#{cluster}#{owner}#{accounting}", _text(count.get("LastRejMatchReason"))
+        more = {name: count.lookup(name) for name in asked if name in count and name not in ad}
+        telling = [f"{name} = {more[name]}" for name in sorted(more.keys() - _IN_KEY)]
+        key += f"#{_short(str(telling))}" if telling else ""
         if key in groups:
             known = groups[key]
             groups[key] = replace(known, count=known.count + number, reject_reason=known.reject_reason or rejected)
@@ -201,8 +217,22 @@ def fold(
             key, ask, number, owner, accounting, requirements,
             example=example, problem=problem, reject_reason=rejected,
         )  # fmt: skip
-        ads[key] = ad
+        ads[key] = _with(ad, more)
     return IdleJobs(tuple(groups.values()), ads, excluded)
+
+
+def _with(ad: Any, more: Mapping[str, Any]) -> Any:
+    """An ad and more attributes."""
+    import classad2
+
+    if not more:
+        return ad
+    copy = classad2.ClassAd()
+    for name in ad:
+        copy[name] = ad.lookup(name)
+    for name, value in more.items():
+        copy[name] = value
+    return copy
 
 
 def _rows(

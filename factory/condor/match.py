@@ -35,6 +35,24 @@ def job_references(ads: Iterable[Any]) -> set[str]:
     return names
 
 
+def machine_references(ads: Iterable[Any]) -> tuple[frozenset[str], frozenset[str]]:
+    """Attributes that Start and Requirements of these machines refer to, in lower case: their own, and of the job.
+
+    One without a scope that the machine does not show may be either.
+    """
+    own: set[str] = set()
+    of_job: set[str] = set()
+    for ad in ads:
+        for attribute in ("Start", "Requirements"):
+            for name in ad.externalRefs(ad.lookup(attribute)) if attribute in ad else ():
+                scope, _, plain = name.lower().rpartition(".")
+                if plain and scope != "target":
+                    own.add(plain)
+                if plain and (scope == "target" or (not scope and plain not in ad)):
+                    of_job.add(plain)
+    return frozenset(own), frozenset(of_job)
+
+
 def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], unseen: Collection[str] = ()) -> Matches:
     """(group key, machine key) → match. What is undefined in ``unseen`` machines may be known once one runs."""
     signs = [_sign(("unseen " if key in unseen else "") + str(ad)) for key, ad in machines.items()]

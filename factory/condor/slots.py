@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from factory.condor.daemons import PoolAddress, quoted
+from factory.condor.match import machine_references
 from factory.fit.model import Machine, Room
 
 _ROOM = ("Cpus", "Memory", "Disk", "GPUs")
@@ -69,27 +70,13 @@ def open_slots(address: PoolAddress, factory_id: str, references: Collection[str
             projection=attributes,
         )
         slots = fold(ads, {name.lower() for name in (*references, *own)} - CHANGING, quoted(factory_id), now)
-        missing = _own_references(slots.kinds.values()) - set(attributes)
+        missing = machine_references(slots.kinds.values())[0] - {"withinresourcelimits", *attributes}
         if not missing:
             real = _seen_real.setdefault(str(address), {})
             real.update(slots.real)
             return replace(slots, real=dict(real), shown=frozenset(slots.real))
         own = own | missing
         _seen_references[str(address)] = own
-
-
-def _own_references(ads: Iterable[Any]) -> frozenset[str]:
-    """Attributes of the machine that Start and Requirements refer to, in lower case."""
-    names: set[str] = set()
-    for ad in ads:
-        for attribute in ("Start", "Requirements"):
-            if attribute not in ad:
-                continue
-            for name in ad.externalRefs(ad.lookup(attribute)):
-                scope, _, plain = name.rpartition(".")
-                if scope.upper() != "TARGET":
-                    names.add(plain.lower())
-    return frozenset(names) - {"withinresourcelimits"}
 
 
 def fold(ads: Iterable[Any], telling: Collection[str], factory: str, now: float) -> Slots:

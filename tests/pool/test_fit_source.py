@@ -48,6 +48,7 @@ SLOTS = [
     static("alone", 4, 10_000),
     static("taken", 4, 10_000, state="Claimed"),
     partitionable("secret", 8, 16_000, HasSecret="true"),
+    partitionable("alices", 8, 16_000, Start='TARGET.Owner == "alice"'),
 ]
 
 
@@ -73,12 +74,14 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
         submit(pool, 1, "request_gpus = 1", "require_gpus = Capability > 8")
         submit(pool, 14, 'My.MATCH_APF_QUEUE = "A"', name=SECOND)
         submit(pool, 2, "concurrency_limits = licence", "request_memory = 333")
+        for owner in ("alice", "bob"):
+            submit(pool, 2, *of_owner(owner), 'My.MATCH_APF_QUEUE = "C"', "request_memory = 444")
         advertise(pool, [partitionable("full", 0, 4_000)])  # without any slot nothing is negotiated
         until(lambda: not unclustered(pool, "first@pool"), "the first schedd's jobs have an autocluster", 60)
         until(lambda: not unclustered(pool, SECOND), "the second schedd's jobs have an autocluster", 60)
         pool.run("condor_off", "-daemon", "negotiator")
         advertise(pool, SLOTS)
-        until(lambda: len(pool.slots()) == 11, "all slots are in the collector")
+        until(lambda: len(pool.slots()) == 12, "all slots are in the collector")
         yield pool
 
 
@@ -93,6 +96,11 @@ def workers(jobs: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
 def submit(pool: Pool, count: int, *lines: str, name: str = "first@pool") -> None:
     common = ("executable = /bin/true", "request_memory = 100", "request_disk = 1000", "request_cpus = 1")
     pool.run("condor_submit", "-name", name, "-", stdin="\n".join([*common, *lines, f"queue {count}", ""]))
+
+
+def of_owner(owner: str) -> tuple[str, ...]:
+    """Of alice's jobs WantsIt is true, of bob's false."""
+    return f'+Owner = "{owner}"', "My.WantsIt = MY.Reason == 5", f"My.Reason = {len(owner)}"
 
 
 def fetch(
@@ -145,6 +153,7 @@ def test_counts_are_exact_and_held_jobs_are_not_idle(workers: Workers) -> None:
         (2, 100, 0, ""): 12,
         (3, 100, 0, ""): 13,
         (1, 333, 0, ""): 2,
+        (1, 444, 0, ""): 4,
     }
     assert demand.others == {5: 3}
     assert demand.limits == ()
@@ -227,7 +236,7 @@ def test_a_schedd_that_the_collector_does_not_know_fails_its_own_reading(workers
 
 def test_machines_show_what_is_free_and_what_is_about_to_leave(workers: Workers) -> None:
     seen = machines(fetch(workers))
-    assert set(seen) == {"busy", "free", "draining", "ends", "picky", "owner", "home", "alone", "secret"}
+    assert set(seen) == {"busy", "free", "draining", "ends", "picky", "owner", "home", "alone", "secret", "alices"}
     assert (seen["busy"].free.cpus, seen["busy"].free.memory_mb) == (3, 500)
     assert (seen["busy"].total.cpus, seen["busy"].total.memory_mb) == (8, 16_000)
     assert {name for name, machine in seen.items() if machine.leaving} == {"draining", "owner", "home"}
@@ -280,6 +289,42 @@ def test_start_may_refer_to_attributes_of_its_machine(workers: Workers) -> None:
     (small,) = (each for each in demand.groups if each.accounting_group == "physics.eve")
     assert on(demand, big, "picky").ok
     assert on(demand, small, "picky").why == "Requirements of the machine: TARGET.RequestMemory > LeastMemory is false"
+
+
+STARTS = {
+    'TARGET.Owner == "alice"': {"alice"},
+    'TARGET.MATCH_APF_QUEUE == "C"': {"alice", "bob"},
+    'TARGET.MATCH_APF_QUEUE == "D"': set(),
+    "TARGET.JobUniverse == 5": {"alice", "bob"},
+    "TARGET.JobUniverse == 10": set(),
+    "WantsIt && MayHaveIt": {"alice"},
+}
+"""What machines accept, and whose jobs that is."""
+
+
+@pytest.mark.parametrize("when", ["C", "with no autocluster yet"])
+def test_start_may_refer_to_any_attribute_of_the_job_though_no_machine_is_there(
+    jobs: Pool, workers: Workers, when: str
+) -> None:
+    if when != "C":
+        for owner in ("alice", "bob"):
+            submit(jobs, 2, *of_owner(owner), f'My.MATCH_APF_QUEUE = "{when}"')
+    starts = {start.replace('"C"', f'"{when}"'): owners for start, owners in STARTS.items()}
+    templates = tuple(
+        Template(f"t{i}", BIG.room, (("Start", start), ("MayHaveIt", "true"))) for i, start in enumerate(starts)
+    )
+    for _ in range(2):
+        demand = fetch(workers, f'MATCH_APF_QUEUE == "{when}"', templates=templates)
+        assert Counter(each.owner for each in demand.groups) == {"alice": 1, "bob": 1}
+        for template, (start, owners) in zip(templates, starts.items(), strict=True):
+            matches = {each.owner: demand.on_shapes[each.key, template.key] for each in demand.groups}
+            assert {owner for owner, match in matches.items() if match.ok} == owners, start
+            assert not any(match.maybe for match in matches.values()), start
+
+
+def test_a_machine_that_just_joined_is_judged_though_the_schedd_has_not_negotiated_since(workers: Workers) -> None:
+    demand = fetch(workers, 'MATCH_APF_QUEUE == "C"')
+    assert {each.owner: on(demand, each, "alices").ok for each in demand.groups} == {"alice": True, "bob": False}
 
 
 def test_what_only_a_running_machine_can_tell_is_maybe(workers: Workers) -> None:
