@@ -9,6 +9,7 @@ grouped query.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -148,7 +149,8 @@ def with_unmaterialised(schedd: str, found: IdleJobs, clusters: Iterable[Any]) -
         if key is None:
             kind = _short(f"{ask} {requirements}")
             key = alike[owner, accounting, ask, requirements] = f"{schedd}#late {kind}#{owner}#{accounting}"
-            groups[key] = JobGroup(key, ask, 0, owner, accounting, requirements, problem=problem)
+            takes = _takes(ask, problem)
+            groups[key] = JobGroup(key, ask, 0, owner, accounting, requirements, problem=problem, takes=takes)
             ads[key] = _plain(ad)
         groups[key] = replace(groups[key], unmaterialised=groups[key].unmaterialised + number)
     return replace(found, groups=tuple(groups.values()), ads=ads)
@@ -215,7 +217,7 @@ def fold(
         example = str(count.get("JobIds", "")).split(" ", 1)[0]
         groups[key] = JobGroup(
             key, ask, number, owner, accounting, requirements,
-            example=example, problem=problem, reject_reason=rejected,
+            example=example, problem=problem, reject_reason=rejected, takes=_takes(ask, problem),
         )  # fmt: skip
         ads[key] = _with(ad, more)
     return IdleJobs(tuple(groups.values()), ads, excluded)
@@ -261,6 +263,17 @@ def _never(ad: Mapping[str, Any]) -> str | None:
     return "managed elsewhere (routed)" if ad.get("Managed") == "External" else None
 
 
+def rounded(ask: Room) -> Room:
+    """What a startd makes of a request, by the defaults of MODIFY_REQUEST_EXPR_REQUEST…: 128 MiB, 1 MiB of disk, cores.
+
+    What a startd is told instead stands in no ad. Where a slot has less than that left it gives what is asked for.
+    """
+    memory_mb, disk_kb = (
+        max(step, math.ceil(n / step) * step) for n, step in ((ask.memory_mb, 128), (ask.disk_kb, 1024))
+    )
+    return Room(math.ceil(ask.cpus), memory_mb, disk_kb, ask.gpus)
+
+
 def evaluate_ask(ad: Any) -> tuple[Room, str | None]:
     """What one job asks for, and what of it can't be evaluated."""
     import classad2
@@ -273,6 +286,11 @@ def evaluate_ask(ad: Any) -> tuple[Room, str | None]:
         numbers.append(max(0.0, float(value)))
     cpus, memory, disk, gpus = numbers
     return Room(max(1.0, cpus), memory, disk, gpus), None
+
+
+def _takes(ask: Room, problem: str | None) -> Room | None:
+    takes = ask if problem else rounded(ask)
+    return None if takes == ask else takes
 
 
 def _text(value: Any) -> str | None:

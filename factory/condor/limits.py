@@ -161,15 +161,15 @@ def limits_of(groups: Iterable[JobGroup], ads: Mapping[str, Any], known: Negotia
 
 
 def _of_group(group: JobGroup, ad: Any, known: Negotiator) -> Iterator[tuple[str, str, float, float, bool]]:
-    submitter = (group.accounting_group or group.owner).lower()
+    submitter, cores = (group.accounting_group or group.owner).lower(), (group.takes or group.ask).cpus
     if submitter in known.ceilings:
         ceiling, used = known.ceilings[submitter]
         in_use = f"{used:g} of {ceiling:g} cores in use"
-        yield f"ceiling of {submitter}", in_use, ceiling - used, group.ask.cpus, False
+        yield f"ceiling of {submitter}", in_use, ceiling - used, cores, False
     for name in _above(submitter if group.accounting_group else ""):
         if name in known.quotas:
             quota, used = known.quotas[name]
-            yield f"quota of {name}", f"{used:g} of {quota:g} cores in use", quota - used, group.ask.cpus, False
+            yield f"quota of {name}", f"{used:g} of {quota:g} cores in use", quota - used, cores, False
     for name, weight in taken(ad.eval("ConcurrencyLimits") if "ConcurrencyLimits" in ad else None):
         most = maximum(name, known.settings)
         if most is not None:

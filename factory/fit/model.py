@@ -44,6 +44,15 @@ class Room:
             raise ValueError("a job that asks for nothing fits without end")
         return max(0, int(min(counts)))
 
+    def within(self, other: Room) -> Room:
+        """No more of anything than ``other``."""
+        return Room(
+            min(self.cpus, other.cpus),
+            min(self.memory_mb, other.memory_mb),
+            min(self.disk_kb, other.disk_kb),
+            min(self.gpus, other.gpus),
+        )
+
     def minus(self, other: Room, n: int = 1) -> Room:
         """What is left after n times ``other``."""
         return Room(
@@ -61,6 +70,7 @@ class JobGroup:
     key: str
     """Stable from poll to poll, and unique: schedd and selection, autocluster, owner, accounting group."""
     ask: Room
+    """What one job asks for."""
     count: int
     owner: str = ""
     accounting_group: str = ""
@@ -75,6 +85,8 @@ class JobGroup:
     """LastRejMatchReason of one of its jobs."""
     unmaterialised: int = 0
     """Jobs of the same kind that the schedd has not made yet (late materialisation); not in ``count``."""
+    takes: Room | None = None
+    """What a partitionable slot gives one job, where it has as much: startds round up. None: what it asks for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
 
-from factory.fit.model import Demand, JobGroup, Machine, Match, Offer
+from factory.fit.model import Demand, JobGroup, Machine, Match, Offer, Room
 from factory.fit.place import OnMachines, place_on_machines
 from factory.model import VM, VMState
 
@@ -21,6 +22,30 @@ collector forgets a machine after 900 s unless it is told otherwise."""
 NO_MATCH = Match(ok=False, why="not compared")
 
 
+def _rests(
+    groups: Iterable[JobGroup], machines: Iterable[Machine], placed: OnMachines, least: Room
+) -> Iterator[Machine]:
+    """Machines on which at least ``least`` is left, with that: room for one job more, which takes all there is."""
+    asks, rests = {group.key: group.ask for group in groups}, {machine.name: machine.free for machine in machines}
+    for key, numbers in placed.placed.items():
+        for name, n in numbers.items():
+            rests[name] = rests[name].minus(asks[key], n)
+    used = placed.used
+    for machine in machines:
+        rest = rests[machine.name]
+        if rest.holds(least) and not (machine.static and machine.name in used):
+            yield replace(machine, free=rest, static=True)
+
+
+def _both(first: OnMachines, second: OnMachines) -> OnMachines:
+    placed = {key: dict(numbers) for key, numbers in first.placed.items()}
+    for key, numbers in second.placed.items():
+        of_group = placed.setdefault(key, {})
+        for name, n in numbers.items():
+            of_group[name] = of_group.get(name, 0) + n
+    return OnMachines(placed, {**first.left, **second.left})
+
+
 @dataclass(frozen=True, eq=False)
 class Supply:
     """Machines and VMs of all queues, as the jobs of one demand see them."""
@@ -33,6 +58,28 @@ class Supply:
     now: float = 0
     queue: str = ""
     """The queue that looks: its machines may show more than another queue's of the same shape."""
+    bare: Mapping[str, Room] = field(init=False)
+    """What a job asks for, by group, where it takes more of a machine that has more."""
+
+    def __post_init__(self) -> None:
+        """From here on groups ask for what their jobs take."""
+        groups = self.demand.groups
+        object.__setattr__(self, "bare", {group.key: group.ask for group in groups if group.takes is not None})
+        if self.bare:
+            offers = sorted(self.offers.values(), key=lambda o: (-o.room.cpus, -o.room.memory_mb, str(o.shape)))
+            taking = tuple(g if g.takes is None else replace(g, ask=self._taken(g, g.takes, offers)) for g in groups)
+            object.__setattr__(self, "demand", replace(self.demand, groups=taking))
+
+    def _taken(self, group: JobGroup, takes: Room, offers: Iterable[Offer]) -> Room:
+        """What a job takes; all there is of a machine that has what it asks for and not what it would take."""
+        most = None
+        for offer in offers:
+            match = self.on_shape(group, str(offer.shape))
+            if (match.ok or match.maybe) and offer.room.holds(group.ask):
+                if offer.room.holds(takes):
+                    return takes
+                most = most or offer.room
+        return takes.within(most) if most else takes
 
     def machines(self, minlife_s: float) -> list[Machine]:
         """Machines with free room, and VMs on their way at their full size.
@@ -79,14 +126,23 @@ class Supply:
 
     def place(self, groups: Iterable[JobGroup], machines: Sequence[Machine]) -> OnMachines:
         """These groups on these of its machines: on those that are there before those on their way."""
+        groups = [group for group in groups if group.problem is None]
         rank = {vm.uuid: rank for rank, vm in self.vms}
         coming = {vm.uuid for _, vm in self.vms if vm.state in _ON_ITS_WAY}
-        return place_on_machines(
-            [group for group in groups if group.problem is None],
-            machines,
-            self.fits,
-            lambda machine: (machine.vm in coming, rank.get(machine.vm or "", -1)),
-        )
+
+        def order(machine: Machine) -> tuple[float, ...]:
+            return machine.vm in coming, rank.get(machine.vm or "", -1)
+
+        placed = place_on_machines(groups, machines, self.fits, order)
+        last = [
+            replace(group, ask=self.bare[group.key], count=placed.left[group.key])
+            for group in groups
+            if group.key in self.bare and placed.left[group.key]
+        ]
+        if not last:
+            return placed
+        rests = list(_rests(groups, machines, placed, reduce(Room.within, (group.ask for group in last))))
+        return _both(placed, place_on_machines(last, rests, self.fits, order))
 
     def fits(self, group: JobGroup, kind: str) -> bool:
         """Whether a group's jobs run on machines of a kind."""

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from factory.fit.model import Life, Machine
+from factory.fit.model import JobGroup, Life, Machine, Room
+from factory.fit.share import Terms, judge
 from factory.fit.supply import Supply
 from factory.model import VM, VMState, WmsStatus
-from tests.rig.fit import NOW, demand, group, machine, offer, vm
+from tests.rig.fit import NOW, demand, group, machine, offer, share, vm
 from tests.unit.fit.test_cascade import PLACE, SHAPES, Factory
 
 SHAPE = offer()
@@ -93,3 +94,39 @@ def test_an_ad_that_outlives_its_machine_keeps_no_job_waiting(tmp_path: Path) ->
     seen = demand([group("g", 1, 1000, 4)], factory.machines, [replace(PLACE, shape=s) for s in SHAPES.values()])
     factory.wms = WmsStatus(ready=4, demand=replace(seen, lives={}))
     assert factory.bought() == {"cheap": 1, "dear": 0}
+
+
+def taking(memory_mb: float, takes_mb: float, count: int, cpus: float = 1, takes_cpus: float = 1) -> JobGroup:
+    """Jobs of which each takes more than it asks for."""
+    return replace(group("g", cpus, memory_mb, count), takes=Room(takes_cpus, takes_mb, 1024))
+
+
+@pytest.mark.parametrize(
+    ("jobs", "free_mb", "placed"),
+    [
+        (taking(2000, 2048, 4), 8_000, 3),
+        (taking(2000, 2048, 4), 8_144, 4),  # of what is left the last one takes what it asks for
+        (taking(2000, 2048, 4), 8_143, 3),
+        (taking(7_990, 8_064, 2), 8_000, 1),
+        (taking(1000, 1024, 9, 1.5, 2), 30_000, 4),
+        (taking(1000, 1024, 9), 30_000, 8),
+    ],
+)
+def test_as_many_jobs_find_room_as_a_startd_gives_it(jobs: JobGroup, free_mb: float, placed: int) -> None:
+    seen = share(demand([jobs], [machine("m", 8, free_mb)], [SHAPE]), [SHAPE])
+    assert judge(seen, Terms()).left.get("g", 0) == jobs.count - placed
+
+
+def test_a_static_slot_takes_a_job_that_asks_for_all_of_it() -> None:
+    slot = machine("m", 1, 2000, total=1, static=True)
+    assert judge(share(demand([taking(2000, 2048, 2)], [slot], [SHAPE]), [SHAPE]), Terms()).left == {"g": 1}
+
+
+@pytest.mark.parametrize(
+    ("jobs", "machines"),
+    [(taking(15_990, 16_000, 4), 2), (taking(31_990, 32_128, 3), 3), (taking(32_001, 32_128, 1), 0)],
+)
+def test_machines_are_bought_for_what_jobs_take_and_for_one_that_just_fits(jobs: JobGroup, machines: int) -> None:
+    verdict = judge(share(demand([jobs], [], [SHAPE]), [SHAPE]), Terms())
+    assert len(verdict.purchase.order) == machines
+    assert verdict.purchase.unserved == ({} if machines else {"g": 1})
