@@ -5,6 +5,7 @@ ClassAds' ``==`` takes one for the other.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
@@ -175,7 +176,8 @@ def test_what_has_left_the_queue_is_found_by_its_own_factory(
 
 def waiting(selection: str) -> int:
     """Idle jobs that fit, grouped by the schedd."""
-    found = idle_jobs(LOCAL, selection, autoclusters(LOCAL.open()), 0)
+    schedd = LOCAL.open()
+    found = idle_jobs(schedd, "local", selection, autoclusters(schedd), (), time.time())
     return sum(group.count for group in found.groups)
 
 
