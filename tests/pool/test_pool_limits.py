@@ -120,7 +120,8 @@ def test_the_dear_queue_empties_first_and_room_near_the_end_of_its_lease_is_not_
     pool.run("condor_rm", "-constraint", "JobUniverse == 5 && JobStatus == 1")
     for batch in site.running:
         batch.open()
-    until(lambda: not pool.jobs("JobUniverse == 5 && JobStatus == 2", "ClusterId"), "both machines are idle")
+    until(lambda: not pool.jobs("JobUniverse == 5 && JobStatus == 2", "ClusterId"), "their jobs have ended")
+    until(lambda: "Claimed" not in pool.run("condor_status", "-af", "State"), "the collector knows that both are idle")
     site.submit(1, accounting_group_user="carol")  # nobody's claim
     until(lambda: _left(factory, "DEAR"), "the dear machine is asked to leave")
     (vm,) = factory.vms("CHEAP")
