@@ -121,7 +121,8 @@ def test_the_dear_queue_empties_first_and_room_near_the_end_of_its_lease_is_not_
     for batch in site.running:
         batch.open()
     until(lambda: not pool.jobs("JobUniverse == 5 && JobStatus == 2", "ClusterId"), "their jobs have ended")
-    until(lambda: "Claimed" not in pool.run("condor_status", "-af", "State"), "the collector knows that both are idle")
+    # A partitionable slot shows what its jobs have given back a moment after these are gone.
+    until(lambda: pool.run("condor_status", "-af", "Cpus").split() == ["2", "2"], "the collector knows of all the room")
     site.submit(1, accounting_group_user="carol")  # nobody's claim
     until(lambda: _left(factory, "DEAR"), "the dear machine is asked to leave")
     (vm,) = factory.vms("CHEAP")
