@@ -19,7 +19,7 @@ def test_an_instance_without_a_vm_job_is_terminated_and_others_are_not(
     factory = make_factory(factory={**AUDITED, "orphans": "report"})
     mine = {"apf_factory": factory.id, "apf_queue": QUEUE, "apf_vm": f"{factory.id}-lost", "apf_schedd": SCHEDD}
     with ExitStack() as stack, factory:
-        audits(factory, 1)
+        audits(factory, 2)  # the cloud says to the second when an instance was launched
         orphan, *foreign = [
             stack.enter_context(launched(cloud, tags))
             for tags in (
@@ -52,7 +52,7 @@ def test_an_instance_that_is_protected_keeps_no_other_alive(pool: Pool, tmp_path
         factory = Factory(tmp_path, pool, "protected", {QUEUE: ec2_queue(cloud, "protected")}, **AUDITED)
         tags = {"apf_factory": factory.id, "apf_queue": QUEUE, "apf_vm": f"{factory.id}-lost", "apf_schedd": SCHEDD}
         with ExitStack() as stack, removed_at_end(factory), factory:
-            audits(factory, 1)
+            audits(factory, 2)
             protected, other = sorted(stack.enter_context(launched(cloud, tags)) for _ in range(2))
             (cloud.directory / DENY).write_text(f"TerminateInstances OperationNotPermitted {protected}\n")
             until(lambda: cloud.instances()[other]["state"] in ("shutting-down", "terminated"), "it is terminated", 60)

@@ -2,16 +2,14 @@
 
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from factory.clouds import Account, CloudAct, InstanceRow
 from factory.condor import acts, reap
-from factory.condor.daemons import PoolAddress, ScheddAddress
-from factory.condor.reap import Claimed
 from factory.config import load
 from factory.config.settings import FactorySettings, QueueSettings
 from factory.endings import Endings
@@ -21,39 +19,8 @@ from factory.plugin import CloudPlugin, PluginSettings, Source
 from factory.workers import Workers
 from plugins.cloud.ec2instances import EC2Instances
 from tests.rig.chains import conf
+from tests.rig.endings import Noting, absent, hang, unclaimed
 from tests.rig.vms import job, machine
-
-
-def unclaimed(schedd: ScheddAddress, vms: Collection[str]) -> Claimed:
-    return Claimed({}, {}, {})
-
-
-def absent(pool: PoolAddress, vms: Collection[str]) -> dict[str, frozenset[str]]:
-    return {}
-
-
-def hang(*arguments: object) -> None:
-    time.sleep(60)
-
-
-@dataclass(frozen=True)
-class Noting(CloudAct):
-    """Writes down what it ends; of an account called deaf… it ends nothing, and does not come back."""
-
-    account: str
-    log: Path
-    names: tuple[str, ...]
-
-    @property
-    def address(self) -> str:
-        return self.account
-
-    def perform(self) -> dict[str, str | None]:
-        if self.account.startswith("deaf"):
-            hang()
-        with self.log.open("a") as log:
-            log.write("".join(f"end {name}\n" for name in self.names))
-        return dict.fromkeys(self.names)
 
 
 class Site(CloudPlugin):
@@ -85,12 +52,12 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def endings(tmp_path: Path, log: Path) -> Iterator[Endings]:
     path = tmp_path / "queues.conf"
-    path.write_text(conf("Ready", {}, {"deadline": 5, "command_timeout": 1, "pool": "127.0.0.1:1"}))
+    path.write_text(conf("Ready", {}, {"deadline": 8, "command_timeout": 1, "pool": "127.0.0.1:1"}))
     queue = QueueSettings(name="Q", batchstatusplugin="", schedplugin=(), batchsubmitplugin="")
     plugin = Site(queue, PluginSettings(), FactorySettings())
     plugin.log = log
     clouds = {}
-    for url in ("one", "two", "deaf1", "deaf2", "deaf3"):
+    for url in ("one", "two", "deaf", "meets1", "meets2", "meets3"):
         account = Account("Site", url)
         clouds[url] = Cloud(plugin, account, plugin.instances(account), frozenset({"Q"}))
     workers = Workers()
@@ -113,7 +80,7 @@ def test_a_hundred_machines_out_of_reach_delay_no_termination_and_cost_twice_the
     first, last = orphan(Step.DRAIN, "vm1"), orphan(Step.DRAIN, "vm2")
     started = time.monotonic()
     ends = endings.all([first, *deaf, last, orphan(Step.TERMINATE, "i-1"), orphan(Step.DELETE, "SSH_1")])
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 25
     done = log.read_text().splitlines()
     assert [done[0], done[1].split()[-1], done[2]] == ["end i-1", "vm1", "end SSH_1"]
     assert {name for name, end in ends.items() if end.error is None} == {"i-1", "vm1", "SSH_1"}
@@ -122,13 +89,16 @@ def test_a_hundred_machines_out_of_reach_delay_no_termination_and_cost_twice_the
     assert not ends["vm2"].tried, "its turn is still to come"
 
 
+def test_accounts_are_asked_side_by_side(endings: Endings) -> None:
+    three = [orphan(Step.TERMINATE, f"i-{account}", account) for account in ("meets1", "meets2", "meets3")]
+    config = replace(endings.config, factory=endings.config.factory.model_copy(update={"deadline": 40}))
+    assert [end.error for end in replace(endings, config=config).all(three).values()] == [None] * 3
+
+
 def test_an_account_that_does_not_answer_keeps_no_other_waiting(endings: Endings, log: Path) -> None:
-    accounts = ("deaf1", "one", "deaf2", "two", "deaf3")
-    started = time.monotonic()
+    accounts = ("one", "deaf", "two")
     ends = endings.all([orphan(Step.TERMINATE, f"i-{account}", account) for account in accounts])
-    assert time.monotonic() - started < 14
-    silent = "no answer within 5 s"
-    assert [end.error for end in ends.values()] == [silent, None, silent, None, silent]
+    assert [end.error for end in ends.values()] == [None, "no answer within 8 s", None]
     assert sorted(log.read_text().splitlines()) == ["end i-one", "end i-two"]
 
 
@@ -137,7 +107,7 @@ def test_a_schedd_that_hangs_is_waited_for_once(endings: Endings, monkeypatch: p
     monkeypatch.setattr(acts, "remove", hang)
     started = time.monotonic()
     ends = endings.all([orphan(Step.REMOVE, f"{i}.0") for i in range(20)])
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 40
     assert [end.tried for end in ends.values()] == [True] + [False] * 19
 
 
@@ -148,5 +118,5 @@ def test_nothing_is_ended_while_somebody_does_not_answer_who_may_object(
     """Rules 2 and 5."""
     monkeypatch.setattr(reap, question, hang)
     ends = endings.all([orphan(step, step.name) for step in (Step.TERMINATE, Step.DRAIN, Step.REMOVE)])
-    assert {end.error for end in ends.values()} == {"not done: no answer within 5 s"}
+    assert {end.error for end in ends.values()} == {"not done: no answer within 8 s"}
     assert not log.read_text()
