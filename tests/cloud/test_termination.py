@@ -10,7 +10,7 @@ from factory.clouds import Account, InstanceRow
 from localcloud.process import CloudProcess
 from plugins.cloud.ec2instances import EC2Instances
 from plugins.cloud.ec2termination import EC2Termination
-from tests.rig.cloudhooks import DENY
+from tests.rig.cloudhooks import deny
 from tests.rig.orphans import launched
 
 TAGS = {"apf_factory": "f1", "apf_queue": "Q", "apf_vm": "vm1", "apf_schedd": "ap@pool"}
@@ -31,11 +31,7 @@ def three(own: CloudProcess) -> Iterator[dict[str, InstanceRow]]:
     with ExitStack() as stack:
         ids = [stack.enter_context(launched(own, TAGS)) for _ in range(3)]
         yield {each: InstanceRow(each, "running", "vm1", "Q", "t2.small", "", 0, "ap@pool") for each in ids}
-        deny(own, "")
-
-
-def deny(cloud: CloudProcess, *lines: str) -> None:
-    (cloud.directory / DENY).write_text("\n".join(lines))
+        deny(own.directory)
 
 
 def account(cloud: CloudProcess) -> Account:
@@ -61,7 +57,7 @@ def test_all_are_ended_by_one_request(own: CloudProcess, three: dict[str, Instan
 
 def test_one_that_is_protected_keeps_no_other(own: CloudProcess, three: dict[str, InstanceRow]) -> None:
     one, protected, other = three
-    deny(own, f"TerminateInstances OperationNotPermitted {protected}")
+    deny(own.directory, f"TerminateInstances OperationNotPermitted {protected}")
     found = end(own, *three.values())
     assert "OperationNotPermitted" in str(found.pop(protected))
     assert found == {one: None, other: None}
@@ -72,7 +68,7 @@ def test_one_that_the_cloud_shows_and_does_not_know_keeps_no_other(
     own: CloudProcess, three: dict[str, InstanceRow]
 ) -> None:
     one, unknown, other = three
-    deny(own, f"TerminateInstances InvalidInstanceID.NotFound {unknown}")
+    deny(own.directory, f"TerminateInstances InvalidInstanceID.NotFound {unknown}")
     assert {name for name, error in end(own, *three.values()).items() if error is None} == {one, other}
 
 
@@ -92,7 +88,7 @@ def test_what_is_not_as_it_was_chosen_is_left_alone(own: CloudProcess, three: di
 def test_a_cloud_that_takes_nothing_now_is_not_asked_for_each(
     own: CloudProcess, three: dict[str, InstanceRow], code: str
 ) -> None:
-    deny(own, f"TerminateInstances {code}", f"DeleteKeyPair {code}")
+    deny(own.directory, f"TerminateInstances {code}", f"DeleteKeyPair {code}")
     before = own.requests()
     found = end(own, *three.values(), key_pairs=("SSH_1", "SSH_2"))
     assert found.keys() == {*three, "SSH_1"}, "the second key pair was not tried"
@@ -106,7 +102,7 @@ def test_key_pairs_have_outcomes_of_their_own(own: CloudProcess) -> None:
     names = ("SSH_1", "SSH_2", "SSH_3")
     for name in names:
         own.client().create_key_pair(KeyName=name)
-    deny(own, "DeleteKeyPair UnauthorizedOperation SSH_2")
+    deny(own.directory, "DeleteKeyPair UnauthorizedOperation SSH_2")
     found = end(own, key_pairs=names)
     assert {name for name, error in found.items() if error is None} == {"SSH_1", "SSH_3"}
     left = EC2Instances(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from localcloud.process import CloudProcess
 from tests.pool.conftest import MakeFactory
-from tests.rig.cloudhooks import DENY
+from tests.rig.cloudhooks import deny
 from tests.rig.factory import QUEUE, Factory, ec2_queue, removed_at_end
 from tests.rig.orphans import AUDITED, audit, audits, launched
 from tests.rig.pool import Pool
@@ -40,7 +40,7 @@ def test_an_instance_without_a_vm_job_is_found(cloud: CloudProcess, make_factory
 
 def test_who_may_not_list_key_pairs_is_told_of_instances_all_the_same(pool: Pool, tmp_path: Path) -> None:
     with CloudProcess(tmp_path / "cloud", boot_delay_s=0.5, hooks=["tests.rig.cloudhooks:Broken"]) as cloud:
-        (cloud.directory / DENY).write_text("DescribeKeyPairs UnauthorizedOperation\n")
+        deny(cloud.directory, "DescribeKeyPairs UnauthorizedOperation")
         factory = Factory(tmp_path, pool, "denied", {QUEUE: ec2_queue(cloud, "denied")}, **AUDITED)
         with removed_at_end(factory), factory, launched(cloud, {"apf_factory": factory.id}) as orphan:
             until(lambda: orphan in audit(factory), "the instance is found", 60)

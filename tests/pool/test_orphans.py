@@ -5,7 +5,7 @@ from pathlib import Path
 
 from localcloud.process import CloudProcess
 from tests.pool.conftest import MakeFactory
-from tests.rig.cloudhooks import DENY
+from tests.rig.cloudhooks import deny
 from tests.rig.factory import QUEUE, Factory, ec2_queue, removed_at_end
 from tests.rig.orphans import AUDITED, SCHEDD, audit, audits, launched
 from tests.rig.pool import Pool
@@ -53,10 +53,11 @@ def test_an_instance_that_is_protected_keeps_no_other_alive(pool: Pool, tmp_path
         tags = {"apf_factory": factory.id, "apf_queue": QUEUE, "apf_vm": f"{factory.id}-lost", "apf_schedd": SCHEDD}
         with ExitStack() as stack, removed_at_end(factory), factory:
             audits(factory, 2)
+            deny(cloud.directory, "TerminateInstances OperationNotPermitted")
             protected, other = sorted(stack.enter_context(launched(cloud, tags)) for _ in range(2))
-            (cloud.directory / DENY).write_text(f"TerminateInstances OperationNotPermitted {protected}\n")
+            deny(cloud.directory, f"TerminateInstances OperationNotPermitted {protected}")
             until(lambda: cloud.instances()[other]["state"] in ("shutting-down", "terminated"), "it is terminated", 60)
             until(lambda: "OperationNotPermitted" in str(audit(factory)[protected]["error"]), "why not the other", 30)
             assert cloud.instances()[protected]["state"] == "running"
             assert "OperationNotPermitted" in factory.run("status").stdout
-            (cloud.directory / DENY).unlink()
+            deny(cloud.directory)

@@ -19,6 +19,13 @@ def _switch(name: str) -> Path:
     return Path(sys.argv[sys.argv.index("--dir") + 1]) / name
 
 
+def deny(directory: Path, *lines: str) -> None:
+    """From now on deny this and nothing else: lines of ``deny``."""
+    scratch = directory / f"{DENY}.new"
+    scratch.write_text("\n".join(lines))
+    scratch.replace(directory / DENY)
+
+
 def _lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
