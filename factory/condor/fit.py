@@ -9,6 +9,7 @@ from typing import Any
 
 from factory.condor.daemons import PoolAddress, ScheddAddress
 from factory.condor.groups import autoclusters, evaluate_ask, idle_jobs
+from factory.condor.left import with_what_is_left
 from factory.condor.limits import Asking, limits_of
 from factory.condor.machinead import template_ad
 from factory.condor.match import job_references, machine_references, match_all
@@ -100,10 +101,11 @@ class FitSource(Source):
         _needs[self.key] = _Needs().grown(jobs.values())
         full = saturation(ad, idle.groups)
         unseen = {template.key for template in self.templates if _model(template) not in slots.shown}
+        machines, on_kinds = with_what_is_left(slots, idle.groups, jobs, match_all(jobs, slots.kinds))
         return Demand(
             groups=idle.groups,
-            machines=slots.machines,
-            on_kinds=match_all(jobs, slots.kinds),
+            machines=machines,
+            on_kinds=on_kinds,
             on_shapes=match_all(jobs, templates, unseen),
             excluded=idle.excluded,
             others=idle.others,

@@ -13,16 +13,17 @@ from factory.condor.daemons import PoolAddress, quoted
 from factory.condor.match import machine_references
 from factory.fit.model import Machine, Room
 
-_ROOM = ("Cpus", "Memory", "Disk", "GPUs")
+ROOM = ("Cpus", "Memory", "Disk", "GPUs")
+"""What of a slot is taken by jobs."""
 _TOTAL = ("TotalSlotCpus", "TotalSlotMemory", "TotalSlotDisk", "TotalSlotGPUs")
 _BASE = [
     "Name", "SlotType", "State", "PartitionableSlot", "Draining", "APFVM", "APFFactory", "APFQueue", "APFShape",
-    "DaemonStopTime", "LastHeardFrom", "Start", "Requirements", *_ROOM, *_TOTAL,
+    "DaemonStopTime", "LastHeardFrom", "Start", "Requirements", *ROOM, *_TOTAL,
 ]  # fmt: skip
 CHANGING = frozenset(
     name.lower()
     for name in (
-        *_ROOM, "Name", "State", "Activity", "SlotID", "LoadAvg", "CondorLoadAvg", "TotalLoadAvg", "KeyboardIdle",
+        *ROOM, "Name", "State", "Activity", "SlotID", "LoadAvg", "CondorLoadAvg", "TotalLoadAvg", "KeyboardIdle",
         "ConsoleIdle", "CurrentTime", "MyCurrentTime", "EnteredCurrentState", "EnteredCurrentActivity",
         "LastHeardFrom", "NumDynamicSlots", "NumDynamicSlotsTime", "WithinResourceLimits", "SlotType", "Draining",
         "DaemonStopTime", "APFVM", "APFShape", "Requirements", "Start",
@@ -129,7 +130,7 @@ def _representative(ad: Any) -> Any:
     copy = classad2.ClassAd()
     for name in ad:
         copy[name] = ad.lookup(name)
-    for name, total in zip(_ROOM, _TOTAL, strict=True):
+    for name, total in zip(ROOM, _TOTAL, strict=True):
         if total in ad:
             copy[name] = ad[total]
     copy["WithinResourceLimits"] = True

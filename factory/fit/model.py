@@ -267,6 +267,21 @@ class Matches(Table):
     def row(self, group: str) -> tuple[Match, ...]:
         return self._rows.get(group, ())
 
+    def with_more(self, machines: Mapping[str, tuple[str, Mapping[str, Match]]]) -> Matches:
+        """These, and more machines: each as one that is there but for some groups."""
+        if not machines:
+            return self
+        like = [(self._columns[other], but) for other, but in machines.values()]
+        named = {group for _, but in like for group in but}
+        plain: dict[int, tuple[Match, ...]] = {}
+        rows = {}
+        for group, row in self._rows.items():
+            if group in named:
+                rows[group] = row + tuple(but.get(group, row[i]) for i, but in like)
+            else:
+                rows[group] = plain.get(id(row)) or plain.setdefault(id(row), row + tuple(row[i] for i, _ in like))
+        return Matches(rows, [*self._columns, *machines])
+
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((group, machine) for group in self._rows for machine in self._columns)
 

@@ -118,8 +118,9 @@ def fetch(
 
 def group(demand: Demand, words: str) -> JobGroup:
     """The only group whose Requirements have these words."""
-    (found,) = (each for each in demand.groups if words in each.requirements)
-    return found
+    found = [each for each in demand.groups if words in each.requirements]
+    assert len(found) == 1, [each.requirements for each in demand.groups]
+    return found[0]
 
 
 def by_ask(demand: Demand) -> Counter[tuple[float, float, float, str]]:
@@ -394,6 +395,25 @@ def test_jobs_that_are_not_materialised_yet_are_told_beside_those_that_are(jobs:
     until(
         lambda: found() == {6: (3 + 2, 37 + 28), 7: (idle_sevens(), 19)}, "the schedd's ad says that more will come", 20
     )
+
+
+def test_requirements_on_what_is_left_are_matched_with_that(jobs: Pool, workers: Workers) -> None:
+    advertise(jobs, [partitionable("partly", 5, 1_856)])
+    for requirements in ("TARGET.Memory > 4000", "Cpus > 4 && TARGET.Memory > 1000", 'OpSys != "X"'):
+        submit(jobs, 2, 'My.MATCH_APF_QUEUE = "rest"', f"requirements = {requirements}")
+    for _ in range(2):
+        demand = fetch(workers, 'MATCH_APF_QUEUE == "rest"', "first@pool", templates=(BIG,))
+        much, cores, plain = (group(demand, words) for words in ("> 4000", "Cpus > 4", 'OpSys != "X"'))
+        why = "Requirements of the job: TARGET.Memory > 4000 is false with what is left"
+        assert on(demand, much, "partly") == Match(False, why=why)
+        assert on(demand, much, "free").ok
+        assert demand.on_shapes[much.key, "big"].ok
+        for each in (cores, plain):
+            assert on(demand, each, "partly").ok
+            assert on(demand, each, "free").ok
+        assert not on(demand, cores, "busy").ok
+        assert on(demand, plain, "busy").ok
+    jobs.run("condor_rm", "-constraint", 'MATCH_APF_QUEUE == "rest"')
 
 
 def test_polls_leave_next_to_nothing_in_memory(workers: Workers) -> None:
