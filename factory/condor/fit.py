@@ -14,7 +14,7 @@ from factory.condor.limits import Asking, limits_of
 from factory.condor.machinead import template_ad
 from factory.condor.match import job_references, machine_references, match_all
 from factory.condor.saturation import saturation, schedd_ad
-from factory.condor.slots import Slots, open_slots
+from factory.condor.slots import Model, Slots, open_slots
 from factory.fit.model import Demand, Room, Template
 from factory.source import Source
 
@@ -120,6 +120,6 @@ class FitSource(Source):
         }
 
 
-def _model(template: Template) -> tuple[str, str]:
-    """What a machine of a template says of itself, as in :class:`Slots`."""
-    return dict(template.attributes).get("APFFactory", "").strip('"'), template.key
+def _model(template: Template) -> Model:
+    """What a machine of a template says of itself."""
+    return dict(template.attributes).get("APFFactory", "").strip('"'), template.key, template.build

@@ -15,7 +15,7 @@ from typing import Any
 
 from factory.fit.model import Room
 
-_OF_ONE = frozenset(("name", "apfvm", "daemonstoptime", "draining", "lastheardfrom"))
+_OF_ONE = frozenset(("name", "apfvm", "apfbuild", "daemonstoptime", "draining", "lastheardfrom"))
 """What a machine that was seen has for itself: another of its shape would have other values."""
 
 

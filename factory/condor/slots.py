@@ -18,7 +18,7 @@ ROOM = ("Cpus", "Memory", "Disk", "GPUs")
 _TOTAL = ("TotalSlotCpus", "TotalSlotMemory", "TotalSlotDisk", "TotalSlotGPUs")
 _BASE = [
     "Name", "SlotType", "State", "PartitionableSlot", "Draining", "APFVM", "APFFactory", "APFQueue", "APFShape",
-    "DaemonStopTime", "LastHeardFrom", "Start", "Requirements", *ROOM, *_TOTAL,
+    "APFBuild", "DaemonStopTime", "LastHeardFrom", "Start", "Requirements", *ROOM, *_TOTAL,
 ]  # fmt: skip
 CHANGING = frozenset(
     name.lower()
@@ -30,12 +30,16 @@ CHANGING = frozenset(
     )
 )  # fmt: skip
 """Attributes that do not make a class: room is reckoned with, and the rest changes while nothing does."""
+_MADE = ("apffactory", "apfqueue", "apfshape", "apfbuild")
 _TELLING = frozenset(name.lower() for name in (*_TOTAL, "Start"))
+
+Model = tuple[str, str, str]
+"""Factory, queue and shape, and build: what machines have in common that are made alike."""
 
 _seen_references: dict[str, frozenset[str]] = {}
 """By pool: what the machines' own expressions refer to; kept in the worker, so that one query does."""
-_seen_real: dict[str, dict[tuple[str, str], Any]] = {}
-"""By pool: the last ad seen of a VM of each shape; kept in the worker."""
+_seen_real: dict[str, dict[Model, Any]] = {}
+"""By pool: the last ad seen of a VM that was made so; kept in the worker."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,9 @@ class Slots:
     machines: tuple[Machine, ...] = ()
     kinds: Mapping[str, Any] = field(default_factory=dict)
     """Class → ``classad2.ClassAd``."""
-    real: Mapping[tuple[str, str], Any] = field(default_factory=dict)
-    """Factory and key of a template → the ad of a VM of that queue and shape."""
-    shown: frozenset[tuple[str, str]] = frozenset()
+    real: Mapping[Model, Any] = field(default_factory=dict)
+    """The ad of a VM that was made so."""
+    shown: frozenset[Model] = frozenset()
     """Those of them that are in the pool now: what is undefined there stays so."""
 
 
@@ -89,7 +93,7 @@ def fold(ads: Iterable[Any], telling: Collection[str], factory: str, now: float)
     names = sorted({*telling, *_TELLING})
     machines: list[Machine] = []
     kinds: dict[str, Any] = {}
-    real: dict[tuple[str, str], Any] = {}
+    real: dict[Model, Any] = {}
     ids: dict[tuple[str, ...], str] = {}
     for ad in ads:
         texts = _texts(ad)
@@ -101,8 +105,8 @@ def fold(ads: Iterable[Any], telling: Collection[str], factory: str, now: float)
         machine = _machine(texts, kind, factory, now)
         machines.append(machine)
         if "apfshape" in texts and not machine.leaving:  # a machine that leaves takes no job, a new one would
-            factory, queue, shape = (texts.get(name, "").strip('"') for name in ("apffactory", "apfqueue", "apfshape"))
-            real.setdefault((factory, f"{queue} {shape}"), kinds[kind])
+            whose, queue, shape, build = (texts.get(name, "").strip('"') for name in _MADE)
+            real.setdefault((whose, f"{queue} {shape}", build), kinds[kind])
     return Slots(tuple(machines), kinds, real)
 
 

@@ -150,6 +150,8 @@ class Template:
     """Attributes that its user-data or the configuration sets, as ClassAd expressions."""
     queue: str = ""
     """Whose machines: two queues may make different ones of a shape."""
+    build: str = ""
+    """What APFBuild is on such a machine: one of another build is no model for it. None is shown: empty."""
 
     @property
     def key(self) -> str:

@@ -151,7 +151,10 @@ class CondorEC2(BatchSubmitPlugin):
 
     def _shapes_builds(self) -> dict[str, str]:
         try:
-            return {str(shape): self._build(shape) for shape in self.settings.shapes}
+            by_image = {
+                shape.image: self._build(shape) for shape in {s.image: s for s in self.settings.shapes}.values()
+            }
+            return {str(shape): by_image[shape.image] for shape in self.settings.shapes}
         except (OSError, UserDataError):
             return {}  # nothing can be submitted, which says why
 
@@ -175,7 +178,11 @@ class CondorEC2(BatchSubmitPlugin):
 
     def templates(self) -> tuple[Template, ...]:
         """The same, with the attributes that the user-data makes a startd show."""
-        return tuple(replace(each, attributes=self._attributes(each.shape)) for each in super().templates())
+        builds = self._builds or self._shapes_builds()
+        return tuple(
+            replace(each, attributes=self._attributes(each.shape), build=builds.get(each.shape, ""))
+            for each in super().templates()
+        )
 
     def _attributes(self, shape: str) -> tuple[tuple[str, str], ...]:
         """What a machine would show; nothing if the user-data can't be made, which ``apf check`` says."""
@@ -183,7 +190,7 @@ class CondorEC2(BatchSubmitPlugin):
             shown = startd_attributes(self._user_data("", shape, "", ""))
         except (OSError, UserDataError):
             return ()
-        return tuple((name, text) for name, text in shown.items() if name != "APFVM")
+        return tuple((name, text) for name, text in shown.items() if name not in ("APFVM", "APFBuild"))
 
     @property
     def _timeouts(self) -> Timeouts:
@@ -233,8 +240,8 @@ class CondorEC2(BatchSubmitPlugin):
         for shape in shapes:
             vm = tools.uuid()
             path = str(tools.userdata / vm)
-            files[path] = self.user_data(vm, shape, token, tools.pool)
             build = builds.get(shape.image) or builds.setdefault(shape.image, self._build(shape))
+            files[path] = self._user_data(vm, str(shape), token, tools.pool, build)
             if self.settings.canary and build != self._builds.get(str(shape), build):
                 raise ValueError("a layer of the user-data has changed on disk; SIGHUP makes its canary start")
             item = {"vm": vm, "userdata": path, "shape": str(shape), "build": build}
@@ -314,9 +321,9 @@ class CondorEC2(BatchSubmitPlugin):
             UserDataError: a layer can't be used.
             OSError: a layer can't be read.
         """
-        return self._user_data(vm, str(shape), token, pool)
+        return self._user_data(vm, str(shape), token, pool, self._build(shape))
 
-    def _user_data(self, vm: str, shape: str, token: str, pool: str) -> bytes:
+    def _user_data(self, vm: str, shape: str, token: str, pool: str, build: str = "") -> bytes:
         settings = self.settings
         values = {
             "pool": settings.pool or pool,
@@ -324,6 +331,7 @@ class CondorEC2(BatchSubmitPlugin):
             "queue": self.queue.name,
             "vm": vm,
             "shape": shape,
+            "build": build,
             "token": token,
             "idle": str(settings.idle),
             "update_interval": str(self.factory.update_interval),

@@ -263,6 +263,23 @@ def test_a_machine_that_goes_home_is_no_model_for_new_ones_of_its_shape(workers:
     assert demand.on_shapes[blue.key, "Q t/home"].ok
 
 
+def test_a_machine_that_was_made_otherwise_is_no_model_for_new_ones_neither_there_nor_gone(
+    jobs: Pool, workers: Workers
+) -> None:
+    of = {"APFVM": '"vm-3"', "APFFactory": '"f"', "APFQueue": '"Q"', "APFShape": '"t/old"', "APFBuild": '"1"'}
+    advertise(jobs, [partitionable("old", 8, 16_000, **of, Start='TARGET.Owner == "nobody"', HasOld="true")])
+
+    def accepted(build: str) -> bool:
+        made = Template("t/old", BIG.room, (("APFFactory", '"f"'), ("Start", "true")), "Q", build)
+        demand = fetch(workers, 'Colour == "Blue"', templates=(made,))
+        return demand.on_shapes[demand.groups[0].key, "Q t/old"].ok
+
+    assert [accepted(build) for build in ("1", "2", "1", "")] == [False, True, False, True]
+    jobs.run("condor_advertise", "INVALIDATE_STARTD_ADS", stdin='MyType = "Query"\nRequirements = APFVM == "vm-3"\n')
+    until(lambda: "old" not in jobs.run("condor_status", "-af", "Name"), "it is gone")
+    assert [accepted(build) for build in ("1", "2")] == [False, True]
+
+
 def test_machines_without_the_room_that_any_job_asks_for_are_left_out(workers: Workers) -> None:
     fetch(workers, 'Colour == "Blue"')
     seen = machines(fetch(workers, 'Colour == "Blue"'))  # the first poll does not know yet

@@ -116,3 +116,13 @@ def test_the_worker_that_submits_counts_again(tmp_path: Path, maximum: int | Non
         assert made.cap.constraint == (
             'Owner =?= "apf" && APFFactory =?= "f1" && APFVM =!= undefined && APF_QUEUE =?= "Q"'
         )  # fmt: skip
+
+
+def test_a_machine_shows_how_it_was_made_and_new_ones_are_expected_to_be_made_so(tmp_path: Path) -> None:
+    made = submission(tmp_path)
+    build = made.items[0]["build"]
+    assert condor(made)["APFBuild"] == f'"{build}"'
+    assert "APFBuild" in condor(made)["STARTD_ATTRS"].split()
+    (template,) = make_queue(tmp_path, VMS, factory={"update_interval": 120}).batchsubmit.templates()
+    assert template.build == build
+    assert not {"APFBuild", "APFVM"} & {name for name, _ in template.attributes}
