@@ -1,8 +1,8 @@
 """Template machine ads: what a machine of a shape would show, before anybody has started one.
 
 The base is a real slot ad of each HTCondor series (``machines/<series>.ad``), without what depends on image or
-hardware: operating system version, processor, domains. Those are undefined in the template, so that a job which
-asks for them may match ("maybe"), and one probe machine tells.
+hardware: operating system version, processor, domains, runtimes of containers. Those are undefined in the template, so
+that a job which asks for them may match ("maybe"), and one probe machine tells; or the configuration does.
 """
 
 from __future__ import annotations

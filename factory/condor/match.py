@@ -112,25 +112,41 @@ def match(job: Any, machine: Any, template: bool = False) -> Match:
         undefined = not isinstance(result, bool)
         maybe = template and (undefined or _of_gpus(clause, target))
         why = f"Requirements of the {side}: {clause} is {'undefined' if undefined else 'false'}"
+        if undefined and template and side == "job":
+            why += _who_can_tell(str(tree), ad, target)
         return Match(ok=False, maybe=maybe, why=why)
     return Match(False, why="the ads do not match")
 
 
 def failing_clause(expression: str, ad: Any, target: Any) -> tuple[str, Any]:
     """The first part of an ``&&`` chain that is not true, and its value."""
-    import classad2
-
     undefined: tuple[str, Any] | None = None
     for clause in split_and(expression):
-        try:
-            value = classad2.ExprTree(clause).eval(ad, target)
-        except Exception as error:  # noqa: BLE001 - the bindings raise anything over a clause that is an error
-            value = str(error)
+        value = _value(clause, ad, target)
         if value is False:
             return clause, value
         if value is not True and undefined is None:
             undefined = clause, value
     return undefined or (expression, None)
+
+
+def _value(clause: str, ad: Any, target: Any) -> Any:
+    import classad2
+
+    try:
+        return classad2.ExprTree(clause).eval(ad, target)
+    except Exception as error:  # noqa: BLE001 - the bindings raise anything over a clause that is an error
+        return str(error)
+
+
+def _who_can_tell(requirements: str, job: Any, machine: Any) -> str:
+    """Where what is not known of a machine that nobody has started yet may be said."""
+    import classad2
+
+    unknown = [clause for clause in split_and(requirements) if not isinstance(_value(clause, job, machine), bool)]
+    names = {name.rpartition(".")[2] for clause in unknown for name in job.externalRefs(classad2.ExprTree(clause))}
+    keys = [f"sched.fit.machine.{name}" for name in sorted(names, key=str.lower) if name and name not in machine]
+    return f" until a machine runs, or {', '.join(keys)} tell" if keys else ""
 
 
 def _of_gpus(clause: str, machine: Any) -> bool:

@@ -355,6 +355,23 @@ def test_what_only_a_running_machine_can_tell_is_maybe(workers: Workers) -> None
     )
 
 
+def test_container_jobs_wait_for_a_machine_to_show_its_runtime_unless_the_configuration_says_it(
+    jobs: Pool, workers: Workers
+) -> None:
+    submit(jobs, 1, 'My.MATCH_APF_QUEUE = "box"', "container_image = /x/a.sif", "transfer_executable = false")
+    told = Template("told", BIG.room, (("HasContainer", "true"), ("HasSIF", "true")))
+    demand = fetch(workers, 'MATCH_APF_QUEUE == "box"', templates=(BIG, told))
+    (box,) = demand.groups
+    assert demand.on_shapes[box.key, "told"].ok
+    assert demand.on_shapes[box.key, "big"] == Match(
+        ok=False,
+        maybe=True,
+        why="Requirements of the job: TARGET.HasContainer is undefined until a machine runs, "
+        "or sched.fit.machine.HasContainer, sched.fit.machine.HasSIF tell",
+    )
+    assert on(demand, box, "free").why == "Requirements of the job: TARGET.HasContainer is undefined"
+
+
 def test_a_job_that_wants_a_gpu_matches_only_what_has_one(workers: Workers) -> None:
     gpus = Template("gpus", Room(8, 32_000, 10**8, 4))
     demand = fetch(workers, templates=(BIG, gpus))
