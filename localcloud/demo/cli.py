@@ -49,7 +49,7 @@ def _run(directory: Path, settings: Settings, output: Path, console: Console, ke
             console.print(f"… after {time.monotonic() - began:.1f} s they run. The factory's whole configuration:\n")
             console.print(started.conf.read_text(), markup=False, soft_wrap=True)
             with show(console) as shown:
-                wrong = _play(started, settings, output, console, shown)
+                wrong = _play(started, settings, output, console, shown, began)
             if kept:
                 keep(started, settings, shown)
         finally:
@@ -57,10 +57,11 @@ def _run(directory: Path, settings: Settings, output: Path, console: Console, ke
     return 1 if wrong else 0
 
 
-def _play(started: Stage, settings: Settings, output: Path, console: Console, shown: Show) -> list[str]:
+def _play(started: Stage, settings: Settings, output: Path, console: Console, shown: Show, began: float) -> list[str]:
     ramps = play(started, settings, shown)
+    took_s = time.monotonic() - began
     seen = collect(started, ramps)
-    report = make_report(settings, seen)
+    report = make_report(settings, seen, took_s)
     wrong = problems(seen, report)
     results.write(output, settings, seen, report)
     results.tell(console, report, wrong, output)

@@ -17,8 +17,11 @@ EVICTED = (4, 7)
 Report = dict[str, Any]
 
 
-def make_report(settings: Settings, seen: Evidence) -> Report:
-    """All figures; durations in seconds, from the moment when the first idle job was in the queue."""
+def make_report(settings: Settings, seen: Evidence, took_s: float) -> Report:
+    """All figures; durations in seconds, from the moment when the first idle job was in the queue.
+
+    ``took_s``: how long all of it took, from the first daemon to the last instance.
+    """
     first = min((ad["QDate"] for ad in seen.jobs), default=None)
     ends = [history[-1] for history in map(_history, seen.instances) if history]
     vms = [_ramp_report(settings, seen, ramp) for ramp in seen.ramps]
@@ -35,8 +38,11 @@ def make_report(settings: Settings, seen: Evidence) -> Report:
         "vm_jobs": len(seen.vm_jobs),
         "vm_jobs_left": sum(1 for ad in seen.vm_jobs if not ad.get("CompletionDate") and ad["JobStatus"] not in (3, 4)),
         "first_vm_requested_s": vms[0]["first_vm_requested_s"] if vms else None,
+        "first_vm_requested_at_most_s": settings.sleep_s + settings.first_vm_s,
         "first_instance_s": vms[0]["first_instance_s"] if vms else None,
         "all_done_s": None if first is None or not ends else round(max(ends)[1] - first, 1),
+        "took_s": round(took_s, 1),
+        "took_at_most_s": settings.whole_s,
         "ramps": vms,
         "api_requests": sum(seen.requests.values()),
         "api_requests_by_action": dict(seen.requests),
@@ -68,6 +74,11 @@ def problems(seen: Evidence, report: Report) -> list[str]:
         for ramp in report["ramps"]
         if ramp["vms_started"] > ramp["vms_by_law"]
     ]
+    requested_s, bound_s = report["first_vm_requested_s"], report["first_vm_requested_at_most_s"]
+    if requested_s is not None and requested_s > bound_s:
+        found.append(f"the first VM was requested after {requested_s:.0f} s, not within {bound_s:.0f} s")
+    if report["took_s"] > report["took_at_most_s"]:
+        found.append(f"it took {report['took_s']:.0f} s, not at most {report['took_at_most_s']:.0f} s")
     return found
 
 
@@ -108,7 +119,7 @@ def _ramp_report(settings: Settings, seen: Evidence, ramp: Ramp) -> Report:
     return {
         "jobs": ramp.jobs,
         "vms_started": len(instances),
-        "vms_by_law": min(ramp.jobs, settings.max_to_run),
+        "vms_by_law": settings.vms_by_law(ramp.jobs),
         "first_vm_requested_s": after(vm_jobs, min),
         "first_instance_s": after([history[0][1] for history in instances], min),
         "first_job_started_s": after([ad["JobStartDate"] for ad in jobs if ad.get("JobStartDate")], min),

@@ -28,12 +28,12 @@ wmsstatusplugin = CondorLocal
 wmsqueue = ANY
 batchstatusplugin = CondorEC2
 
-# One VM for each job that waits and has none under way, a few at a time, not too many at once;
-# what has been idle for a while may go.
-schedplugin = Ready, MaxPerCycle, MaxToRun, RetireIdle
+# The VMs that the waiting jobs need, beyond those that are there or under way, a few at a time, not too many at once;
+# one that no job can use and that has been idle for a while goes.
+schedplugin = Fit, MaxPerCycle, MaxToRun
+sched.fit.after = {retire_after_s}s
 sched.maxpercycle.maximum = {max_per_cycle}
 sched.maxtorun.maximum = {max_to_run}
-sched.retireidle.after = {retire_after_s}s
 
 batchsubmitplugin = CondorEC2
 batchsubmit.condorec2.gridresource = {url}
@@ -54,6 +54,8 @@ arguments           = {seconds}
 request_cpus        = $(cores)
 request_memory      = 200MB
 request_disk        = 10MB
+# The large ones first, or a small one may leave each machine half empty and no machine whole.
+priority            = $(cores)
 log                 = {log}
 queue cores in ({cores})
 """
@@ -76,6 +78,15 @@ class Settings:
     instance_type: str = "m5.large"
     """Two cores: a VM runs one job of two cores, or two of one."""
     ramp_timeout_s: float = 240.0
+    first_vm_s: float = 5.0
+    """The first VM is requested within ``sleep_s`` and this."""
+    whole_s: float = 300.0
+    """All of it takes no longer."""
+
+    def vms_by_law(self, jobs: int) -> int:
+        """How many VMs ``Fit`` buys for so many jobs of one core and of two in turn, up to the cap."""
+        ones, twos = -(-jobs // 2), jobs // 2
+        return min(twos + -(-ones // 2), self.max_to_run)
 
 
 def queues_conf(settings: Settings, pool: Pool, cloud: CloudProcess, statedir: Path) -> str:

@@ -76,7 +76,7 @@ def test_every_vm_ends_and_each_has_a_job(report: dict[str, Any]) -> None:
 
 
 def test_jobs_that_wait_for_a_booting_vm_are_not_bought_for_twice(report: dict[str, Any]) -> None:
-    assert [ramp["vms_started"] for ramp in report["ramps"]] == [6, 1]
+    assert [ramp["vms_started"] for ramp in report["ramps"]] == [5, 1], "jobs of one core share a machine"
     assert report["decisions_waited"] > 0
 
 
@@ -97,7 +97,7 @@ def test_without_a_terminal_plain_lines_tell_jobs_vms_and_reasons(played: tuple[
     printed = played[1]
     assert "\x1b" not in printed
     assert "decision: submit" in printed
-    assert "ready, 0 pending" in printed
+    assert "6 jobs wait, 0 of them have room or will; 5 × m5.large for 6" in printed
     assert "jobs: 0 idle, 0 running, 7 done" in printed
 
 

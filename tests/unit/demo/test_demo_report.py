@@ -50,13 +50,13 @@ GOOD = Evidence(
 )
 
 
-def changed(**changes: Any) -> list[str]:
+def changed(took_s: float = 120, **changes: Any) -> list[str]:
     seen = replace(GOOD, **changes)
-    return problems(seen, make_report(SETTINGS, seen))
+    return problems(seen, make_report(SETTINGS, seen, took_s))
 
 
 def test_figures_come_from_the_evidence() -> None:
-    report = make_report(SETTINGS, GOOD)
+    report = make_report(SETTINGS, GOOD, 120.04)
     assert {key: value for key, value in report.items() if key != "ramps"} == {
         "jobs_submitted": 3,
         "jobs_completed": 3,
@@ -70,6 +70,7 @@ def test_figures_come_from_the_evidence() -> None:
         "vm_jobs": 3,
         "vm_jobs_left": 0,
         "first_vm_requested_s": 3,
+        "first_vm_requested_at_most_s": 8,
         "first_instance_s": 12,
         "all_done_s": 108.0,
         "api_requests": 23,
@@ -78,12 +79,14 @@ def test_figures_come_from_the_evidence() -> None:
         "decisions_held": 1,
         "decisions_waited": 1,
         "apfqueue_sleep_s": 3,
+        "took_s": 120.0,
+        "took_at_most_s": 300,
         "htcondor_version": "23.9.6",
     }
 
 
 def test_each_ramp_counts_its_own_vms_and_from_its_own_start() -> None:
-    first, second = make_report(SETTINGS, GOOD)["ramps"]
+    first, second = make_report(SETTINGS, GOOD, 120)["ramps"]
     assert first == {
         "jobs": 2,
         "vms_started": 2,
@@ -95,6 +98,11 @@ def test_each_ramp_counts_its_own_vms_and_from_its_own_start() -> None:
         "vms_gone_s": 58.0,
     }
     assert (second["vms_started"], second["first_vm_requested_s"], second["first_instance_s"]) == (1, 2, 11)
+
+
+@pytest.mark.parametrize(("jobs", "vms"), [(1, 1), (2, 2), (3, 2), (4, 3), (6, 5), (8, 6), (14, 10), (24, 10)])
+def test_by_law_jobs_of_two_cores_have_a_machine_and_two_of_one_core_share_one(jobs: int, vms: int) -> None:
+    assert SETTINGS.vms_by_law(jobs) == vms
 
 
 def test_a_good_demo_has_no_problems() -> None:
@@ -113,6 +121,11 @@ def test_a_good_demo_has_no_problems() -> None:
         ({"instances": (*GOOD.instances, instance(1073, 1108.0))}, "2 VMs were started, 1 would have done"),
         ({"instances": ()}, "no VM was started"),
         ({"vm_jobs": (*GOOD.vm_jobs, vm_job(7, 1064, JobStatus=5))}, "1 VM jobs are still in the queue"),
+        (
+            {"vm_jobs": (vm_job(2, 1009), vm_job(3, 1010), vm_job(6, 1063))},
+            "the first VM was requested after 9 s, not within 8 s",
+        ),
+        ({"took_s": 301}, "it took 301 s, not at most 300 s"),
         ({"ramps": (GOOD.ramps[0], Ramp(5, 1, 1060.5, None))}, "ramp of 1 jobs: not over in time"),
     ],
 )
@@ -124,7 +137,7 @@ def test_evidence_of_nothing_makes_a_report_of_failure() -> None:
     nothing = Evidence(
         ramps=(Ramp(1, 2, 1000.0),), jobs=(), vm_jobs=(), events={}, instances=(), requests={}, journal=(), version=""
     )
-    report = make_report(SETTINGS, nothing)
+    report = make_report(SETTINGS, nothing, 240)
     assert report["first_vm_requested_s"] is None
     assert report["all_done_s"] is None
     assert len(problems(nothing, report)) == 3
