@@ -87,9 +87,11 @@ def _placed(group: JobGroup, demand: Demand, decision: Decision, verdict: Verdic
         yield f"room that fits stands free on {len(free)} machines in the pool: {some}"
     placed = group.count - beyond - left
     if placed > 0 and not free:
-        way = [vm for vm in batch.vms if vm.state in _ON_THEIR_WAY] if isinstance(batch, BatchStatus) else []
+        known = batch.vms if isinstance(batch, BatchStatus) else ()
+        way = [vm for vm in known if vm.state in _ON_THEIR_WAY and _may_serve(vm, group, demand)]
         vms = ", ".join(f"{vm.job} ({_type(vm)}, {vm.state.value})" for vm in way[:_SOME])
-        yield f"{placed} of them wait for machines on their way" + (f", VM jobs {vms}" if vms else "")
+        which = f", VM jobs {vms}" if vms else " of other queues, or that these buy now"
+        yield f"{placed} of them wait for machines on their way{which}"
     if not left:
         return
     if demand.saturated is not None:
@@ -104,6 +106,16 @@ def _placed(group: JobGroup, demand: Demand, decision: Decision, verdict: Verdic
         yield "only a running machine can tell whether they fit; one is tried at a time"
     if key in purchase.unserved or key in verdict.maybe:
         yield from _against(group, demand, decision.queue, verdict)
+    elif not wanted:
+        why = next((f"{step.plugin}: {step.reason}" for step in decision.chain.steps if step.n_out <= 0), "")
+        yield f"nothing is bought for {left} of them: {why or decision.chain.reason}"
+
+
+def _may_serve(vm: VM, group: JobGroup, demand: Demand) -> bool:
+    """Whether a VM on its way is, as far as is known, of a shape that these jobs match."""
+    names = (vm.shape, f"{vm.queue} {vm.shape}")
+    matches = [match for name in names if (match := demand.on_shapes.get((group.key, name))) is not None]
+    return not matches or any(match.ok or match.maybe for match in matches)
 
 
 def _against(group: JobGroup, demand: Demand, queue: str, verdict: Verdict) -> Iterator[str]:

@@ -56,13 +56,15 @@ def decision(
     maximum: int = 100,
     hold: str | None = None,
     memory: Memory | None = None,
+    closed: str | None = None,
+    covered: Mapping[str, int] | None = None,
     **life: Any,
 ) -> Decision:
     vms = tuple(vms)
     wanted = replace(
         demand(groups, machines, [SHAPE], no, saturated), limits=limits, excluded=excluded or {}
     )  # fmt: skip
-    seen = share(wanted, [SHAPE], vms, waiting=waiting)
+    seen = replace(share(wanted, [SHAPE], vms, waiting=waiting, closed=closed), covered=covered or {})
     chain = run_chain([plugin(Fit), plugin(MaxToRun, maximum=maximum)], view(seen, vms))
     chain = chain if hold is None else Chain(hold=hold)
     batch = BatchStatus.of_vms(vms)
@@ -113,6 +115,24 @@ CASES: list[tuple[str, Decision, list[str], list[str]]] = [
         decision(vms=[vm(n, VMState.BOOTING, SHAPE) for n in (1, 2, 3)]),
         ["6 of them wait for machines on their way, VM jobs 1.1 (m5.large, booting), 1.2"],
         ["bought"],
+    ),
+    (
+        "coming, and of no use",
+        decision(vms=[vm(1, VMState.BOOTING, SHAPE)], no={(KEY, "m5.large"): NO}),
+        ["HasTape is false"],
+        ["VM jobs"],
+    ),
+    (
+        "another queue's",
+        decision(covered={KEY: 6}),
+        ["6 of them wait for machines on their way of other queues, or that these buy now"],
+        ["bought", "nothing"],
+    ),
+    (
+        "nothing is left",
+        decision(closed="queue CHEAP comes first and holds: no answer"),
+        ["nothing is bought for 6 of them: Fit: ", "queue CHEAP comes first and holds: no answer"],
+        ["on their way"],
     ),
     (
         "impossible",
