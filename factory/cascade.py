@@ -32,7 +32,7 @@ class Party:
     queue: Queue
     rank: int
     sources: frozenset[str]
-    """What its WMS status is read from: queues with one in common share jobs."""
+    """Names of the work that it serves: queues with one in common share jobs."""
     demand: Demand | Unknown
     vms: tuple[VM, ...] | Unknown
     offers: tuple[Offer, ...] = ()
@@ -230,6 +230,6 @@ def _offers(queue: Queue, memory: FitMemory) -> tuple[Offer, ...]:
 
 def _sources(queue: Queue) -> frozenset[str]:
     try:
-        return frozenset(source.key for source in queue.wmsstatus.sources()) if queue.wmsstatus else frozenset()
+        return queue.wmsstatus.shares() if queue.wmsstatus else frozenset()
     except FAULTS:
         return frozenset()

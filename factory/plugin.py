@@ -158,6 +158,10 @@ class WmsStatusPlugin(Plugin, ABC):
     def read(self, readings: Readings) -> WmsStatus | Unknown:
         """The work of this queue; pure."""
 
+    def shares(self) -> frozenset[str]:
+        """Names of the work that it counts: queues with one in common share it, in the order of their priority."""
+        return frozenset(source.key for source in self.sources())
+
     def jobs(self) -> tuple[tuple[ScheddAddress, ...], str] | None:
         """Schedds whose jobs are its work, and the ClassAd expression that selects them. None: it reads no schedd."""
         return None

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from factory.condor.daemons import PoolAddress, ScheddAddress
-from factory.condor.groups import autoclusters, evaluate_ask, idle_jobs
+from factory.condor.groups import IdleJobs, evaluate_ask
+from factory.condor.idle import Queue
 from factory.condor.left import with_what_is_left
-from factory.condor.limits import Asking, limits_of
+from factory.condor.limits import PATIENCE_S, Asking, limits_of
 from factory.condor.machinead import template_ad
 from factory.condor.match import job_references, machine_references, match_all
 from factory.condor.saturation import saturation, schedd_ad
+from factory.condor.selections import Selection
 from factory.condor.slots import Model, Slots, open_slots
-from factory.fit.model import Demand, Room, Template
+from factory.fit.model import Demand, JobGroup, Matches, Room, Template
+from factory.model import Unknown
 from factory.source import Source
 
 
@@ -36,9 +39,50 @@ class _Needs:
         least = Room(min(ask.cpus for ask in asks), min(ask.memory_mb for ask in asks)) if asks else None
         return _Needs(self.references | job_references(ads), least)
 
+    def slots(self, pool: PoolAddress, factory_id: str) -> Slots:
+        """Those that matter."""
+        return Slots() if self.least is None else open_slots(pool, factory_id, self.references, self.least)
+
 
 _needs: dict[str, _Needs] = {}
 """By source: what the last poll found; kept in the worker."""
+
+
+@dataclass(frozen=True)
+class Want:
+    """What a queue wants to know."""
+
+    selection: Selection = None
+    """Its jobs."""
+    templates: tuple[Template, ...] = ()
+    """The machines that it may buy."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one selection found."""
+
+    groups: tuple[JobGroup, ...]
+    on_shapes: Matches
+    excluded: Mapping[str, int]
+    others: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class FitRows:
+    """What one poll found: for all selections the same machines and limits, for each its own jobs."""
+
+    pool: Demand
+    work: Mapping[Selection, Work | Unknown]
+
+    def demand(self, selection: Selection) -> Demand | Unknown:
+        """What the queues of a selection see."""
+        work = self.work.get(selection, Unknown("not read by this selection of jobs yet"))
+        if isinstance(work, Unknown):
+            return work
+        return replace(
+            self.pool, groups=work.groups, on_shapes=work.on_shapes, excluded=work.excluded, others=work.others
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,73 +95,76 @@ class FitSource(Source):
 
     pool: PoolAddress
     schedd: ScheddAddress = ScheddAddress()
-    selection: str | None = None
-    """ClassAd expression over the job ad; none: all jobs."""
-    templates: tuple[Template, ...] = ()
+    wants: frozenset[Want] = frozenset({Want()})
     factory_id: str = ""
 
     @property
     def key(self) -> str:
-        return f"demand for {self.selection or 'all jobs'} in {self.schedd}, {self.pool}"
+        return f"demand in {self.schedd}, {self.pool}"
 
     @property
     def address(self) -> str:
         return f"{self.schedd} and {self.pool}"
 
     def merge(self, other: FitSource) -> FitSource:
-        """One poll for queues that read the same demand: the templates of both."""
-        templates = {template.key: template for template in (*self.templates, *other.templates)}
-        return replace(super().merge(other), templates=tuple(templates[key] for key in sorted(templates)))
+        """One poll for all queues that read this schedd."""
+        return replace(super().merge(other), wants=self.wants | other.wants)
 
-    def fetch(self) -> Demand:
+    def fetch(self) -> FitRows:
         """Autoclusters, then slots, then exact counts; then matchmaking.
 
         Slots are read with what the jobs of the last poll asked for; again, and the counts too, if some ask for
         less or refer to more. Whether jobs wait to be materialised is known as often as the schedd updates its ad.
         """
         needs = _needs.get(self.key, _Needs())
-        schedd, ad = self.schedd.open(), schedd_ad(self.schedd)
-        late_made = bool(ad.get("JobsUnmaterialized", 0))
+        ad, queue = schedd_ad(self.schedd), Queue(self.schedd.open(), str(self.schedd))
+        offered = self._offered()
         while True:
-            clusters = autoclusters(schedd)
+            clusters = queue.autoclusters()
             if needs.least is None:
                 needs = needs.grown(clusters.values())
-            slots = (
-                Slots()
-                if needs.least is None
-                else open_slots(self.pool, self.factory_id, needs.references, needs.least)
-            )
-            templates = self._templates(slots)
-            _, asked = machine_references([*slots.kinds.values(), *templates.values()])
-            idle = idle_jobs(
-                schedd, str(self.schedd), self.selection, clusters, asked, time.time(), late_made=late_made
-            )
-            grown = needs.grown(idle.ads.values())
+            slots = needs.slots(self.pool, self.factory_id)
+            machines = {key: _machine(template, slots) for of in offered.values() for key, template in of.items()}
+            _, asked = machine_references([*slots.kinds.values(), *machines.values()])
+            late_made = bool(ad.get("JobsUnmaterialized", 0))
+            found = queue.idle_jobs(offered, clusters, asked, time.time(), late_made=late_made)
+            idle = {selection: jobs for selection, jobs in found.items() if isinstance(jobs, IdleJobs)}
+            jobs = {key: job for of in idle.values() for key, job in of.ads.items()}
+            grown = needs.grown(jobs.values())
             if grown == needs:
                 break
             needs = grown
-        jobs = idle.ads
         asking = Asking(self.pool, jobs.values())
         _needs[self.key] = _Needs().grown(jobs.values())
-        full = saturation(ad, idle.groups)
-        unseen = {template.key for template in self.templates if _model(template) not in slots.shown}
-        machines, on_kinds = with_what_is_left(slots, idle.groups, jobs, match_all(jobs, slots.kinds))
-        return Demand(
-            groups=idle.groups,
-            machines=machines,
-            on_kinds=on_kinds,
-            on_shapes=match_all(jobs, templates, unseen),
-            excluded=idle.excluded,
-            others=idle.others,
-            limits=limits_of(idle.groups, jobs, asking.answer()) + ((full,) if full else ()),
+        groups = [group for of in idle.values() for group in of.groups]
+        free, on_kinds = with_what_is_left(slots, groups, jobs, match_all(jobs, slots.kinds))
+        work: dict[Selection, Work | Unknown] = {
+            selection: Work(of.groups, _on_shapes(of, offered[selection], machines, slots), of.excluded, of.others)
+            for selection, of in idle.items()
+        }
+        full = saturation(ad, groups)
+        negotiator = asking.answer(min(PATIENCE_S, self.deadline_s / 10))
+        limits = (*limits_of(groups, jobs, negotiator), *([full] if full else []))
+        return FitRows(
+            Demand(machines=free, on_kinds=on_kinds, limits=limits),
+            work | {selection: jobs for selection, jobs in found.items() if isinstance(jobs, Unknown)},
         )
 
-    def _templates(self, slots: Slots) -> dict[str, Any]:
-        """The machine of each template."""
-        return {
-            template.key: template_ad(template.room, dict(template.attributes), slots.real.get(_model(template)))
-            for template in self.templates
-        }
+    def _offered(self) -> dict[Selection, dict[str, Template]]:
+        """Selections and the machines that their queues may buy, by key of the template."""
+        offered: dict[Selection, dict[str, Template]] = {}
+        for want in self.wants:
+            offered.setdefault(want.selection, {}).update({template.key: template for template in want.templates})
+        return {selection: dict(sorted(templates.items())) for selection, templates in offered.items()}
+
+
+def _machine(template: Template, slots: Slots) -> Any:
+    return template_ad(template.room, dict(template.attributes), slots.real.get(_model(template)))
+
+
+def _on_shapes(idle: IdleJobs, offered: Mapping[str, Template], machines: Mapping[str, Any], slots: Slots) -> Matches:
+    unseen = {key for key, template in offered.items() if _model(template) not in slots.shown}
+    return match_all(idle.ads, {key: machines[key] for key in offered}, unseen)
 
 
 def _model(template: Template) -> Model:

@@ -1,10 +1,4 @@
-"""Idle jobs of a schedd as job groups, grouped by the server: exact counts, one ad for each autocluster.
-
-The query by autocluster is fast and has the expressions, but its counts include held jobs; the grouped query has exact
-counts and no expressions. Joined by AutoClusterId they give both (DESIGN section 8). Jobs that have no AutoClusterId
-yet, because the schedd has not negotiated since they came (it does not while the pool has no slot), take a slower
-grouped query.
-"""
+"""Idle jobs of a schedd as job groups: exact counts, and one ad for each autocluster."""
 
 from __future__ import annotations
 
@@ -19,7 +13,7 @@ from factory.condor.demand import ON_STARTDS
 from factory.condor.demand import counts as is_demand
 from factory.fit.model import JobGroup, Room
 
-_WHO = [
+WHO = [
     "AutoClusterId",
     "JobStatus",
     "JobUniverse",
@@ -28,17 +22,14 @@ _WHO = [
     "Managed",
     "LastRejMatchReason",
 ]
-_ON_STARTDS = f'member(JobUniverse, {{{", ".join(map(str, ON_STARTDS))}}}) && Managed =!= "External"'
-_LATE = f"JobStatus == 1 && AutoClusterId =?= undefined && {_ON_STARTDS}"
-_DEFERRAL = ["DeferralTime", "DeferralPrepTime"]
+"""What tells groups apart that ask for the same."""
+DEFERRAL = ["DeferralTime", "DeferralPrepTime"]
 """Asked for only where Requirements say that a job is deferred: each attribute costs 10 % of the time."""
-_ASKS = ["RequestCpus", "RequestMemory", "RequestDisk", "RequestGPUs", "Requirements", "Rank", "ConcurrencyLimits"]
+ASKS = ["RequestCpus", "RequestMemory", "RequestDisk", "RequestGPUs", "Requirements", "Rank", "ConcurrencyLimits"]
+"""What an autocluster has of its jobs, and must be asked of jobs that are in none."""
 _IN_KEY = {"owner", "accountinggroup"}
 _OF_QUERY = ("Id", "JobIds", "JobCount", "AutoClusterId", "ServerTime", "JobStatus", "LastRejMatchReason")
 """What a query adds, or what changes while the jobs ask for the same."""
-
-_seen_references: dict[str, frozenset[str]] = {}
-"""By schedd and query: what expressions of jobs refer to in the job; kept in the worker."""
 
 
 @dataclass(frozen=True)
@@ -54,84 +45,12 @@ class IdleJobs:
     """Jobs that are not idle, by JobStatus."""
 
 
-def autoclusters(schedd: Any) -> dict[int, Any]:
-    """The ads of a schedd's autoclusters, without what changes from poll to poll."""
-    import htcondor2
-
-    ads = schedd.query(opts=htcondor2.QueryOpts.AutoCluster)
-    return {int(ad["AutoClusterId"]): _plain(ad) for ad in ads}
-
-
-def _plain(ad: Any) -> Any:
+def plain(ad: Any) -> Any:
+    """An ad of a query, without what the query adds."""
     for name in _OF_QUERY:
         if name in ad:
             del ad[name]
     return ad
-
-
-def idle_jobs(
-    schedd: Any,
-    name: str,
-    selection: str | None,
-    by_cluster: Mapping[int, Any],
-    asked: Collection[str],
-    now: float,
-    *,
-    late_made: bool = False,
-) -> IdleJobs:
-    """The idle jobs of one schedd that fit ``selection``, a ClassAd expression over the job ad; the others counted.
-
-    ``name``: what the schedd is called. ``asked``: attributes that machines refer to; autoclusters have those that
-    machines referred to when the schedd last negotiated. ``late_made``: some may not be materialised yet, which takes
-    one query more.
-    """
-    asked = [attribute for attribute in asked if not any(attribute in ad for ad in by_cluster.values())]
-    which = [*_WHO, *(_references([selection]) if selection else ()), *asked]
-    if any("HasJobDeferral" in str(ad.lookup("Requirements")) for ad in by_cluster.values() if "Requirements" in ad):
-        which += _DEFERRAL
-    counts, more = _grouped(schedd, f"{name} counts", selection or "true", which, asked)
-    if any(ad.get("AutoClusterId", -1) not in by_cluster for ad in counts if "AutoClusterId" in ad):
-        by_cluster = autoclusters(schedd)  # some are newer
-    idle = [ad for ad in counts if ad["JobStatus"] == 1]
-    late: list[Any] = []
-    if any("AutoClusterId" not in ad and _never(ad) is None for ad in idle):
-        which_late = [*which, *_DEFERRAL, *_ASKS]
-        late, _ = _grouped(schedd, name, f"({selection or 'true'}) && {_LATE}", which_late, [*_ASKS, *asked])
-    name += f" {_short(selection)}" if selection else ""  # jobs alike of two selections are two groups
-    found = fold(name, by_cluster, idle, late, now, [*asked, *more])
-    if late_made:
-        found = with_unmaterialised(name, found, _job_factories(schedd, selection))
-    others = Counter[int]()
-    for ad in counts:
-        if ad["JobStatus"] != 1 and is_demand(ad, now):
-            others[int(ad["JobStatus"])] += int(ad["JobCount"])
-    return replace(found, others=others)
-
-
-def _grouped(
-    schedd: Any, name: str, constraint: str, which: Collection[str], expressions: Collection[str]
-) -> tuple[list[Any], frozenset[str]]:
-    """Jobs grouped by attributes, and by what ``expressions`` among them refer to; and what that is."""
-    import htcondor2
-
-    while True:
-        more = _seen_references.get(name, frozenset()) if expressions else frozenset()
-        projection = {attribute.lower() for attribute in (*which, *more)}
-        ads = schedd.query(constraint=constraint, projection=sorted(projection), opts=htcondor2.QueryOpts.GroupBy)
-        texts = {str(ad.lookup(attribute)) for ad in ads for attribute in expressions if attribute in ad}
-        missing = {attribute.lower() for attribute in _references(texts)} - projection
-        if not missing:
-            return list(ads), more
-        _seen_references[name] = more | missing
-
-
-def _job_factories(schedd: Any, selection: str | None) -> list[Any]:
-    """Ads of the clusters that make their jobs as they are wanted."""
-    import htcondor2
-
-    which = "JobMaterializeDigestFile =!= undefined && ProcId =?= undefined"
-    constraint = f"({selection}) && {which}" if selection else which
-    return list(schedd.query(constraint=constraint, opts=htcondor2.QueryOpts.IncludeClusterAd))
 
 
 def with_unmaterialised(schedd: str, found: IdleJobs, clusters: Iterable[Any]) -> IdleJobs:
@@ -140,18 +59,18 @@ def with_unmaterialised(schedd: str, found: IdleJobs, clusters: Iterable[Any]) -
     alike = {(g.owner, g.accounting_group, g.ask, g.requirements): g.key for g in found.groups}
     for ad in clusters:
         number = _to_come(ad)
-        if number <= 0 or _never(ad) is not None:
+        if number <= 0 or never(ad) is not None:
             continue
         owner, accounting = str(ad.get("Owner", "")), str(ad.get("AccountingGroup", ""))
         ask, problem = evaluate_ask(ad)
         requirements = str(ad.lookup("Requirements")) if "Requirements" in ad else "true"
         key = alike.get((owner, accounting, ask, requirements))
         if key is None:
-            kind = _short(f"{ask} {requirements}")
+            kind = short(f"{ask} {requirements}")
             key = alike[owner, accounting, ask, requirements] = f"{schedd}#late {kind}#{owner}#{accounting}"
             takes = _takes(ask, problem)
             groups[key] = JobGroup(key, ask, 0, owner, accounting, requirements, problem=problem, takes=takes)
-            ads[key] = _plain(ad)
+            ads[key] = plain(_copy(ad))
         groups[key] = replace(groups[key], unmaterialised=groups[key].unmaterialised + number)
     return replace(found, groups=tuple(groups.values()), ads=ads)
 
@@ -162,19 +81,6 @@ def _to_come(ad: Mapping[str, Any]) -> int:
         return 0
     total = int(ad.get("TotalSubmitProcs", 0))
     return total - int(ad.get("JobMaterializeNextProcId", total))
-
-
-def _references(expressions: Iterable[str]) -> list[str]:
-    """Attributes of the job that expressions name: a constraint on groups is evaluated on the group."""
-    import classad2
-
-    empty, found = classad2.ClassAd(), []
-    for expression in expressions:
-        for name in empty.externalRefs(classad2.ExprTree(expression)):
-            scope, _, plain = name.rpartition(".")
-            if scope.upper() in ("", "MY"):
-                found.append(plain)
-    return found
 
 
 def fold(
@@ -194,7 +100,7 @@ def fold(
     ads: dict[str, Any] = {}
     asks: dict[str, tuple[Room, str | None, str]] = {}
     for count in counts:
-        reason = _never(count)
+        reason = never(count)
         if reason is not None:
             excluded[reason] += int(count["JobCount"])
     for count, ad, cluster in _rows(by_cluster, counts, late):
@@ -206,7 +112,7 @@ def fold(
         key, rejected = f"{schedd}#{cluster}#{owner}#{accounting}", _text(count.get("LastRejMatchReason"))
         more = {name: count.lookup(name) for name in asked if name in count and name not in ad}
         telling = [f"{name} = {more[name]}" for name in sorted(more.keys() - _IN_KEY)]
-        key += f"#{_short(str(telling))}" if telling else ""
+        key += f"#{short(str(telling))}" if telling else ""
         if key in groups:
             known = groups[key]
             groups[key] = replace(known, count=known.count + number, reject_reason=known.reject_reason or rejected)
@@ -223,15 +129,20 @@ def fold(
     return IdleJobs(tuple(groups.values()), ads, excluded)
 
 
-def _with(ad: Any, more: Mapping[str, Any]) -> Any:
-    """An ad and more attributes."""
+def _copy(ad: Any) -> Any:
     import classad2
 
-    if not more:
-        return ad
     copy = classad2.ClassAd()
     for name in ad:
         copy[name] = ad.lookup(name)
+    return copy
+
+
+def _with(ad: Any, more: Mapping[str, Any]) -> Any:
+    """An ad and more attributes."""
+    if not more:
+        return ad
+    copy = _copy(ad)
     for name, value in more.items():
         copy[name] = value
     return copy
@@ -242,21 +153,22 @@ def _rows(
 ) -> Iterator[tuple[Any, Any, str]]:
     for count in counts:
         cluster = count.get("AutoClusterId")
-        if isinstance(cluster, int) and cluster in by_cluster and _never(count) is None:
+        if isinstance(cluster, int) and cluster in by_cluster and never(count) is None:
             yield count, by_cluster[cluster], str(cluster)
     for ad in late:
-        count = {name: ad[name] for name in (*_WHO, *_DEFERRAL, "JobIds", "JobCount") if name in ad}
-        plain = _plain(ad)
-        for name in _DEFERRAL:
-            plain.pop(name, None)
-        yield count, plain, f"new {_short(str(plain))}"
+        count = {name: ad[name] for name in (*WHO, *DEFERRAL, "JobIds", "JobCount") if name in ad}
+        own = plain(_copy(ad))  # another selection may have the row too
+        for name in DEFERRAL:
+            own.pop(name, None)
+        yield count, own, f"new {short(str(own))}"
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Stands for a text in a key."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _never(ad: Mapping[str, Any]) -> str | None:
+def never(ad: Mapping[str, Any]) -> str | None:
     """Why jobs are no work for startds, whenever."""
     if ad.get("JobUniverse", 5) not in ON_STARTDS:
         return "of a universe that does not run on startds"

@@ -21,7 +21,8 @@ from factory.clock import steady
 from factory.condor.daemons import PoolAddress
 from factory.fit.model import JobGroup, Limit
 
-_PATIENCE_S = 3.0
+PATIENCE_S = 3.0
+"""A negotiator is waited for no longer: it is in a cycle, perhaps because some schedd hangs."""
 _BELIEVED_S = 600
 _ROOT = "<none>"
 """The group of all submitters that belong to none."""
@@ -69,9 +70,9 @@ class Asking:
         except OSError:
             return None
 
-    def answer(self) -> Negotiator:
-        """What it says; what it said some minutes ago at most, if it does not answer; or nothing."""
-        deadline = time.monotonic() + _PATIENCE_S
+    def answer(self, patience_s: float = PATIENCE_S) -> Negotiator:
+        """What it says; what it said some minutes ago at most, if it does not answer by then; or nothing."""
+        deadline = time.monotonic() + patience_s
         usage, config = _output(self._usage, deadline), _output(self._config, deadline)
         if usage is not None and (config is not None or self._config is None):
             found = negotiator(usage, config or "")

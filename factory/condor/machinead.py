@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -54,20 +54,40 @@ def template_ad(room: Room, attributes: Mapping[str, str], real: Any = None) -> 
     Raises:
         ValueError: an attribute is no ClassAd expression.
     """
-    import classad2
     import htcondor2
 
-    ad = classad2.ClassAd(_base_text(htcondor2.version()))
+    ad = _template_ad(htcondor2.version(), room, tuple(attributes.items()))
+    if real is None:
+        return ad
+    ad = _copy(ad)
+    for name in real:
+        if name.lower() not in _OF_ONE:
+            ad[name] = real.lookup(name)
+    return ad
+
+
+def _copy(ad: Any) -> Any:
+    import classad2
+
+    copy = classad2.ClassAd()
+    for name in ad:
+        copy[name] = ad.lookup(name)
+    return copy
+
+
+@lru_cache(4096)
+def _template_ad(version: str, room: Room, attributes: tuple[tuple[str, str], ...]) -> Any:
+    """One that nobody changes: it is the same from poll to poll."""
+    import classad2
+
+    ad = classad2.ClassAd(_base_text(version))
     sizes = {"Cpus": int(room.cpus), "Memory": int(room.memory_mb), "Disk": int(room.disk_kb), "GPUs": int(room.gpus)}
     for name, size in sizes.items():
         for attribute in (name, f"Total{name}", f"TotalSlot{name}", f"Detected{name}"):
             ad[attribute] = size
-    for name, expression in attributes.items():
+    for name, expression in attributes:
         try:
             ad[name] = classad2.ExprTree(expression)
         except Exception:  # noqa: BLE001 - the bindings raise more than one kind
             raise ValueError(f"{name} = {expression} is no ClassAd expression") from None
-    for name in real or ():
-        if name.lower() not in _OF_ONE:
-            ad[name] = real.lookup(name)
     return ad

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from factory.condor.daemons import PoolAddress, same
 from factory.condor.demand import QUEUE_ATTRIBUTE, DemandRows, DemandSource
 from factory.condor.expression import ATTRIBUTE, checked
-from factory.condor.fit import FitSource
+from factory.condor.fit import FitRows, FitSource, Want
 from factory.condor.vmjobs import VMJobRows
 from factory.fit.joined import joined
 from factory.fit.model import Demand, Life
@@ -86,8 +86,7 @@ class ScheddJobs(WmsStatusPlugin):
             FitSource(
                 pool=PoolAddress(self.factory.pool),
                 schedd=schedd,
-                selection=self._selection(),
-                templates=templates,
+                wants=frozenset({Want(self._selection(), templates)}),
                 factory_id=self.factory.id,
                 interval_s=settings.interval,
                 deadline_s=self.factory.deadline,
@@ -105,6 +104,10 @@ class ScheddJobs(WmsStatusPlugin):
                 f"{self.key('constraint')}, or wmsqueue = {ANY} if all are meant"
             )
             yield Finding("warning", text, self.queue.name, "wmsqueue")
+
+    def shares(self) -> frozenset[str]:
+        """The same jobs of the same schedd; one source may bring those of many queues."""
+        return frozenset(f"{self._selection() or 'all jobs'} of {schedd}" for schedd in self.schedds())
 
     def jobs(self) -> tuple[tuple[ScheddAddress, ...], str]:
         """The queue's jobs in all schedds."""
@@ -155,7 +158,7 @@ class ScheddJobs(WmsStatusPlugin):
     def _read_groups(self, readings: Readings, templates: tuple[Template, ...]) -> WmsStatus | Unknown:
         """The same as job groups. What the jobs of a missing schedd take of the free room is not known: all counts."""
         sources = self._fit(templates)
-        found = [readings.rows(source) for source in sources]
+        found = [self._demand(readings, source) for source in sources]
         demands = [rows for rows in found if isinstance(rows, Demand)]
         reasons = "; ".join(rows.reason for rows in found if isinstance(rows, Unknown))
         if not demands:
@@ -168,6 +171,15 @@ class ScheddJobs(WmsStatusPlugin):
             update_s=self.factory.update_interval,
         )
         return replace(_of_groups(demand), partial=reasons or None)
+
+    def _demand(self, readings: Readings, source: FitSource) -> Demand | Unknown:
+        """This queue's jobs in one schedd, as groups."""
+        rows = readings.rows(source)
+        if isinstance(rows, Unknown):
+            return rows
+        assert isinstance(rows, FitRows)
+        demand = rows.demand(self._selection())
+        return Unknown(f"{source.key}: {demand.reason}") if isinstance(demand, Unknown) else demand
 
     def _counts(self, readings: Readings, source: DemandSource) -> Mapping[int, int] | Unknown:
         """This queue's jobs in one schedd, by JobStatus."""

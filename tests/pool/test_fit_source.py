@@ -9,11 +9,12 @@ import pytest
 
 from factory.chain import run_chain
 from factory.condor.daemons import PoolAddress, ScheddAddress
-from factory.condor.fit import FitSource
+from factory.condor.fit import FitRows, FitSource, Want
 from factory.fit.joined import joined
 from factory.fit.limits import admitted
 from factory.fit.model import Demand, JobGroup, Machine, Match, Room, Template
 from factory.fit.place import place_on_machines
+from factory.model import Unknown
 from factory.workers import CallFailed, Workers
 from plugins.sched.fit import Fit
 from plugins.sched.maxtorun import MaxToRun
@@ -107,12 +108,15 @@ def fetch(
     workers: Workers, selection: str | None = None, *schedds: str, templates: tuple[Template, ...] = ()
 ) -> Demand:
     addresses = tuple(ScheddAddress(name) for name in schedds) or (ScheddAddress(),)
-    sources = [
-        FitSource(pool=PoolAddress(), schedd=address, selection=selection, templates=templates, factory_id="f")
-        for address in addresses
-    ]
-    demand = joined([workers.call("all", 30, source.fetch) for source in sources])
+    wants = frozenset({Want(selection, templates)})
+    sources = [FitSource(pool=PoolAddress(), schedd=each, wants=wants, factory_id="f") for each in addresses]
+    demand = joined([known(workers.call("all", 30, source.fetch).demand(selection)) for source in sources])
     assert len({group.key for group in demand.groups}) == len(demand.groups)
+    return demand
+
+
+def known(demand: Demand | Unknown) -> Demand:
+    assert isinstance(demand, Demand), demand
     return demand
 
 
@@ -192,6 +196,39 @@ def test_owners_and_accounting_groups_are_groups_of_their_own(workers: Workers) 
 )
 def test_a_selection_may_name_attributes_that_no_autocluster_has(workers: Workers, selection: str, count: int) -> None:
     assert sum(each.count for each in fetch(workers, selection).groups) == count
+
+
+MANY = [
+    'MATCH_APF_QUEUE == "A"',
+    'match_apf_queue == "a"',
+    'MATCH_APF_QUEUE =?= "A"',
+    'MY.MATCH_APF_QUEUE =?= "a"',
+    'MATCH_APF_QUEUE == "B" || MATCH_APF_QUEUE == "C"',
+    "MATCH_APF_QUEUE is undefined",
+    'Colour == "Blue"',
+    "RequestCpus",
+    "RequestCpus - 1",
+    "NoSuchAttribute",
+    None,
+]
+
+
+def test_one_poll_brings_the_jobs_of_all_selections_as_a_poll_for_each_would(workers: Workers) -> None:
+    each = {selection: fetch(workers, selection, templates=(BIG,)) for selection in MANY}
+    wants = frozenset(Want(selection, (BIG,)) for selection in (*MANY, "Owner ==", "1 +"))
+    rows = workers.call("all", 30, FitSource(pool=PoolAddress(), wants=wants, factory_id="f").fetch)
+    assert isinstance(rows, FitRows)
+    for selection, alone in each.items():
+        found = known(rows.demand(selection))
+        assert sorted(found.groups, key=lambda g: g.key) == sorted(alone.groups, key=lambda g: g.key), selection
+        assert (found.excluded, found.others) == (alone.excluded, alone.others), selection
+        for one in found.groups:
+            assert found.on_shapes[one.key, "big"] == alone.on_shapes[one.key, "big"]
+            assert on(found, one, "free") == on(alone, one, "free")
+    assert [sum(g.count for g in known(rows.demand(selection)).groups) for selection in MANY[:4]] == [5, 5, 5, 0]
+    for wrong in ("Owner ==", "1 +"):
+        assert "is no ClassAd expression" in str(rows.demand(wrong))
+    assert isinstance(rows.demand("never asked for"), Unknown)
 
 
 def test_alike_jobs_of_two_queues_are_groups_of_their_own(workers: Workers) -> None:
@@ -452,5 +489,5 @@ def test_requirements_on_what_is_left_are_matched_with_that(jobs: Pool, workers:
 
 def test_polls_leave_next_to_nothing_in_memory(workers: Workers) -> None:
     """A round a minute makes half a million polls a year. ``parseOne`` of the bindings alone would leave 15 kB."""
-    source = FitSource(pool=PoolAddress(), templates=(BIG, SMALL))
+    source = FitSource(pool=PoolAddress(), wants=frozenset({Want(None, (BIG, SMALL))}))
     assert workers.call("all", 60, left_behind, source.fetch, 20) < 2_000

@@ -117,3 +117,19 @@ def test_500_queues_with_demand_pilots_and_vms_ask_it_a_few_times(
     rounds, asked = measured(made, capsys, "pilots and VMs")
     assert asked <= 6 * rounds, "a few queries each, however many queues there are"
     assert rounds <= 6
+
+
+def test_500_queues_that_look_at_groups_of_jobs_ask_it_a_few_times(
+    own: Pool, cloud: CloudProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = {"apfqueue__sleep": BEAT_S, "schedplugin": "Fit, MaxToRun", "sched__maxtorun__maximum": 0}
+    queues = {f"QUEUE{number}": ec2_queue(cloud, f"WORK{number}", **keys) for number in range(QUEUES)}
+    for number in range(0, QUEUES, 25):
+        own.submit({"executable": "/bin/true", "My.MATCH_APF_QUEUE": f'"WORK{number}"'}, 3)
+    made = factory(own, tmp_path, "fit", queues)
+    assert checked(made, capsys, "--offline") < 20
+    rounds, asked = measured(made, capsys, "groups of jobs")
+    waits = [entry for entry in made.journal() if "3 jobs wait" in str(entry["steps"])]
+    assert {entry["queue"] for entry in waits} == {f"QUEUE{number}" for number in range(0, QUEUES, 25)}
+    assert asked <= 8 * rounds, "a few queries each, however many queues there are"
+    assert rounds <= 6

@@ -9,6 +9,7 @@ from factory.condor.daemons import PoolAddress
 from factory.condor.fit import FitSource
 from factory.fit.model import Demand
 from factory.fit.supply import Supply
+from factory.model import Unknown
 from factory.workers import Workers
 from tests.rig.pool import Pool
 from tests.rig.wait import until
@@ -41,8 +42,9 @@ def workers(one: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
     running.stop()
 
 
-def placed(demand: Demand) -> int:
+def placed(demand: Demand | Unknown) -> int:
     """Jobs that find room on what is there."""
+    assert isinstance(demand, Demand)
     supply = Supply(demand, now=time.time())
     return sum(sum(n.values()) for n in supply.place(supply.demand.groups, supply.machines(0)).placed.values())
 
@@ -65,7 +67,7 @@ def test_as_many_jobs_find_room_as_run(
     sleep = {"executable": "/bin/sleep", "arguments": "1000", "transfer_executable": "false", "request_disk": 1000}
     cluster = one.submit({**sleep, **asks}, count)
     try:
-        demand = workers.call("all", 30, FitSource(pool=PoolAddress()).fetch)
+        demand = workers.call("all", 30, FitSource(pool=PoolAddress()).fetch).demand(None)
         assert placed(demand) == run
         one.run("condor_on", "-daemon", "negotiator")
         until(lambda: len(one.jobs(f"ClusterId == {cluster} && JobStatus == 2")) == run, f"{run} jobs run", 60)
@@ -73,7 +75,7 @@ def test_as_many_jobs_find_room_as_run(
         rejected = f"ClusterId == {cluster} && JobStatus == 1 && LastRejMatchTime > {began}"
         until(lambda: one.jobs(rejected), "the others have been turned away since", 60)
         assert len(one.jobs(f"ClusterId == {cluster} && JobStatus == 2")) == run
-        demand = workers.call("all", 30, FitSource(pool=PoolAddress()).fetch)
+        demand = workers.call("all", 30, FitSource(pool=PoolAddress()).fetch).demand(None)
         assert placed(demand) == 0
     finally:
         one.run("condor_on", "-daemon", "negotiator")

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from factory.condor.demand import QUEUE_ATTRIBUTE, DemandRows, DemandSource, fold_groups
+from factory.condor.fit import FitRows, Work
 from factory.condor.vmjobs import VMJobRow, VMJobRows
 from factory.config.settings import FactorySettings, QueueSettings
-from factory.fit.model import Demand, Life
+from factory.fit.model import Demand, Life, Matches, Room, Template
 from factory.model import JobId, SiteStatus, Unknown, WmsStatus
 from factory.plugin import ScheddAddress
 from factory.source import Reading, Readings
@@ -250,8 +251,9 @@ def fit(*, wms_started: float = NOW, vms_started: float = NOW, vms_error: str | 
     (source,) = plugin.sources()
     job = VMJobRow(JobId(1, 0), 2, "vm-1", "Q", "", "", "", 0, 0, 5000.0, None, None, "i-1", None, None, update_s=20)
     vms = VMJobRows((job, replace(job, uuid="vm-2", retire_time=7.0), replace(job, uuid="vm-3", status=5)))
+    rows = FitRows(Demand(), {'MATCH_APF_QUEUE == "A"': Work((), Matches({}, ()), {}, {})})
     by_key = {
-        source.key: Reading(source.key, wms_started, wms_started, Demand()),
+        source.key: Reading(source.key, wms_started, wms_started, rows),
         "VM jobs": Reading("VM jobs", vms_started, vms_started, None if vms_error else vms, vms_error),
     }
     status = plugin.read(Readings(NOW + 60, by_key, NOW - 60))
@@ -281,3 +283,15 @@ def test_what_the_vm_jobs_say_of_machines_stands_beside_what_the_collector_says(
 )
 def test_vm_jobs_that_failed_to_be_read_or_were_read_too_early_are_not_known(how: dict[str, Any]) -> None:
     assert fit(**how).lives is None
+
+
+def test_one_source_brings_the_jobs_of_all_queues_and_those_with_the_same_jobs_share_them() -> None:
+    one, same, other, all_jobs = jobs(), jobs(schedd="s, t"), jobs(wmsqueue="B"), jobs(wmsqueue=None)
+    for plugin in (one, same, other, all_jobs):
+        plugin.templates = (Template("t/s", Room(1, 1000)),)
+    assert len(merged([source for plugin in (one, other, all_jobs) for source in plugin.sources()])) == 1
+    assert len(merged(same.sources())) == 2
+    assert one.shares() == jobs().shares()
+    assert not one.shares() & (other.shares() | all_jobs.shares())
+    assert same.shares() & jobs(schedd="t").shares()
+    assert not same.shares() & one.shares(), "of other schedds"

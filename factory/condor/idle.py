@@ -1,0 +1,140 @@
+"""The queries that bring the idle jobs of a schedd, for all queues that read it: a few, however many queues there are.
+
+The query by autocluster is fast and has the expressions, but its counts include held jobs; the grouped query has exact
+counts and no expressions. Joined by AutoClusterId they give both (DESIGN section 8). Jobs that have no AutoClusterId
+yet, because the schedd has not negotiated since they came (it does not while the pool has no slot), take a slower
+grouped query.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from factory.condor.demand import ON_STARTDS
+from factory.condor.demand import counts as is_demand
+from factory.condor.groups import ASKS, DEFERRAL, WHO, IdleJobs, fold, never, plain, short, with_unmaterialised
+from factory.condor.selections import Selection, alike, any_of, references, split
+from factory.model import Unknown
+
+_ON_STARTDS = f'member(JobUniverse, {{{", ".join(map(str, ON_STARTDS))}}}) && Managed =!= "External"'
+_LATE = f"JobStatus == 1 && AutoClusterId =?= undefined && {_ON_STARTDS}"
+_FACTORIES = "JobMaterializeDigestFile =!= undefined && ProcId =?= undefined"
+
+_seen_references: dict[str, frozenset[str]] = {}
+"""By schedd and query: what expressions of jobs refer to in the job; kept in the worker."""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A schedd's queue of jobs, open for queries."""
+
+    schedd: Any
+    """``htcondor2.Schedd``"""
+    name: str
+    """What it is called."""
+
+    def autoclusters(self) -> dict[int, Any]:
+        """The ads of its autoclusters, without what changes from poll to poll."""
+        import htcondor2
+
+        ads = self.schedd.query(opts=htcondor2.QueryOpts.AutoCluster)
+        return {int(ad["AutoClusterId"]): plain(ad) for ad in ads}
+
+    def idle_jobs(
+        self,
+        selections: Iterable[Selection],
+        by_cluster: Mapping[int, Any],
+        asked: Collection[str],
+        now: float,
+        *,
+        late_made: bool = False,
+    ) -> dict[Selection, IdleJobs | Unknown]:
+        """The idle jobs of each selection; the others counted.
+
+        ``asked``: attributes that machines refer to; autoclusters have those that machines referred to when the schedd
+        last negotiated. ``late_made``: some may not be materialised yet, which takes one query more.
+        """
+        asked = [attribute for attribute in asked if not any(attribute in ad for ad in by_cluster.values())]
+        sets, wrong = alike(selections)
+        found: dict[Selection, IdleJobs | Unknown] = {selection: Unknown(why) for selection, why in wrong.items()}
+        for names, of_set in sets.items():
+            found.update(self._idle_jobs(of_set, names, by_cluster, asked, now, late_made=late_made))
+        return found
+
+    def _idle_jobs(
+        self,
+        selections: Sequence[Selection],
+        names: Sequence[str],
+        by_cluster: Mapping[int, Any],
+        asked: Sequence[str],
+        now: float,
+        *,
+        late_made: bool,
+    ) -> dict[Selection, IdleJobs]:
+        """Of selections that refer to the same attributes: ``names``."""
+        which, constraint = [*WHO, *names, *asked], any_of(selections)
+        requirements = (str(ad.lookup("Requirements")) for ad in by_cluster.values() if "Requirements" in ad)
+        if any("HasJobDeferral" in text for text in requirements):
+            which += DEFERRAL
+        counts, more = self._grouped(f"counts {names}", constraint, which, asked)
+        if any(ad.get("AutoClusterId", -1) not in by_cluster for ad in counts if "AutoClusterId" in ad):
+            by_cluster = self.autoclusters()  # some are newer
+        late: list[Any] = []
+        if any(ad["JobStatus"] == 1 and "AutoClusterId" not in ad and never(ad) is None for ad in counts):
+            which_late = [*which, *DEFERRAL, *ASKS]
+            late, _ = self._grouped(f"late {names}", f"({constraint}) && {_LATE}", which_late, [*ASKS, *asked])
+        factories = self._factories(constraint) if late_made else []
+        rows, late_rows, to_come = (split(ads, selections) for ads in (counts, late, factories))
+        return {
+            selection: self._of(
+                selection, by_cluster, rows[selection], late_rows[selection], to_come[selection], now, [*asked, *more]
+            )
+            for selection in selections
+        }
+
+    def _of(
+        self,
+        selection: Selection,
+        by_cluster: Mapping[int, Any],
+        counts: Sequence[Any],
+        late: Sequence[Any],
+        to_come: Sequence[Any],
+        now: float,
+        asked: Collection[str],
+    ) -> IdleJobs:
+        idle = [ad for ad in counts if ad["JobStatus"] == 1]
+        name = self.name + (f" {short(selection)}" if selection else "")  # jobs alike of two selections are two groups
+        found = fold(name, by_cluster, idle, late, now, asked)
+        others = Counter[int]()
+        for ad in counts:
+            if ad["JobStatus"] != 1 and is_demand(ad, now):
+                others[int(ad["JobStatus"])] += int(ad["JobCount"])
+        return replace(with_unmaterialised(name, found, to_come) if to_come else found, others=others)
+
+    def _grouped(
+        self, query: str, constraint: str, which: Collection[str], expressions: Collection[str]
+    ) -> tuple[list[Any], frozenset[str]]:
+        """Jobs grouped by attributes, and by what ``expressions`` among them refer to; and what that is."""
+        import htcondor2
+
+        key = f"{self.name} {query}"
+        while True:
+            more = _seen_references.get(key, frozenset()) if expressions else frozenset()
+            projection = {attribute.lower() for attribute in (*which, *more)}
+            opts = htcondor2.QueryOpts.GroupBy
+            ads = self.schedd.query(constraint=constraint, projection=sorted(projection), opts=opts)
+            texts = {str(ad.lookup(attribute)) for ad in ads for attribute in expressions if attribute in ad}
+            missing = {attribute.lower() for attribute in references(texts)} - projection
+            if not missing:
+                return list(ads), more
+            _seen_references[key] = more | missing
+
+    def _factories(self, constraint: str) -> list[Any]:
+        """Ads of the clusters that make their jobs as they are wanted."""
+        import htcondor2
+
+        opts = htcondor2.QueryOpts.IncludeClusterAd
+        return list(self.schedd.query(constraint=f"({constraint}) && {_FACTORIES}", opts=opts))
