@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 GONE = frozenset({"shutting-down", "terminated", "stopped"})
@@ -19,7 +18,7 @@ class Figures:
     lost: int
     """Jobs that did not complete."""
     evicted: int
-    """Starts of jobs that were cut short on machines which the fault itself did not end."""
+    """Runs of jobs that were cut short and that the fault itself did not end."""
     leaked: int
     """VMs that were still there after the dust had settled: an instance, a VM job or both."""
     above: int
@@ -33,25 +32,57 @@ class Figures:
 
 @dataclass(frozen=True)
 class Run:
-    """A time that a job was started, as the job itself wrote it down."""
+    """A time that a job was started."""
 
     job: str
     machine: str
-    """Its EC2InstanceID."""
+    """Its EC2InstanceID; empty: not known."""
     ended: bool
+    struck: bool = False
+    """The fault struck the machine while the job was on it: if it was cut short, that was the fault."""
+
+    @property
+    def ours(self) -> bool:
+        """It was cut short, and not by the fault."""
+        return not (self.ended or self.struck)
+
+
+@dataclass(frozen=True)
+class Strike:
+    """A moment at which the fault took the runs on a machine, or the machine itself. Epoch seconds."""
+
+    machine: str
+    at: float
+    for_good: bool
+    """The machine has gone with it."""
+
+    @property
+    def line(self) -> str:
+        """For the book of the jobs."""
+        return f"{'gone' if self.for_good else 'struck'} {self.machine} {self.at}"
 
 
 def runs(lines: Iterable[str]) -> list[Run]:
-    """From lines ``start|end JOB RUN MACHINE`` to runs."""
+    """What jobs and faults wrote into one book, in this order: ``start|end JOB RUN MACHINE``, and strikes."""
+    found: dict[str, Run] = {}
+    gone: set[str] = set()
+    for word, *rest in map(str.split, lines):
+        if word == "start":
+            job, run, machine = rest
+            found[run] = Run(job, machine, ended=False, struck=machine in gone)
+        elif word == "end":
+            found[rest[1]] = replace(found[rest[1]], ended=True)
+        else:
+            machine = rest[0]
+            gone |= {machine} if word == "gone" else set()
+            found |= {key: replace(run, struck=True) for key, run in found.items() if run.machine == machine}
+    return list(found.values())
+
+
+def strikes(lines: Iterable[str]) -> list[Strike]:
+    """The strikes in that book."""
     words = [line.split() for line in lines]
-    ended = {each[2] for each in words if each[0] == "end"}
-    return [Run(each[1], each[3], each[2] in ended) for each in words if each[0] == "start"]
-
-
-def evictions_logged(userlog: str) -> int:
-    """Runs that a job log says were cut short: evicted (004), or not reconnected (024), which tell the same."""
-    counts = Counter(re.findall(r"^0(04|24) \((\d+\.\d+)", userlog, re.MULTILINE))
-    return sum(max(counts["04", job], counts["24", job]) for job in {job for _, job in counts})
+    return [Strike(each[1], float(each[2]), each[0] == "gone") for each in words if each[0] in ("gone", "struck")]
 
 
 def lost(ads: Iterable[Mapping[str, Any]], submitted: int) -> int:
@@ -59,17 +90,16 @@ def lost(ads: Iterable[Mapping[str, Any]], submitted: int) -> int:
     return submitted - sum(1 for ad in ads if ad["JobStatus"] == 4 and ad.get("ExitCode") == 0)
 
 
-def evicted(found: Collection[Run], logged: int, struck: Collection[str]) -> int:
-    """Runs cut short by us; ``struck``: machines that the fault ended, on which a run may be cut short."""
-    cut = [run for run in found if not run.ended]
-    by_fault = sum(run.machine in struck for run in cut)
-    return max(len(cut), logged) - by_fault
+def evicted(*books: Iterable[Run]) -> int:
+    """Runs cut short by us, each told by one of these books or by more; those of one job on one machine are matched."""
+    told = [Counter((run.job, run.machine) for run in book if run.ours) for book in books]
+    return sum(max(each[where] for each in told) for where in {where for each in told for where in each})
 
 
 def leaked(machines: Iterable[Mapping[str, Any]], vm_jobs: Iterable[Mapping[str, Any]]) -> int:
-    """VMs of which an instance or a VM job is left."""
-    instances = {each["tags"].get("apf:vm", each["id"]) for each in machines if each["state"] not in GONE}
-    return len(instances | {ad["APFVM"] for ad in vm_jobs})
+    """Instances that are left, and VM jobs that own none of them. One that was stopped is there for somebody to end."""
+    there = [each["tags"].get("apf:vm") for each in machines if each["state"] not in ("shutting-down", "terminated")]
+    return len(there) + sum("APFVM" not in ad or ad["APFVM"] not in there for ad in vm_jobs)
 
 
 def most_alive(machines: Iterable[Mapping[str, Any]]) -> int:

@@ -21,10 +21,10 @@ _FORGED = "eyJhbGciOiJIUzI1NiIsImtpZCI6IlBPT0wifQ.eyJpc3MiOiJ4In0.c2lnbmF0dXJl"
 SPOT = "Server.SpotInstanceTermination"
 
 
-def _victim(site: Site) -> str:
-    """An instance on which a job runs, and which the fault will end."""
+def _victim(site: Site, *, for_good: bool = True) -> str:
+    """An instance on which a job runs, and which the fault will end, or just what runs there."""
     victim = next(run.machine for run in site.runs() if not run.ended)
-    site.strike(victim)
+    site.strike(victim, for_good=for_good)
     return victim
 
 
@@ -73,7 +73,7 @@ def _host_vanishes(site: Site) -> None:
 @scenario("a startd dies", GROUP, commands=_SHORT_JOB_LEASE)
 def _startd_dies(site: Site) -> None:
     """Its master starts another one."""
-    site.kill_process(site.pid_on(_victim(site), "condor_startd"))
+    site.kill_process(site.pid_on(_victim(site, for_good=False), "condor_startd"))
     site.wait(lambda: site.states_seen() - {"busy"} or len(site.runs()) > 2, "somebody takes notice", 180)
     site.wait(lambda: len(site.runs()) > 2, "the job starts again", 180)
 

@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from localcloud.process import CloudProcess
-from tests.faults import books
+from tests.faults import books, joblog
 from tests.faults.cloudfaults import HOOK, Answers, Boots, Broken
-from tests.rig.factory import Factory, alive, ec2_queue, instances
+from tests.rig.factory import Factory, ec2_queue, instances
 from tests.rig.pool import CommandFailed, Pool
 from tests.rig.wait import until
 
 T = TypeVar("T")
 
 CAP = 3
-"""VMs at once, by ``maxtorun`` and by ``maxinstances``."""
+"""VMs at once, by ``maxtorun`` and by ``maxinstances``, unless a scenario says otherwise."""
+_CAPS = ("sched__maxtorun__maximum", "batchsubmit__condorec2__maxinstances")
 
 _START_S = 120
 """Pool and cloud may take so long to start, each."""
@@ -106,7 +107,7 @@ class Site:
         layer: str = "",
         pool: type[Pool] = Pool,
     ) -> None:
-        """``keys`` of the queue, with __ for a dot; ``commands`` of the jobs' submit descriptions.
+        """``keys`` of the queue, with __ for a dot, None to leave one out; ``commands`` of the jobs' descriptions.
 
         ``layer``: lines for the HTCondor configuration of the machines.
         """
@@ -118,13 +119,19 @@ class Site:
         )
         self.broken = Broken(self.cloud.directory)
         self.struck: set[str] = set()
-        """Instances that the fault itself has ended."""
+        """Instances at which the fault has struck: a job on them may be cut short."""
         self.submitted = 0
         self.book: list[dict[str, Any]] = []
         """Every instance there was, when the figures were taken."""
         self.factory: Factory
         self._name = name
-        self._keys = dict(keys or {})
+        self._keys: dict[str, object] = {
+            "apfqueue__sleep": 1,
+            "batchsubmit__condorec2__master_update_interval": 5,
+            "sched__retireidle__after": 4,
+            **dict.fromkeys(_CAPS, CAP),
+            **(keys or {}),
+        }
         self._commands = dict(commands or {})
         if layer:
             (directory / "layer.yaml").write_text(_LAYER + "".join(f"      {line}\n" for line in layer.splitlines()))
@@ -139,15 +146,8 @@ class Site:
             for part in (self.cloud, self.pool):
                 stack.callback(part.stop)
                 part.start(_START_S)
-            keys: dict[str, object] = {
-                "apfqueue__sleep": 1,
-                "sched__maxtorun__maximum": CAP,
-                "batchsubmit__condorec2__maxinstances": CAP,
-                "batchsubmit__condorec2__idle": 60,
-                "batchsubmit__condorec2__master_update_interval": 5,
-                "sched__retireidle__after": 4,
-            }
-            queue = ec2_queue(self.cloud, self._name, **keys, **self._keys)
+            keys = {key: value for key, value in self._keys.items() if value is not None}
+            queue = ec2_queue(self.cloud, self._name, **keys)
             settings = {"deadline": 15, "command_timeout": 10, "audit_interval": 10}
             self.factory = Factory(self.directory, self.pool, self._name, {"CLOUD": queue}, **settings)
             with self.factory:
@@ -167,6 +167,7 @@ class Site:
             "request_memory": 64,
             "request_disk": 1024,
             "log": self.directory / "userlog",
+            "ulog_execute_attrs": "EC2InstanceID",
             "requirements": f'TARGET.APFFactory == "{self._name}"',
             "My.MATCH_APF_QUEUE": f'"{self._name}"',
             "My.APFTestLoad": "true",
@@ -174,10 +175,18 @@ class Site:
         self.pool.submit(description | self._commands, count)
         self.submitted += count
 
+    @property
+    def cap(self) -> int:
+        """How many VMs there may be at once."""
+        return min(int(str(self._keys[name])) for name in _CAPS if self._keys[name] is not None)
+
     def runs(self) -> list[books.Run]:
         """What the jobs wrote down."""
+        return books.runs(self._told())
+
+    def _told(self) -> list[str]:
         path = self.directory / "runs"
-        return books.runs(path.read_text().splitlines() if path.exists() else ())
+        return path.read_text().splitlines() if path.exists() else []
 
     def wait_running(self, count: int, timeout_s: float = 180) -> None:
         """Wait until so many jobs run by their own word, and the factory has seen as many busy VMs."""
@@ -209,13 +218,15 @@ class Site:
         """Every instance of the factory that there ever was, by the cloud's book."""
         return instances(self.cloud, self.factory)
 
-    def alive(self) -> list[str]:
-        """Its instances that are not terminated."""
-        return alive(self.cloud, self.factory)
+    def all_machines(self) -> list[dict[str, Any]]:
+        """Every instance that there ever was, whoever it says it belongs to."""
+        return list(self.cloud.instances().values())
 
-    def strike(self, instance: str) -> None:
-        """Say that the fault ends this instance: a job on it may be cut short."""
+    def strike(self, instance: str, *, for_good: bool = True) -> None:
+        """Say that the fault ends this instance, or just what runs there now: a job may be cut short by that."""
         self.struck.add(instance)
+        with (self.directory / "runs").open("a") as book:
+            book.write(f"{books.Strike(instance, time.time(), for_good).line}\n")
 
     def kill_process(self, pid: int) -> None:
         """Kill with SIGKILL."""
@@ -304,15 +315,18 @@ class Site:
         """Let the jobs end, wait until nothing is left, for as long as that may take, and take the figures."""
         self.open_gate()
         _patiently(lambda: not books.lost(self.completed(), self.submitted), _FINISH_S)
-        _patiently(lambda: not self.alive() and not self.factory.vm_jobs(), _SETTLE_S)
-        self.book = self.machines()
-        userlog = (self.directory / "userlog").read_text()
+        _patiently(lambda: not books.leaked(self.all_machines(), self._grid_jobs()), _SETTLE_S)
+        self.book = self.all_machines()
+        cut = joblog.cut_short((self.directory / "userlog").read_text(), books.strikes(self._told()))
         return books.Figures(
             lost=books.lost(self.completed(), self.submitted),
-            evicted=books.evicted(self.runs(), books.evictions_logged(userlog), self.struck),
-            leaked=books.leaked(self.book, self.factory.vm_jobs()),
-            above=max(0, books.most_alive(self.book) - CAP),
+            evicted=books.evicted(self.runs(), cut),
+            leaked=books.leaked(self.book, self._grid_jobs()),
+            above=max(0, books.most_alive(self.book) - self.cap),
         )
+
+    def _grid_jobs(self) -> list[dict[str, Any]]:
+        return self.pool.jobs("JobUniverse == 9", "APFVM")
 
 
 def _name_of(pid: int) -> str:
