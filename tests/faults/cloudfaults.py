@@ -35,13 +35,16 @@ class Answers:
     * error: with ``status`` and ``code``, and nothing is done;
     * garbage: with 200 and what is no XML, and nothing is done;
     * slow: rightly, after ``seconds``;
-    * lost: carried out, and the connection is reset before the answer;
+    * dropped: nothing is done, and the connection is reset after ``seconds``;
+    * lost: carried out, and the connection is reset after ``seconds``, before the answer;
     * omit: DescribeInstances without the instances that are younger than ``seconds``.
     """
 
-    how: Literal["error", "garbage", "slow", "lost", "omit"]
+    how: Literal["error", "garbage", "slow", "dropped", "lost", "omit"]
     actions: tuple[str, ...] = ()
     """None: all."""
+    agent: str = ""
+    """Only requests of a program that calls itself so, among other things."""
     status: int = 503
     code: str = ""
     seconds: float = 0
@@ -53,10 +56,11 @@ class Answers:
 class Boots:
     """How machines boot.
 
-    ``how``: never (HTCondor is not started), late (by ``seconds``), with another ``token``, or wrapped (in a command).
+    ``how``: never (HTCondor is not started), late (by ``seconds``), off (they shut down after ``seconds`` and do not
+    start HTCondor), with another ``token``, or wrapped (in a command).
     """
 
-    how: Literal["never", "late", "token", "wrapped"]
+    how: Literal["never", "late", "off", "token", "wrapped"]
     seconds: float = 0
     token: str = ""
     wrapper: tuple[str, ...] = ()
@@ -94,6 +98,8 @@ class Faults:
         for fault in self._set("Answers"):
             if fault["actions"] and request.action not in fault["actions"]:
                 continue
+            if fault["agent"] not in request.environ.get("HTTP_USER_AGENT", ""):
+                continue
             if fault["how"] == "omit" and request.action != "DescribeInstances":
                 continue
             with self._guard:
@@ -113,7 +119,8 @@ class Faults:
             forward(request)
         self._hit(request.action)
         match fault.how:
-            case "lost":
+            case "lost" | "dropped":
+                time.sleep(fault.seconds)
                 raise Drop
             case "error":
                 return error(fault.status, fault.code, "The cloud is as the test wants it.")
@@ -130,6 +137,8 @@ class Faults:
                     boot = replace(boot, joins=False)
                 case "late":
                     boot = replace(boot, wrapper=("/bin/sh", "-c", f'sleep {fault["seconds"]}; exec "$@"', "late"))
+                case "off":
+                    boot = replace(boot, wrapper=("/bin/sh", "-c", f"sleep {fault['seconds']}; exit 0", "off"))
                 case "token":
                     boot = replace(boot, user_data=_with_token(boot.user_data, fault["token"]))
                 case "wrapped":

@@ -5,27 +5,29 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from tests.faults import outbound
-from tests.faults.cloudfaults import Boots
+from tests.faults.cloudfaults import Answers, Boots
 from tests.faults.scenario import scenario
-from tests.faults.site import Site
+from tests.faults.site import CAP, Site
 
 GROUP = "machines"
 
 _IMPATIENT = {"batchsubmit__condorec2__boottimeout": 30}
-_SHORT_JOB_LEASE = {"job_lease_duration": 20}
+SHORT_JOB_LEASE = {"job_lease_duration": 20}
 """So that the schedd starts a job again soon after its machine has gone without a word."""
 _FORGED = "eyJhbGciOiJIUzI1NiIsImtpZCI6IlBPT0wifQ.eyJpc3MiOiJ4In0.c2lnbmF0dXJl"
 SPOT = "Server.SpotInstanceTermination"
 
 
-def _victim(site: Site, *, for_good: bool = True) -> str:
+def victim(site: Site, *, for_good: bool = True) -> str:
     """An instance on which a job runs, and which the fault will end, or just what runs there."""
-    victim = next(run.machine for run in site.runs() if not run.ended)
-    site.strike(victim, for_good=for_good)
-    return victim
+    machine = next(run.machine for run in site.runs() if not run.ended)
+    site.strike(machine, for_good=for_good)
+    return machine
 
 
 def _told(pid: int, what: signal.Signals) -> bool:
@@ -48,46 +50,54 @@ def _wait_again(site: Site, count: int = 2) -> None:
 @scenario("spot interruption, with notice", GROUP)
 def _spot_with_notice(site: Site) -> None:
     """The machine shuts down in order."""
-    site.cloud.end(_victim(site), SPOT)
+    site.cloud.end(victim(site), SPOT)
     _wait_again(site)
 
 
-@scenario("spot interruption, without notice", GROUP, commands=_SHORT_JOB_LEASE)
+@scenario("spot interruption, without notice", GROUP, commands=SHORT_JOB_LEASE)
 def _spot_without_notice(site: Site) -> None:
     """The machine is off, from one moment to the next."""
-    victim = _victim(site)
-    site.cloud.crash(victim)
-    site.cloud.end(victim, SPOT)
+    machine = victim(site)
+    site.cloud.crash(machine)
+    site.cloud.end(machine, SPOT)
     _wait_again(site)
 
 
 @scenario(
-    "a whole host vanishes", GROUP, commands=_SHORT_JOB_LEASE, keys={"batchsubmit__condorec2__lease": 150}
+    "a whole host vanishes", GROUP, commands=SHORT_JOB_LEASE, keys={"batchsubmit__condorec2__lease": 150}
 )  # fmt: skip
 def _host_vanishes(site: Site) -> None:
     """Nothing of the machine answers any more, and the cloud says that it runs: its lease ends it."""
-    site.cloud.crash(_victim(site))
+    site.cloud.crash(victim(site))
     _wait_again(site)
 
 
-@scenario("a startd dies", GROUP, commands=_SHORT_JOB_LEASE)
+@scenario("a startd dies", GROUP, commands=SHORT_JOB_LEASE)
 def _startd_dies(site: Site) -> None:
     """Its master starts another one."""
-    site.kill_process(site.pid_on(_victim(site, for_good=False), "condor_startd"))
+    site.kill_process(site.pid_on(victim(site, for_good=False), "condor_startd"))
     site.wait(lambda: site.states_seen() - {"busy"} or len(site.runs()) > 2, "somebody takes notice", 180)
     site.wait(lambda: len(site.runs()) > 2, "the job starts again", 180)
+
+
+@contextmanager
+def hung(site: Site) -> Iterator[str]:
+    """A machine on which a job runs stands still inside the ``with``, for 20 s at least, and then goes on."""
+    machine = next(run.machine for run in site.runs() if not run.ended)
+    stopped = [pid for pid in site.pids_on(machine) if _told(pid, signal.SIGSTOP)]
+    assert stopped
+    started = time.monotonic()
+    yield machine
+    site.wait(lambda: time.monotonic() - started > 20, "20 s", 30)
+    for pid in stopped:
+        _told(pid, signal.SIGCONT)
 
 
 @scenario("a machine hangs for 20 s", GROUP)
 def _machine_hangs(site: Site) -> None:
     """Its processes stand still, and then go on."""
-    machine = next(run.machine for run in site.runs() if not run.ended)
-    stopped = [pid for pid in site.pids_on(machine) if _told(pid, signal.SIGSTOP)]
-    assert stopped
-    started = time.monotonic()
-    site.wait(lambda: time.monotonic() - started > 20, "20 s", 30)
-    for pid in stopped:
-        _told(pid, signal.SIGCONT)
+    with hung(site):
+        pass
     site.factory.rounds(5)
 
 
@@ -118,6 +128,33 @@ def _expired_token(site: Site) -> None:
     _never_join(site, Boots("token", token=token))
 
 
+def _no_use(site: Site, fault: Boots) -> None:
+    """No machine comes to anything: a few are bought until that is noticed, and no more of the shape after that."""
+    most = CAP + 2
+
+    def noticed() -> list[str]:
+        assert len(site.machines()) <= most, f"{len(site.machines())} machines were bought, all for nothing"
+        return site.breakers()
+
+    with site.cloud_breaks(fault):
+        site.submit(CAP)
+        site.wait(noticed, "the shape's breaker opens", 240)
+        site.factory.rounds(10)
+        assert noticed()
+    site.health_reset()
+    site.wait_running(1)
+
+
+@scenario("masters join, their startds never start", GROUP, running=0, keys=_IMPATIENT)
+def _black_hole(site: Site) -> None:
+    _no_use(site, Boots("wrapped", wrapper=("env", "_CONDOR_STARTD=/bin/false")))
+
+
+@scenario("machines power themselves off before they join", GROUP, running=0, keys=_IMPATIENT)
+def _powers_off(site: Site) -> None:
+    _no_use(site, Boots("off", seconds=3))
+
+
 @scenario("boots that join late, after 20 s", GROUP, running=0, keys={"batchsubmit__condorec2__boottimeout": 60})
 def _boots_late(site: Site) -> None:
     with site.cloud_breaks(Boots("late", seconds=20)):
@@ -125,6 +162,52 @@ def _boots_late(site: Site) -> None:
         site.wait_hits(3, "boot")
     site.wait_running(3)
     assert len(site.machines()) == 3, "none was bought in their place"
+
+
+@scenario(
+    "boots that join when they have been given up, and can't be terminated", GROUP, running=0,
+    keys={**_IMPATIENT, "sched__maxtorun__maximum": 1, "batchsubmit__condorec2__maxinstances": 1},
+)  # fmt: skip
+def _joins_given_up(site: Site) -> None:
+    """Its VM job waits on hold for another try; when the cloud obeys again a job runs there, and is left alone."""
+    refused = Answers("error", ("TerminateInstances",), status=500, code="InternalError")
+
+    def released() -> int:
+        return sum(action["error"] is None for action in site.factory.actions("release"))
+
+    with site.cloud_breaks(Boots("late", seconds=60), refused):
+        site.submit(1)
+        site.wait_hits(1, "TerminateInstances")
+        site.wait_until_runs(1)
+    before = released()
+    site.wait(lambda: released() > before or site.draining(), "it is released, or the machine drains", 180)
+    site.factory.rounds(20, 120)  # the gridmanager takes half of that for another try
+
+
+_DEAF = """\
+SEC_ENABLE_REMOTE_ADMINISTRATION = False
+DENY_ADMINISTRATOR = *
+"""
+"""Ads come, jobs are taken, and nobody may tell the machine to leave."""
+
+
+@scenario("machines that obey no command", GROUP, layer=_DEAF, keys={"batchsubmit__condorec2__idle": 60})
+def _deaf(site: Site) -> None:
+    """What can't be told to retire is reported and left alone; unclaimed for a minute, it ends by itself."""
+    site.factory.queues["CLOUD"]["sched.maxtorun.maximum"] = 1
+    site.factory.reload()
+    site.wait(lambda: len(site.failed("retire")) >= 2, "one of them is told to retire, twice", 180)
+    assert all("condor_drain exited with" in action["error"] for action in site.failed("retire"))
+    assert "condor_drain exited with" in site.factory.log_text()
+    said = site.factory.run("status", "--vms").stdout
+    assert "asked to retire, no sign of it yet" in said, said
+    site.factory.rounds(5)
+    assert not site.factory.actions("remove")
+    assert sum(not run.ended for run in site.runs()) == 2, "both work on"
+    site.open_gate()
+    site.wait(lambda: len(site.completed()) == 2, "the jobs end")
+    site.factory.rounds(5)
+    assert not site.factory.actions("remove"), "nobody knows yet that they are empty"
 
 
 @scenario("a token expires while its VM works", GROUP, running=0)
@@ -153,6 +236,8 @@ for _title, _offset in {"two hours ahead": "+7200s", "two hours behind": "-7200s
     scenario(f"clocks of machines {_title}", GROUP, running=0)(partial(_wrong_clocks, offset=_offset))
 
 
-@scenario("only outbound connections (CCB), own network namespace", GROUP, apart=outbound.run)
-def _outbound(_: Site) -> None:
-    """See there."""
+for _title, _word in {
+    "only outbound connections (CCB), own network namespace": "commands",
+    "only outbound connections, and no command gets through": "no command",
+}.items():
+    scenario(_title, GROUP, apart=partial(outbound.run, story=_word))(lambda _: None)

@@ -11,14 +11,11 @@ from pathlib import Path
 
 from tests.faults.cloudfaults import Answers
 from tests.faults.scenario import scenario
-from tests.faults.site import CAP, Site, SmallSpool
+from tests.faults.site import CAP, QUICK_CCB, Site, SmallSpool
 from tests.rig.factory import Factory
 from tests.rig.pool import CommandFailed
 
 FACTORY, DAEMONS, FILES = "the factory killed with -9", "HTCondor's daemons killed", "files, tokens, doubles"
-
-QUICK_CCB = "CCB_RECONNECT_TIME = 2"
-"""A machine goes back to a new collector after this many seconds; by default it takes a minute."""
 
 _MAXIMUM = "sched.maxtorun.maximum"
 
@@ -27,7 +24,7 @@ def _set_maximum(site: Site, maximum: int) -> None:
     site.factory.queues["CLOUD"][_MAXIMUM] = maximum
 
 
-def _dies_at(site: Site, step: str, then: Callable[[], object] = lambda: None) -> None:
+def dies_at(site: Site, step: str, then: Callable[[], object] = lambda: None) -> None:
     """Start the factory anew, see it die at that step, and start it again."""
     site.factory.kill()
     site.factory.start(failpoint=(step, 1), wait=False)
@@ -38,13 +35,13 @@ def _dies_at(site: Site, step: str, then: Callable[[], object] = lambda: None) -
 
 def _buys(site: Site, step: str) -> None:
     site.submit(2)
-    _dies_at(site, step)
+    dies_at(site, step)
     site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 180)
 
 
 def _retires(site: Site, step: str) -> None:
     _set_maximum(site, 1)
-    _dies_at(site, step)
+    dies_at(site, step)
     site.wait(lambda: site.factory.states()["retiring"], "one VM retires")
 
 
@@ -54,20 +51,20 @@ def _takes_back(site: Site, step: str) -> None:
     site.wait(lambda: any(vm["state"] == "retiring" for vm in site.factory.vms()), "one VM retires")
     _set_maximum(site, 2)
     site.submit(1)
-    _dies_at(site, step)
+    dies_at(site, step)
     site.wait(lambda: site.factory.states()["busy"] == 2, "both are in service", 180)
 
 
 def _removes(site: Site, step: str) -> None:
     site.open_gate()
-    _dies_at(site, step)
+    dies_at(site, step)
 
 
 def _releases(site: Site, step: str) -> None:
     """A termination fails, so that its VM job is held, and is tried again by a release."""
     with site.cloud_breaks(Answers("error", ("TerminateInstances",), status=500, code="InternalError")):
         site.open_gate()
-        _dies_at(site, step)
+        dies_at(site, step)
 
 
 for _step, _story in {

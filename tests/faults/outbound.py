@@ -1,8 +1,9 @@
 """Machines that only reach out: each in a network namespace of its own, like behind NAT.
 
-A scenario of this kind runs in a process of its own, ``python -m tests.faults.outbound DIRECTORY``, entered by
+A scenario of this kind runs in a process of its own, ``python -m tests.faults.outbound STORY DIRECTORY``, entered by
 ``unshare``: there it may make network interfaces without being root. Its pool is at an address that the machines have
-a route to; theirs is their own loopback, which nobody else can reach. All commands to them go through CCB.
+a route to; theirs is their own loopback, which nobody else can reach. All commands to them go through CCB, if there is
+one.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from tests.faults.books import Figures
 from tests.faults.cloudfaults import Boots
-from tests.faults.site import Site
+from tests.faults.site import QUICK_CCB, Site
 from tests.rig.pool import Pool
 
 ADDRESS = "10.9.255.1"
@@ -59,11 +62,12 @@ class OutboundPool(Pool):
         super().start(timeout_s)
 
 
-def play(directory: Path) -> tuple[Figures, int, int]:
-    """Jobs run on machines that nobody can connect to; they retire, are taken back, and leave."""
+@contextmanager
+def machines(directory: Path, keys: Mapping[str, object] | None = None, layer: str = "") -> Iterator[Site]:
+    """A site with two such machines, each with a job on it."""
     for command in ("link set lo up", f"addr add {ADDRESS}/32 dev lo"):
         subprocess.run(["ip", *command.split()], check=True)
-    site = Site(directory, "outbound", pool=OutboundPool)
+    site = Site(directory, "outbound", keys, layer=layer, pool=OutboundPool)
     with site.running():
         site.broken.set(Boots("wrapped", wrapper=("/bin/sh", "-c", BOOT, "boot")))
         site.submit(2)
@@ -74,26 +78,59 @@ def play(directory: Path) -> tuple[Figures, int, int]:
                 ["bash", "-c", f"exec 3<>/dev/tcp/{host}/{port}"], capture_output=True, check=False
             )
             assert reached.returncode != 0, "the machine can be reached from outside"
-        site.factory.queues["CLOUD"][_MAXIMUM] = 1
-        site.factory.reload()
+        yield site
+
+
+def _set_maximum(site: Site, maximum: int) -> None:
+    site.factory.queues["CLOUD"][_MAXIMUM] = maximum
+    site.factory.reload()
+
+
+def commands(directory: Path) -> tuple[Figures, Site]:
+    """The machines retire, are taken back, and leave."""
+    with machines(directory) as site:
+        _set_maximum(site, 1)
         site.wait(lambda: site.factory.states()["retiring"] == 1, "one of them retires, by command", 180)
-        site.factory.queues["CLOUD"][_MAXIMUM] = 3
-        site.factory.reload()
+        _set_maximum(site, 3)
         site.submit(2)
         site.wait(lambda: site.factory.states()["busy"] == 3, "it is taken back, and a third works", 180)
-        figures = site.settle()
-    return figures, site.submitted, len(site.book)
+        return site.settle(), site
 
 
-def run(directory: Path) -> tuple[Figures, int, int]:
-    """The same in a namespace of its own: figures, jobs, VMs."""
-    command = [*_ENTER, sys.executable, "-m", "tests.faults.outbound", str(directory)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+def no_command(directory: Path) -> tuple[Figures, Site]:
+    """CCB fails: ads still come, jobs run on, and no command gets through. Then it is there again."""
+    with machines(directory, layer=QUICK_CCB) as site:
+        config = site.pool.directory / "config.d" / "ccb"
+        config.write_text("ENABLE_CCB_SERVER = False\n")
+        site.kill_daemon("collector")
+        site.wait(lambda: site.factory.queue().get("hold") is None, "the new collector is believed")
+        site.wait(lambda: site.factory.states()["busy"] == 2, "the machines still report")
+        _set_maximum(site, 1)
+        site.wait(lambda: len(site.failed("retire")) >= 2, "one of them can't be told to retire, twice", 180)
+        said = site.factory.run("status", "--vms").stdout
+        assert "asked to retire, no sign of it yet" in said, said
+        assert "condor_drain exited with 1" in site.factory.log_text()
+        site.factory.rounds(5)
+        assert not site.factory.actions("remove"), "it may work, and does"
+        assert sum(not run.ended for run in site.runs()) == 2
+        config.unlink()
+        site.kill_daemon("collector")
+        site.wait(site.draining, "it is told at last", 180)
+        return site.settle(), site
+
+
+STORIES = {"commands": commands, "no command": no_command}
+
+
+def run(directory: Path, story: str) -> tuple[Figures, int, int]:
+    """A story in a namespace of its own: figures, jobs, VMs."""
+    command = [*_ENTER, sys.executable, "-m", "tests.faults.outbound", story, str(directory)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     told = json.loads(done.stdout.splitlines()[-1])
     return Figures(**told["figures"]), told["jobs"], told["vms"]
 
 
 if __name__ == "__main__":
-    figures, jobs, vms = play(Path(sys.argv[1]))
-    print(json.dumps({"figures": asdict(figures), "jobs": jobs, "vms": vms}))
+    figures, site = STORIES[sys.argv[1]](Path(sys.argv[2]))
+    print(json.dumps({"figures": asdict(figures), "jobs": site.submitted, "vms": len(site.book)}))

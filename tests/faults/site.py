@@ -27,6 +27,9 @@ CAP = 3
 """VMs at once, by ``maxtorun`` and by ``maxinstances``, unless a scenario says otherwise."""
 _CAPS = ("sched__maxtorun__maximum", "batchsubmit__condorec2__maxinstances")
 
+QUICK_CCB = "CCB_RECONNECT_TIME = 2"
+"""For a layer: a machine goes back to a new collector after this many seconds; by default it takes a minute."""
+
 _START_S = 120
 """Pool and cloud may take so long to start, each."""
 _FINISH_S = 240
@@ -92,6 +95,8 @@ _LAYER = """\
 write_files:
   - path: /etc/condor/config.d/95-scenario
     content: |
+      # Somebody else must end a machine whose startd has left; idle ones are ended late enough.
+      MASTER.DAEMON_SHUTDOWN_FAST = False
 """
 
 
@@ -127,15 +132,14 @@ class Site:
         self._name = name
         self._keys: dict[str, object] = {
             "apfqueue__sleep": 1,
+            "batchsubmit__condorec2__user_data_files": directory / "layer.yaml",
             "batchsubmit__condorec2__master_update_interval": 5,
-            "sched__retireidle__after": 4,
+            "sched__retireidle__after": 8,
             **dict.fromkeys(_CAPS, CAP),
             **(keys or {}),
         }
         self._commands = dict(commands or {})
-        if layer:
-            (directory / "layer.yaml").write_text(_LAYER + "".join(f"      {line}\n" for line in layer.splitlines()))
-            self._keys["batchsubmit__condorec2__user_data_files"] = directory / "layer.yaml"
+        (directory / "layer.yaml").write_text(_LAYER + "".join(f"      {line}\n" for line in layer.splitlines()))
         (directory / "job.sh").write_text(_JOB.format(directory=directory))
         (directory / "job.sh").chmod(0o755)
 
@@ -285,6 +289,14 @@ class Site:
     def states_seen(self) -> set[str]:
         """States of VMs, as the factory saw them last."""
         return set(self.factory.states())
+
+    def failed(self, kind: str) -> list[dict[str, Any]]:
+        """Actions of that kind that came to nothing."""
+        return [action for action in self.factory.actions(kind) if action["error"] is not None]
+
+    def draining(self) -> list[dict[str, Any]]:
+        """Slots of machines that drain, by their own word."""
+        return self.pool.slots(f'APFFactory == "{self._name}" && Draining')
 
     def own_key(self) -> Path:
         """The file with the secret key that the queue uses."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.site import Site
+from tests.faults.site import QUICK_CCB, Site
 from tests.soak.memory import growth, held_mb
 from tests.soak.weather import Weather
 
@@ -21,7 +21,6 @@ OUTPUT = Path(__file__).parents[2] / "faults-output"
 _MOST_GROWTH = 0.1
 """Of the memory of the factory and its workers; the noise between two thirds of a short run is below 3 %."""
 _KEYS = {"batchsubmit__condorec2__boottimeout": 30}
-_QUICK_CCB = "CCB_RECONNECT_TIME = 2"
 
 
 @pytest.mark.timeout(MINUTES * 60 + 900)
@@ -33,7 +32,7 @@ def test_soak(tmp_path: Path) -> None:
         print(f"{time.time() - started:6.0f} s  {what}", flush=True)
 
     say(f"SOAK_SEED={SEED} SOAK_MINUTES={MINUTES:g}")
-    site = Site(tmp_path / "site", "soak", _KEYS, {"job_lease_duration": 120}, _QUICK_CCB)
+    site = Site(tmp_path / "site", "soak", _KEYS, {"job_lease_duration": 120}, QUICK_CCB)
     memory: list[tuple[float, float]] = []
     turns = 0
     try:
