@@ -1,6 +1,7 @@
 """Run the real factory and kill it with SIGKILL at a step: ``python -m tests.rig.failpoint CONF STEP[+SECONDS] TIME``.
 
-STEP is a name that ``factory.act`` tells its ``after``; the factory dies when that step is reached for the TIMEth
+STEP is a name that ``factory.act`` tells its ``after``, or ``audit: before X`` and ``audit: after X`` where X is a tool
+that an audit runs, or a function that it has a worker call; the factory dies when that step is reached for the TIMEth
 time, or so many seconds later, which is in the middle of what comes next.
 """
 
@@ -11,11 +12,19 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from factory.actions import Action
+from factory.condor import tools
 from factory.daemon import Daemon
+from factory.workers import Workers
+
+T = TypeVar("T")
 
 
 class Failpoint:
@@ -29,6 +38,10 @@ class Failpoint:
         self._guard = threading.Lock()
 
     def __call__(self, step: str, action: Action) -> None:
+        self.reached(step)
+
+    def reached(self, step: str) -> None:
+        """A step is done; what follows if it is the one."""
         with self._guard:  # other threads get no further either
             self._seen[step] += 1
             if step != self._step or self._seen[step] != self._time:
@@ -38,6 +51,33 @@ class Failpoint:
         threading.Timer(self._delay_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
 
+def watch_audits(failpoint: Failpoint) -> None:
+    """Tell it of every tool that an audit runs and of every call that it has a worker make, before and after."""
+    run, call = tools.run, Workers.call
+
+    @contextmanager
+    def step(name: str) -> Iterator[None]:
+        audit = any(frame.f_globals["__name__"] == "factory.endings" for frame, _ in traceback.walk_stack(None))
+        if audit:
+            failpoint.reached(f"audit: before {name}")
+        yield
+        if audit:
+            failpoint.reached(f"audit: after {name}")
+
+    def run_told(argv: Sequence[str], timeout_s: float, keep_fds: Sequence[int] = ()) -> str:
+        with step(argv[0]):
+            return run(argv, timeout_s, keep_fds)
+
+    def call_told(workers: Workers, address: str, deadline_s: float, function: Callable[..., T], *args: object) -> T:
+        with step(function.__name__):
+            return call(workers, address, deadline_s, function, *args)
+
+    tools.run = run_told
+    Workers.call = call_told  # type: ignore[assignment]
+
+
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    Daemon([Path(sys.argv[1])], Failpoint(sys.argv[2], int(sys.argv[3]))).run()
+    point = Failpoint(sys.argv[2], int(sys.argv[3]))
+    watch_audits(point)
+    Daemon([Path(sys.argv[1])], point).run()
