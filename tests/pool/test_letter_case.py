@@ -5,7 +5,6 @@ ClassAds' ``==`` takes one for the other.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
@@ -18,7 +17,7 @@ from factory.act import Actor
 from factory.actions import Remove
 from factory.condor import acts, reap
 from factory.condor.daemons import PoolAddress, ScheddAddress, same
-from factory.condor.groups import autoclusters, idle_jobs
+from factory.condor.fit import FitSource, Want, Work
 from factory.condor.history import HistorySource, HistoryWindow, RecentJobs
 from factory.condor.pilots import PilotsSource
 from factory.condor.pilots import ours as our_pilots
@@ -176,8 +175,8 @@ def test_what_has_left_the_queue_is_found_by_its_own_factory(
 
 def waiting(selection: str) -> int:
     """Idle jobs that fit, grouped by the schedd."""
-    schedd = LOCAL.open()
-    found = idle_jobs(schedd, "local", selection, autoclusters(schedd), (), time.time())
+    found = FitSource(pool=PoolAddress(), wants=frozenset({Want(selection)})).fetch().work[selection]
+    assert isinstance(found, Work)
     return sum(group.count for group in found.groups)
 
 

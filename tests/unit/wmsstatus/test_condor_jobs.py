@@ -251,7 +251,7 @@ def fit(*, wms_started: float = NOW, vms_started: float = NOW, vms_error: str | 
     (source,) = plugin.sources()
     job = VMJobRow(JobId(1, 0), 2, "vm-1", "Q", "", "", "", 0, 0, 5000.0, None, None, "i-1", None, None, update_s=20)
     vms = VMJobRows((job, replace(job, uuid="vm-2", retire_time=7.0), replace(job, uuid="vm-3", status=5)))
-    rows = FitRows(Demand(), {'MATCH_APF_QUEUE == "A"': Work((), Matches({}, ()), {}, {})})
+    rows = FitRows(Demand(), {'MATCH_APF_QUEUE =?= "A"': Work((), Matches({}, ()), {}, {})})
     by_key = {
         source.key: Reading(source.key, wms_started, wms_started, rows),
         "VM jobs": Reading("VM jobs", vms_started, vms_started, None if vms_error else vms, vms_error),
