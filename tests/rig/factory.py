@@ -203,7 +203,9 @@ class Factory:
     def journal(self) -> list[dict[str, Any]]:
         """Every round of every queue."""
         path = self.state / "journal.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        text = path.read_text() if path.exists() else ""
+        whole = text[: text.rfind("\n") + 1]  # the last line may be under way
+        return [json.loads(line) for line in whole.splitlines()]
 
     def actions(self, kind: str) -> list[dict[str, Any]]:
         """All actions of one kind that the journal knows."""
