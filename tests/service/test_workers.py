@@ -47,17 +47,18 @@ def test_a_deadline_stays_where_it_is_when_the_clock_is_set(
     workers: Workers, monkeypatch: pytest.MonkeyPatch, by: int
 ) -> None:
     wall = time.time
-    assert workers.call("slow", 30, os.getpid)
-    slow, hung = workers.submit("slow", 30, time.sleep, 1), workers.submit("hung", 1, time.sleep, 60)
-    until(lambda: slow.running() and hung.running(), "both are at work")
+    for address in ("slow", "hung"):
+        assert workers.call(address, 30, os.getpid)
+    slow, hung = workers.submit("slow", 30, time.sleep, 3), workers.submit("hung", 3, time.sleep, 60)
+    until(lambda: slow.running() and hung.running(), "both are at work", every_s=0.01)
     monkeypatch.setattr(time, "time", lambda: wall() + by)
     assert slow.result(10) is None
     with pytest.raises(CallTimedOut):
-        result(hung, 1)
+        result(hung, 3)
 
 
 def test_a_hung_daemon_does_not_delay_another(workers: Workers) -> None:
-    hung = workers.submit("hung", 5, time.sleep, 5)
+    hung = workers.submit("hung", 60, time.sleep, 60)
     assert workers.call("slow", 30, os.getpid)
     assert not hung.done()
     hung.cancel()
