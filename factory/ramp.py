@@ -9,12 +9,14 @@ from typing import Literal, TypeGuard
 
 from factory import canary
 from factory.actions import Action, ClearRetire, Method, Remove, Retire, Submit, Unretire
+from factory.failures import failures, traces
 from factory.fall import Fall, sudden_fall
-from factory.health import FAULTY, UNUSED, Fault, Health, learn, sift
+from factory.health import Health, learn, sift
 from factory.held import Held, on_purpose
 from factory.model import VM, Ask, BatchStatus, JobId, Shape, VMState
 from factory.plugin import Plan
-from factory.timeouts import Overdue, Timeouts, Traces
+from factory.strangers import strangers
+from factory.timeouts import Overdue, Timeouts
 from factory.track import Memory, patience_s
 from factory.victims import victim_order
 
@@ -23,8 +25,6 @@ NO_INSTANCE = "JobStatus == 1 && EC2InstanceName =?= undefined"
 
 _IN_VAIN = 2
 """A VM that was called back so often and has not come is not waited for."""
-_STRANGERS = 0.3
-"""More than this part of the VMs, and more than one, taken for strangers: then nothing is bought in their place."""
 _SETTLE_S = 120
 """A startd that was called back is waited for this long before its VM may be removed as empty."""
 
@@ -74,7 +74,7 @@ def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -
     if fall is not None:
         calm = _no_purchase(up.actions) if fall.fresh else up.actions
         return Plan((*calm, *upkeep), (*notes, fall.text), ramp.health)
-    strange = ramp.strangers()
+    strange = strangers(batch.vms)
     if strange is not None:
         return Plan((*_no_purchase(up.actions), *upkeep), (*notes, strange), ramp.health)
     for kind, wanted in (("removals", len(removals)), ("retirements", len(leaving))):
@@ -101,7 +101,8 @@ class _Ramp:
         self.memory = memory
         self.now = now
         known = memory.health.get(life.queue, Health())
-        health = learn(known, batch.vms, self._faults(), now, memory.ended, memory.missing)
+        faults = failures(batch.vms, life.timeouts, memory, now)
+        health = learn(known, batch.vms, faults, now, memory.ended, memory.missing)
         self.health = replace(health, canaries=canary.words(life.builds, health.proven, batch.vms))
         """What is known of the machines that were bought, with what this round shows."""
 
@@ -243,37 +244,7 @@ class _Ramp:
                 yield Retire(queue=self.life.queue, vm=vm, method=self._method(vm), reason=why)
 
     def _overdue(self, vm: VM) -> Overdue | None:
-        return self.life.timeouts.overdue(vm, self._traces(vm), self.now)
-
-    def _traces(self, vm: VM) -> Traces:
-        memory = self.memory
-        return Traces(memory.absent.get(vm.uuid), memory.alone.get(vm.uuid), memory.unseen.get(vm.uuid))
-
-    def _faults(self) -> Iterator[Fault]:
-        """Launches that came to nothing."""
-        for vm in self.batch.vms:
-            fault = Held(vm).fault if vm.state is VMState.HELD else None
-            if fault is not None:
-                yield fault
-            overdue = self._overdue(vm)
-            if overdue is not None:
-                yield Fault(vm, FAULTY, overdue.why, overdue.since)
-            if vm.state is VMState.RETIRED and vm.retire_time is None and self._traces(vm).watched(vm):
-                yield Fault(vm, FAULTY, "its master joined the pool, its startd never did", self.now)
-            why = self.life.timeouts.never_claimed(vm, self.now)
-            newcomer = self.memory.fit.newcomers.get(vm.uuid)
-            if why is not None and newcomer is not None and newcomer.wanted:
-                yield Fault(vm, UNUSED, f"{why}, though jobs waited", self.now)
-
-    def strangers(self) -> str | None:
-        """Whether so many startds are not what our VM jobs say that the fault is rather in what we expect of them."""
-        strange = [vm for vm in self.batch.vms if vm.stranger]
-        if len(strange) <= max(1, _STRANGERS * len(self.batch.vms)):
-            return None
-        return (
-            f"{len(strange)} of {len(self.batch.vms)} VMs are in the pool under another identity, or as another "
-            f"instance ({strange[0].why}): nothing is bought, removed or retired until that is mended or they have left"
-        )
+        return self.life.timeouts.overdue(vm, traces(self.memory, vm), self.now)
 
     def sudden_fall(self) -> Fall | None:
         """Whether many startds left at once, so that nothing may be concluded from that."""
