@@ -63,10 +63,11 @@ def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -
     up = ramp.up(ask, back) if ask.n > 0 else Plan()
     upkeep = list(ramp.upkeep(kept))
     removals = [*ramp.removals(kept), *(action for action in upkeep if _ends_an_instance(action))]
-    upkeep = [action for action in upkeep if not _ends_an_instance(action)]
+    begins = tuple(action for action in upkeep if isinstance(action, Retire) and not action.repeat)
+    upkeep = [action for action in upkeep if not _ends_an_instance(action) and action not in begins]
     down = ramp.down(ask, {action.job for action in removals}) if ask.n < 0 or ask.victims else Plan()
     asked = {action.vm.job for action in down.actions if isinstance(action, Retire)}
-    leaving = (*ramp.lease_ends(asked), *ramp.never_claimed(asked), *down.actions)
+    leaving = (*begins, *ramp.lease_ends(asked), *ramp.never_claimed(asked), *down.actions)
     limit = max(1, int(life.removefraction * len(batch.vms)))
     notes = list(up.notes + down.notes)
     fall = ramp.sudden_fall()

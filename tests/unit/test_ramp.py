@@ -357,3 +357,15 @@ def test_machines_under_another_identity_are_neither_replaced_nor_removed() -> N
     assert any("under another identity" in note for note in answer.notes)
     one = planned(4, strange[0], *(vm(f"vm{i}", VMState.BUSY) for i in range(10, 14)))
     assert bought(one) == 4
+
+
+def test_machines_of_terminations_that_failed_begin_to_leave_no_faster_than_others() -> None:
+    """Rule 8."""
+    hold = Hold(42, 15, "termination failed", status_on_release=3)
+    held: dict[str, Any] = {"job_status": 5, "hold": hold, "startd": "x", "slots": ("slot1@x",), "claims": 1}
+    vms = [vm(f"vm{i}", VMState.HELD, **held) for i in range(10)]
+    answer = planned(0, *vms, removefraction=0.2)
+    assert len(names(answer, Retire)) == 2
+    assert any("2 of 10 retirements this round" in note for note in answer.notes)
+    asked = [replace(each, retire_time=NOW - 100) for each in vms]
+    assert len(names(planned(0, *asked, removefraction=0.2), Retire)) == 10, "told again"
