@@ -70,6 +70,8 @@ class Books:
     """Left behind by a gridmanager, which made them for VM jobs of this factory."""
     unclaimed: tuple[str, ...] = ()
     """Key pairs of jobs that the schedd no longer knows, whosever they were."""
+    ended: frozenset[str] = frozenset()
+    """VMs all of whose instances have ended, as far as the cloud still shows these."""
 
     @property
     def wrong(self) -> int:
@@ -88,10 +90,10 @@ def books(
 
     ``asked``: queues whose cloud answered; None: all.
     """
-    jobs = tuple(jobs)
+    jobs, shown_by_cloud = tuple(jobs), tuple(instances or ())
     by_vm = {job.uuid: job for job in jobs}
     machines: dict[str, list[InstanceRow]] = defaultdict(list)
-    for instance in instances or ():
+    for instance in shown_by_cloud:
         if instance.state not in ENDED or instance.vm in by_vm:
             machines[instance.vm or instance.id].append(instance)
     lines = []
@@ -106,7 +108,9 @@ def books(
         tuple(sorted(name for name, each in key_pairs.items() if each is whose))
         for whose in (Whose.LEFT, Whose.UNKNOWN)
     )
-    return Books(tuple(lines), left, unclaimed)
+    alive = {each.vm for each in shown_by_cloud if each.state not in ENDED}
+    ended = frozenset(each.vm for each in shown_by_cloud if each.vm and each.vm not in alive)
+    return Books(tuple(lines), left, unclaimed, ended)
 
 
 def _wrong(line: Line) -> Iterator[str]:

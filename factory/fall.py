@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from factory.health import TERMINATED
 from factory.model import VM, VMState
 from factory.track import Seen
 
 _PART = 0.3
 """A fall of more than this part of the startds at once, and of more than one, is suspect."""
-GONE = {"terminated", "shutting-down", "stopped", "stopping", "shutoff", "not-found"}
-"""The cloud's word, which the gridmanager asks for, that an instance has ended or is about to."""
+GONE = {*TERMINATED, "not-found"}
+"""What the gridmanager is told of an instance that is not there any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,9 @@ _COUNTED = {FAULTY, UNUSED, Kind.LOST.value}
 """One of these may be chance."""
 
 _RING, _STRIKES = 5, 3
-_RUNNING, _COMPLETED = 2, 4
+_COMPLETED = 4
+TERMINATED = {"terminated", "shutting-down", "stopped", "stopping", "shutoff"}
+"""The cloud's word that an instance has ended or is about to; one answer without it is none."""
 _FORGET_S = 3 * 3600
 """A breaker that nobody has tried again for so long after its wait is forgotten."""
 
@@ -112,8 +114,10 @@ def learn(
     vms = tuple(vms)
     there = {vm.uuid for vm in vms}
     gone = {uuid: vm for uuid, vm in health.booting.items() if uuid not in there}
+    off = [vm for uuid, vm in gone.items() if uuid in ended and (vm.instance is not None or uuid in missing)]
+    off += [vm for vm in vms if vm.uuid in health.booting and _powered_off(vm, now)]
     left = "its instance ended by itself before it joined the pool"
-    faults = [*faults, *(Fault(vm, FAULTY, left, now) for uuid, vm in gone.items() if uuid in ended)]
+    faults = [*faults, *(Fault(vm, FAULTY, left, now) for vm in off)]
     faults.sort(key=lambda fault: (fault.at, fault.vm.uuid))
     counted = {uuid: useful for uuid, useful in health.counted.items() if uuid in there}
     breakers, launches = dict(health.breakers), dict(health.launches)
@@ -141,16 +145,23 @@ def learn(
             launches[vm.shape] = (*launches.get(vm.shape, ()), True)[-_RING:]
     breakers = {key: breaker for key, breaker in breakers.items() if now < breaker.until + _FORGET_S}
     proven = health.proven | canary.proven(vms)
-    booting = {vm.uuid: vm for vm in vms if _boots(vm, health.booting) and vm.uuid not in counted}
+    booting = {vm.uuid: vm for vm in vms if _boots(vm, health.booting) and counted.get(vm.uuid) is None}
     booting |= {uuid: vm for uuid, vm in gone.items() if uuid in missing and uuid not in ended}
     return Health(breakers, launches, counted, booting, proven)
 
 
 def _boots(vm: VM, before: Collection[str]) -> bool:
-    """Whether it has yet to join; also one whose instance has just ended by itself."""
+    """Whether it has yet to join; also one that HTCondor has just given up."""
     if vm.state is VMState.DONE:
         return vm.uuid in before and vm.job_status == _COMPLETED
-    return vm.state is VMState.BOOTING and vm.job_status == _RUNNING and not vm.asked_to_leave
+    return vm.state in {VMState.SUBMITTED, VMState.BOOTING} and not vm.asked_to_leave
+
+
+def _powered_off(vm: VM, now: float) -> bool:
+    """Whether its instance has ended, by the cloud's word, and nobody wanted that."""
+    said = (vm.grid_status or "").lower() in TERMINATED
+    over = vm.lease_end is not None and vm.lease_end <= now
+    return vm.state is VMState.DONE and vm.job_status == _COMPLETED and said and not over
 
 
 def _opened(before: Breaker | None, fault: Fault) -> Breaker:

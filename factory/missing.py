@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from factory.condor.vmjobs import VMJobRow
-from factory.fall import GONE
+from factory.health import TERMINATED
 from factory.track import Memory, Missing
 
 _SETTLES_S = 60
@@ -19,8 +19,6 @@ _SETTLES_S = 60
 _LONGEST_S = 1800
 """Where no audit tells."""
 _REMOVED = 3
-_ENDED = GONE - {"not-found"}
-"""The cloud's word, which one answer without the instance is not."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def miss(memory: Memory, jobs: Iterable[VMJobRow], told: Told, now: float) -> Me
 def _goes(job: VMJobRow, now: float) -> bool:
     """Whether it is no wonder if it has left by the next look, and its instance with it."""
     ends = job.lease_end is not None and job.lease_end <= now
-    return ends or job.status == _REMOVED or (job.grid_status or "").lower() in _ENDED
+    return ends or job.status == _REMOVED or (job.grid_status or "").lower() in TERMINATED
 
 
 def sent_away(memory: Memory, uuids: Collection[str]) -> Memory:

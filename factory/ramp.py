@@ -214,7 +214,7 @@ class _Ramp:
         refused = self.memory.refused
         for vm in sorted(self.batch.vms, key=lambda vm: refused.get(vm.uuid, 0)):
             if vm.state is VMState.RETIRED and vm.uuid not in kept and not self._coming_back(vm):
-                still = f'JobStatus == 2 && EC2InstanceName == "{vm.instance}"'
+                still = f'JobStatus == {vm.job_status} && EC2InstanceName == "{vm.instance}"'
                 yield Remove(queue=self.life.queue, job=vm.job, still=still, vm=vm, reason=f"empty: {vm.why}")
             overdue = self._overdue(vm)
             if overdue is not None and vm.state is VMState.SUBMITTED:

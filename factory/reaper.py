@@ -218,10 +218,9 @@ class Reaper:
 
 def told_by(scene: Scene, orphans: Iterable[Orphan]) -> Told:
     """What the rounds may conclude of VM jobs that they miss."""
-    lines = [line for line in scene.books.lines if line.job is None]
     return Told(
         began=scene.now,
-        ended=frozenset(line.vm for line in lines if line.instances and not line.alive),
+        ended=scene.books.ended,
         counted=frozenset(orphan.vm for orphan in orphans if orphan.counts and orphan.job is None),
     )
 

@@ -77,7 +77,7 @@ class Timeouts:
         if _starts(vm):
             what = vm.grid_status or "not running"
             return Overdue(f"its instance is {what} after {waits:.0f} s", over) if now > over else None
-        if vm.instance is None or vm.job_status != 2 or vm.state not in _AWAY:
+        if vm.instance is None or vm.job_status not in (1, 2) or vm.state not in _AWAY:
             return None
         if traces.watched(vm):
             over = vm.entered_status + self.boot_s
@@ -108,7 +108,8 @@ def _waits_since(vm: VM) -> float:
 
 def _starts(vm: VM) -> bool:
     """The cloud has taken the instance on, and it does not run yet; perhaps it is to retire when it does."""
-    return vm.state in {VMState.BOOTING, VMState.RETIRING} and vm.job_status == 1 and vm.instance is not None
+    waits = vm.state in {VMState.BOOTING, VMState.RETIRING} and vm.startd is None
+    return waits and vm.job_status == 1 and vm.instance is not None
 
 
 _ERROR = "error"

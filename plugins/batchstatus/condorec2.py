@@ -15,7 +15,7 @@ from factory.track import Memory
 Seat = tuple[VMState, str]
 """A state, and the evidence for it."""
 
-_RUNNING, _HELD = 2, 5
+_IDLE, _RUNNING, _HELD = 1, 2, 5
 _GONE = {3: "removed", 4: "completed"}
 _STARTS_S, _ASKED_S = 120, 20
 """A master says STARTD_StartTime == 0 also until its first startd starts; believed of an ad that is later than this."""
@@ -104,7 +104,8 @@ class Joiner:
         stranger = None if machine is None else _stranger(job, machine)
         early = machine is not None and stranger is None and job.instance is None
         silent = job.status == _HELD and machine is not None and not self._fresh(machine, job)
-        if stranger is not None or silent or job.status not in (_RUNNING, _HELD):
+        starts = job.status == _IDLE and job.instance is not None  # its launch was answered late, or twice
+        if stranger is not None or silent or not (starts or job.status in (_RUNNING, _HELD)):
             machine = None
         if master is not None and job.identity and master.identity != job.identity:
             master = None
@@ -171,7 +172,7 @@ class Joiner:
     def _seat_outside(self, job: VMJobRow, master: MasterRow | None) -> Seat:
         seen = self._memory.vms.get(job.uuid)
         asked = _asked(job)
-        if job.status != _RUNNING:
+        if job.status != _RUNNING and master is None and seen is None:
             return VMState.BOOTING, f"instance {job.grid_status or 'starting'}"
         if master is None:
             if seen is not None:

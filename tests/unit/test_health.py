@@ -197,3 +197,18 @@ def test_machines_without_a_job_are_tried_again_with_one_that_must_get_a_job() -
     health = learn(health, (probe,), (), later)
     assert allowed(health, SHAPE, (probe,), later)[0] == 0, "it has joined; that proves nothing yet"
     assert not learn(health, (replace(probe, state=VMState.BUSY),), (), later).breakers
+
+
+def test_machines_that_power_themselves_off_before_they_join_open_the_breaker_at_once() -> None:
+    """HTCondor completes their jobs, which have left the queue a moment later."""
+    fates: list[tuple[int, str, bool]] = [(4, "terminated", True), (4, "not-found", False), (3, "terminated", False)]
+    for status, word, opens in fates:
+        health = learn(Health(), tuple(vm(f"vm{i}", VMState.SUBMITTED) for i in range(3)), (), NOW)
+        done = tuple(vm(f"vm{i}", VMState.DONE, job_status=status, grid_status=word) for i in range(3))
+        health = learn(health, done, (), NOW + 30)
+        assert (SHAPE in health.breakers) is opens, (status, word)
+    over = vm("vm1", VMState.DONE, job_status=4, grid_status="terminated", lease_end=NOW)
+    health = learn(learn(Health(), (vm("vm1", VMState.BOOTING),), (), NOW - 60), (over,), (), NOW + 1)
+    assert health.launches == {}, "its lease has ended"
+    cancelled = learn(learn(Health(), (vm("vm1", VMState.SUBMITTED),), (), NOW), (), (), NOW + 1, ended={"vm1"})
+    assert cancelled.launches == {}, "it was sent away, whatever became of it"

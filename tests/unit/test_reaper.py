@@ -53,3 +53,10 @@ def test_a_second_instance_does_not_count_for_the_one_that_its_vm_job_has() -> N
     orphans, _ = judge(scene, Sightings(), Rules())
     assert {orphan.name for orphan in orphans if orphan.counts} == {"i-2", "i-3"}
     assert told_by(scene, orphans).counted == {"vm3"}
+
+
+def test_the_rounds_are_told_which_vms_have_nothing_left_in_the_cloud_with_or_without_a_vm_job() -> None:
+    states = [("i-1", "terminated", "vm1"), ("i-2", "terminated", "vm2"), ("i-3", "running", "vm2"), ("i-4", "x", "")]
+    rows = [InstanceRow(name, state, vm, "Q", "", "", 0, "ap@pool") for name, state, vm in states]
+    scene = Scene(books([], PoolRows(10_000), rows), "ap@pool", 0, 0)
+    assert told_by(scene, ()).ended == {"vm1"}

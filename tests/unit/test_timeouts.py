@@ -177,7 +177,7 @@ def test_nothing_on_which_a_job_may_run_is_ever_overdue(
     over = TIMES.overdue(each, traces, NOW)
     if over is None:
         return
-    assert status == 2
+    assert status in (1, 2)
     never = unseen is not None and unseen >= ran > 900
     gone = alone if absent is None else absent
     assert never or (gone is not None and min(gone, ran) > 3600)

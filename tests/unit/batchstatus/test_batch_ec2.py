@@ -218,3 +218,13 @@ def test_jobs_of_every_polled_schedd_that_may_be_evicted_mark_their_vms() -> Non
     status = plugin.read(Readings(NOW, by_key), Memory())
     assert isinstance(status, BatchStatus), "a schedd that is silent stops nothing here"
     assert not status.vms[0].evictable
+
+
+def test_a_machine_at_work_whose_launch_htcondor_takes_for_unanswered_is_in_the_pool_all_the_same() -> None:
+    """Its VM job stays idle (seen on 23.9 and 25): it has to be used, and to leave, like any other."""
+    late = job(status=1)
+    assert joined(late, machine(claims=1, idle_since=None), master(), SEEN).state is VMState.BUSY
+    assert joined(replace(late, retire_time=NOW - 50), None, master(**OFF), SEEN).state is VMState.RETIRED
+    assert joined(late, None, None, SEEN).state is VMState.LOST
+    assert joined(late, None, None, Memory()).state is VMState.BOOTING
+    assert joined(replace(late, instance=None), machine(), master(), Memory()).state is VMState.BOOTING
