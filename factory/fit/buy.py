@@ -1,7 +1,6 @@
-"""Which machines to buy for the jobs that are left. Pure.
+"""Which machines to buy for the jobs that are left, and which of them first. Pure.
 
-Groups that ask for the same and may use the same shapes are one class. The purchase is the cheapest of several ways to
-fill machines; it stops looking when nothing can be cheaper.
+Groups that ask for the same and may use the same shapes are one class.
 """
 
 from __future__ import annotations
@@ -12,21 +11,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from factory.fit.columns import whole_machines
+from factory.fit.cheapest import cheapest
 from factory.fit.model import JobGroup, Offer
-from factory.fit.pack import SCORES, pack
 from factory.fit.place import Fits
-from factory.fit.problem import Lot, Problem
+from factory.fit.problem import Problem
 from factory.fit.turns import by_value, in_turns, shared
-from factory.fit.vectors import TINY, Floats, Ints, asked, rows, vector
+from factory.fit.vectors import TINY, Floats, asked, rows, vector
 from factory.model import Shape
 
 FEW = 400
 """Different asks up to which they are taken as they are."""
 _FINE = 32
 """With many classes, what a job asks for is rounded up by at most this part of it."""
-_QUICK = 2_000
-"""Classes times offers up to which all ways are tried."""
 
 
 @dataclass(frozen=True)
@@ -194,63 +190,6 @@ def _alike(offers: Sequence[Offer], allowed: Sequence[tuple[int, ...]]) -> list[
         if any(serves):
             alike[offer.shape.spot, offer.room, offer.price, serves].append(i)
     return list(alike.values())
-
-
-def cheapest(problem: Problem) -> list[Lot]:
-    """The cheapest machines that hold all jobs, of several ways to find them; fewer machines where equal."""
-    best: list[Lot] = []
-    for way in _ways(problem):
-        lots = [problem.cheaper(lot) for lot in way]
-        if not best or _price(problem, lots) < _price(problem, best):
-            best = lots
-        if problem.cost(best) <= problem.bound + max(TINY, _crumb(problem)):
-            break
-    return best
-
-
-def _crumb(problem: Problem) -> float:
-    """What is not worth another way: less than the smallest machine, where the bill is that of a hundred."""
-    smallest = float(problem.costs.min())
-    return smallest * (1 - 1e-6) if problem.bound > 100 * smallest else 0.0
-
-
-def _price(problem: Problem, lots: Sequence[Lot]) -> tuple[float, int]:
-    return round(problem.cost(lots), 9), sum(lot.count for lot in lots)
-
-
-def _ways(problem: Problem) -> Iterator[list[Lot]]:
-    """Ways to place all jobs, those that find the least cost most often first."""
-    offers = range(len(problem.offers))
-    if len(problem.counts) * len(offers) > _QUICK:
-        yield [lot for offer, counts in _by_offer(problem) for lot in pack(problem, counts, SCORES[0], [offer])]
-        return
-    yield pack(problem, problem.counts, SCORES[0], offers)
-    whole = whole_machines(problem)
-    if whole:
-        rest = np.maximum(problem.counts - problem.covers(whole), 0)
-        for score in SCORES:
-            yield whole + pack(problem, rest, score, offers)
-    for score in SCORES[1:]:
-        yield pack(problem, problem.counts, score, offers)
-
-
-def _by_offer(problem: Problem) -> list[tuple[int, Ints]]:
-    """Jobs of each class by offer: all on the offer that is the cheapest for all together, or each class on its own."""
-    shares = np.array([problem.parts(i) for i in range(len(problem.offers))])
-
-    def cost(offer: int, counts: Ints) -> float:
-        return float((counts @ shares[offer]).max() * problem.costs[offer])
-
-    together, left = [], problem.counts.copy()
-    while left.any():
-        price = {i: cost(i, left * problem.allowed[:, i]) for i in range(len(problem.offers))}
-        jobs = {i: float((left * problem.allowed[:, i]) @ problem.fluid) for i in price}
-        best = max(price, key=lambda i: (jobs[i] / max(price[i], TINY), problem.costs[i]))
-        together.append((best, left * problem.allowed[:, best]))
-        left = left * ~problem.allowed[:, best]
-    own = np.where(problem.allowed, shares.max(axis=2).T * problem.costs, np.inf).argmin(axis=1)
-    alone = [(int(i), problem.counts * (own == i)) for i in np.unique(own)]
-    return min(together, alone, key=lambda way: sum(cost(i, counts) for i, counts in way))
 
 
 def _shares(members: Sequence[Sequence[JobGroup]], left: Mapping[str, int]) -> list[dict[str, int]]:

@@ -8,11 +8,14 @@ machine, which is rarely more than one machine above the optimum.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from factory.fit.knapsack import Grid
+from factory.fit.effort import Effort
+from factory.fit.knapsack import Greedy, Grid
 from factory.fit.problem import Lot, Problem
 from factory.fit.vectors import Floats, Ints
 
@@ -20,8 +23,8 @@ _ENOUGH = 1e-7
 """A machine must hold more than this part of worth beyond its cost to be worth an exchange."""
 MOST_CLASSES = 60
 """With more classes the way takes too long, and jobs of many kinds fill machines well anyhow."""
-_WORK = 60_000_000
-"""Cells of grids that may be looked at in all; some 20 ns each."""
+_EXCHANGE_US = 150
+"""What one exchange takes, without the search for what to exchange."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,17 @@ class _Way:
     jobs: Ints
 
 
-def whole_machines(problem: Problem) -> list[Lot]:
-    """Machines that are filled well; jobs of a few machines may be left over. Nothing if it would take too long."""
+def whole_machines(problem: Problem, known: Iterable[Lot], effort: Effort) -> list[Lot]:
+    """Machines that are filled well; jobs of a few machines may be left over. Nothing if it would take too long.
+
+    ``known``: machines as another way has filled them, to begin with.
+    """
     if not 0 < len(problem.counts) <= MOST_CLASSES:
         return []
-    grids = [grid for i in range(len(problem.offers)) if (grid := Grid.of(problem, i)) is not None]
-    if not grids:
-        return []
-    rounds = int(_WORK // sum(grid.work for grid in grids))
-    ways, amounts = _exchange(problem, grids, rounds)
+    offers = [i for i in range(len(problem.offers)) if problem.allowed[:, i].any()]
+    grids = [grid for i in offers if (grid := Grid.of(problem, i)) is not None]
+    search = _Search([*(Greedy.of(problem, i) for i in offers), *grids], problem, known, effort)
+    ways, amounts = _exchange(problem, search)
     lots = []
     for way, amount in zip(ways, amounts, strict=True):
         times = int(amount + 1e-6)
@@ -50,16 +55,57 @@ def whole_machines(problem: Problem) -> list[Lot]:
     return lots
 
 
-def _exchange(problem: Problem, grids: list[Grid], rounds: int) -> tuple[list[_Way], Floats]:
+class _Search:
+    """Looks for a machine that holds more worth than it costs.
+
+    Among those that are known, then by greedy orders, then on grids; it goes on where it last found one.
+    """
+
+    def __init__(
+        self, fillers: Sequence[Greedy | Grid], problem: Problem, known: Iterable[Lot], effort: Effort
+    ) -> None:
+        self._fillers = deque(fillers)
+        self._costs = problem.costs
+        self._effort = effort
+        self._known = [_Way(lot.offer, _jobs(lot, len(problem.counts))) for lot in known]
+        self._jobs = np.array([way.jobs / self._costs[way.offer] for way in self._known])
+
+    def find(self, worth: Floats) -> _Way | None:
+        """One that does, if there is one and effort is left."""
+        self._effort.spend(_EXCHANGE_US)
+        if self._known:
+            values = self._jobs @ worth
+            if values.max() > 1 + _ENOUGH:
+                return self._known[int(values.argmax())]
+        for _ in range(len(self._fillers)):
+            if self._effort.spent:
+                return None
+            filler = self._fillers[0]
+            self._effort.spend(filler.us)
+            value, jobs = filler.fill(worth)
+            if value > self._costs[filler.offer] * (1 + _ENOUGH):
+                return _Way(filler.offer, jobs)
+            self._fillers.rotate(-1)
+        return None
+
+
+def _jobs(lot: Lot, classes: int) -> Ints:
+    jobs = np.zeros(classes, dtype=np.int64)
+    for j, n in lot.jobs:
+        jobs[j] = n
+    return jobs
+
+
+def _exchange(problem: Problem, search: _Search) -> tuple[list[_Way], Floats]:
     """The ways that come out, and how many machines of each."""
     counts = problem.counts.astype(np.float64)
     odd = counts + np.linspace(0.001, 0.01, len(counts))  # without ties the exchange can't go round in circles
     ways = [_alone(problem, j) for j in range(len(counts))]
     basis = np.array([way.jobs for way in ways], dtype=np.float64).T
-    for _ in range(rounds):
+    while True:
         costs = np.array([0 if way.offer is None else problem.costs[way.offer] for way in ways])
         worth = np.linalg.solve(basis.T, costs)
-        way = _unused(worth) or _best(problem, grids, worth)
+        way = _unused(worth) or search.find(worth)
         if way is None:
             break
         amounts = np.linalg.solve(basis, odd)
@@ -93,12 +139,3 @@ def _unused(worth: Floats) -> _Way | None:
     jobs = np.zeros(len(worth), dtype=np.int64)
     jobs[j] = -1
     return _Way(None, jobs)
-
-
-def _best(problem: Problem, grids: list[Grid], worth: Floats) -> _Way | None:
-    best, most = None, 1 + _ENOUGH
-    for grid in grids:
-        value, jobs = grid.fill(worth)
-        if value / problem.costs[grid.offer] > most:
-            best, most = _Way(grid.offer, jobs), value / problem.costs[grid.offer]
-    return best

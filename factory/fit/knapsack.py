@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from factory.fit.problem import Problem
-from factory.fit.vectors import Bools, Floats, Ints
+from factory.fit.vectors import TINY, Bools, Floats, Ints
 
 _STEPS = 256
 """A machine is cut into so many steps in each dimension, at most; asks that fall between are rounded up."""
 _CELLS = 20_000
+_MOST_TRIED = 24
+"""Classes that are put on a machine in greedy orders: those of the highest worth for what they take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +49,9 @@ class Grid:
         return cls(offer, size, tuple(items), len(problem.counts))
 
     @property
-    def work(self) -> int:
-        """Cells that one filling looks at."""
-        return int(np.prod([steps + 1 for steps in self.size])) * max(1, len(self.items))
+    def us(self) -> float:
+        """What one filling takes."""
+        return 100 + 0.002 * int(np.prod([steps + 1 for steps in self.size])) * len(self.items)
 
     def fill(self, worth: Floats) -> tuple[float, Ints]:
         """The highest worth that one machine can hold, and the jobs: dynamic programming, bundle by bundle."""
@@ -72,6 +75,67 @@ class Grid:
                 jobs[j] += n
                 at = list(here)
         return float(best[self.size]), jobs
+
+
+@dataclass(frozen=True, eq=False)
+class Greedy:
+    """A machine of an offer, filled in many greedy orders at once, of which the best counts.
+
+    Orders are by worth for a weighted sum of what a job takes, and each is tried with one job of each class put first.
+    It takes little more with four dimensions than with two, and rounds nothing.
+    """
+
+    offer: int
+    which: Ints
+    """Classes that the offer serves."""
+    asks: Floats
+    """What a job of each of them takes, in parts of the machine, in each dimension in which that can run out."""
+    counts: Ints
+    """Jobs of each of them."""
+    weights: Floats
+    """One row for each order."""
+    classes: int
+
+    @classmethod
+    def of(cls, problem: Problem, offer: int) -> Greedy:
+        """The orders of an offer: by each dimension, each two, and all."""
+        dimensions = problem.binding(offer)
+        which = np.flatnonzero(problem.allowed[:, offer])
+        one = np.eye(len(dimensions))
+        pairs = [a + b for a, b in combinations(one, 2)]
+        weights = np.array([np.ones(len(dimensions)), *one, *pairs]) + 1e-3
+        asks = problem.parts(offer)[which][:, dimensions]
+        return cls(offer, which, asks, problem.counts[which], weights, len(problem.counts))
+
+    @property
+    def us(self) -> float:
+        """What one filling takes."""
+        n = min(len(self.which), _MOST_TRIED)
+        return 100 + 30 * n + 0.04 * len(self.weights) * n * n
+
+    def fill(self, worth: Floats) -> tuple[float, Ints]:
+        """The highest worth found that one machine can hold, and the jobs."""
+        worth, asks, counts, which = np.maximum(worth[self.which], 0), self.asks, self.counts, self.which
+        density = worth / (self.weights @ asks.T)
+        some = np.flatnonzero(worth)
+        if len(some) > _MOST_TRIED:
+            some = np.sort(some[np.argsort(-density[:, some].max(axis=0), kind="stable")[:_MOST_TRIED]])
+        worth, asks, counts, which, density = worth[some], asks[some], counts[some], which[some], density[:, some]
+        orders, n = len(density), len(some)
+        jobs = np.zeros((orders, n + 1, n), dtype=np.int64)
+        jobs[:, np.arange(n), np.arange(n)] = 1
+        free = 1 - np.concatenate([asks, np.zeros((1, asks.shape[1]))])[None].repeat(orders, axis=0)
+        rows_ = np.arange(orders)
+        for j in np.argsort(-density, axis=1, kind="stable").T:
+            times = ((free + TINY) / np.maximum(asks[j], TINY)[:, None]).min(axis=2).astype(np.int64)
+            times = np.minimum(times, counts[j][:, None] - jobs[rows_, :, j])
+            free -= times[:, :, None] * asks[j][:, None]
+            jobs[rows_, :, j] += times
+        value = jobs @ worth
+        order, first = np.unravel_index(int(value.argmax()), value.shape)
+        best = np.zeros(self.classes, dtype=np.int64)
+        best[which] = jobs[order, first]
+        return float(value[order, first]), best
 
 
 def _cut(problem: Problem, offer: int, dimension: int) -> tuple[int, Ints]:

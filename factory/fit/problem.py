@@ -10,7 +10,10 @@ from functools import cached_property
 import numpy as np
 
 from factory.fit.model import Offer
+from factory.fit.relax import Relaxed, relax
 from factory.fit.vectors import TINY, Bools, Floats, Ints, binding, rows, vector
+
+_MICRO = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +61,28 @@ class Problem:
 
     @cached_property
     def fluid(self) -> Floats:
-        """Cost of a job of each class if machines could be cut like cloth: of the offer where that is least."""
+        """Cost of a job of each class that has machines for itself: of the offer where that is least."""
         shares = np.array([self.parts(i).max(axis=1) * self.costs[i] for i in range(len(self.offers))]).T
         return np.asarray(np.where(self.allowed, shares, np.inf).min(axis=1))
 
     @cached_property
+    def relaxed(self) -> Relaxed:
+        """The least cost if machines could be cut like cloth, and where the jobs go then."""
+        return relax(self.counts, [self.parts(i) for i in range(len(self.offers))], self.costs, self.allowed)
+
+    @cached_property
+    def worth(self) -> Floats:
+        """What one job of each class would cost if machines could be cut like cloth."""
+        return self.relaxed.worth if len(self.offers) > 1 else self.fluid
+
+    @cached_property
     def bound(self) -> float:
-        """A lower bound on the cost of all: in no dimension can less be bought than is asked for."""
-        least = 0.0
-        for d in range(4):
-            each = [
-                np.where(self.allowed[:, i], self.asks[:, d] * self.costs[i] / max(self.rooms[i, d], TINY), np.inf)
-                for i in range(len(self.offers))
-            ]
-            least = max(least, float(np.min(each, axis=0) @ self.counts))
-        if len(self.offers) == 1:
-            return float(np.ceil(least / self.costs[0] - 1e-6) * self.costs[0])
-        return least
+        """A lower bound on the cost of all: a multiple of what the costs of all offers are multiples of."""
+        one = len(self.offers) == 1
+        least = float((self.counts @ self.parts(0)).max() * self.costs[0]) if one else self.relaxed.bound
+        unit = float(np.gcd.reduce(np.rint(self.costs * _MICRO).astype(np.int64))) / _MICRO
+        whole = unit > 0 and np.allclose(np.rint(self.costs / unit), self.costs / unit, rtol=0, atol=1e-6)
+        return float(np.ceil(least / unit - 1e-6) * unit) if whole else least
 
     def cost(self, lots: Iterable[Lot]) -> float:
         """What these machines cost."""

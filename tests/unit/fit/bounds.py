@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from factory.fit.model import JobGroup, Offer
+from factory.fit.vectors import vector
 
 
 def sum_bound(groups: Sequence[JobGroup], offer: Offer) -> int:
@@ -20,33 +21,105 @@ def sum_bound(groups: Sequence[JobGroup], offer: Offer) -> int:
 
 
 def config_bound(groups: Sequence[JobGroup], offer: Offer, step_mb: int) -> int:
-    """The linear relaxation over all ways to fill a machine, the strongest bound there is.
-
-    Any worths of jobs give a bound: what all jobs are worth, by the most that one machine can hold (Farley, "A note on
-    bounding a class of linear programming problems", 1990). Exchanging ways to fill a machine finds good ones.
-    """
-    counts = np.array([g.count for g in groups], dtype=float)
+    """The least number of machines by :func:`ways_bound`, with memory in steps."""
     steps = [(int(g.ask.cpus), int(g.ask.memory_mb) // step_mb) for g in groups]
     room = (int(offer.room.cpus), int(offer.room.memory_mb) // step_mb)
-    ways = np.diag([float(min(room[0] // max(c, 1), room[1] // max(m, 1))) for c, m in steps])
-    costs = np.ones(len(groups))
-    odd = counts + np.linspace(0.001, 0.01, len(groups))  # without ties the exchange can't go round in circles
-    best = 0.0
+    most = [float(min(room[0] // max(c, 1), room[1] // max(m, 1))) for c, m in steps]
+
+    def best(worth: Worth) -> tuple[float, Worth, float]:
+        value, way = most_worth(worth, steps, room)
+        return value, way, 1.0
+
+    return math.ceil(ways_bound([g.count for g in groups], most, [1.0] * len(groups), best) - 1e-6)
+
+
+def cost_bound(groups: Sequence[JobGroup], offers: Sequence[Offer], ok: Mapping[tuple[str, str], bool]) -> float:
+    """The least cost by :func:`ways_bound`, in all dimensions; machines must be small, for all ways are looked at."""
+    ways, costs = [], []
+    for offer in offers:
+        served = [ok[g.key, str(offer.shape)] for g in groups]
+        found = fillings_of([vector(g.ask) for g in groups], vector(offer.room), served)
+        ways += found
+        costs += [offer.cost] * len(found)
+    jobs, cost = np.array(ways, dtype=float), np.array(costs)
+    alone = [
+        max((way[j] / cost[i], way[j], cost[i]) for i, way in enumerate(jobs) if way[j]) for j in range(len(groups))
+    ]
+
+    def best(worth: Worth) -> tuple[float, Worth, float]:
+        value = jobs @ worth / cost
+        i = int(value.argmax())
+        return float(value[i]), jobs[i], float(cost[i])
+
+    return ways_bound([g.count for g in groups], [n for _, n, _ in alone], [c for _, _, c in alone], best)
+
+
+Worth = NDArray[np.float64]
+
+
+def ways_bound(
+    counts: Sequence[int],
+    alone: Sequence[float],
+    costs: Sequence[float],
+    best: Callable[[Worth], tuple[float, Worth, float]],
+) -> float:
+    """The linear relaxation over all ways to fill a machine, the strongest bound there is.
+
+    Any worths of jobs give a bound: what all jobs are worth, by the most that one machine can hold for its cost
+    (Farley, "A note on bounding a class of linear programming problems", 1990). Exchanging ways to fill a machine finds
+    good ones.
+
+    Args:
+        counts: Jobs of each group.
+        alone: How many of each fit on a machine for themselves.
+        costs: And what that machine costs.
+        best: Worths → the most that a machine holds for its cost, the jobs, and the cost.
+    """
+    jobs, ways, cost_of = np.array(counts, dtype=float), np.diag(np.array(alone)), np.array(costs)
+    odd = jobs + np.linspace(0.001, 0.01, len(jobs))  # without ties the exchange can't go round in circles
+    bound = 0.0
     for _ in range(300):
-        worth = np.linalg.solve(ways.T, costs)
-        most, way = most_worth(np.maximum(worth, 0), steps, room)
-        best = max(best, float(np.maximum(worth, 0) @ counts) / max(most, 1))
-        cost = 1.0
+        worth = np.linalg.solve(ways.T, cost_of)
+        most, way, cost = best(np.maximum(worth, 0))
+        bound = max(bound, float(np.maximum(worth, 0) @ jobs) / max(most, 1))
         if worth.min() < -1e-9:  # room for more jobs of a kind than there are costs nothing
-            way, cost = np.zeros(len(groups)), 0.0
+            way, cost = np.zeros(len(jobs)), 0.0
             way[worth.argmin()] = -1
         elif most <= 1 + 1e-9:
             break
         direction, amounts = np.linalg.solve(ways, way), np.linalg.solve(ways, odd)
         ratio = np.where(direction > 1e-9, amounts / np.where(direction > 1e-9, direction, 1), np.inf)
         out = int(ratio.argmin())
-        ways[:, out], costs[out] = way, cost
-    return math.ceil(best - 1e-6)
+        ways[:, out], cost_of[out] = way, cost
+    return bound
+
+
+def fillings_of(
+    asks: Sequence[Sequence[float]], room: Sequence[float], served: Sequence[bool]
+) -> list[tuple[int, ...]]:
+    """All ways to fill a machine to which no job can be added."""
+    found: list[tuple[int, ...]] = []
+
+    def fill(way: tuple[int, ...], free: Sequence[float]) -> None:
+        j = len(way)
+        if j == len(asks):
+            more = [ask for ask, yes in zip(asks, served, strict=True) if yes and fits(ask, free)]
+            if any(way) and not more:
+                found.append(way)
+            return
+        n = 0
+        while True:
+            fill((*way, n), free)
+            if not served[j] or not fits(asks[j], free):
+                return
+            free = [f - a for f, a in zip(free, asks[j], strict=True)]
+            n += 1
+
+    def fits(ask: Sequence[float], free: Sequence[float]) -> bool:
+        return all(a <= f for a, f in zip(ask, free, strict=True))
+
+    fill((), room)
+    return found
 
 
 def most_worth(

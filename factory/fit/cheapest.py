@@ -1,0 +1,90 @@
+"""The cheapest machines that hold all jobs: the best of several ways to fill them. Pure.
+
+It stops looking when nothing can be cheaper, or when it has tried enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import numpy as np
+
+from factory.fit.columns import whole_machines
+from factory.fit.effort import Effort
+from factory.fit.pack import SCORES, Score, pack
+from factory.fit.problem import Lot, Problem
+from factory.fit.vectors import TINY, Ints
+
+_MANY = 50
+"""Classes from which machines are filled alike by the dozen."""
+_EFFORT_US = 80_000
+"""What may be tried in all, about; at least one way is."""
+
+
+def cheapest(problem: Problem) -> list[Lot]:
+    """The cheapest machines that hold all jobs, of several ways to find them; fewer machines where equal."""
+    best: list[Lot] = []
+    for way in _ways(problem, Effort(_EFFORT_US)):
+        lots = [problem.cheaper(lot) for lot in way]
+        if not best or _price(problem, lots) < _price(problem, best):
+            best = lots
+        if problem.cost(best) <= problem.bound + max(TINY, _crumb(problem)):
+            break
+    return best
+
+
+def _crumb(problem: Problem) -> float:
+    """What is not worth another way: less than the smallest machine, where the bill is that of a hundred."""
+    smallest = float(problem.costs.min())
+    return smallest * (1 - 1e-6) if problem.bound > 100 * smallest else 0.0
+
+
+def _price(problem: Problem, lots: Sequence[Lot]) -> tuple[float, int]:
+    return round(problem.cost(lots), 9), sum(lot.count for lot in lots)
+
+
+def _ways(problem: Problem, effort: Effort) -> Iterator[list[Lot]]:
+    """Ways to place all jobs, those that find the least cost most often first, as long as effort is left."""
+    everywhere = range(len(problem.offers))
+    coarse = len(problem.counts) > _MANY
+
+    def together(counts: Ints, score: Score) -> list[Lot]:
+        return pack(problem, counts, score, everywhere, effort, coarse=coarse)
+
+    def apart() -> list[Lot]:
+        """Jobs on the offers where they would go if machines could be cut; on each in the best of several ways."""
+        shares = enumerate(problem.relaxed.jobs(problem.counts).T)
+        return [lot for offer, jobs in shares if jobs.any() for lot in _on_one(problem, offer, jobs, effort, coarse)]
+
+    before = effort.left_us
+    first = together(problem.counts, SCORES[0]) if len(everywhere) == 1 else apart()
+    one_us = before - effort.left_us
+    yield first
+    if one_us > effort.left_us:
+        return
+    whole = whole_machines(problem, first, effort)
+    if whole:
+        rest = np.maximum(problem.counts - problem.covers(whole), 0)
+        for score in SCORES:
+            yield whole + together(rest, score)
+    ways = [partial(together, problem.counts, score) for score in SCORES]
+    for way in ways[1:] if len(everywhere) == 1 else ways:
+        if one_us > effort.left_us:
+            return
+        yield way()
+
+
+def _on_one(problem: Problem, offer: int, counts: Ints, effort: Effort, coarse: bool) -> list[Lot]:
+    """Machines of one offer, as few as are found with half of the effort."""
+    least = float((counts @ problem.parts(offer)).max())
+    best: list[Lot] = []
+    machines = 0
+    for score in SCORES:
+        lots = pack(problem, counts, score, [offer], effort, coarse=coarse)
+        number = sum(lot.count for lot in lots)
+        if not best or number < machines:
+            best, machines = lots, number
+        if machines < 1.01 * least + 1 or effort.left_us < _EFFORT_US / 2:
+            break
+    return best
