@@ -1,64 +1,121 @@
-"""How long the decision takes: job groups are placed on machines, and machines are bought for the rest."""
+"""``python -m benchmarks.decide``: how long the decision takes, of made-up jobs, shapes and machines.
+
+Uniform jobs come to the lower bound at the first try; those that ask for anything, on shapes of any size and price,
+make it search.
+"""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from factory.fit.model import Demand, JobGroup, Machine, Match, Offer, Room
+from factory.fit.model import Demand, JobGroup, Machine, Match, Matches, Offer, Room
 from factory.fit.share import Share, Terms, judge
 from factory.fit.supply import Supply
 from factory.model import Shape
 
-KINDS = 5
+_KINDS = 20
+_OK = Match(ok=True)
 
 
-def world(groups: int, shapes: int, machines: int, seed: int = 1) -> Share:
-    """Groups of 1 to 200 jobs that ask for anything up to 8 cores and 8 GB; machines that are partly free."""
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is to be decided."""
+
+    groups: int
+    shapes: int
+    machines: int
+    sizes: Sequence[Room] = ()
+    """Of the shapes, where they are not random."""
+
+    def __str__(self) -> str:
+        return f"{self.groups:,} groups × {self.shapes} shapes × {self.machines:,} machines"
+
+
+USUAL = Size(1000, 10, 5000)
+LARGE = Size(400, 1, 5000, (Room(72, 133_000, 1e8),))
+MANY = Size(2000, 1, 5000, (Room(64, 256_000, 1e8),))
+"""Machines that hold dozens of kinds of jobs."""
+
+
+def uniform(size: Size) -> Share:
+    """Jobs that differ in steps, on shapes of one sort."""
+    jobs = [
+        JobGroup(f"g{i}", Room(1 + i % 8, 500 + 37 * i % 9000, 1000), 20 + i % 90, owner=f"o{i % 7}")
+        for i in range(size.groups)
+    ]
+    offers = [
+        Offer(Shape("ami", f"t{i}"), Room(2 + 2 * i, 4000 * (1 + i), 1e8), price=0.05 * (1 + i))
+        for i in range(size.shapes)
+    ]
+    room = [
+        Machine(f"m{i}", f"k{i % _KINDS}", Room(i % 9, 1000 * (i % 17), 1e7), Room(8, 16_000, 1e7))
+        for i in range(size.machines)
+    ]
+    return _share(jobs, offers, room)
+
+
+def mixed(size: Size, seed: int) -> Share:
+    """Jobs that ask for anything, also for disk and GPUs, on shapes of any size and price."""
     rng = random.Random(seed)
-    jobs = tuple(
+    jobs = [
         JobGroup(
-            f"g{i}", Room(rng.choice((1, 2, 4, 8)), rng.randint(500, 8000), 1000), rng.randint(1, 200), f"u{i % 40}"
+            f"g{i}",
+            Room(
+                rng.choice((1, 1, 1, 2, 3, 4, 6, 8)), rng.randint(500, 15_000), rng.randint(1000, 2_000_000),
+                rng.choice((0,) * 9 + (1,)) if size.shapes > 1 else 0,
+            ),
+            rng.randint(1, 200), owner=f"o{i % 40}",
         )
-        for i in range(groups)
-    )
-    there = tuple(
+        for i in range(size.groups)
+    ]  # fmt: skip
+    rooms = size.sizes or [
+        Room(
+            rng.choice((2, 4, 8, 16, 32, 48, 64)), 1000 * rng.choice((4, 8, 16, 32, 64, 128, 256)),
+            rng.choice((1e7, 1e8)), rng.choice((0, 0, 1, 4)),
+        )
+        for _ in range(size.shapes)
+    ]  # fmt: skip
+    offers = [Offer(Shape("ami", f"t{i}"), room, round(rng.uniform(0.05, 4), 4)) for i, room in enumerate(rooms)]
+    there = [
         Machine(
-            f"slot1@m{i}", f"k{i % KINDS}", Room(rng.choice((0, 1, 2, 3, 8)), rng.randint(0, 32_000), 1e6),
-            Room(8, 32_000, 1e6),
+            f"m{i}", f"k{rng.randrange(_KINDS)}", Room(rng.randint(0, 8), rng.randint(0, 32_000), 1e7),
+            Room(8, 32_000, 1e7),
         )
-        for i in range(machines)
-    )  # fmt: skip
-    sizes = [2 ** (i % 5 + 1) for i in range(shapes)]
-    offers = tuple(
-        Offer(Shape("ami-1", f"t{i}"), Room(cpus, 4000 * cpus, 1e9), 0.05 * cpus * (1 + i / 100))
-        for i, cpus in enumerate(sizes)
-    )
-    yes = Match(ok=True)
+        for i in range(size.machines)
+    ]  # fmt: skip
+    return _share(jobs, offers, there)
+
+
+def _share(jobs: Sequence[JobGroup], offers: Sequence[Offer], machines: Sequence[Machine]) -> Share:
+    kinds, names = [f"k{i}" for i in range(_KINDS)], [str(offer.shape) for offer in offers]
     demand = Demand(
-        jobs,
-        there,
-        {(group.key, f"k{kind}"): yes for group in jobs for kind in range(KINDS)},
-        {(group.key, str(offer.shape)): yes for group in jobs for offer in offers},
-    )
-    return Share(Supply(demand, offers={str(offer.shape): offer for offer in offers}, now=0), offers)
+        tuple(jobs), tuple(machines),
+        Matches({group.key: (_OK,) * len(kinds) for group in jobs}, kinds),
+        Matches({group.key: (_OK,) * len(names) for group in jobs}, names),
+    )  # fmt: skip
+    return Share(Supply(demand, offers={str(offer.shape): offer for offer in offers}, now=1e9), tuple(offers))
 
 
-def decide_ms(groups: int = 1000, shapes: int = 10, machines: int = 5000, times: int = 5) -> float:
-    """The shortest of some runs, in milliseconds."""
+def decide_s(share: Share, tries: int = 5) -> float:
+    """The shortest of several decisions, in seconds."""
 
-    def runs() -> Iterator[float]:
-        for _ in range(times):
-            share = world(groups, shapes, machines)
-            started = time.perf_counter()
-            judge(share, Terms())
-            yield (time.perf_counter() - started) * 1000
+    def once() -> float:
+        started = time.perf_counter()
+        judge(replace(share), Terms())
+        return time.perf_counter() - started
 
-    return min(runs())
+    return min(once() for _ in range(tries))
+
+
+def slowest_s(size: Size, seeds: int = 5) -> float:
+    """Of several random mixes the one that takes the longest."""
+    return max(decide_s(mixed(size, seed)) for seed in range(seeds))
 
 
 if __name__ == "__main__":
-    for size in ((10, 10, 5000), (100, 10, 5000), (1000, 10, 500), (1000, 10, 5000)):
-        groups, shapes, machines = size
-        print(f"{groups:4} groups × {shapes} shapes × {machines:4} machines: {decide_ms(*size):5.0f} ms")
+    print(f"{USUAL}, uniform: {1000 * decide_s(uniform(USUAL)):.0f} ms")
+    for one in (USUAL, LARGE, MANY):
+        print(f"{one}, random: {1000 * slowest_s(one):.0f} ms")

@@ -46,16 +46,17 @@ def start_pool(directory: Path) -> Pool:
 
 
 def submit_jobs(groups: int, count: int) -> None:
-    """Idle jobs, one cluster for each group; groups differ in memory, every fourth also in Requirements."""
+    """Idle jobs, one cluster for each group, which asks for what no other does; every fourth has Requirements too."""
     import htcondor2
 
     schedd = htcondor2.Schedd()
     for i in range(groups):
         number = count // groups + (i < count % groups)
+        chance = random.Random(i)
         requirements = f"requirements = TARGET.HasRelease{i} =!= false\n" if i % 4 == 0 else ""
         job = htcondor2.Submit(
-            f"executable = /bin/true\nrequest_cpus = {1 + i % 4}\nrequest_memory = {1000 + i}\nrequest_disk = 1000\n"
-            + requirements
+            f"executable = /bin/true\nrequest_cpus = {chance.choice((1, 1, 2, 3, 4, 8))}\n"
+            f"request_memory = {chance.randint(500, 15_000)}\nrequest_disk = {1000 + i}\n" + requirements
         )
         schedd.submit(job, count=number)
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.dom import minidom
 
+from factory.condor.slots import open_slots
 from factory.condor.vmjobs import ours
 from factory.config import load
 from factory.decide import Round, decide
-from factory.fit.model import Demand, JobGroup, Machine, Match, Matches, Offer, Room
-from factory.fit.share import Share, Terms, judge
-from factory.fit.supply import Supply
-from factory.model import Shape, WmsStatus
+from factory.fit.model import Demand, Room
+from factory.model import WmsStatus
 from factory.observe import Observer
 from factory.track import Memory
 from factory.workers import Workers
@@ -52,24 +50,51 @@ class Rounds:
         self._workers.stop()
 
 
-def bare_queries(factory_id: str) -> dict[str, Callable[[], Any]]:
-    """The fastest queries that bring what a round of a Fit queue needs to know."""
+def bare_queries(factory_id: str, demand: Demand) -> dict[str, Callable[[], Any]]:
+    """The fastest queries that bring what a round of a Fit queue needs to know.
+
+    Of the slots those that the round asks for too: a job could use them.
+    """
     import htcondor2
 
     schedd, collector, opts = htcondor2.Schedd(), htcondor2.Collector(), htcondor2.QueryOpts
-    owner = load_owner()
+    owner, roomy = load_owner(), _roomy(demand)
     return {
         "autoclusters": lambda: schedd.query(opts=opts.AutoCluster),
         "counts": lambda: schedd.query(
             constraint="JobStatus == 1", opts=opts.GroupBy, projection=["AutoClusterId", "JobStatus", "JobUniverse"]
         ),
         "slots": lambda: collector.query(
-            htcondor2.AdType.Startd, projection=["Name", "State", "Cpus", "Memory", "Disk", "TotalSlotCpus"]
+            htcondor2.AdType.Startd,
+            constraint=roomy,
+            projection=["Name", "State", "Cpus", "Memory", "Disk", "TotalSlotCpus"],
         ),
         "VM jobs": lambda: schedd.query(
             constraint=ours(owner, factory_id), projection=["ClusterId", "ProcId", "APFVM", "JobStatus", "APFShape"]
         ),
     }
+
+
+class _Recorder:
+    """A collector that keeps the constraint of what it is asked."""
+
+    constraint = ""
+
+    def open(self) -> _Recorder:
+        return self
+
+    def query(self, _kind: Any, constraint: str, **_more: Any) -> list[Any]:
+        self.constraint = constraint
+        return []
+
+
+def _roomy(demand: Demand) -> str:
+    """Which slots a round asks the collector for."""
+    asks = [group.ask for group in demand.groups]
+    least = Room(min(ask.cpus for ask in asks), min(ask.memory_mb for ask in asks))
+    recorder = _Recorder()
+    open_slots(recorder, (), least)  # type: ignore[arg-type]
+    return recorder.constraint
 
 
 def load_owner() -> str:
@@ -88,9 +113,9 @@ def timed(function: Callable[[], Any]) -> float:
 
 def bare_and_full(rounds: Rounds, factory_id: str, tries: int) -> dict[str, float]:
     """Bare queries and whole rounds in turn, so that a busy moment of the machine hits both."""
-    queries = bare_queries(factory_id)
+    first = demand_of(rounds.run())  # starts the workers, and matches for the first time
+    queries = bare_queries(factory_id, first)
     best = dict.fromkeys([*queries, "round", "decide"], float("inf"))
-    rounds.run()  # starts the workers, and matches for the first time
     for _ in range(tries):
         for name, query in queries.items():
             best[name] = min(best[name], timed(query))
@@ -118,33 +143,9 @@ def old_way(part: int) -> dict[str, float]:
     return {"query": query_s, "parse": parse_s, "total": query_s + parse_s, "size_mb": size / 1e6, "jobs": count}
 
 
-def decision_alone(groups: int, shapes: int, machines: int, tries: int = 5) -> float:
-    """A verdict of Fit on made-up groups, shapes and machines with room."""
-    ok = Match(True)
-    jobs = tuple(
-        JobGroup(f"g{i}", Room(1 + i % 8, 500 + 37 * i % 9000, 1000), 20 + i % 90, owner=f"o{i % 7}")
-        for i in range(groups)
-    )
-    offers = tuple(
-        Offer(Shape("ami", f"t{i}"), Room(2 + 2 * i, 4000 * (1 + i), 10**8), price=0.05 * (1 + i))
-        for i in range(shapes)
-    )
-    room = tuple(
-        Machine(f"m{i}", f"k{i % 20}", Room(i % 9, 1000 * (i % 17), 10**7), Room(8, 16_000, 10**7))
-        for i in range(machines)
-    )
-    kinds, names = [f"k{i}" for i in range(20)], [str(offer.shape) for offer in offers]
-    demand = Demand(
-        jobs, room,
-        Matches({group.key: (ok,) * len(kinds) for group in jobs}, kinds),
-        Matches({group.key: (ok,) * len(names) for group in jobs}, names),
-    )  # fmt: skip
-    share = Share(Supply(demand, offers={str(offer.shape): offer for offer in offers}, now=1e9), offers)
-    return min(timed(lambda: judge(replace(share), Terms())) for _ in range(tries))
-
-
-def groups_of(decided: Round) -> int:
-    """How many groups a round saw."""
+def demand_of(decided: Round) -> Demand:
+    """What a round saw."""
     (decision,) = decided.decisions
-    work = decision.wms
-    return len(work.demand.groups) if isinstance(work, WmsStatus) and work.demand is not None else 0
+    assert isinstance(decision.wms, WmsStatus)
+    assert decision.wms.demand is not None
+    return decision.wms.demand

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import load, measure, report
+from benchmarks import decide, load, measure, report
 from benchmarks.measure import Rounds
 from benchmarks.memory import Factory
 from benchmarks.report import Verdict
@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--vms", type=int, default=5_000)
     parser.add_argument("--groups", type=int, nargs="*", default=[200, 12, 2000])
     parser.add_argument("--rounds", type=int, default=1000, help="for memory")
+    parser.add_argument("--growth-s", type=float, default=150, help="so long for its growth with all jobs")
     parser.add_argument("--tries", type=int, default=5)
     options = parser.parse_args()
     points: list[dict[str, Any]] = []
@@ -36,8 +37,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         for i, groups in enumerate(options.groups):
             points += _pool(Path(scratch) / str(groups), groups, options, verdicts, first=i == 0)
-    alone = measure.decision_alone(1000, 10, 5000)
-    verdicts.append(Verdict("decision alone, 1,000 groups × 10 shapes × 5,000 machines", 1000 * alone, 300, "ms"))
+    alone = {f"{decide.USUAL}, uniform": decide.decide_s(decide.uniform(decide.USUAL))}
+    alone |= {f"{size}, random": decide.slowest_s(size) for size in (decide.USUAL, decide.LARGE, decide.MANY)}
+    verdicts += [Verdict(f"decision alone, {what}", 1000 * seconds, 300, "ms") for what, seconds in alone.items()]
     report.show(points, verdicts)
     report.write(options.directory, points, verdicts, {"decision_alone_s": alone})
     print(f"{options.directory}/bench.json and bench.png")
@@ -56,7 +58,7 @@ def _pool(
         load.advertise_slots(options.slots, room=0.0)  # without any slot nothing is negotiated
         if first:
             _fill(pool, directory, groups, options.jobs // 100, options.vms // 100)
-            verdicts.append(_growth(factory, options.rounds))
+            verdicts.append(_growth(factory, options.rounds, "a hundredth of the jobs and VM jobs"))
             _fill(
                 pool,
                 directory,
@@ -88,6 +90,8 @@ def _pool(
             grown = jobs["decide"] / few["decide"]
             verdicts.append(Verdict("decide time at 10 times the jobs in the same groups", grown, 3, "×"))
             verdicts.append(Verdict("decide time at 10 times the VMs", full["decide"] / jobs["decide"], 12, "×"))
+            count = 10 * int(min(options.rounds, options.growth_s / factory.run(5)) / 10)
+            verdicts.append(_growth(factory, count, "all jobs and VM jobs"))
             old = measure.old_way(10)
             full["old"] = old
             slower = old["total"] / full["round"]
@@ -119,7 +123,7 @@ def _point(
 ) -> dict[str, Any]:
     best = measure.bare_and_full(rounds, load.FACTORY, options.tries)
     best["slots query"] = best.pop("slots")
-    seen = measure.groups_of(rounds.run())
+    seen = len(measure.demand_of(rounds.run()).groups)
     factory.run(_SETTLE)
     taken = factory.taken()
     return {
@@ -128,14 +132,15 @@ def _point(
     }  # fmt: skip
 
 
-def _growth(factory: Factory, count: int) -> Verdict:
-    """Growth of the memory from the first tenth of the rounds to the end, in a pool with a hundredth of the jobs."""
+def _growth(factory: Factory, count: int, where: str) -> Verdict:
+    """Growth of the memory from the first tenth of the rounds to the end."""
     factory.run(count // 10)
     before = factory.taken()
     factory.run(count - count // 10)
     after = factory.taken()
-    print(f"{count // 10:,} rounds: {before}\n{count:,} rounds: {after}", file=sys.stderr)
-    return Verdict(f"memory after {count:,} rounds against {count // 10:,}", after.rss / before.rss, 1.05, "×")
+    print(f"{where}: {count // 10:,} rounds: {before}\n{count:,} rounds: {after}", file=sys.stderr)
+    what = f"memory after {count:,} rounds against {count // 10:,}, {where}"
+    return Verdict(what, after.rss / before.rss, 1.05, "×")
 
 
 def _conf(directory: Path, name: str, buys: int) -> Path:

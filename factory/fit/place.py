@@ -50,7 +50,7 @@ def place_on_machines(
     useful.sort(key=lambda m: (_is_empty(m), *rank(m), m.free.cpus, m.free.memory_mb, m.name))
     room = _Free(useful)
     placed = {}
-    for group in largest_first(groups, room.free.max(axis=0, initial=0)):
+    for group in largest_first(groups):
         if not left[group.key] or not room.names:
             continue
         taken = room.take(group, left[group.key], fits)
@@ -109,12 +109,11 @@ def _is_empty(machine: Machine) -> bool:
     return machine.free.cpus >= machine.total.cpus
 
 
-def largest_first(groups: Iterable[JobGroup], most: Floats) -> list[JobGroup]:
-    """Groups by what one job asks for, in parts of the most that is free anywhere, largest first.
-
-    So one more group does not change the order of the others.
-    """
+def largest_first(groups: Iterable[JobGroup]) -> list[JobGroup]:
+    """Groups by what one job asks for, largest first."""
     groups = list(groups)
-    shares = rows(asked(group.ask) for group in groups) / np.where(most > 0, most, 1)
+    asks = rows(asked(group.ask) for group in groups)
+    top: Floats = asks.max(axis=0) if groups else np.ones(4)
+    shares = asks / np.where(top > 0, top, 1)
     order = sorted(range(len(groups)), key=lambda i: (-float(shares[i].max()), -float(shares[i].sum()), groups[i].key))
     return [groups[i] for i in order]
