@@ -202,7 +202,7 @@ def test_a_busy_vm_that_is_turned_off_finishes_its_jobs_comes_back_if_it_is_want
     ramp.until_state("OFF", "retiring")
     until(lambda: pool.slots(f'APFVM == "{uuid}" && Activity == "Retiring"'), "its claim retires", 10)
     assert not pool.slots(f'APFVM == "{uuid}" && Draining')
-    # Of another owner, as it were: the schedd might give it the claim that retires, quicker than the startd takes it away.
+    # As of another owner, for the schedd may give a claim that retires to a job sooner than the startd takes it away.
     more = ramp.work["OFF"].submit(1, accounting_group_user="carol")
     ramp.set_maximum("OFF", 1)
     until(lambda: ramp.taken("OFF", "unretire"), "it is called back", 20)
