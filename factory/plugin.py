@@ -159,7 +159,10 @@ class WmsStatusPlugin(Plugin, ABC):
         """The work of this queue; pure."""
 
     def shares(self) -> frozenset[str]:
-        """Names of the work that it counts: queues with one in common share it, in the order of their priority."""
+        """Names of the work that it counts: queues with one in common share it, in the order of their priority.
+
+        By default the keys of its sources; otherwise where one source brings the work of many queues.
+        """
         return frozenset(source.key for source in self.sources())
 
     def jobs(self) -> tuple[tuple[ScheddAddress, ...], str] | None:

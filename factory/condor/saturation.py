@@ -10,6 +10,10 @@ from factory.fit.model import JobGroup, Limit
 
 _BUSY = 0.95
 """A schedd at this part of MAX_JOBS_RUNNING starts no more jobs worth buying for (GlideinWMS has the same law)."""
+_TOLD = (
+    "Name", "ShadowsRunning", "TotalRunningJobs", "MaxJobsRunning", "CurbMatchmaking", "TransferQueueMaxUploading",
+    "TransferQueueNumWaitingToUpload", "JobsUnmaterialized",
+)  # fmt: skip
 
 
 def schedd_ad(address: ScheddAddress) -> Mapping[str, Any]:
@@ -22,7 +26,7 @@ def schedd_ad(address: ScheddAddress) -> Mapping[str, Any]:
         return {}
     # All of it: CurbMatchmaking is an expression, which may refer to anything.
     ads = PoolAddress(address.pool).open().query(htcondor2.AdType.Schedd, constraint=itself)
-    return ads[0] if ads else {}
+    return {name: ads[0].eval(name) for name in _TOLD if name in ads[0]} if ads else {}
 
 
 def saturation(ad: Mapping[str, Any], groups: Iterable[JobGroup]) -> Limit | None:

@@ -72,6 +72,8 @@ class _Joined(Table):
         return self._tables[self._of[key[0]]][key]
 
     def row(self, group: str) -> tuple[Match, ...]:
+        if group not in self._of:
+            return ()
         table = self._tables[self._of[group]]
         return table.row(group) if isinstance(table, Table) else tuple(m for k, m in table.items() if k[0] == group)
 

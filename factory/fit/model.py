@@ -189,8 +189,8 @@ class Limit:
 class Demand:
     """What one reading brought: groups, machines, and who matches whom.
 
-    Keys of groups, and names of machines, mean the same in every demand of a round: queues whose plugins read the
-    same source share its jobs, group by group.
+    Keys of groups, and names of machines, mean the same in every demand of a round: queues whose plugins name the same
+    work (``WmsStatusPlugin.shares``) share its jobs, group by group.
     """
 
     groups: tuple[JobGroup, ...] = ()

@@ -10,6 +10,7 @@ import pytest
 from factory.chain import run_chain
 from factory.condor.daemons import PoolAddress, ScheddAddress
 from factory.condor.fit import FitRows, FitSource, Want
+from factory.condor.saturation import schedd_ad
 from factory.fit.joined import joined
 from factory.fit.limits import admitted
 from factory.fit.model import Demand, JobGroup, Machine, Match, Room, Template
@@ -252,9 +253,12 @@ def test_schedds_are_added_up_and_all_their_jobs_see_the_machines(workers: Worke
 
 def test_a_schedd_that_starts_no_more_jobs_stops_its_own_jobs_and_no_others(jobs: Pool, workers: Workers) -> None:
     full = ['MyType = "Scheduler"', 'Name = "full@elsewhere"', 'Machine = "elsewhere"', 'MyAddress = "<127.0.0.1:9>"',
-            'ScheddIpAddr = "<127.0.0.1:9>"', "MaxJobsRunning = 10", "ShadowsRunning = 10"]  # fmt: skip
+            'ScheddIpAddr = "<127.0.0.1:9>"', "MaxJobsRunning = 10", "ShadowsRunning = 10",
+            "CurbMatchmaking = RecentDaemonCoreDutyCycle > 0.98", "RecentDaemonCoreDutyCycle = 0.99"]  # fmt: skip
     jobs.run("condor_advertise", "-tcp", "UPDATE_SCHEDD_AD", stdin="\n".join([*full, ""]))
     until(lambda: "full@elsewhere" in jobs.run("condor_status", "-schedd", "-af", "Name"), "it is in the collector")
+    of_its_own = {"Name": "full@elsewhere", "MaxJobsRunning": 10, "ShadowsRunning": 10, "CurbMatchmaking": True}
+    assert workers.call("all", 30, schedd_ad, ScheddAddress("full@elsewhere")) == of_its_own
     demand = fetch(workers, 'MATCH_APF_QUEUE == "A"', "first@pool", SECOND)
     of_second = [each for each in demand.groups if SECOND in each.key]
     (limit,) = demand.limits
