@@ -94,9 +94,6 @@ def _placed(group: JobGroup, demand: Demand, decision: Decision, verdict: Verdic
         yield f"{placed} of them wait for machines on their way{which}"
     if not left:
         return
-    if demand.saturated is not None:
-        yield f"nothing is bought: {demand.saturated}"
-        return
     now, wanted = (purchase.covers(n).get(key, 0) for n in (coming(decision), len(purchase.order)))
     if now:
         yield f"machines for {now} of them are {_bought_words(decision)} now: {shapes_words(decision)}"

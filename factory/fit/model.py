@@ -201,12 +201,10 @@ class Demand:
     """(group key, key of a template) → match against that machine."""
     excluded: Mapping[str, int] = field(default_factory=dict)
     """Idle jobs that can't run on a startd now, by reason."""
-    saturated: str | None = None
-    """Why the schedd could not start more jobs, if so."""
     others: Mapping[int, int] = field(default_factory=dict)
     """Jobs of the same work that are not idle, by JobStatus."""
     limits: tuple[Limit, ...] = ()
-    """Limits and quotas of the pool that stand against some groups, as far as they are known."""
+    """Limits and quotas of the pool, and of schedds, that stand against some groups, as far as they are known."""
     partial: bool = False
     """Whether groups may be missing: one of several schedds is not known."""
     lives: Mapping[str, Life] | None = None

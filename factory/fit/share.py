@@ -101,7 +101,7 @@ def judge(share: Share, terms: Terms) -> Verdict:
         admitted=within,
         stuck_s=terms.stuck_s,
     )
-    if share.closed is not None or supply.demand.saturated is not None or not share.offers:
+    if share.closed is not None or not share.offers:
         return verdict
     purchase = buy(able, left, share.offers, lambda g, shape: supply.on_shape(g, shape).ok, supply.have())
     shapes = [str(offer.shape) for offer in share.offers]

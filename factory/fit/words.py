@@ -18,8 +18,6 @@ def buying_words(share: Share, verdict: Verdict) -> str:
     head = f"{waiting} jobs wait, {waiting - left} of them have room or will"
     if share.closed is not None:
         return f"{head}; nothing is left for this queue: {share.closed}"
-    if share.demand.saturated is not None:
-        return f"{head}; nothing is bought: {share.demand.saturated}"
     shapes = Counter(offer.shape.instance_type for offer in verdict.purchase.offers)
     if not shapes:
         return head

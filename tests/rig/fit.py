@@ -43,7 +43,6 @@ def demand(
     machines: Iterable[Machine] = (),
     offers: Iterable[Offer] = (),
     no: Mapping[tuple[str, str], Match] | None = None,
-    saturated: str | None = None,
 ) -> Demand:
     """All match all, but for what ``no`` says of (group, kind or type)."""
     groups, machines, no = tuple(groups), tuple(machines), no or {}
@@ -54,7 +53,6 @@ def demand(
         machines,
         on_kinds={(g.key, kind): no.get((g.key, kind), yes) for g in groups for kind in kinds},
         on_shapes={(g.key, str(o.shape)): no.get((g.key, o.shape.instance_type), yes) for g in groups for o in offers},
-        saturated=saturated,
     )
 
 

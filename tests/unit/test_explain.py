@@ -49,7 +49,6 @@ def decision(
     machines: Sequence[Machine] = (),
     vms: Iterable[VM] = (),
     no: Mapping[tuple[str, str], Match] | None = None,
-    saturated: str | None = None,
     limits: tuple[Limit, ...] = (),
     excluded: Mapping[str, int] | None = None,
     waiting: Mapping[str, Waiting] | None = None,
@@ -62,7 +61,7 @@ def decision(
 ) -> Decision:
     vms = tuple(vms)
     wanted = replace(
-        demand(groups, machines, [SHAPE], no, saturated), limits=limits, excluded=excluded or {}
+        demand(groups, machines, [SHAPE], no), limits=limits, excluded=excluded or {}
     )  # fmt: skip
     seen = replace(share(wanted, [SHAPE], vms, waiting=waiting, closed=closed), covered=covered or {})
     chain = run_chain([plugin(Fit), plugin(MaxToRun, maximum=maximum)], view(seen, vms))
@@ -152,7 +151,6 @@ CASES: list[tuple[str, Decision, list[str], list[str]]] = [
         ["only a running machine can tell whether they fit; one is tried at a time", "HasTape is undefined"],
         ["no machine that this queue may buy"],
     ),
-    ("saturated", decision(saturated="s is full"), ["nothing is bought: s is full"], ["are bought now"]),
     (
         "limited",
         decision(limits=(Limit("quota of physics, 2 of 2 cores in use", 2, {KEY: 1}),)),

@@ -97,12 +97,6 @@ def test_jobs_that_nothing_can_serve_are_named() -> None:
     assert "16 jobs ask for X" in chain.reason
 
 
-def test_a_saturated_schedd_gets_nothing() -> None:
-    chain = decide(share(demand([ONES], [], [SHAPE], saturated="s runs 95 of MAX_JOBS_RUNNING = 100 jobs"), [SHAPE]))
-    assert chain.ask.n == 0
-    assert "MAX_JOBS_RUNNING" in chain.reason
-
-
 def test_unmaterialised_jobs_are_shown_and_bought_for_only_by_a_switch() -> None:
     late = replace(ONES, unmaterialised=16)
     chain = decide(share(demand([late], [], [SHAPE]), [SHAPE]))
