@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.dom import minidom
 
-from factory.condor.slots import open_slots
+from factory.condor.slots import slots_that_matter
 from factory.condor.vmjobs import ours
 from factory.config import load
 from factory.decide import Round, decide
@@ -75,26 +75,11 @@ def bare_queries(factory_id: str, demand: Demand) -> dict[str, Callable[[], Any]
     }
 
 
-class _Recorder:
-    """A collector that keeps the constraint of what it is asked."""
-
-    constraint = ""
-
-    def open(self) -> _Recorder:
-        return self
-
-    def query(self, _kind: Any, constraint: str, **_more: Any) -> list[Any]:
-        self.constraint = constraint
-        return []
-
-
 def _roomy(demand: Demand) -> str:
     """Which slots a round asks the collector for."""
     asks = [group.ask for group in demand.groups]
     least = Room(min(ask.cpus for ask in asks), min(ask.memory_mb for ask in asks))
-    recorder = _Recorder()
-    open_slots(recorder, (), least)  # type: ignore[arg-type]
-    return recorder.constraint
+    return slots_that_matter(least)
 
 
 def load_owner() -> str:

@@ -64,16 +64,10 @@ def open_slots(address: PoolAddress, factory_id: str, references: Collection[str
 
     collector = address.open()
     own = _seen_references.get(str(address), frozenset())
-    roomy = f"Cpus > 0 && Cpus >= {least.cpus:.0f} && Memory >= {least.memory_mb:.0f}"
     while True:
         attributes = sorted({name.lower() for name in (*references, *own, *_BASE)})
         now = time.time()
-        ads = collector.query(
-            htcondor2.AdType.Startd,
-            constraint='SlotType =!= "Dynamic" && (PartitionableSlot =?= true || State == "Unclaimed")'
-            f" && (({roomy}) || (APFVM =!= undefined && NumDynamicSlots =?= 0))",
-            projection=attributes,
-        )
+        ads = collector.query(htcondor2.AdType.Startd, constraint=slots_that_matter(least), projection=attributes)
         slots = fold(ads, {name.lower() for name in (*references, *own)} - CHANGING, quoted(factory_id), now)
         missing = machine_references(slots.kinds.values())[0] - {"withinresourcelimits", *attributes}
         if not missing:
@@ -82,6 +76,15 @@ def open_slots(address: PoolAddress, factory_id: str, references: Collection[str
             return replace(slots, real=dict(real), shown=frozenset(slots.real))
         own = own | missing
         _seen_references[str(address)] = own
+
+
+def slots_that_matter(least: Room) -> str:
+    """Constraint over slot ads: those that could take a job that asks for ``least``, and VMs that are wholly free."""
+    roomy = f"Cpus > 0 && Cpus >= {least.cpus:.0f} && Memory >= {least.memory_mb:.0f}"
+    return (
+        'SlotType =!= "Dynamic" && (PartitionableSlot =?= true || State == "Unclaimed")'
+        f" && (({roomy}) || (APFVM =!= undefined && NumDynamicSlots =?= 0))"
+    )
 
 
 def fold(ads: Iterable[Any], telling: Collection[str], factory: str, now: float) -> Slots:
