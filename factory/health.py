@@ -104,16 +104,17 @@ def learn(
     now: float,
     ended: Collection[str] = (),
     missing: Collection[str] = (),
+    alive: Collection[str] = (),
 ) -> Health:
     """The health after these faults, and what these VMs, which are all of the queue, show.
 
     A machine that joined was of use until a fault says otherwise. One that was booting and has gone speaks against its
     shape once an audit has seen that its instance ended (``ended``); until an audit has looked (``missing``) it may as
-    well be one that HTCondor gave up and that lives on.
+    well be one that HTCondor gave up. One that lived on (``alive``) is ended by us.
     """
     vms = tuple(vms)
     there = {vm.uuid for vm in vms}
-    gone = {uuid: vm for uuid, vm in health.booting.items() if uuid not in there}
+    gone = {uuid: vm for uuid, vm in health.booting.items() if uuid not in there and uuid not in alive}
     off = [vm for uuid, vm in gone.items() if uuid in ended and (vm.instance is not None or uuid in missing)]
     off += [vm for vm in vms if vm.uuid in health.booting and _powered_off(vm, now)]
     left = "its instance ended by itself before it joined the pool"

@@ -47,7 +47,7 @@ def miss(memory: Memory, jobs: Iterable[VMJobRow], told: Told, now: float) -> Me
     left = {uuid: queue for uuid, queue in memory.staying.items() if uuid not in there and uuid not in told.ended}
     missing |= {uuid: Missing(queue, now) for uuid, queue in left.items()}
     staying = {uuid: job.queue for uuid, job in there.items() if not _goes(job, now)}
-    return replace(memory, staying=staying, missing=missing, ended=told.ended)
+    return replace(memory, staying=staying, missing=missing, ended=told.ended, alive=told.counted)
 
 
 def _goes(job: VMJobRow, now: float) -> bool:

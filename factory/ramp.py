@@ -103,7 +103,7 @@ class _Ramp:
         self.now = now
         known = memory.health.get(life.queue, Health())
         faults = failures(batch.vms, life.timeouts, memory, now)
-        health = learn(known, batch.vms, faults, now, memory.ended, memory.missing)
+        health = learn(known, batch.vms, faults, now, memory.ended, memory.missing, memory.alive)
         self.health = replace(health, canaries=canary.words(life.builds, health.proven, batch.vms))
         """What is known of the machines that were bought, with what this round shows."""
 

@@ -67,6 +67,8 @@ class Memory:
     """VM jobs that have left the queue all the same (factory/missing.py)."""
     ended: frozenset[str] = frozenset()
     """VMs of which the last audit saw that their instances have ended."""
+    alive: frozenset[str] = frozenset()
+    """VMs without a VM job whose instances it saw alive; what becomes of them says nothing of their shape."""
     health: Mapping[str, Health] = field(default_factory=dict)
     """What became of the machines that each queue bought."""
     fit: FitMemory = field(default_factory=FitMemory)

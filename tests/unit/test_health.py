@@ -175,8 +175,9 @@ def test_machines_that_end_before_they_join_speak_against_their_shape_once_the_c
     assert told.breakers[SHAPE].what == FAULTY
     assert "before it joined" in told.breakers[SHAPE].text
     assert learn(told, (), (), NOW + 180, ended={"vm0", "vm1", "vm2"}).launches == told.launches, "once"
-    alive = learn(waiting, (), (), NOW + 120)
-    assert alive.launches == {}, "an audit has seen them alive"
+    names = {"vm0", "vm1", "vm2"}
+    alive = learn(waiting, (), (), NOW + 70, missing=names, alive=names)
+    assert learn(alive, (), (), NOW + 120, ended=names, missing=names).launches == {}, "it was we who ended them"
 
 
 def test_one_that_completes_while_it_boots_is_waited_for_and_one_that_was_removed_is_not() -> None:
