@@ -28,6 +28,14 @@ def guard() -> Iterator[subprocess.Popen[str]]:
         yield running
 
 
+@pytest.fixture
+def ignored_quit() -> Iterator[None]:
+    """As in a background job of a shell."""
+    before = signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGQUIT, before)
+
+
 def start(*command: str, grace_s: float = 0.2) -> "subprocess.Popen[str]":
     pipe = subprocess.PIPE
     full = [sys.executable, "-I", "-S", GUARD, str(grace_s), *command]
@@ -66,7 +74,7 @@ def test_children_that_outlive_the_command_are_killed() -> None:
         assert gone(family(guard.pid))
 
 
-def test_stop_asks_first() -> None:
+def test_stop_asks_first_also_where_a_shell_s_background_job_ignores_that(ignored_quit: None) -> None:
     with start("sh", "-c", "trap 'exit 7' QUIT; echo ready >&2; while :; do sleep 0.05; done", grace_s=30) as guard:
         assert guard.stderr is not None
         assert guard.stdin is not None
