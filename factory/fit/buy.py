@@ -6,8 +6,9 @@ Groups that ask for the same and may use the same shapes are one class.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -50,7 +51,13 @@ class Purchase:
     @property
     def cost(self) -> float:
         """Of all machines."""
-        return sum(offer.cost for offer in self.offers)
+        return sum(offer.cost * n for offer, n in self.numbers)
+
+    @cached_property
+    def numbers(self) -> tuple[tuple[Offer, int], ...]:
+        """Each offer of which machines are bought, and how many."""
+        offers = {id(offer): offer for offer in self.offers}  # tens of thousands of machines, of a few offers
+        return tuple((offers[key], n) for key, n in Counter(map(id, self.offers)).items())
 
     def covers(self, n: int) -> dict[str, int]:
         """Group key → jobs for which the first n machines have room; groups of a class share alike."""
@@ -58,11 +65,16 @@ class Purchase:
 
     def covered_by(self, gained: Mapping[str, int]) -> dict[str, int]:
         """The same for so many machines of each shape, by ``str(shape)``: of each the most valuable ones."""
-        left, bought = Counter(gained), []
+        names = {id(offer): str(offer.shape) for offer, _ in self.numbers}
+        left = {name: gained.get(name, 0) for name in names.values()}
+        wanted, bought = sum(left.values()), list[int]()
         for filling, offer in zip(self.order, self.offers, strict=True):
-            shape = str(offer.shape)
-            if left[shape] > 0:
-                left[shape] -= 1
+            if wanted <= 0:
+                break
+            name = names[id(offer)]
+            if left[name] > 0:
+                left[name] -= 1
+                wanted -= 1
                 bought.append(filling)
         return self._rooms(bought)
 
@@ -203,12 +215,15 @@ def _shares(members: Sequence[Sequence[JobGroup]], left: Mapping[str, int]) -> l
     return shares
 
 
-def _spread(same: Sequence[Sequence[Offer]], order: Sequence[int], have: Mapping[str, int]) -> Iterator[Offer]:
+def _spread(same: Sequence[Sequence[Offer]], order: Sequence[int], have: Mapping[str, int]) -> Iterable[Offer]:
     """The offer of each machine: of shapes that are alike each time the one of which there are the fewest."""
+    if all(len(offers) == 1 for offers in same):
+        return map([offers[0] for offers in same].__getitem__, order)  # tens of thousands of machines
     number = Counter({str(offer.shape): have.get(str(offer.shape), 0) for offers in same for offer in offers})
-    for i in order:
-        offer = same[i][0]
-        if len(same[i]) > 1:
-            offer = min(same[i], key=lambda offer: number[str(offer.shape)])
-            number[str(offer.shape)] += 1
-        yield offer
+
+    def rarest(i: int) -> Offer:
+        offer = min(same[i], key=lambda offer: number[str(offer.shape)])
+        number[str(offer.shape)] += 1
+        return offer
+
+    return map(rarest, order)

@@ -18,6 +18,7 @@ from factory.fit.vectors import TINY, Ints
 
 _MANY = 50
 """Classes from which machines are filled alike by the dozen."""
+_NEAR = 0.015
 _EFFORT_US = 80_000
 """What may be tried in all, about; at least one way is."""
 
@@ -27,17 +28,26 @@ def cheapest(problem: Problem) -> list[Lot]:
     best: list[Lot] = []
     for way in _ways(problem, Effort(_EFFORT_US)):
         lots = [problem.cheaper(lot) for lot in way]
-        if not best or _price(problem, lots) < _price(problem, best):
+        better = not best or _price(problem, lots) < _price(problem, best)
+        if better:
             best = lots
         if problem.cost(best) <= problem.bound + max(TINY, _crumb(problem)):
             break
+        if not better and len(problem.counts) > _MANY:
+            break  # ways differ little where jobs of many kinds fill machines well
     return best
 
 
 def _crumb(problem: Problem) -> float:
-    """What is not worth another way: less than the smallest machine, where the bill is that of a hundred."""
+    """What is not worth another way.
+
+    Less than the smallest machine, where the bill is that of a hundred; of many classes, which take long, less than one
+    or two in a hundred: the bound itself is as far below what can be had.
+    """
     smallest = float(problem.costs.min())
-    return smallest * (1 - 1e-6) if problem.bound > 100 * smallest else 0.0
+    if problem.bound <= 100 * smallest:
+        return 0.0
+    return max(smallest * (1 - 1e-6), _NEAR * problem.bound if len(problem.counts) > _MANY else 0.0)
 
 
 def _price(problem: Problem, lots: Sequence[Lot]) -> tuple[float, int]:
@@ -53,7 +63,7 @@ def _ways(problem: Problem, effort: Effort) -> Iterator[list[Lot]]:
         return pack(problem, counts, score, everywhere, effort, coarse=coarse)
 
     def apart() -> list[Lot]:
-        """Jobs on the offers where they would go if machines could be cut; on each in the best of several ways."""
+        """Jobs on the offers where they would go if machines could be cut; on each in the better one of two ways."""
         shares = enumerate(problem.relaxed.jobs(problem.counts).T)
         return [lot for offer, jobs in shares if jobs.any() for lot in _on_one(problem, offer, jobs, effort, coarse)]
 
@@ -76,15 +86,16 @@ def _ways(problem: Problem, effort: Effort) -> Iterator[list[Lot]]:
 
 
 def _on_one(problem: Problem, offer: int, counts: Ints, effort: Effort, coarse: bool) -> list[Lot]:
-    """Machines of one offer, as few as are found with half of the effort."""
+    """Machines of one offer, in the better one of two ways."""
     least = float((counts @ problem.parts(offer)).max())
-    best: list[Lot] = []
-    machines = 0
-    for score in SCORES:
-        lots = pack(problem, counts, score, [offer], effort, coarse=coarse)
-        number = sum(lot.count for lot in lots)
-        if not best or number < machines:
-            best, machines = lots, number
-        if machines < 1.01 * least + 1 or effort.left_us < _EFFORT_US / 2:
-            break
-    return best
+
+    def packed(score: Score) -> list[Lot]:
+        return pack(problem, counts, score, [offer], effort, coarse=coarse)
+
+    def number(lots: list[Lot]) -> int:
+        return sum(lot.count for lot in lots)
+
+    first = packed(SCORES[0])
+    if number(first) < 1.01 * least + 1 or effort.left_us < _EFFORT_US / 2:
+        return first
+    return min(first, packed(SCORES[1]), key=number)

@@ -19,8 +19,11 @@ from factory.fit.vectors import TINY, Bools, Floats, Ints
 _ROUNDS = 60
 _STEP = 5.0
 _ROUGH = 0.5
-"""A job that takes a whole machine counts so much more where it goes: jobs fill large machines better than small ones.
-Among shapes that cost the same for a core that decides."""
+"""A job that takes a whole machine counts so much more where it goes: large machines are filled better than small."""
+_SAME = 1.03
+"""For the same reason it goes to a larger machine that costs no more than this for the room that it takes."""
+_MINOR = 0.25
+"""Dimensions of which a job takes less than this part of what it takes of another do not matter there."""
 _SLIVER = 0.2
 """A smaller part of the jobs of a class goes where the others go: slivers of all classes fill no machine well."""
 
@@ -54,19 +57,32 @@ def relax(counts: Ints, parts: Sequence[Floats], costs: Floats, allowed: Bools) 
     """
     asks = np.array(parts) * allowed.T[:, :, None]  # offer, class, dimension
     asks = asks[:, :, (asks > 0).any(axis=(0, 1))]
+    bound, worth, _ = _rounds(counts, asks, costs, allowed)
+    rough = 1 + _ROUGH * asks.max(axis=2).T
+    _, _, shares = _rounds(counts, asks, costs, allowed & ~_smaller(asks, costs, allowed), rough)
+    shares[shares < np.minimum(_SLIVER, shares.max(axis=1, keepdims=True))] = 0
+    return Relaxed(bound, worth, _to_one(shares))
+
+
+def _rounds(
+    counts: Ints, asks: Floats, costs: Floats, allowed: Bools, rough: Floats | float = 1.0
+) -> tuple[float, Floats, Floats]:
+    """What all jobs cost at the best prices found, what one of each class does then, and the shares.
+
+    ``rough``: (class, offer): by what its price there is multiplied.
+    """
     offers, classes, _ = asks.shape
     everyone = np.arange(classes)
-    rough = 1 + _ROUGH * asks.max(axis=2).T
     weights = _to_one(np.asarray((asks > 0).any(axis=1), dtype=np.float64))
     shares, total = np.zeros((classes, offers)), 0.0
-    bound, worth = 0.0, np.zeros(classes)
+    most, worth = 0.0, np.zeros(classes)
     for i in range(1, _ROUNDS + 1):
-        price = np.where(allowed, (asks @ (weights * costs[:, None])[:, :, None])[:, :, 0].T, np.inf)
-        where = (price * rough).argmin(axis=1)
-        least = price.min(axis=1)
+        price = np.where(allowed, (asks @ (weights * costs[:, None])[:, :, None])[:, :, 0].T * rough, np.inf)
+        where = price.argmin(axis=1)
+        least = price[everyone, where]
         cost = float(least @ counts)
-        if cost > bound:
-            bound, worth = cost, least
+        if cost > most:
+            most, worth = cost, least
         total += i * i
         shares *= 1 - i * i / total
         shares[everyone, where] += i * i / total
@@ -75,8 +91,20 @@ def relax(counts: Ints, parts: Sequence[Floats], costs: Floats, allowed: Bools) 
         load *= costs[:, None] / max(cost, TINY)
         dearer = np.exp(_STEP / np.sqrt(i) * (load - load.max(axis=1, keepdims=True)))
         weights = _to_one(np.asarray(weights * dearer))
-    shares[shares < np.minimum(_SLIVER, shares.max(axis=1, keepdims=True))] = 0
-    return Relaxed(bound, worth, _to_one(shares))
+    return most, worth, shares
+
+
+def _smaller(asks: Floats, costs: Floats, allowed: Bools) -> Bools:
+    """(class, offer): there is a larger machine that costs about the same for the room that a job takes, or less."""
+    price = asks * costs[:, None, None]
+    minor = asks < _MINOR * asks.max(axis=2, keepdims=True)
+    smaller = np.zeros(allowed.shape, dtype=bool)
+    order = np.argsort(costs, kind="stable")
+    for i, small in enumerate(order):
+        for large in (other for other in order[i + 1 :] if costs[other] > costs[small]):
+            as_cheap = (price[large] <= _SAME * price[small]) | minor[large]
+            smaller[:, small] |= allowed[:, large] & as_cheap.all(axis=1)
+    return smaller
 
 
 def _to_one(weights: Floats) -> Floats:

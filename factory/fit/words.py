@@ -18,7 +18,9 @@ def buying_words(share: Share, verdict: Verdict) -> str:
     head = f"{waiting} jobs wait, {waiting - left} of them have room or will"
     if share.closed is not None:
         return f"{head}; nothing is left for this queue: {share.closed}"
-    shapes = Counter(offer.shape.instance_type for offer in verdict.purchase.offers)
+    shapes: Counter[str] = Counter()
+    for offer, n in verdict.purchase.numbers:
+        shapes[offer.shape.instance_type] += n
     if not shapes:
         return head
     bought = ", ".join(f"{n} × {shape}" for shape, n in sorted(shapes.items()))
