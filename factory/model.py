@@ -55,6 +55,8 @@ class VMState(Enum):
     DONE = "done"
     """VM job removed or completed, about to leave the queue."""
 
+    __hash__ = object.__hash__  # there is one of each; Enum's own, called so often, takes a tenth of a decision
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:

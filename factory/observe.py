@@ -6,7 +6,7 @@ import math
 import pickle
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
 from factory.clock import Clock
@@ -108,9 +108,18 @@ class Observer:
             patience_s: Counter[str] = Counter()
             for source, _, _ in running:
                 patience_s[source.address] += math.ceil(source.deadline_s) + _SPARE_S
-            wait([future for _, future, _ in running], timeout=max(patience_s.values()))
+            self._collect_in_turn([future for _, future, _ in running], max(patience_s.values()))
         self._collect(self._done())
         self._slow.update({key: self._running[key][0].address for key in keys if key in self._running})
+
+    def _collect_in_turn(self, futures: Iterable[Future[Any]], patience_s: float) -> None:
+        """Wait for these, and take what one brought while others are still waited for."""
+        left, until = set(futures), self._clock.steady() + patience_s
+        while left:
+            done, left = wait(left, max(0, until - self._clock.steady()), FIRST_COMPLETED)
+            if not done:
+                return
+            self._collect(self._done())
 
     def _collect(self, keys: Iterable[str]) -> None:
         for key in list(keys):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import numpy as np
 
@@ -46,9 +47,9 @@ def place_on_machines(
     """
     left = {group.key: group.count for group in groups}
     least = np.min(rows(asked(group.ask) for group in groups), axis=0) if groups else np.zeros(4)
-    useful = [m for m in machines if not m.leaving and m.free.cpus >= least[0] and m.free.memory_mb >= least[1]]
-    useful.sort(key=lambda m: (_is_empty(m), *rank(m), m.free.cpus, m.free.memory_mb, m.name))
-    room = _Free(useful)
+    cpus, memory_mb = least[:2].tolist()
+    useful = [m for m in machines if not m.leaving and m.free.cpus >= cpus and m.free.memory_mb >= memory_mb]
+    room = _Free(_in_order(useful, rank))
     placed = {}
     for group in largest_first(groups):
         if not left[group.key] or not room.names:
@@ -105,8 +106,16 @@ def fill(capacity: Ints, count: int) -> Ints:
     return np.asarray(np.clip(count - before, 0, capacity), dtype=np.int64)
 
 
-def _is_empty(machine: Machine) -> bool:
-    return machine.free.cpus >= machine.total.cpus
+def _in_order(machines: Iterable[Machine], rank: Rank) -> list[Machine]:
+    """As they are filled; by names, then by columns of numbers: for thousands that takes half of what tuples take."""
+    machines = sorted(machines, key=attrgetter("name"))
+    if not machines:
+        return machines
+    free = rows(vector(machine.free) for machine in machines)
+    empty = np.array([machine.free.cpus >= machine.total.cpus for machine in machines], dtype=bool)
+    ranks = np.array([rank(machine) for machine in machines], dtype=np.float64)
+    order = np.lexsort((free[:, 1], free[:, 0], *ranks.T[::-1], empty))
+    return [machines[i] for i in order.tolist()]
 
 
 def largest_first(groups: Iterable[JobGroup]) -> list[JobGroup]:
