@@ -29,6 +29,10 @@ class Verdict:
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
 
+_LESS = (
+    "round/less: against queries that count jobs by autocluster only, which is not enough: owners and accounting "
+    "groups are told apart."
+)
 _MEMORY = (
     "Memory is that of a factory in a process of its own with all its worker processes, at rest between two rounds: "
     "rss adds up what is resident in each, pss divides what they share, peak adds up the most that each ever had."
@@ -37,20 +41,21 @@ _MEMORY = (
 
 def show(points: Sequence[dict[str, Any]], verdicts: Sequence[Verdict]) -> None:
     """Print both tables."""
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = Console(width=None if sys.stdout.isatty() else 170)
     table = Table(
         title="One round of a Fit queue, and the bare queries that it needs (ms, best of several), and memory (MB)"
     )
     names = ["groups", "jobs", "slots", "vms", "autoclusters", "counts", "VM jobs", "bare", "round", "decide"]
     memory = ["rss_mb", "pss_mb", "peak_mb"]
-    for name in ["pool", *names, "round/bare", *memory]:
+    against = ["bare", "less"]
+    for name in ["pool", *names, *(f"round/{other}" for other in against), *memory]:
         table.add_column(name, justify="right")
     for point in points:
         cells = [f"{1000 * v:.0f}" if isinstance(v := point[name], float) else f"{v}" for name in names]
-        table.add_row(
-            point["pool"], *cells, f"{point['round'] / point['bare']:.2f}", *(f"{point[name]:.0f}" for name in memory)
-        )
+        cells += [f"{point['round'] / point[other]:.2f}" for other in against]
+        table.add_row(point["pool"], *cells, *(f"{point[name]:.0f}" for name in memory))
     console.print(table)
+    console.print(_LESS)
     console.print(_MEMORY)
     table = Table(title="What is asked for")
     for name in ("what", "measured", "asked for", ""):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from factory.health import FAULTY, UNUSED, Fault
 from factory.held import Held
 from factory.model import VM, VMState
-from factory.timeouts import Timeouts, Traces
+from factory.timeouts import Overdue, Timeouts, Traces
 from factory.track import Memory
 
 
@@ -16,17 +16,23 @@ def traces(memory: Memory, vm: VM) -> Traces:
     return Traces(memory.absent.get(vm.uuid), memory.alone.get(vm.uuid), memory.unseen.get(vm.uuid))
 
 
-def failures(vms: Iterable[VM], timeouts: Timeouts, memory: Memory, now: float) -> Iterator[Fault]:
-    """Machines that the cloud refused, that did not come in time, that were lost, or that no job claimed."""
+def overdue(vms: Iterable[VM], timeouts: Timeouts, memory: Memory, now: float) -> dict[str, Overdue]:
+    """VMs whose time is over, by APFVM."""
+    late = {vm.uuid: timeouts.overdue(vm, traces(memory, vm), now) for vm in vms}
+    return {uuid: why for uuid, why in late.items() if why is not None}
+
+
+def failures(
+    vms: Iterable[VM], timeouts: Timeouts, memory: Memory, late: Mapping[str, Overdue], now: float
+) -> Iterator[Fault]:
+    """Machines that the cloud refused, that did not come in time (``late``), that were lost, or that no job claimed."""
     for vm in vms:
         fault = Held(vm).fault if vm.state is VMState.HELD else None
         if fault is not None:
             yield fault
-        seen = traces(memory, vm)
-        overdue = timeouts.overdue(vm, seen, now)
-        if overdue is not None:
-            yield Fault(vm, FAULTY, overdue.why, overdue.since)
-        if vm.state is VMState.RETIRED and vm.retire_time is None and seen.watched(vm):
+        if vm.uuid in late:
+            yield Fault(vm, FAULTY, late[vm.uuid].why, late[vm.uuid].since)
+        if vm.state is VMState.RETIRED and vm.retire_time is None and traces(memory, vm).watched(vm):
             yield Fault(vm, FAULTY, "its master joined the pool, its startd never did", now)
         why = timeouts.never_claimed(vm, now)
         newcomer = memory.fit.newcomers.get(vm.uuid)

@@ -9,14 +9,14 @@ from typing import Literal, TypeGuard
 
 from factory import canary
 from factory.actions import Action, ClearRetire, Method, Remove, Retire, Submit, Unretire
-from factory.failures import failures, traces
+from factory.failures import failures, overdue
 from factory.fall import Fall, sudden_fall
 from factory.health import Health, learn, sift
 from factory.held import Held, on_purpose
 from factory.model import VM, Ask, BatchStatus, JobId, Shape, VMState
 from factory.plugin import Plan
 from factory.strangers import strangers
-from factory.timeouts import Overdue, Timeouts
+from factory.timeouts import Timeouts
 from factory.track import Memory, patience_s
 from factory.victims import victim_order
 
@@ -102,7 +102,8 @@ class _Ramp:
         self.memory = memory
         self.now = now
         known = memory.health.get(life.queue, Health())
-        faults = failures(batch.vms, life.timeouts, memory, now)
+        self._late = overdue(batch.vms, life.timeouts, memory, now)
+        faults = failures(batch.vms, life.timeouts, memory, self._late, now)
         health = learn(known, batch.vms, faults, now, memory.ended, memory.missing, memory.alive)
         self.health = replace(health, canaries=canary.words(life.builds, health.proven, batch.vms))
         """What is known of the machines that were bought, with what this round shows."""
@@ -216,14 +217,14 @@ class _Ramp:
             if vm.state is VMState.RETIRED and vm.uuid not in kept and not self._coming_back(vm):
                 still = f'JobStatus == {vm.job_status} && EC2InstanceName == "{vm.instance}"'
                 yield Remove(queue=self.life.queue, job=vm.job, still=still, vm=vm, reason=f"empty: {vm.why}")
-            overdue = self._overdue(vm)
-            if overdue is not None and vm.state is VMState.SUBMITTED:
-                yield self._cancel(vm, overdue.why)
-            elif overdue is not None:
+            late = self._late.get(vm.uuid)
+            if late is not None and vm.state is VMState.SUBMITTED:
+                yield self._cancel(vm, late.why)
+            elif late is not None:
                 still = f'JobStatus == {vm.job_status} && EC2InstanceName == "{vm.instance}"'
                 yield Remove(
-                    queue=self.life.queue, job=vm.job, still=still, vm=vm, absent=True, master=overdue.master,
-                    reason=overdue.why,
+                    queue=self.life.queue, job=vm.job, still=still, vm=vm, absent=True, master=late.master,
+                    reason=late.why,
                 )  # fmt: skip
 
     def lease_ends(self, leaving: set[JobId]) -> Iterator[Retire]:
@@ -243,9 +244,6 @@ class _Ramp:
             why = self.life.timeouts.never_claimed(vm, self.now)
             if why is not None and vm.job not in leaving and not self._ends_soon(vm):
                 yield Retire(queue=self.life.queue, vm=vm, method=self._method(vm), reason=why)
-
-    def _overdue(self, vm: VM) -> Overdue | None:
-        return self.life.timeouts.overdue(vm, traces(self.memory, vm), self.now)
 
     def sudden_fall(self) -> Fall | None:
         """Whether many startds left at once, so that nothing may be concluded from that."""

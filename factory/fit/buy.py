@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class Purchase:
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """The shape of each machine."""
-        return tuple(offer.shape for offer in self.offers)
+        return tuple(map(attrgetter("shape"), self.offers))
 
     @property
     def cost(self) -> float:

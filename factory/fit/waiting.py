@@ -20,7 +20,7 @@ STUCK_S = 300
 """Three negotiation cycles of a usual pool."""
 PROBE_S = 3600
 """A stuck group gets one machine an hour."""
-_NAMES = 20
+_NAMES = 8
 _REASONS = 20
 
 
