@@ -24,6 +24,7 @@ from factory.known import Known
 from factory.missing import sent_away
 from factory.observe import Observer
 from factory.pauses import PausesError, read_pauses
+from factory.poll import give_back
 from factory.reaper import Audited
 from factory.report import decision_report, log_line, status_report, what
 from factory.shift import shifted
@@ -159,6 +160,8 @@ class Rounds:
         outcomes = self._act(round_)
         self._report(round_, outcomes)
         self._sweep(now)
+        del world, round_, outcomes
+        give_back()
         log.debug("round queues=%d took_s=%.2f", len(due), self._clock.now() - started)
 
     def _adopt(self) -> None:
