@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from factory.condor.daemons import ScheddAddress
 from factory.source import Source
+
+MAY_BE_EVICTED = "JobStatus == 2 && MaxJobRetirementTime =!= undefined && RemoteHost =!= undefined"
+"""Constraint over job ads: it runs, and set its own MaxJobRetirementTime (rule 5)."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,10 @@ class EvictableSource(Source):
 
     def fetch(self) -> EvictableRows:
         """One query."""
-        return EvictableRows(evictable_startds(self.schedd.open()))
+        running = self.schedd.open().query(constraint=MAY_BE_EVICTED, projection=["RemoteHost"])
+        return EvictableRows(frozenset(map(startd_of, running)))
 
 
-def evictable_startds(schedd: Any) -> frozenset[str]:
-    """Names of startds where a job of this ``htcondor2.Schedd`` runs that set its own MaxJobRetirementTime."""
-    running = schedd.query(
-        constraint="JobStatus == 2 && MaxJobRetirementTime =!= undefined && RemoteHost =!= undefined",
-        projection=["RemoteHost"],
-    )
-    return frozenset(str(ad["RemoteHost"]).split("@", 1)[-1] for ad in running)
+def startd_of(ad: Mapping[str, Any]) -> str:
+    """The name of the startd that a running job's ad names."""
+    return str(ad["RemoteHost"]).split("@", 1)[-1]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 from factory.condor.daemons import PoolAddress, ScheddAddress
@@ -21,6 +23,9 @@ from factory.fit.model import Demand, JobGroup, Matches, Room, Template
 from factory.model import Unknown
 from factory.source import Source
 
+_NOTHING = Room(math.inf, math.inf)
+"""What is asked for where there is no job."""
+
 
 @dataclass(frozen=True)
 class _Needs:
@@ -28,20 +33,20 @@ class _Needs:
 
     references: frozenset[str] = frozenset()
     """Attributes of a machine that Requirements of jobs refer to, in lower case."""
-    least: Room | None = None
-    """No job asks for less; None: there is none."""
+    least: Room = _NOTHING
+    """No job asks for less."""
 
-    def grown(self, ads: Iterable[Any]) -> _Needs:
-        """With the jobs of these ads too."""
-        ads = list(ads)
-        asks = [ask for ask, problem in map(evaluate_ask, ads) if problem is None]
-        asks += [] if self.least is None else [self.least]
-        least = Room(min(ask.cpus for ask in asks), min(ask.memory_mb for ask in asks)) if asks else None
-        return _Needs(self.references | job_references(ads), least)
+    @classmethod
+    def of(cls, asks: Iterable[Room], ads: Iterable[Any]) -> _Needs:
+        """Those of jobs that ask for so much, and of jobs with these ads."""
+        return cls(frozenset(job_references(ads)), reduce(Room.within, asks, _NOTHING))
+
+    def __or__(self, other: _Needs) -> _Needs:
+        return _Needs(self.references | other.references, self.least.within(other.least))
 
     def slots(self, pool: PoolAddress, factory_id: str) -> Slots:
         """Those that matter."""
-        return Slots() if self.least is None else open_slots(pool, factory_id, self.references, self.least)
+        return Slots() if self.least == _NOTHING else open_slots(pool, factory_id, self.references, self.least)
 
 
 _needs: dict[str, _Needs] = {}
@@ -121,8 +126,8 @@ class FitSource(Source):
         offered = self._offered()
         while True:
             clusters = queue.autoclusters()
-            if needs.least is None:
-                needs = needs.grown(clusters.values())
+            if needs.least == _NOTHING:
+                needs |= _Needs.of(_can_be_asked(map(evaluate_ask, clusters.values())), clusters.values())
             slots = needs.slots(self.pool, self.factory_id)
             machines = {key: _machine(template, slots) for of in offered.values() for key, template in of.items()}
             _, asked = machine_references([*slots.kinds.values(), *machines.values()])
@@ -130,13 +135,13 @@ class FitSource(Source):
             found = queue.idle_jobs(offered, clusters, asked, time.time(), late_made=late_made)
             idle = {selection: jobs for selection, jobs in found.items() if isinstance(jobs, IdleJobs)}
             jobs = {key: job for of in idle.values() for key, job in of.ads.items()}
-            grown = needs.grown(jobs.values())
-            if grown == needs:
+            groups = [group for of in idle.values() for group in of.groups]
+            theirs = _Needs.of(_can_be_asked((group.ask, group.problem) for group in groups), jobs.values())
+            if needs | theirs == needs:
                 break
-            needs = grown
+            needs |= theirs
         asking = Asking(self.pool, jobs.values())
-        _needs[self.key] = _Needs().grown(jobs.values())
-        groups = [group for of in idle.values() for group in of.groups]
+        _needs[self.key] = theirs
         free, on_kinds = with_what_is_left(slots, groups, jobs, match_all(jobs, slots.kinds))
         work: dict[Selection, Work | Unknown] = {
             selection: Work(of.groups, _on_shapes(of, offered[selection], machines, slots), of.excluded, of.others)
@@ -156,6 +161,10 @@ class FitSource(Source):
         for want in self.wants:
             offered.setdefault(want.selection, {}).update({template.key: template for template in want.templates})
         return {selection: dict(sorted(templates.items())) for selection, templates in offered.items()}
+
+
+def _can_be_asked(asks: Iterable[tuple[Room, str | None]]) -> list[Room]:
+    return [ask for ask, problem in asks if problem is None]
 
 
 def _machine(template: Template, slots: Slots) -> Any:

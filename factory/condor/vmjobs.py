@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from factory.condor.daemons import ScheddAddress, same
-from factory.condor.evictable import evictable_startds
+from factory.condor.evictable import MAY_BE_EVICTED, startd_of
 from factory.fit.model import Life
 from factory.model import Hold, JobId
 from factory.source import Source
@@ -17,7 +17,10 @@ from factory.source import Source
 _PROJECTION = [
     "ClusterId",
     "ProcId",
+    "Owner",
+    "APFFactory",
     "JobStatus",
+    "RemoteHost",
     "QDate",
     "EnteredCurrentStatus",
     "APF_QUEUE",
@@ -125,10 +128,20 @@ class VMJobsSource(Source):
         return str(self.schedd)
 
     def fetch(self) -> VMJobRows:
-        """Two queries of one schedd."""
-        schedd = self.schedd.open()
-        ads = schedd.query(constraint=ours(self.owner, self.factory_id), projection=_PROJECTION)
-        return VMJobRows(jobs=tuple(job_row(ad) for ad in ads), evictable=evictable_startds(schedd))
+        """One query: it takes as long to go through all jobs as to bring those that matter."""
+        either = f"({ours(self.owner, self.factory_id)}) || ({MAY_BE_EVICTED})"
+        jobs, evictable = [], set()
+        for ad in self.schedd.open().query(constraint=either, projection=_PROJECTION):
+            if self._is_ours(ad):
+                jobs.append(job_row(ad))
+            elif "RemoteHost" in ad:
+                evictable.add(startd_of(ad))
+        return VMJobRows(tuple(jobs), frozenset(evictable))
+
+    def _is_ours(self, ad: Mapping[str, Any]) -> bool:
+        vm = ad.get("APFVM")
+        mine = (ad.get("Owner"), ad.get("APFFactory")) == (self.owner, self.factory_id)
+        return mine and vm is not None and not isinstance(vm, Enum)  # undefined is an IntEnum
 
 
 def job_row(ad: Mapping[str, Any]) -> VMJobRow:

@@ -1,0 +1,64 @@
+"""VM jobs, and machines whose jobs any retirement may evict, come with one query and are not taken for each other."""
+
+import getpass
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from factory.condor.daemons import ScheddAddress
+from factory.condor.vmjobs import VMJobRows, VMJobsSource
+from factory.workers import Workers
+from tests.rig.pool import Pool
+from tests.rig.wait import until
+
+STARTD = """
+DAEMON_LIST = $(DAEMON_LIST), STARTD
+STARTD_NAME = vm1
+NUM_SLOTS_TYPE_1 = 1
+SLOT_TYPE_1 = 100%
+SLOT_TYPE_1_PARTITIONABLE = True
+START = True
+SHUTDOWN_FAST_TIMEOUT = 2
+"""
+
+
+@pytest.fixture
+def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
+    with Pool(tmp_path, STARTD) as pool:
+        monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
+        yield pool
+
+
+def test_of_one_query_vm_jobs_and_evictable_jobs_are_told_apart(pool: Pool) -> None:
+    def fetch() -> VMJobRows:
+        return workers.call("schedd", 30, source.fetch)
+
+    def vm_job(factory: str, vm: str, **more: str) -> int:
+        made = {"My.APFFactory": f'"{factory}"', "My.APFVM": vm, "My.APF_QUEUE": '"Q"'}
+        return pool.submit({"executable": "/bin/true", "hold": "true", **made, **more})
+
+    def sleep(**more: str) -> int:
+        asks = {"transfer_executable": "false", "arguments": "1000", "request_memory": "16"}
+        return pool.submit({"executable": "/bin/sleep", **asks, **more})
+
+    workers = Workers()
+    source = VMJobsSource(schedd=ScheddAddress(), owner=getpass.getuser(), factory_id="one")
+    try:
+        mine = vm_job("one", '"uuid-1"')
+        vm_job("ONE", '"uuid-2"')
+        vm_job("one", "undefined")
+        waits = sleep(max_job_retirement_time="60", requirements="false")
+        keeps = sleep()
+        until(lambda: pool.jobs(f"ClusterId == {keeps} && JobStatus == 2 && RemoteHost =!= undefined"), "it runs", 60)
+        rows = fetch()
+        assert [(job.job.cluster, job.uuid, job.queue) for job in rows.jobs] == [(mine, "uuid-1", "Q")]
+        assert rows.evictable == frozenset()
+
+        pool.run("condor_qedit", str(waits), "Requirements", "true")
+        until(lambda: pool.jobs(f"ClusterId == {waits} && JobStatus == 2 && RemoteHost =!= undefined"), "it runs", 60)
+        rows = fetch()
+        assert [job.uuid for job in rows.jobs] == ["uuid-1"]
+        assert {name.split("@", 1)[0] for name in rows.evictable} == {"vm1"}
+    finally:
+        workers.stop()
