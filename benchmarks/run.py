@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--groups", type=int, nargs="*", default=[200, 12, 2000])
     parser.add_argument("--rounds", type=int, default=1000, help="for memory")
     parser.add_argument("--growth-s", type=float, default=150, help="so long for its growth with all jobs")
-    parser.add_argument("--tries", type=int, default=9)
+    parser.add_argument("--tries", type=int, default=15)
     options = parser.parse_args()
     points: list[dict[str, Any]] = []
     verdicts: list[Verdict] = []
