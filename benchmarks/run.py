@@ -17,7 +17,7 @@ from localcloud.pool import Pool
 
 _LIMITS = {12: 1.5, 200: 1.5, 2000: 2.5}
 _SETTLE = 10
-"""Rounds of the factory before its memory is looked at, where it is filled."""
+"""Rounds of the factory before its memory is looked at."""
 
 
 def main() -> int:
@@ -90,7 +90,7 @@ def _pool(
             grown = jobs["decide"] / few["decide"]
             verdicts.append(Verdict("decide time at 10 times the jobs in the same groups", grown, 3, "×"))
             verdicts.append(Verdict("decide time at 10 times the VMs", full["decide"] / jobs["decide"], 12, "×"))
-            count = 10 * int(min(options.rounds, options.growth_s / factory.run(5)) / 10)
+            count = 10 * max(1, int(min(options.rounds, options.growth_s / factory.run(5)) / 10))
             verdicts.append(_growth(factory, count, "all jobs and VM jobs"))
             old = measure.old_way(10)
             full["old"] = old
@@ -133,14 +133,14 @@ def _point(
 
 
 def _growth(factory: Factory, count: int, where: str) -> Verdict:
-    """Growth of the memory from the first tenth of the rounds to the end."""
-    factory.run(count // 10)
+    """Growth of the memory from the first tenth of the rounds to the end.
+
+    A worker gives way to a new one after some hundred calls: looked at just then, one would be missing.
+    """
+    factory.run(count // 10 + _SETTLE)
     before = factory.taken()
     factory.run(count - count // 10)
     after = factory.taken()
-    while after.processes < before.processes:  # workers give way to new ones after some hundred calls
-        factory.run(1)
-        after = factory.taken()
     print(f"{where}: {count // 10:,} rounds: {before}\n{count:,} rounds: {after}", file=sys.stderr)
     what = f"memory after {count:,} rounds against {count // 10:,}, {where}"
     return Verdict(what, after.rss / before.rss, 1.05, "×")
