@@ -17,7 +17,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from factory.act import After, nothing
 from factory.cleanlogs import clean_logs
-from factory.clock import Clock
+from factory.clock import Clock, steady
 from factory.config import load
 from factory.config.settings import Config, ConfigError
 from factory.faults import PluginHung
@@ -38,6 +38,9 @@ _GATHER_MOST_S = 0.5
 
 _LOOK_S = 1
 """While nothing is due, the clock is looked at so often."""
+
+_FIRST_AUDIT_S, _FIRST_LOOK_S = 30, 0.02
+"""The first round waits for the first audit so long at most, and looks so often: a cloud may hang (rule 12)."""
 
 _CLEANLOGS = " cleanlogs"
 """Id of a scheduler job; no queue has a name that begins with a blank."""
@@ -97,6 +100,7 @@ class Daemon:
         try:
             with Watchdog():
                 if once:
+                    self._reaper.guarded()
                     self._rounds.run({queue.name for queue in self.config.watched})
                 else:
                     self._serve()
@@ -123,6 +127,7 @@ class Daemon:
             self._rounds.incarnation,
             len(self.config.queues),
         )
+        self._await_first_audit()
         while True:
             due = self._next_events()
             if self._stop:
@@ -135,6 +140,16 @@ class Daemon:
                 self._rounds.guarded(due)
         self._scheduler.shutdown(wait=False)
         log.info("ended")
+
+    def _await_first_audit(self) -> None:
+        """Nothing is bought before it is known which instances no VM job owns: they count for the caps (rule 6)."""
+        until = steady() + _FIRST_AUDIT_S
+        while not self._reaper.looked and not self._stop:
+            if steady() >= until:
+                text = "the first audit takes longer than %d s: instances without a VM job don't count before it ends"
+                log.warning(text, _FIRST_AUDIT_S)
+                return
+            time.sleep(_FIRST_LOOK_S)
 
     def _serve_metrics(self) -> None:
         address = self.config.factory.metrics

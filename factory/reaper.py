@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -100,6 +100,7 @@ class Reaper:
         self._makers: Mapping[str, Maker | None] = {}
         self._said: dict[tuple[str, str], Step] = {}
         self._noted: frozenset[str] = frozenset()
+        self._looked = False
         self._ending = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
@@ -113,21 +114,32 @@ class Reaper:
         self._ending.set()
         self._wake.set()
 
+    @property
+    def looked(self) -> bool:
+        """The first audit has ended, whatever it could ask."""
+        return self._looked
+
     def hurry(self) -> None:
         """Audit soon: something is missing."""
         self._wake.set()
 
     def _run(self) -> None:
         while not self._ending.is_set():
-            try:
-                self.audit()
-            except Exception as error:  # noqa: BLE001 - a plugin's fault; the next audit may do better
-                if not self._ending.is_set():
-                    log.error("audit failed=%r", fault(error))
+            self.guarded()
             interval_s = self.config.factory.audit_interval
             self._ending.wait(min(_SOON_S, interval_s))
             self._wake.wait(max(0, interval_s - _SOON_S))
             self._wake.clear()
+
+    def guarded(self) -> None:
+        """One audit; an error in it is logged."""
+        try:
+            self.audit()
+        except Exception as error:  # noqa: BLE001 - a plugin's fault; the next audit may do better
+            if not self._ending.is_set():
+                log.error("audit failed=%r", fault(error))
+        finally:
+            self._looked = True
 
     def audit(self) -> None:
         """One audit: look, judge, act, tell."""
@@ -138,8 +150,11 @@ class Reaper:
         orphans: tuple[Orphan, ...] = self.audited.orphans
         outcomes: dict[str, str | None] = {}
         told = self.audited.told
-        scene = self._scene(config, seen, tick, unknown)
-        if scene is not None:
+        scene, young = self._scene(seen, tick), self._young(config, seen)
+        if scene is not None and young is not None:  # what is an orphan is known, not what the pool has of it
+            unknown.append(young)
+            orphans, _ = judge(scene, self._sightings, replace(self._rules(config, seen), hands_off={"*": young}))
+        elif scene is not None:
             orphans, self._sightings = judge(scene, self._sightings, self._rules(config, seen))
             ends = Endings(config, self._workers, seen, self._keep_fds).all(orphans)
             outcomes = {name: end.error for name, end in ends.items()}
@@ -161,18 +176,21 @@ class Reaper:
         self._noted |= frozenset(seen.notes)
         self._tell(orphans, outcomes, unknown)
 
-    def _scene(self, config: Config, seen: Look, tick: float, unknown: list[str]) -> Scene | None:
-        """What is to be judged; None if schedd or collector can't be believed (rule 2)."""
+    def _scene(self, seen: Look, tick: float) -> Scene | None:
+        """What is to be judged; None if schedd or collector did not answer (rule 2)."""
         if not seen.clouds or not seen.pool:
-            return None
-        believed_after_s = 2 * config.factory.update_interval
-        if seen.collector_up_s < believed_after_s:
-            unknown.append(f"the collector has been up for {seen.collector_up_s:.0f} s, not {believed_after_s} s yet")
             return None
         return Scene(
             books=seen.books, schedd=seen.schedd, now=seen.asked, tick=tick, instances=seen.instances,
             key_pairs=seen.key_pairs, answered=seen.answered, complete=len(seen.answered) == len(seen.clouds),
         )  # fmt: skip
+
+    def _young(self, config: Config, seen: Look) -> str | None:
+        """Why the collector can't be believed yet, if so: no machine is judged by what it does not show (rule 2)."""
+        believed_after_s = 2 * config.factory.update_interval
+        if not seen.clouds or not seen.pool or seen.collector_up_s >= believed_after_s:
+            return None
+        return f"the collector has been up for {seen.collector_up_s:.0f} s, not {believed_after_s} s yet"
 
     def _rules(self, config: Config, seen: Look) -> Rules:
         factory = config.factory

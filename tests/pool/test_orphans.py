@@ -3,6 +3,8 @@
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from localcloud.process import CloudProcess
 from tests.pool.conftest import MakeFactory
 from tests.rig.cloudhooks import deny
@@ -10,6 +12,7 @@ from tests.rig.factory import QUEUE, Factory, ec2_queue, removed_at_end
 from tests.rig.orphans import AUDITED, SCHEDD, audit, audits, launched
 from tests.rig.pool import Pool
 from tests.rig.wait import until
+from tests.rig.work import Work
 
 
 def test_an_instance_without_a_vm_job_is_terminated_and_others_are_not(
@@ -61,3 +64,28 @@ def test_an_instance_that_is_protected_keeps_no_other_alive(pool: Pool, tmp_path
             assert cloud.instances()[protected]["state"] == "running"
             assert "OperationNotPermitted" in factory.run("status").stdout
             deny(cloud.directory)
+
+
+@pytest.mark.parametrize("believed_after_s", [6, 100_000])
+@pytest.mark.parametrize("once", [True, False])
+def test_a_factory_that_starts_counts_what_no_vm_job_owns_before_it_buys(
+    cloud: CloudProcess, make_factory: MakeFactory, once: bool, believed_after_s: int
+) -> None:
+    """Rule 6: also while the collector is too young to be believed; then nothing is ended either."""
+    settings = {"audit_interval": 100, "update_interval": believed_after_s // 2}
+    factory = make_factory(factory=settings, batchsubmit__condorec2__maxinstances=2)
+    tags = {"apf_factory": factory.id, "apf_queue": QUEUE, "apf_vm": f"{factory.id}-lost", "apf_schedd": SCHEDD}
+    with launched(cloud, tags) as orphan:
+        Work(factory).submit(5)
+        if once:
+            done = factory.run("--once")
+            assert done.returncode == 0, done.stderr
+        else:
+            with factory:
+                until(factory.queue, "a round", 30)
+                first = factory.queue()["decided"]
+                until(lambda: factory.queue()["decided"] > first, "another round", 30)
+        bought = [job for action in factory.actions("submit") for job in action["jobs"]]
+        assert len(bought) == 1
+        assert audit(factory)[orphan]["step"] == "wait"
+        assert cloud.instances()[orphan]["state"] == "running"
