@@ -9,6 +9,7 @@ from typing import Literal, TypeGuard
 
 from factory import canary
 from factory.actions import Action, ClearRetire, Method, Remove, Retire, Submit, Unretire
+from factory.deaf import deaf, shows_nothing
 from factory.failures import failures, overdue
 from factory.fall import Fall, sudden_fall
 from factory.health import Health, learn, sift
@@ -71,7 +72,7 @@ def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -
     limit = max(1, int(life.removefraction * len(batch.vms)))
     notes = list(up.notes + down.notes)
     fall = ramp.sudden_fall()
-    notes += on_purpose(batch.vms)
+    notes += [*on_purpose(batch.vms), *deaf(batch.vms, memory)]
     if fall is not None:
         calm = _no_purchase(up.actions) if fall.fresh else up.actions
         return Plan((*calm, *upkeep), (*notes, fall.text), ramp.health)
@@ -253,8 +254,7 @@ class _Ramp:
     def upkeep(self, kept: set[str]) -> Iterator[Action]:
         """Commands to repeat, marks to clear, VM jobs on hold."""
         for vm in self.batch.vms:
-            stands = vm.state is VMState.RETIRING and vm.asked_to_leave and not vm.retire_seen and vm.startd
-            if stands and vm.uuid not in kept and not self._recently_sent(vm):
+            if shows_nothing(vm) and vm.uuid not in kept and not self._recently_sent(vm):
                 reason = "asked to retire, shows no sign of it"
                 yield Retire(
                     queue=self.life.queue, vm=vm, method=self._method(vm), repeat=True,

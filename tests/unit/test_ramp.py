@@ -333,6 +333,17 @@ def test_one_that_was_called_back_in_vain_is_called_again_but_not_waited_for() -
         assert bought(answer) == n
 
 
+def test_machines_that_do_not_obey_are_named_until_they_show_a_sign() -> None:
+    silent = vm("vm1", VMState.RETIRING, claims=1, **ASKED)
+    told = ((Attempts("retire", 2), False), (Attempts("retire", 3), True), (Attempts("release", 9), False))
+    for known, named in told:
+        notes = planned(0, silent, memory=Memory(sent={"vm1": NOW}, attempts={"vm1": known})).notes
+        assert any("do not obey: 1;" in note and f"{known.times} times" in note for note in notes) is named
+    often = Memory(attempts={"vm1": Attempts("retire", 5)})
+    for obeys in (replace(silent, retire_seen=True), replace(silent, state=VMState.BUSY, retire_time=None)):
+        assert planned(0, obeys, memory=often).notes == ()
+
+
 def test_a_removal_that_is_refused_again_and_again_is_in_no_other_ones_way() -> None:
     first, second = vm("vm1", VMState.RETIRED), vm("vm2", VMState.RETIRED)
     assert names(planned(0, first, second, removefraction=0.5), Remove) == ["vm1"]
