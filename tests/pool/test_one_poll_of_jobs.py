@@ -9,23 +9,13 @@ import pytest
 from factory.condor.daemons import ScheddAddress
 from factory.condor.vmjobs import VMJobRows, VMJobsSource
 from factory.workers import Workers
-from tests.rig.pool import Pool
+from tests.rig.pool import ONE_STARTD, Pool
 from tests.rig.wait import until
-
-STARTD = """
-DAEMON_LIST = $(DAEMON_LIST), STARTD
-STARTD_NAME = vm1
-NUM_SLOTS_TYPE_1 = 1
-SLOT_TYPE_1 = 100%
-SLOT_TYPE_1_PARTITIONABLE = True
-START = True
-SHUTDOWN_FAST_TIMEOUT = 2
-"""
 
 
 @pytest.fixture
 def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
-    with Pool(tmp_path, STARTD) as pool:
+    with Pool(tmp_path, ONE_STARTD) as pool:
         monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
         yield pool
 

@@ -15,19 +15,10 @@ from factory.config import load
 from factory.model import VM, JobId, VMState
 from factory.statedir import StateDir
 from factory.workers import Workers
-from tests.rig.pool import SECOND, TWO_SCHEDDS, Pool
+from tests.rig.pool import ONE_STARTD, SECOND, TWO_SCHEDDS, Pool
 from tests.rig.queues import VMS
 from tests.rig.wait import until
 
-ONE_STARTD = """
-DAEMON_LIST = $(DAEMON_LIST), STARTD
-STARTD_NAME = vm1
-NUM_SLOTS_TYPE_1 = 1
-SLOT_TYPE_1 = 100%
-SLOT_TYPE_1_PARTITIONABLE = True
-START = True
-SHUTDOWN_FAST_TIMEOUT = 2
-"""
 CONF = {
     **VMS,
     "wmsstatusplugin": "Condor",

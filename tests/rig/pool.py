@@ -8,7 +8,7 @@ from localcloud import pool
 from localcloud.pool import DOMAIN, CommandFailed
 from localcloud.wait import until
 
-__all__ = ["DOMAIN", "SECOND", "TWO_SCHEDDS", "CommandFailed", "Pool"]
+__all__ = ["DOMAIN", "ONE_STARTD", "SECOND", "TWO_SCHEDDS", "CommandFailed", "Pool"]
 
 SECOND = "second@pool"
 TWO_SCHEDDS = f"""
@@ -24,6 +24,16 @@ SCHEDD2.HISTORY = $(SPOOL)/history2
 DC_DAEMON_LIST = +SCHEDD2
 """
 """More configuration of a pool: a second schedd, whose spool ``spool2`` must be there."""
+ONE_STARTD = """
+DAEMON_LIST = $(DAEMON_LIST), STARTD
+STARTD_NAME = vm1
+NUM_SLOTS_TYPE_1 = 1
+SLOT_TYPE_1 = 100%
+SLOT_TYPE_1_PARTITIONABLE = True
+START = True
+SHUTDOWN_FAST_TIMEOUT = 2
+"""
+"""More configuration of a pool: a startd with one partitionable slot, as if a VM were called vm1."""
 
 
 class Pool(pool.Pool):
