@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from typing import Any
 
 import yaml
 
+from factory.jinja import Quoted, TemplateError, check_template, literals, quoted
+
 MAX_BYTES = 16384
 """EC2 takes no more."""
 
 # libyaml's are ten times as fast, which counts where a hundred machines start at once.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Puts between double quotes what can only stand there."""
+
+
+_Dumper.add_representer(
+    Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style='"')
+)
 
 _MACRO = re.compile(r"@([a-z_]+)@")
 
@@ -25,6 +35,9 @@ _OPENS = re.compile(r"\{([{%#])")
 _LITERAL = "apfLiteral"
 """Behind such a place that means nothing, until the document is text: so that YAML quotes it as it must."""
 _NAMES = {"{": "apf_opens_expression", "%": "apf_opens_statement", "#": "apf_opens_comment"}
+_ONLY_IN_VALUES = "; layers are merged before the machine fills them in, so {% … %} may stand within values only"
+_WIDTH = 4 * MAX_BYTES
+"""Lines are never broken: a break within an expression is none to Jinja."""
 
 
 class UserDataError(Exception):
@@ -58,7 +71,8 @@ def parse_layer(name: str, text: str) -> dict[str, Any]:
     try:
         document = yaml.load(text, _LOADER)  # noqa: S506  both are safe loaders
     except yaml.YAMLError as error:
-        raise UserDataError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
+        hint = _ONLY_IN_VALUES if is_template(text) and "{%" in text else ""
+        raise UserDataError(f"{name}{_not_yaml(error)}{hint}") from None
     first = _first_line(text)
     if first.strip() != "#cloud-config":
         raise UserDataError(f"{name}: a layer is a cloud-config document, its first line must be '#cloud-config'")
@@ -66,7 +80,25 @@ def parse_layer(name: str, text: str) -> dict[str, Any]:
         return {}
     if not isinstance(document, dict):
         raise UserDataError(f"{name}: a cloud-config document is a mapping, not a {type(document).__name__}")
-    return document if is_template(text) else _meant_literally(document)
+    changed: dict[str, Any]
+    if not is_template(text):
+        changed = _texts(document, _meant_literally)
+        return changed
+    if text.count("{%") > str(document).count("{%"):
+        raise UserDataError(f"{name}: a statement of Jinja stands in a comment of YAML{_ONLY_IN_VALUES}")
+    try:
+        changed = _texts(document, quoted)
+    except TemplateError as error:
+        raise UserDataError(f"{name}: Jinja refuses it: {error}") from None
+    return changed
+
+
+def _not_yaml(error: yaml.YAMLError) -> str:
+    """Line and reason, to follow the name of the layer."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return f": not YAML: {' '.join(str(error).split())}"
+    why = " ".join(filter(None, (error.context, error.problem)))
+    return f":{error.problem_mark.line + 1}: not YAML: {why}"
 
 
 def _first_line(text: str) -> str:
@@ -79,14 +111,19 @@ def is_template(text: str) -> bool:
     return _TEMPLATE.fullmatch(text.partition("\n")[0]) is not None
 
 
-def _meant_literally(value: Any) -> Any:
-    """The value with each place marked where Jinja would read something into it."""
+def _meant_literally(text: str) -> str:
+    """The text with each place marked where Jinja would read something into it."""
+    return _OPENS.sub(rf"\g<0>{_LITERAL}", text)
+
+
+def _texts(value: Any, change: Callable[[str], str]) -> Any:
+    """The value with each text in it changed."""
     if isinstance(value, str):
-        return _OPENS.sub(rf"\g<0>{_LITERAL}", value)
+        return change(value)
     if isinstance(value, list):
-        return [_meant_literally(each) for each in value]
+        return [_texts(each, change) for each in value]
     if isinstance(value, dict):
-        return {_meant_literally(key): _meant_literally(each) for key, each in value.items()}
+        return {_texts(key, change): _texts(each, change) for key, each in value.items()}
     return value
 
 
@@ -103,7 +140,8 @@ def _template(document: str) -> str:
 
     text = re.sub(_OPENS.pattern + _LITERAL, variable, document)
     # A comment in YAML. Cloud-init's Jinja swallows the line break behind a statement, but not one behind a full stop.
-    variables = "".join(f'#{{% set {_NAMES[sign]} = "{{{sign}" %}}.\n' for sign in used)
+    values = {_NAMES[sign]: f'"{{{sign}"' for sign in used} | literals(text)
+    variables = "".join(f"#{{% set {name} = {value} %}}.\n" for name, value in values.items())
     return f"## template: jinja\n#cloud-config\n{variables}{text}"
 
 
@@ -136,16 +174,53 @@ def compose(layers: Sequence[tuple[str, str]]) -> bytes:
     Raises:
         UserDataError: a layer is neither, or the whole is too large for EC2.
     """
-    document: dict[str, Any] = {}
-    for name, text in layers:
-        if not is_script(text):
-            document = merge(document, parse_layer(name, text))
-    config = _template(yaml.dump(document, Dumper=_DUMPER, sort_keys=False, width=10_000))
+    config = compose_config(layers)
     scripts = [text for _, text in layers if is_script(text)]
     data = _multipart(config, scripts) if scripts else config.encode()
     if len(data) > MAX_BYTES:
         raise UserDataError(f"user-data has {len(data)} bytes, EC2 takes {MAX_BYTES}; make the layers smaller")
     return data
+
+
+def compose_config(layers: Sequence[tuple[str, str]]) -> str:
+    """The part of it that is a cloud-config document, a Jinja template.
+
+    Raises:
+        UserDataError: a layer is neither.
+    """
+    document: dict[str, Any] = {}
+    for name, text in layers:
+        if not is_script(text):
+            document = merge(document, parse_layer(name, text))
+    return _template(yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=_WIDTH))
+
+
+def refused(layers: Sequence[tuple[str, str]]) -> list[str]:
+    """Where cloud-init's Jinja refuses these layers, and why; it would then do nothing at all on the machine.
+
+    Layers that can't be composed for another reason are none of its business.
+    """
+    try:
+        check_template(_without_header(compose_config(layers)))
+    except UserDataError:
+        whole = []
+    except TemplateError as error:
+        whole = [f"the layers together are no template that Jinja takes: {error}"]
+    else:
+        return []
+    return [each for name, text in layers if is_template(text) for each in _refused(name, text)] or whole
+
+
+def _refused(name: str, text: str) -> Iterator[str]:
+    try:
+        check_template(_without_header(text))
+    except TemplateError as error:
+        yield f"{name}:{error.line + 1}: Jinja refuses it: {error}"
+
+
+def _without_header(text: str) -> str:
+    """As cloud-init hands it to Jinja: without the first line, which says that it is a template."""
+    return text.partition("\n")[2]
 
 
 def _multipart(config: str, scripts: Sequence[str]) -> bytes:

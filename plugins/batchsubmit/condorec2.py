@@ -37,7 +37,7 @@ from factory.plugin import (
 from factory.ramp import Life, plan
 from factory.startdattrs import startd_attributes
 from factory.timeouts import Timeouts
-from factory.userdata import UserDataError, compose, fill
+from factory.userdata import UserDataError, compose, fill, refused
 from plugins.batchsubmit.ec2commands import command_lines, parameter_lines
 from plugins.batchsubmit.ec2settings import EC2Settings
 from plugins.batchsubmit.ec2types import cores
@@ -219,10 +219,21 @@ class CondorEC2(BatchSubmitPlugin):
         if FROM_INSTANCE not in (str(settings.access_key_id), str(settings.secret_access_key)):
             yield from files.secret(settings.access_key_id, queue, self.key("access_key_id"))
             yield from files.secret(settings.secret_access_key, queue, self.key("secret_access_key"))
-        for name in settings.user_data_files:
-            yield from files.readable(Path(name), queue, self.key("user_data_files"))
+        keys = {name: self.key("user_data_files") for name in settings.user_data_files}
         if settings.user_data_file is not None:
-            yield from files.readable(settings.user_data_file, queue, self.key("user_data_file"))
+            keys[str(settings.user_data_file)] = self.key("user_data_file")
+        unread = [each for name, key in keys.items() for each in files.readable(Path(name), queue, key)]
+        yield from unread
+        if not unread:
+            yield from self._check_templates()
+
+    def _check_templates(self) -> Iterator[Finding]:
+        try:
+            found = refused(self._layers("", str(self.shape), "", ""))
+        except UserDataError:
+            return  # so nothing can be submitted, and what tries that says why
+        for text in found:
+            yield Finding("error", f"{text}; cloud-init would do nothing at all on a machine", self.queue.name)
 
     def _schedd(self) -> ScheddAddress:
         return ScheddAddress(self.factory.schedd, self.factory.pool if self.factory.schedd else None)
@@ -247,6 +258,10 @@ class CondorEC2(BatchSubmitPlugin):
         return self._user_data(vm, str(shape), token, pool, self._build(shape))
 
     def _user_data(self, vm: str, shape: str, token: str, pool: str, build: str = "") -> bytes:
+        return compose(self._layers(vm, shape, token, pool, build))
+
+    def _layers(self, vm: str, shape: str, token: str, pool: str, build: str = "") -> list[tuple[str, str]]:
+        """Name and text of each document, the lowest first."""
         settings = self.settings
         values = {
             "pool": settings.pool or pool,
@@ -262,9 +277,16 @@ class CondorEC2(BatchSubmitPlugin):
             "lease_minutes": str(-(-(settings.lease_max or settings.lease) // 60)),
         }
         layers = [("vm.yaml", submit_templates.read("vm.yaml"))]
-        layers += [(name, Path(name).read_text(encoding="utf-8")) for name in settings.user_data_files]
+        layers += [(name, _layer(Path(name))) for name in settings.user_data_files]
         if settings.user_data_file is not None:
-            layers.append((str(settings.user_data_file), settings.user_data_file.read_text(encoding="utf-8")))
+            layers.append((str(settings.user_data_file), _layer(settings.user_data_file)))
         if settings.user_data is not None:
             layers.append(("user_data", settings.user_data))
-        return compose([(name, fill(text, values)) for name, text in layers])
+        return [(name, fill(text, values)) for name, text in layers]
+
+
+def _layer(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserDataError(f"{path}: is not UTF-8 at byte {error.start}; save it as UTF-8") from None

@@ -123,17 +123,25 @@ def test_a_layer_of_user_data_that_is_missing_is_an_error(example: Path, tmp_pat
     ("layer", "says"),
     [
         ("packages: [condor]", "its first line must be '#cloud-config'"),
-        ("#cloud-config\na: [", "not YAML"),
+        ("#cloud-config\na: b: c", "site.yaml:2: not YAML: "),
+        ("## template: jinja\n#cloud-config\nruncmd:\n- 'echo {{ v1 region }}'", "site.yaml:4: Jinja refuses it: "),
+        ("#cloud-config\nfinal_message: Gr\udcfc\udcdfe", "site.yaml: is not UTF-8 at byte "),
         ("#cloud-config\nrun: @nothing@", "@nothing@ has no value"),
         ("#cloud-config\nfinal_message: " + "x" * 20000, "EC2 takes 16384"),
     ],
 )
 def test_user_data_that_can_not_be_made_is_an_error(example: Path, tmp_path: Path, layer: str, says: str) -> None:
-    (tmp_path / "site.yaml").write_text(layer)
+    (tmp_path / "site.yaml").write_text(layer, errors="surrogateescape")
     edit(example, "batchsubmit.condorec2.lease = 2d", f"batchsubmit.condorec2.user_data_files = {tmp_path}/site.yaml")
     result = run("check", "--offline", "--conf", example)
     assert result.exit_code == 1
-    assert says in found(result)[0]
+    assert [says in line for line in found(result)] == [True]
+
+
+def test_a_layer_from_windows_is_one_too(example: Path, tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_bytes(b"\xef\xbb\xbf## template: jinja\r\n#cloud-config\r\nruncmd: [date]\r\n")
+    edit(example, "batchsubmit.condorec2.lease = 2d", f"batchsubmit.condorec2.user_data_files = {tmp_path}/site.yaml")
+    assert found(run("check", "--offline", "--conf", example)) == []
 
 
 def test_a_statedir_that_others_can_read_is_an_error(example: Path, tmp_path: Path) -> None:

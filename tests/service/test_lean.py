@@ -10,7 +10,19 @@ from factory.cli.command import COMMANDS, apf
 
 ROOT = Path(__file__).parents[2]
 
-HEAVY = {"numpy", "scipy", "pydantic", "boto3", "botocore", "apscheduler", "rich", "click", "yaml", "configparser"}
+HEAVY = {
+    "numpy",
+    "scipy",
+    "pydantic",
+    "boto3",
+    "botocore",
+    "apscheduler",
+    "rich",
+    "click",
+    "yaml",
+    "configparser",
+    "jinja2",
+}
 """A worker of the factory's own sources needs none of these; boto3 comes with the first poll of a cloud."""
 OURS = {
     "factory.plugin",
@@ -108,6 +120,26 @@ def test_the_installed_command_is_what_workers_can_import_cheaply() -> None:
     code = "import sys; before = set(sys.modules); import factory.cli; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == {"factory", "factory.cli"}
+
+
+def test_jinja_is_loaded_for_the_layers_that_need_it_only(tmp_path: Path) -> None:
+    vms = _CONF[_CONF.index("[CLOUD]") : _CONF.index("[PLAIN]")]
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom factory.config import load\n"
+        "load([Path(sys.argv[1])]).queues[0].batchsubmit.templates()\nprint('jinja2' in sys.modules)"
+    )
+
+    def loaded(layer: str) -> str:
+        site, conf = tmp_path / "site.yaml", tmp_path / "queues.conf"
+        site.write_text(layer)
+        conf.write_text(f"[DEFAULT]\nenabled = True\n{vms}batchsubmit.condorec2.user_data_files = {site}\n")
+        done = subprocess.run([sys.executable, "-c", code, conf], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    layer = "#cloud-config\nruncmd: [{}]\n"
+    assert loaded(layer.format("docker ps")) == "False"
+    assert loaded("## template: jinja\n" + layer.format("'echo {{ v1.region }}'")) == "False"
+    assert loaded("## template: jinja\n" + layer.format("'echo {{ v1.region | default(\"x\") }}'")) == "True"
 
 
 def test_help_imports_no_command() -> None:
