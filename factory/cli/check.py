@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -44,6 +44,9 @@ def check(conf: tuple[Path, ...], offline: bool, key: str | None) -> None:
     except ConfigError as error:
         for problem in error.problems:
             _show_problem(output, problem)
+        severities: list[str] = [problem.severity for problem in error.problems]
+        counts = {word: severities.count(word) for word in ("error", "warning")}
+        output.put(Text(f"not good: {_counted(counts)}", "bold red"))
         raise SystemExit(1) from None
     from factory.check.run import check as check_all
 
@@ -108,10 +111,15 @@ def _summary(config: Config, findings: Sequence[Finding], good: bool) -> str:
         "warning": warnings,
         "thing not checked": sum(1 for f in findings if f.severity == "unchecked"),
     }
-    said = [f"{n} {_plural(noun, n)}" for noun, n in counts.items() if n]
+    said = _counted(counts)
     queues = f"{len(config.queues)} {_plural('queue', len(config.queues))}"
     off = f", {len(config.disabled)} disabled" if config.disabled else ""
-    return f"{'good' if good else 'not good'}: {queues}{off}" + (f"; {', '.join(said)}" if said else "")
+    return f"{'good' if good else 'not good'}: {queues}{off}" + (f"; {said}" if said else "")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    """``1 error, 2 warnings``; what there is none of is left out."""
+    return ", ".join(f"{n} {_plural(noun, n)}" for noun, n in counts.items() if n)
 
 
 def _plural(noun: str, n: int) -> str:

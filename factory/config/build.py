@@ -33,7 +33,8 @@ def build(paths: Sequence[Path], registry: Registry) -> Config:
     try:
         everything = read_everything(_local(paths), registry, problems)
         builder = _Builder(everything, Maker(registry, everything.factory), problems)
-        sound = [queue for queue in map(builder.queue, everything.queues.values()) if queue is not None]
+        sections = [section for name, section in everything.queues.items() if not names.is_misspelt(name)]
+        sound = [queue for queue in map(builder.queue, sections) if queue is not None]
         builder.check_defaults()
         names.check(everything.queues, problems)
     except TooMany:

@@ -34,7 +34,8 @@ class Everything:
     factory: FactorySettings
     queues: dict[str, Section]
     defaults: list[Defaults]
-    monitors: dict[str, Section]
+    monitors: dict[str, Section] | None
+    """Sections of monitorConf; None: it can't be read, which is an error already."""
     keys: Keys
 
 
@@ -86,11 +87,11 @@ def _named_files(form: Form, factory: FactorySettings, problems: Problems) -> li
         if os.path.isdir(path):
             form.error(f"{text} is a directory; name it in queueDirConf", "queueConf")
         else:
-            groups.append(read_file(path))
+            groups.append(_placed(form, "queueConf", read_file(path)))
     if factory.queue_dir_conf is not None:
         path = _relative(form, "queueDirConf", str(factory.queue_dir_conf))
         if path is not None:
-            groups.append(read_directory(path))
+            groups.append(_placed(form, "queueDirConf", read_directory(path)))
     for file in (file for group in groups for file in group):
         if file.sections.pop(FACTORY, None) is not None:
             text = "is not read here: it belongs into a file that is given with --conf"
@@ -98,13 +99,28 @@ def _named_files(form: Form, factory: FactorySettings, problems: Problems) -> li
     return groups
 
 
-def _monitors(form: Form, factory: FactorySettings, problems: Problems) -> tuple[dict[str, Section], Iterable[Group]]:
+def _placed(form: Form, key: str, group: Group) -> Group:
+    """The same files; what is wrong with one as a whole is told of the key that names it."""
+    for file in group:
+        for problem in [found for found in file.problems if found.line is None and found.severity == "error"]:
+            form.error(f"{file.file}: {problem.text}", key)
+            file.problems.remove(problem)
+    return group
+
+
+def _monitors(
+    form: Form, factory: FactorySettings, problems: Problems
+) -> tuple[dict[str, Section] | None, Iterable[Group]]:
     if factory.monitor_conf is None:
         return {}, ()
     path = _relative(form, "monitorConf", str(factory.monitor_conf))
     if path is None:
-        return {}, ()
-    group = read_file(path)
+        return None, ()
+    read = read_file(path)
+    unread = any(problem.line is None for file in read for problem in file.problems)
+    group = _placed(form, "monitorConf", read)
+    if unread:
+        return None, ()
     sections, _, found = merge([group])
     for problem in found:
         problems.add(problem)

@@ -50,6 +50,8 @@ class Monitors:
         if self.everything.factory.monitor_conf is None:
             form.warn(f"[{name}] is not looked for: [Factory] has no monitorConf", CHOICE)
             return None
+        if self.everything.monitors is None:
+            return None
         section = self.everything.monitors.get(name)
         if section is None:
             near = self.everything.keys.nearest(name, self.everything.monitors)

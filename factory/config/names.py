@@ -19,13 +19,20 @@ RULE = (
 )
 
 
+_SPECIAL = {name.lower(): name for name in (DEFAULT, FACTORY)}
+
+
+def is_misspelt(section: str) -> bool:
+    """Whether it is no queue, but a special section in another spelling."""
+    return section.lower() in _SPECIAL
+
+
 def check(sections: dict[str, Section], problems: Problems) -> None:
     """Say which names are meant to be special, or mean the same directory of logs as another."""
-    special = {name.lower(): name for name in (DEFAULT, FACTORY)}
     directories: dict[str, str] = {}
     for name, section in sections.items():
-        if name.lower() in special:
-            text = f"write [{special[name.lower()]}]; the spelling matters"
+        if is_misspelt(name):
+            text = f"write [{_SPECIAL[name.lower()]}]; the spelling matters"
             problems.add(Problem(section.file, section.line, name, None, text))
         other = directories.setdefault(name.replace("/", "_").replace(":", "_"), name)
         if other != name:

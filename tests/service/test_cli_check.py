@@ -76,6 +76,14 @@ def test_the_configuration_may_stand_before_the_command(example: Path) -> None:
     assert run("--conf", example, "check", "--offline").exit_code == 0
 
 
+def test_many_errors_are_counted_at_the_end(example: Path) -> None:
+    edit(example, "sched.fit.after = 15m", "sched.fit.after = soon\nsched.fit.before = 3\nvo = ATLAS")
+    result = run("check", "--offline", "--conf", example)
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 4
+    assert result.stdout.splitlines()[-1] == "not good: 2 errors, 1 warning"
+
+
 def test_every_error_of_the_configuration_has_its_place(example: Path) -> None:
     edit(example, "sched.maxpercycle.maximum = 10", "sched.maxpercycle.maximum = ten\nsched.maxpercycle.maximun = 1")
     edit(example, "schedplugin = Fit, MaxPerCycle", "schedplugin = Fit, MaxPerCycles")

@@ -100,6 +100,14 @@ def test_home_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert read(main).queues
 
 
+@pytest.mark.parametrize("key", ["queueConf", "queueDirConf", "monitorConf"])
+def test_a_file_that_can_not_be_read_is_told_of_the_key_that_names_it(tmp_path: Path, key: str) -> None:
+    conf = write(tmp_path, f"[Factory]\n{key} = missing.conf\n" + queue("monitorsection = m"), "apf.conf")
+    problem = next(each for each in problems(conf) if each.severity == "error")
+    assert str(problem).startswith(f"{conf}:2: [Factory] {key}: {tmp_path}/missing.conf: ")
+    assert "has no section" not in told(conf)
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [

@@ -222,4 +222,5 @@ def test_names_that_mean_one_directory_are_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "right"), [("default", "DEFAULT"), ("Default", "DEFAULT"), ("factory", "Factory")])
 def test_a_special_section_in_the_wrong_spelling_is_an_error(tmp_path: Path, name: str, right: str) -> None:
-    assert f"1: [{name}] write [{right}]; the spelling matters" in told(write(tmp_path, f"[{name}]\n" + queue()))
+    path = write(tmp_path, f"[{name}]\nfactoryId = x\n" + queue())
+    assert told(path) == f"{path.name}:1: [{name}] write [{right}]; the spelling matters"
