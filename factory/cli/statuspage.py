@@ -16,7 +16,10 @@ from factory.pauses import Pauses
 
 _COUNTS = ("pending", "running", "retiring", "retired", "held", "lost", "orphans", "suspended", "done")
 _ALWAYS = ("pending", "running", "retiring", "held")
-"""Columns that stand there also when all queues have none."""
+"""Columns that stand there also when all queues have none, where there is room."""
+_ROOM = 80
+_NAME = 20
+"""Of a queue's name so much is in one line at least, whatever becomes of the numbers beside it."""
 _BAD = {"held": "red", "lost": "red", "orphans": "red", "suspended": "yellow"}
 
 
@@ -34,7 +37,7 @@ def show(
         output.put(Text(f"{name} is {pause}", "bold yellow"))
     queues = report["queues"]
     output.put()
-    output.put(_queues(queues, now))
+    output.put(_queues(queues, now, output.width))
     for queue in queues:
         output.put()
         output.put(_decision(queue))
@@ -72,11 +75,13 @@ def broken_text(report: Mapping[str, Any], now: float) -> str | None:
     return f"the last {times} rounds, since {since} ago, were ended by an error, see the log: {error}"
 
 
-def _queues(queues: Sequence[Mapping[str, Any]], now: float) -> Table:
+def _queues(queues: Sequence[Mapping[str, Any]], now: float, width: int) -> Table:
     """One line for each queue; columns that are empty for all are left out."""
-    shown = [name for name in _COUNTS if name in _ALWAYS or any((queue["batch"] or {}).get(name) for queue in queues)]
+    always = _ALWAYS if width >= _ROOM else ()
+    shown = [name for name in _COUNTS if name in always or any((queue["batch"] or {}).get(name) for queue in queues)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    table.add_column("queue", style="bold", overflow="fold")
+    name_width = min(_NAME, max((len(queue["queue"]) for queue in queues), default=0))
+    table.add_column("queue", style="bold", overflow="fold", min_width=name_width)
     for name in ("ready", *shown):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("decision", no_wrap=True)

@@ -17,6 +17,11 @@ class Output:
         if not self.terminal:
             self._console.width = _PLAIN_WIDTH
 
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self._console.width
+
     def put(self, what: RenderableType = "") -> None:
         """Print; to a file or a pipe without colours and without spaces at the ends of lines."""
         if self.terminal:

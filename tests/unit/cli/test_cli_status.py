@@ -1,6 +1,7 @@
 """``apf status``: from the files of a factory alone."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,16 @@ def test_each_queue_has_its_counts_and_its_decision(conf: Path, running: StateDi
     assert cells(result, "queue")[:6] == ["queue", "ready", "pending", "running", "retiring", "held"]
     assert cells(result, "CLOUD")[1:8] == ["12", "1", "3", "0", "1", "submit", "4"]
     assert cells(result, "CLOUD-spot")[1:8] == ["0", "0", "1", "0", "0", "retire", "1"]
+
+
+def test_queues_keep_their_names_on_a_narrow_terminal(
+    conf: Path, running: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TERM": "xterm", "FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": "60"}.items():
+        monkeypatch.setenv(name, value)
+    lines = run(conf).stdout.splitlines()
+    assert all(any(name in line for line in lines[:9]) for name in ("CLOUD", "CLOUD-spot", "ARCHIVE"))
+    assert all(len(re.sub(r"\x1b\[[\d;]*m", "", line)) <= 60 for line in lines)
 
 
 def test_unknown_is_not_shown_as_zero(conf: Path, running: StateDir) -> None:
