@@ -45,7 +45,9 @@ def extension(job: VMJobRow, by_s: int, now: float) -> Extension:
     latest = job.lease_end if job.lease_max is None else job.lease_max
     if job.lease_end + by_s > latest:
         room = int(latest - job.lease_end)
-        most = f"at most {duration(room)} more" if room > 0 else "which has come"
+        most = (
+            f"at most {duration(room)} more" if room > 0 else "so does its lease; a higher lease_max is for VMs to come"
+        )
         return Extension(job, None, f"its timer and its token end at its lease_max, {utc(latest)}: {most}")
     end = job.lease_end + by_s
     if job.lease_end - now < _SEEN_AFTER_S:
@@ -56,8 +58,8 @@ def extension(job: VMJobRow, by_s: int, now: float) -> Extension:
 
 
 def meant(jobs: Iterable[VMJobRow], target: str) -> list[VMJobRow]:
-    """VM jobs of the queue, or of the VM, that is called so; the oldest first."""
-    return sorted((job for job in jobs if target in {job.queue, job.uuid}), key=lambda job: job.job)
+    """VM jobs of the queue, or of the VM, that is called so (APFVM or CLUSTER.PROC); the oldest first."""
+    return sorted((job for job in jobs if target in {job.queue, job.uuid, str(job.job)}), key=lambda job: job.job)
 
 
 def utc(epoch: float) -> str:

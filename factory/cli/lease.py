@@ -32,8 +32,9 @@ def lease() -> None:
 @click.argument("target", metavar="QUEUE|VM")
 @click.argument("by")
 def extend(conf: tuple[Path, ...], target: str, by: str) -> None:
-    """Let the VMs of a queue, or one VM (its APFVM), end later by BY, such as 12h, than they would now.
+    """Let the VMs of a queue, or one VM, end later by BY, such as 12h, than they would now.
 
+    A VM is named by its APFVM or its job, such as 12.0, as apf status --vms shows it.
     Works whether the factory runs or not, and changes nothing for VMs to come. A lease never goes beyond lease_max, for
     which the VM's own timer and its token were made. Says for each VM what it did. Exit status: 0 if all were extended,
     1 if some were not, 2 if nothing could be tried.

@@ -27,8 +27,8 @@ def test_a_lease_is_extended_by_what_was_asked_for() -> None:
         ({"lease_end": NOW - 1}, "its lease is over since 1970-01-12"),
         ({"lease_end": NOW + 5000, "lease_max": NOW + 8599}, "lease_max, 1970-01-12 16:09:59 UTC: at most 3599s more"),
         ({"lease_end": NOW + 5000, "lease_max": NOW + 6800}, "at most 30m more"),
-        ({"lease_end": NOW + 5000, "lease_max": NOW + 5000}, "lease_max, 1970-01-12 15:10:00 UTC: which has come"),
-        ({"lease_end": NOW + 5000, "lease_max": None}, "which has come"),
+        ({"lease_end": NOW + 5000, "lease_max": NOW + 5000}, "lease_max, 1970-01-12 15:10:00 UTC: so does its lease"),
+        ({"lease_end": NOW + 5000, "lease_max": None}, "so does its lease"),
     ],
 )
 def test_a_lease_that_is_not_extended_says_why(fields: dict[str, Any], why: str) -> None:
@@ -69,4 +69,5 @@ def test_a_target_is_a_queue_or_a_vm() -> None:
     object.__setattr__(late, "job", JobId(0, 3))
     assert meant([a, b, late], "Q") == [late, a]
     assert meant([a, b, late], "b") == [b]
+    assert meant([a, b, late], "0.3") == [late]
     assert meant([a, b, late], "nothing") == []
