@@ -18,6 +18,8 @@ QUEUE_ATTRIBUTE = "MATCH_APF_QUEUE"
 
 ON_STARTDS = (5, 10, 13)
 """Universes whose jobs run on startds: vanilla (docker and container too), java, vm."""
+GRID = 9
+"""The universe of what goes elsewhere: VM jobs, and jobs that a gridmanager takes to another place."""
 _UNIVERSES = " || ".join(f"JobUniverse == {universe}" for universe in ON_STARTDS)
 _WHICH = ("JobStatus", "JobUniverse", "Managed", "DeferralTime", "DeferralPrepTime")
 """What says whether a job counts."""

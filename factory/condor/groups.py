@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from factory.condor.demand import ON_STARTDS
+from factory.condor.demand import GRID, ON_STARTDS
 from factory.condor.demand import counts as is_demand
 from factory.fit.model import JobGroup, Room
 
@@ -101,7 +101,7 @@ def fold(
     asks: dict[str, tuple[Room, str | None, str]] = {}
     for count in counts:
         reason = never(count)
-        if reason is not None:
+        if reason is not None and count.get("JobUniverse") != GRID:
             excluded[reason] += int(count["JobCount"])
     for count, ad, cluster in _rows(by_cluster, counts, late):
         number = int(count["JobCount"])

@@ -1,8 +1,8 @@
-"""What a startd makes of a request."""
+"""What a startd makes of a request, and which jobs are told of though no startd may take them."""
 
 import pytest
 
-from factory.condor.groups import rounded
+from factory.condor.groups import fold, rounded
 from factory.fit.model import Room
 
 
@@ -17,3 +17,8 @@ from factory.fit.model import Room
 )
 def test_requests_are_rounded_up_to_whole_cores_128_mib_and_a_mib_of_disk(ask: Room, takes: Room) -> None:
     assert rounded(ask) == takes
+
+
+def test_jobs_for_other_places_are_not_told_of_vm_jobs_among_them() -> None:
+    rows = [{"JobUniverse": universe, "JobStatus": 1, "JobCount": n} for universe, n in ((9, 4), (7, 2), (12, 1))]
+    assert fold("schedd", {}, rows, [], 0).excluded == {"of a universe that does not run on startds": 3}
