@@ -12,6 +12,7 @@ from factory.condor.pool import MachineRow, MasterRow, PoolRows
 from factory.condor.vmjobs import VMJobRow
 from factory.holds import meaning, said
 from factory.keypairs import Whose
+from factory.model import counted
 
 _RUNNING, _REMOVED, _COMPLETED = 2, 3, 4
 
@@ -119,7 +120,8 @@ def _wrong(line: Line) -> Iterator[str]:
         for each in alive:
             yield f"instance {each.id} is {each.state} and has no VM job: only its own timers end it"
         if line.startd is not None:
-            yield f"startd {line.startd.name} carries our factory id and has no VM job, {line.startd.claims} claims"
+            claims = counted(line.startd.claims, "claim")
+            yield f"startd {line.startd.name} carries our factory id and has no VM job, {claims}"
         elif line.master is not None and not alive:
             yield f"master {line.master.name} carries our factory id and has no VM job"
         return

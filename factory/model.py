@@ -58,6 +58,11 @@ class VMState(Enum):
     __hash__ = object.__hash__  # there is one of each; Enum's own, called so often, takes a tenth of a decision
 
 
+def counted(n: int, noun: str) -> str:
+    """``1 claim``, ``2 claims``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Why a job is held (HTCondor's HoldReasonCode, HoldReasonSubCode, HoldReason)."""

@@ -15,6 +15,7 @@ from factory.audit import Line
 from factory.clouds import STOPPED, InstanceRow
 from factory.condor.pool import MachineRow
 from factory.condor.vmjobs import VMJobRow
+from factory.model import counted
 from factory.sightings import Key, Rules, Scene, Sightings, found, fresh, noted
 
 _FRACTION = 0.2
@@ -140,7 +141,8 @@ class _Judge:
         if silent is None or line.startd is None:
             return Step.REPORT, "nothing proves it empty: it ends by its own timers, or when the VM job has left"
         if line.startd.claims:
-            return Step.WAIT, f"left alone while jobs run on a machine of its name, {line.startd.claims} claims"
+            claims = counted(line.startd.claims, "claim")
+            return Step.WAIT, f"left alone while jobs run on a machine of its name, {claims}"
         known = (self.sightings.spoke.get(instance.id), self.sightings.old.get(instance.id))
         since = max((tick for tick in known if tick is not None), default=None)
         if since is not None and since + self.rules.lost_s > self.scene.tick:
@@ -194,7 +196,7 @@ class _Judge:
         row = line.startd or line.master
         assert row is not None
         claims = line.startd.claims if line.startd is not None else 0
-        why = f"carries our factory id, and has no VM job and no instance; {claims} claims"
+        why = f"carries our factory id, and has no VM job and no instance; {counted(claims, 'claim')}"
         return self._decided(Orphan("startd", row.name, "", why, Step.REPORT, 0, vm=line.vm, machine=line.startd))
 
     def _decided(self, orphan: Orphan, why: str = "") -> Orphan:
@@ -220,10 +222,10 @@ def _leaving(startd: MachineRow, instance: InstanceRow) -> tuple[Step, str]:
     if startd.instance and same_kind and startd.instance != instance.id:
         return Step.REPORT, f"a startd with its APFVM runs on {startd.instance}"
     if startd.drain_reason is not None:
-        return Step.WAIT, f"it drains, {startd.claims} claims"
+        return Step.WAIT, f"it drains, {counted(startd.claims, 'claim')}"
     if startd.claims and startd.retiring >= startd.claims:
-        return Step.WAIT, f"its {startd.claims} claims retire"
-    return Step.DRAIN, f"its startd is in the pool, {startd.claims} claims"
+        return Step.WAIT, f"it retires, {counted(startd.claims, 'claim')}"
+    return Step.DRAIN, f"its startd is in the pool, {counted(startd.claims, 'claim')}"
 
 
 def _limited(scene: Scene, sightings: Sightings, orphans: list[Orphan]) -> Iterator[Orphan]:

@@ -19,6 +19,7 @@ from factory.config import load
 from factory.config.plugins import PluginError
 from factory.config.settings import Config, ConfigError
 from factory.look import Look, look
+from factory.model import counted
 from factory.workers import Workers
 
 
@@ -83,7 +84,7 @@ def _show(seen: Look, everything: bool) -> None:
 def _cells(line: Line) -> tuple[str, ...]:
     job = "" if line.job is None else f"{line.job.job} {_STATUS.get(line.job.status, line.job.status)}"
     instances = ", ".join(f"{each.id} {each.state}" for each in line.instances)
-    startd = "" if line.startd is None else f"{line.startd.claims} claims"
+    startd = "" if line.startd is None else counted(line.startd.claims, "claim")
     return line.queue, line.vm, job, instances, startd or ("master only" if line.master else "")
 
 

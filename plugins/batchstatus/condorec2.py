@@ -8,7 +8,7 @@ from factory.condor.daemons import PoolAddress, ScheddAddress
 from factory.condor.evictable import EvictableRows
 from factory.condor.pool import MachineRow, MasterRow, PoolRows, PoolSource
 from factory.condor.vmjobs import VMJobRow, VMJobRows, VMJobsSource
-from factory.model import VM, BatchStatus, Drain, Unknown, VMState
+from factory.model import VM, BatchStatus, Drain, Unknown, VMState, counted
 from factory.plugin import BatchStatusPlugin, Duration, Jobs, PluginSettings, Readings, Source
 from factory.track import Memory
 
@@ -193,14 +193,14 @@ class Joiner:
 def _seat_in_pool(job: VMJobRow, machine: MachineRow, drain: Drain | None) -> Seat:
     if drain is not None:
         whose = "ours" if drain.ours else f"not ours: {drain.reason or 'no reason given'}"
-        return VMState.RETIRING, f"drains ({whose}), {machine.claims} claims"
+        return VMState.RETIRING, f"drains ({whose}), {counted(machine.claims, 'claim')}"
     if machine.retiring > 0:
         back = ", comes back when they end" if job.retire_time is not None and not _asked(job) else ""
-        return VMState.RETIRING, f"{machine.retiring} of {machine.claims} claims retiring{back}"
+        return VMState.RETIRING, f"{machine.retiring} of {counted(machine.claims, 'claim')} retiring{back}"
     if _asked(job):
         return VMState.RETIRING, "asked to retire, no sign of it yet"
     if machine.claims > 0:
-        return VMState.BUSY, f"{machine.claims} claims"
+        return VMState.BUSY, counted(machine.claims, "claim")
     if machine.claimed_before:
         return VMState.IDLE, "no claims"
     return VMState.JOINED, "never claimed yet"

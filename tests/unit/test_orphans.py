@@ -106,7 +106,7 @@ def test_only_what_is_surely_ours_is_ended(row: InstanceRow, step: Step, why: st
         ([machine()], [master()], Step.DRAIN, "0 claims"),
         ([machine(claims=2)], [], Step.DRAIN, "2 claims"),
         ([machine(claims=2, retiring=1)], [], Step.DRAIN, "2 claims"),
-        ([machine(claims=2, retiring=2)], [], Step.WAIT, "its 2 claims retire"),
+        ([machine(claims=2, retiring=2)], [], Step.WAIT, "it retires, 2 claims"),
         ([machine(claims=2, drain_reason="apf f1: x")], [], Step.WAIT, "it drains"),
         ([machine(claims=2, drain_reason="defrag")], [], Step.WAIT, "it drains"),
         ([machine(instance="i-2")], [], Step.REPORT, "runs on i-2"),
