@@ -25,6 +25,9 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _NOT_GIVEN = Unknown("not given")
+_NO_JOBS = Unknown(
+    "it looks at the jobs themselves, not at numbers; apf check and apf explain queue say what it does now"
+)
 
 
 def _values(kind: type[T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
@@ -81,7 +84,8 @@ def chain(
     """Say what the chain of QUEUE makes of these numbers, step by step.
 
     What is not given is unknown, so that the chain holds if one of its plugins needs it. Numbers that are not
-    named in what is given are 0. Exit status: 0 for any outcome, 2 for a wrong call or configuration.
+    named in what is given are 0. A chain with Fit looks at jobs, which numbers can't stand for, and holds.
+    Exit status: 0 for any outcome, 2 for a wrong call or configuration.
     """
     chosen = find_queue(load_or_exit(conf), queue)
     now = time.time()
@@ -91,6 +95,7 @@ def chain(
         wms_or_unknown=wms or _NOT_GIVEN,
         batch_or_unknown=batch or _NOT_GIVEN,
         site_or_unknown=site or _NOT_GIVEN,
+        share_or_unknown=_NO_JOBS,
         total_or_unknown=_NOT_GIVEN if factory_total is None else factory_total,
         readings=Readings(now, _history(chosen.sched, history, now)),
     )

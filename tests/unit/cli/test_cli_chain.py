@@ -189,3 +189,10 @@ def test_as_a_command_it_touches_nothing_of_htcondor(queues: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "submit 5" in done.stdout
+
+
+def test_a_chain_that_looks_at_jobs_says_what_to_ask_instead(tmp_path: Path) -> None:
+    example = written(tmp_path, (Path(__file__).parents[3] / "etc/queues.conf.example").read_text())
+    found = answer(example, "CLOUD", "--wms", "ready=20", "--batch", "pending=4")
+    assert found["outcome"] == "hold"
+    assert "looks at the jobs themselves, not at numbers; apf check and apf explain queue" in found["reason"]
