@@ -29,6 +29,14 @@ All that is in the sandbox. Another terminal gets there by
   nsenter -t $(pgrep -xf 'python -m localcloud.demo') -U -m -n -p -i -u --preserve-credentials bash
 """
 
+_NEEDS = """\
+A shell needs
+
+  export CONDOR_CONFIG={config} PATH={path}; cd {directory}
+
+All ends when this is killed.
+"""
+
 
 def keep(stage: Stage, settings: Settings, show: Show) -> None:
     """Give a shell if there is a terminal; else wait until killed."""
@@ -42,5 +50,6 @@ def keep(stage: Stage, settings: Settings, show: Show) -> None:
     else:
         if "APF_SANDBOX" in os.environ:
             show.say(_ENTER)
-        show.say(f"A shell needs CONDOR_CONFIG={stage.pool.directory / 'condor_config'}. All ends when this is killed.")
+        config = stage.pool.directory / "condor_config"
+        show.say(_NEEDS.format(config=config, path=os.environ.get("PATH", ""), directory=stage.directory))
         signal.pause()
