@@ -50,7 +50,9 @@ def explain_one_job(conf: tuple[Path, ...], job: str) -> None:
     try:
         found = list(_find(config, workers, JobId(int(match[1]), int(match[2]))))
         if not found:
-            click.echo(f"job {job}: in no schedd that a queue reads", err=True)
+            click.echo(
+                f"job {job}: in no schedd that a queue reads; condor_history {job} shows it if it has left", err=True
+            )
             raise SystemExit(1)
         idle = any(state_of(facts) is None for _, facts in found)
         done = rehearse(config, workers, _instead(config)).round if idle else None
