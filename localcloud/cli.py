@@ -8,7 +8,6 @@ import click
 
 from localcloud.installation import NoHTCondor
 from localcloud.machine import Flavour
-from localcloud.server import serve
 from localcloud.settings import CloudSettings
 
 
@@ -38,6 +37,11 @@ def main(
     hooks: tuple[str, ...],
 ) -> None:
     """A cloud in a box: an EC2 API whose instances are real HTCondor startds on this host."""
+    try:
+        from localcloud.server import serve
+    except ModuleNotFoundError as error:
+        text = f"needs {error.name}, which comes with an extra of the package: pip install 'apf[localcloud]'"
+        raise click.ClickException(text) from None
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = CloudSettings(
         directory=directory.resolve(),
