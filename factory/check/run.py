@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from factory.check.authorization import check_authorization
+from factory.check.bindings import check_bindings
 from factory.check.finding import Finding
 from factory.check.gahp import check_gahp
 from factory.check.limits import check_gahp_log, check_limits
@@ -50,8 +51,9 @@ def check(config: Config, offline: bool = False) -> Verdict:
     broken = {finding.section for finding in findings if finding.severity == "error"}
     samples = sample_jobs([queue for queue in config.queues if queue.name not in broken], config.factory)
     findings += samples.findings
-    if offline:
-        return Verdict(_sorted(findings), None)
+    without = [] if offline else list(check_bindings())
+    if offline or without:
+        return Verdict(_sorted([*without, *findings]), None)
     workers = Workers()
     try:
         in_pool = _Pool(config, workers)

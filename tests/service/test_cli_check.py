@@ -59,6 +59,17 @@ def test_the_example_is_accepted_with_its_second_queue(example: Path) -> None:
     assert found(result) == []
 
 
+def test_bindings_that_are_missing_are_an_error_and_the_only_one(
+    example: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("factory.check.bindings.find_spec", lambda name: None)
+    result = run("check", "--conf", example)
+    assert result.exit_code == 1
+    assert len(found(result)) == 1
+    assert "has no htcondor2 and no classad2, HTCondor's Python bindings; " in found(result)[0]
+    assert run("check", "--offline", "--conf", example).exit_code == 0
+
+
 def test_a_queue_that_is_disabled_is_explained_too(example: Path) -> None:
     result = run("explain", "queue", "CLOUD-spot", "--conf", example)
     assert result.exit_code == 0, result.output
