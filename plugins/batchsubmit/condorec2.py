@@ -40,7 +40,6 @@ from factory.timeouts import Timeouts
 from factory.userdata import UserDataError, compose, fill, refused
 from plugins.batchsubmit.ec2commands import command_lines, parameter_lines
 from plugins.batchsubmit.ec2settings import EC2Settings
-from plugins.batchsubmit.ec2types import cores
 
 if TYPE_CHECKING:
     from factory.config.settings import FactorySettings, QueueSettings
@@ -203,7 +202,7 @@ class CondorEC2(BatchSubmitPlugin):
             resource=f"{settings.gridresource} {settings.access_key_id} {settings.secret_access_key}",
             host=urlsplit(settings.gridresource).hostname or "",
             instance_type=settings.instance_type[0],
-            cores=cores(settings.instance_type[0]),
+            cores=settings.cores(settings.instance_type[0]),
             idle_s=settings.idle,
             lease_max_s=settings.lease_max or settings.lease,
             maxinstances=settings.maxinstances,
@@ -216,6 +215,12 @@ class CondorEC2(BatchSubmitPlugin):
             compared = "Fit compares cores in their place, and spot is bought where there are two markets"
             text = f"no price is known for {settings.unpriced}: {compared}; set price_<type> and spotprice_<type>"
             yield Finding("warning", text, queue, self.key("instance_type"))
+        if "Fit" in self.queue.schedplugin and settings.unsized:
+            types = ", ".join(settings.unsized)
+            text = (
+                f"no size is known for {types}, so that Fit never buys it; set size_<type> to its cores, MiB and GPUs"
+            )
+            yield Finding("error", text, queue, self.key("instance_type"))
         if FROM_INSTANCE not in (str(settings.access_key_id), str(settings.secret_access_key)):
             yield from files.secret(settings.access_key_id, queue, self.key("access_key_id"))
             yield from files.secret(settings.secret_access_key, queue, self.key("secret_access_key"))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
+from factory.config.types import split_list
 from factory.plugin import CommaList, Named, Offer, PluginSettings, Room, Shape
+from plugins.batchsubmit.ec2types import cores as named_cores
 from plugins.batchsubmit.instancetypes import room
+
+_SIZE = re.compile(r"\s*[1-9]\d{0,5}\s*,\s*[1-9]\d{0,8}\s*(,\s*\d{1,4}\s*)?")
 
 
 class EC2Shapes(PluginSettings):
@@ -20,6 +25,9 @@ class EC2Shapes(PluginSettings):
     """``image_<type> = ami-…``: another image for this type, such as one for another architecture."""
     instance_type: CommaList = Field(min_length=1)
     """Types of the VMs, such as m5.large, m5.2xlarge. Which of them: Fit decides; other chains take the first."""
+    size: Annotated[dict[str, str], Named("size_")] = Field(default_factory=dict)
+    """``size_<type> = 4, 8192``: cores, MiB of memory and, if it has any, GPUs of a type of another cloud than Amazon,
+    as ``openstack flavor show`` has them. Without it Fit does not buy a type that it does not know."""
     price: Annotated[dict[str, str], Named("price_")] = Field(default_factory=dict)
     """``price_<type> = 0.096``: USD an hour, on demand. Where it is known for all, Fit compares prices, else cores."""
     spotprice: Annotated[dict[str, str], Named("spotprice_")] = Field(default_factory=dict)
@@ -54,11 +62,21 @@ class EC2Shapes(PluginSettings):
                 raise ValueError(f"{text!r} for {name} is no price; write USD an hour, such as 0.096")
         return value
 
+    @field_validator("size")
+    @classmethod
+    def _sizes(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            if _SIZE.fullmatch(text) is None:
+                raise ValueError(
+                    f"{text!r} for {name} is no size; write cores, MiB of memory and GPUs, such as 4, 8192, 1"
+                )
+        return value
+
     @model_validator(mode="after")
     def _spot_has_a_price(self) -> EC2Shapes:
         if "spot" in self.market and not self.spot_price:
             raise ValueError("market = spot needs spot_price, the most that an hour may cost")
-        for field in ("image", "price", "spotprice"):
+        for field in ("image", "size", "price", "spotprice"):
             for name in getattr(self, field):
                 if name not in self.instance_type:
                     raise ValueError(f"{field}_{name} is for a type that instance_type does not list")
@@ -76,13 +94,34 @@ class EC2Shapes(PluginSettings):
         )
 
     def offers(self, seen: Mapping[str, Room]) -> tuple[Offer, ...]:
-        """The shapes whose size is known: from a startd that was seen, else from the table of types."""
+        """The shapes whose size is known: from a startd that was seen, else from their keys or the table of types."""
         found = []
         for shape in self.shapes:
-            size = seen.get(str(shape)) or room(shape.instance_type, self.disk)
+            size = seen.get(str(shape)) or self._room(shape.instance_type)
             if size is not None:
                 found.append(Offer(shape, size, self._price(shape)))
         return tuple(found)
+
+    def _room(self, instance_type: str) -> Room | None:
+        return room(instance_type, self.disk, self._size(instance_type))
+
+    def _size(self, instance_type: str) -> tuple[int, int, int] | None:
+        """What a key says of it: cores, MiB, GPUs."""
+        text = self.size.get(instance_type)
+        if text is None:
+            return None
+        cpus, memory_mb, gpus = (*map(int, split_list(text)), 0)[:3]
+        return cpus, memory_mb, gpus
+
+    def cores(self, instance_type: str) -> int | None:
+        """Cores of a type, as far as keys or its name tell."""
+        size = self._size(instance_type)
+        return named_cores(instance_type) if size is None else size[0]
+
+    @property
+    def unsized(self) -> tuple[str, ...]:
+        """Types of which nobody knows what a machine has."""
+        return tuple(name for name in dict.fromkeys(self.instance_type) if self._room(name) is None)
 
     @property
     def unpriced(self) -> str | None:

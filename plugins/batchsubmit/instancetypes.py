@@ -32,9 +32,9 @@ def _table() -> Mapping[str, tuple[int, int, int]]:
     return {name: (row[0], row[1], row[2]) for name, row in json.loads(text).items()}
 
 
-def room(instance_type: str, disk_gb: float) -> Room | None:
-    """What a startd on this type has for jobs; None: the type is not in the table."""
-    row = _table().get(instance_type)
+def room(instance_type: str, disk_gb: float, size: tuple[int, int, int] | None = None) -> Room | None:
+    """What a startd on this type, or on one of this size, has for jobs; None: the type is not in the table."""
+    row = size or _table().get(instance_type)
     if row is None:
         return None
     cpus, memory_mb, gpus = row

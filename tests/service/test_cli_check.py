@@ -163,6 +163,15 @@ def test_a_layer_from_windows_is_one_too(example: Path, tmp_path: Path) -> None:
     assert found(run("check", "--offline", "--conf", example)) == []
 
 
+def test_a_type_that_fit_never_buys_because_nobody_knows_its_size_is_an_error(example: Path) -> None:
+    edit(example, "instance_type = m5.large,", "instance_type = uni.medium,")
+    result = run("check", "--offline", "--conf", example)
+    assert result.exit_code == 1
+    assert "[CLOUD] batchsubmit.condorec2.instance_type: no size is known for uni.medium" in found(result)[0]
+    edit(example, "batchsubmit.condorec2.lease = 2d", "batchsubmit.condorec2.size_uni.medium = 2, 4096")
+    assert found(run("check", "--offline", "--conf", example)) == []
+
+
 def test_a_statedir_that_others_can_read_is_an_error(example: Path, tmp_path: Path) -> None:
     (tmp_path / "state" / "apf").mkdir(parents=True, mode=0o755)
     (tmp_path / "state" / "apf").chmod(0o755)

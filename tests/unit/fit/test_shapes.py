@@ -56,12 +56,26 @@ def test_a_size_that_was_seen_counts_and_a_type_that_nobody_knows_is_no_offer(tm
     assert [offer.room.cpus for offer in made.batchsubmit.offers(seen)] == [2, 64]
 
 
+def test_the_size_of_a_type_can_be_told_and_beats_the_table_of_another_cloud(tmp_path: Path) -> None:
+    own = {"instance_type": "own.huge, m1.large, gpu", "size_own.huge": "64,512000", "size_m1.large": "4 , 8192"}
+    made = queue(tmp_path, **own, size_gpu="8, 32768, 2")
+    sizes_told = [(offer.room.cpus, offer.room.memory_mb, offer.room.gpus) for offer in made.batchsubmit.offers({})]
+    assert sizes_told == [(64, 476096, 0), (4, 7554, 0), (8, 30410, 2)]
+    machines = made.batchsubmit.machines()
+    assert machines is not None
+    assert machines.cores == 64
+
+
 @pytest.mark.parametrize(
     ("own", "said"),
     [
         ({"market": "spott"}, "'spott' is no market"),
         ({"market": "spot"}, "market = spot needs spot_price"),
         ({"price_m5.large": "cheap"}, "is no price"),
+        ({"size_m5.large": "2"}, "'2' for m5.large is no size; write cores, MiB of memory and GPUs"),
+        ({"size_m5.large": "2, 0"}, "is no size"),
+        ({"size_m5.large": "2, 8 GB"}, "is no size"),
+        ({"size_m4.large": "2, 8192"}, "for a type that instance_type does not list"),
         ({"price_m4.large": "0.1"}, "for a type that instance_type does not list"),
         ({"instance_type": ""}, "instance_type"),
     ],
