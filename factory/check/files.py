@@ -13,7 +13,11 @@ _MAX_SECRET_BYTES = 65536
 
 
 def readable(path: Path, section: str, key: str) -> Iterator[Finding]:
-    """Nothing, if the account of the factory can read this file."""
+    """Nothing, if the account of the factory can read this file, wherever it was started."""
+    if not path.is_absolute():
+        text = f"{path} is looked for where apf is started, which is / for a service; write the whole path"
+        yield Finding("error", text, section, key)
+        return
     try:
         status = path.stat()
     except OSError as error:

@@ -14,6 +14,9 @@ from factory.statedir import StateDir
 def check_statedir(factory: FactorySettings) -> Iterator[Finding]:
     """Ours, writable and closed to others; where it is not there yet, it can be made."""
     path = StateDir(factory.statedir, factory.id).path
+    if not path.is_absolute():
+        yield _wrong(f"{factory.statedir} is another directory wherever apf is started; write the whole path")
+        return
     try:
         status = path.stat()
     except FileNotFoundError:

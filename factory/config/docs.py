@@ -37,7 +37,8 @@ errors with file, line, section and key; `apf check --explain KEY` prints what i
   names and share their `[DEFAULT]`.
 * Durations are `90` or `90s`, `15m`, `12h`, `2d`, `1w`. Lists are separated by commas.
 * A queue's name starts with a letter or digit, and has at most 100 letters, digits and `_ . : / @ + = -`.
-* A path in `queueConf`, `queueDirConf` or `monitorConf` that is not absolute starts at the file that names it.
+* A path in `queueConf`, `queueDirConf` or `monitorConf` that is not absolute starts at the file that names it; all
+  others are whole paths.
 * A file may have 2 MiB, 50,000 lines and 10,000 sections.
 """
 

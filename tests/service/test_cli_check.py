@@ -131,6 +131,20 @@ def test_a_key_file_that_is_missing_empty_or_none_is_an_error(example: Path, tmp
     assert "is no regular file" in found(run("check", "--offline", "--conf", example))[0]
 
 
+def test_a_path_that_depends_on_where_apf_is_started_is_an_error(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    edit(example, f"= {tmp_path}/access.key", "= access.key")
+    (line,) = found(run("check", "--offline", "--conf", example))
+    assert "access_key_id: access.key is looked for where apf is started" in line
+    edit(example, f"statedir = {tmp_path}/state", "statedir = state")
+    assert (
+        "statedir: state is another directory wherever apf is started"
+        in found(run("check", "--offline", "--conf", example))[0]
+    )
+
+
 def test_a_layer_of_user_data_that_is_missing_is_an_error(example: Path, tmp_path: Path) -> None:
     edit(example, "batchsubmit.condorec2.lease = 2d", f"batchsubmit.condorec2.user_data_files = {tmp_path}/site.yaml")
     result = run("check", "--offline", "--conf", example)
