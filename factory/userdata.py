@@ -44,8 +44,8 @@ class UserDataError(Exception):
     """The user-data can't be made; the message says which layer and why."""
 
 
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """The template with each ``@name@`` replaced.
+def fill(name: str, template: str, values: Mapping[str, str]) -> str:
+    """The text of the layer of this name with each ``@…@`` replaced.
 
     Raises:
         UserDataError: a name has no value, or a value would break out of its line.
@@ -54,7 +54,8 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         text = values.get(match[1])
         if text is None:
-            raise UserDataError(f"@{match[1]}@ has no value; known: {', '.join(sorted(values))}")
+            place = f"{name}:{template.count(chr(10), 0, match.start()) + 1}"
+            raise UserDataError(f"{place}: @{match[1]}@ has no value; known: {', '.join(sorted(values))}")
         if any(ord(c) < 32 or c in '"\\' for c in text):
             raise UserDataError(f"the value of @{match[1]}@ must not have quotes, backslashes or line breaks")
         return text
@@ -68,14 +69,16 @@ def parse_layer(name: str, text: str) -> dict[str, Any]:
     Raises:
         UserDataError: it is none.
     """
+    if _first_line(text).strip() != "#cloud-config":
+        raise UserDataError(
+            f"{name}: a layer is a cloud-config document, its first line must be '#cloud-config', or a script, '#!'"
+        )
+    if not is_template(text) and any(map(_TEMPLATE.fullmatch, text.splitlines())):
+        raise UserDataError(f"{name}: '## template: jinja' counts in the first line only; put it there")
     try:
         document = yaml.load(text, _LOADER)  # noqa: S506  both are safe loaders
     except yaml.YAMLError as error:
-        hint = _ONLY_IN_VALUES if is_template(text) and "{%" in text else ""
-        raise UserDataError(f"{name}{_not_yaml(error)}{hint}") from None
-    first = _first_line(text)
-    if first.strip() != "#cloud-config":
-        raise UserDataError(f"{name}: a layer is a cloud-config document, its first line must be '#cloud-config'")
+        raise UserDataError(f"{name}{_not_yaml(error)}{_hint(text, str(error))}") from None
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -99,6 +102,15 @@ def _not_yaml(error: yaml.YAMLError) -> str:
         return f": not YAML: {' '.join(str(error).split())}"
     why = " ".join(filter(None, (error.context, error.problem)))
     return f":{error.problem_mark.line + 1}: not YAML: {why}"
+
+
+def _hint(text: str, error: str) -> str:
+    """What to do about a template that is not YAML before it is filled in."""
+    if not is_template(text):
+        return ""
+    if "unhashable" in error:
+        return "; put {{ … }} between quotes"
+    return _ONLY_IN_VALUES if "{%" in text else ""
 
 
 def _first_line(text: str) -> str:

@@ -15,6 +15,7 @@ from factory.condor.dryrun import DryRun, DryRunError, dry_run, dummy_token
 from factory.condor.tools import ToolError
 from factory.config.settings import FactorySettings, Queue
 from factory.plugin import Submission, SubmitTools
+from factory.userdata import UserDataError
 from factory.workers import one_line
 
 SAMPLE_VM = "00000000-0000-4000-8000-000000000000"
@@ -104,4 +105,4 @@ def _wrong(queue: Queue, text: str) -> Finding:
 def _said(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fspath(error.filename)}: {error.strerror}"
-    return one_line(error)
+    return str(error) if isinstance(error, UserDataError) else one_line(error)

@@ -287,7 +287,7 @@ class CondorEC2(BatchSubmitPlugin):
             layers.append((str(settings.user_data_file), _layer(settings.user_data_file)))
         if settings.user_data is not None:
             layers.append(("user_data", settings.user_data))
-        return [(name, fill(text, values)) for name, text in layers]
+        return [(name, fill(name, text, values)) for name, text in layers]
 
 
 def _layer(path: Path) -> str:

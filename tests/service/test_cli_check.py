@@ -159,7 +159,10 @@ def test_a_layer_of_user_data_that_is_missing_is_an_error(example: Path, tmp_pat
         ("#cloud-config\na: b: c", "site.yaml:2: not YAML: "),
         ("## template: jinja\n#cloud-config\nruncmd:\n- 'echo {{ v1 region }}'", "site.yaml:4: Jinja refuses it: "),
         ("#cloud-config\nfinal_message: Gr\udcfc\udcdfe", "site.yaml: is not UTF-8 at byte "),
-        ("#cloud-config\nrun: @nothing@", "@nothing@ has no value"),
+        ("#cloud-config\nrun: @nothing@", "site.yaml:2: @nothing@ has no value"),
+        ("#cloud-config\n## template: jinja\nrun: '{{ v1.region }}'", "counts in the first line only; put it there"),
+        ("## template: jinja\n#cloud-config\nrun: {{ v1.region }}", "key; put {{ … }} between quotes"),
+        ("## template: jinja\n#!/bin/sh\ndate\n", "must be '#cloud-config', or a script, '#!'"),
         ("#cloud-config\nfinal_message: " + "x" * 20000, "EC2 takes 16384"),
     ],
 )
@@ -169,6 +172,7 @@ def test_user_data_that_can_not_be_made_is_an_error(example: Path, tmp_path: Pat
     result = run("check", "--offline", "--conf", example)
     assert result.exit_code == 1
     assert [says in line for line in found(result)] == [True]
+    assert "UserDataError" not in result.stdout
 
 
 def test_a_layer_from_windows_is_one_too(example: Path, tmp_path: Path) -> None:
