@@ -42,10 +42,14 @@ def place(conf: tuple[Path, ...]) -> Place:
         return Place(config.factory, names, 3 * min(sleeps, default=_UNSURE_S) + 60)
     except ConfigError as error:
         click.echo(f"apf: the configuration has errors, see 'apf check': {error.problems[0]}", err=True)
+    problems = Problems()
     try:
-        everything = read_everything([local_path(str(path)) for path in conf], installed(), Problems())
+        everything = read_everything([local_path(str(path)) for path in conf], installed(), problems)
     except (ConfigError, ValueError) as error:
         raise nothing(str(error)) from None
+    unread = any(found.line is None and found.section is None for found in problems.all())
+    if unread and everything.factory == FactorySettings():
+        raise nothing("so nobody knows which factory is meant, or where its statedir is")
     return Place(everything.factory, tuple(everything.queues), _UNSURE_S)
 
 

@@ -49,6 +49,17 @@ def test_a_queue_that_is_paused_stays_so_until_it_is_resumed_and_the_file_is_pri
     assert read_pauses(path) == Pauses()
 
 
+def test_a_configuration_that_is_not_there_pauses_no_factory(conf: Path, path: Path, tmp_path: Path) -> None:
+    for name in ("nothing.conf", "binary.conf"):
+        (tmp_path / "binary.conf").write_bytes(b"\xff\xfe\0")
+        result = run(tmp_path / name, "pause")
+        assert result.exit_code == 2
+        assert "nobody knows which factory is meant" in result.stderr
+    conf.write_text(conf.read_text().replace("schedplugin = Fixed", "schedplugin = Fixd"))
+    assert run(conf, "pause").exit_code == 0, "it may run on with the configuration before"
+    assert path.exists()
+
+
 def test_without_a_queue_the_whole_factory_is_paused_and_a_queue_paused_by_name_outlives_that(
     conf: Path, path: Path
 ) -> None:
