@@ -19,7 +19,9 @@ _SIZE = re.compile(r"\s*[1-9]\d{0,5}\s*,\s*[1-9]\d{0,8}\s*(,\s*\d{1,4}\s*)?")
 class EC2Shapes(PluginSettings):
     """Images, types, zones and markets of the VMs, and what they cost."""
 
-    ami_id: str
+    ami_id: str = Field(
+        pattern=r"^\S+$", json_schema_extra={"right": "the id of an image, such as ami-0123456789abcdef0"}
+    )
     """Image of the VMs: HTCondor and cloud-init installed."""
     image: Annotated[dict[str, str], Named("image_")] = Field(default_factory=dict)
     """``image_<type> = ami-…``: another image for this type, such as one for another architecture."""

@@ -131,13 +131,27 @@ def test_a_key_file_that_is_missing_empty_or_none_is_an_error(example: Path, tmp
     assert "is no regular file" in found(run("check", "--offline", "--conf", example))[0]
 
 
+def test_a_secret_in_the_place_of_its_file_is_not_shown(example: Path, tmp_path: Path) -> None:
+    edit(example, f"= {tmp_path}/secret.key", "= wJalrXUtnFEMI/K7MDENG")
+    result = run("check", "--offline", "--conf", example)
+    assert result.exit_code == 1
+    assert "wJalr" not in result.output
+
+
+def test_an_image_must_have_an_id(example: Path) -> None:
+    edit(example, "ami_id = ami-0123456789abcdef0", "ami_id =")
+    assert "ami_id: '' can't stand here; it must be the id of an image" in found(run("check", "--conf", example))[0]
+
+
 def test_a_path_that_depends_on_where_apf_is_started_is_an_error(
     example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     edit(example, f"= {tmp_path}/access.key", "= access.key")
-    (line,) = found(run("check", "--offline", "--conf", example))
-    assert "access_key_id: access.key is looked for where apf is started" in line
+    edit(example, "batchsubmit.condorec2.lease = 2d", "batchsubmit.condorec2.user_data_files = site.yaml")
+    line, layer = found(run("check", "--offline", "--conf", example))
+    assert "user_data_files: site.yaml is looked for where apf is started" in layer
+    assert "access_key_id: is not the whole path of a file; write the key into one" in line
     edit(example, f"statedir = {tmp_path}/state", "statedir = state")
     assert (
         "statedir: state is another directory wherever apf is started"
