@@ -43,7 +43,8 @@ def explain_job(job: JobFacts, decision: Decision) -> Iterator[str]:
     if group is None:
         yield from _no_group(work.demand)
         return
-    yield f"one of {group.count} idle jobs that ask for the same: {room_words(group.ask)}"
+    alike = f"one of {group.count} idle jobs that ask" if group.count > 1 else "the only idle job that asks"
+    yield f"{alike} for the same: {room_words(group.ask)}"
     if group.problem is not None:
         yield f"nothing is bought for it: {group.problem}"
         return
@@ -219,7 +220,7 @@ def _type(vm: VM) -> str:
 
 def room_words(room: Room) -> str:
     """Resources for people."""
-    words = [f"{room.cpus:g} cores", f"{room.memory_mb:g} MB of memory"]
+    words = [f"{room.cpus:g} core{'' if room.cpus == 1 else 's'}", f"{room.memory_mb:g} MB of memory"]
     words += [f"{room.disk_kb / 1024:.0f} MB of disk"] if room.disk_kb >= 1024 else []
-    words += [f"{room.gpus:g} GPUs"] if room.gpus else []
+    words += [f"{room.gpus:g} GPU{'' if room.gpus == 1 else 's'}"] if room.gpus else []
     return ", ".join(words)

@@ -10,12 +10,13 @@ from factory.fit.share import Share, Verdict
 
 _MANY = 4
 """Reasons of one sort that are told; the rest are counted."""
+_ONE = {"are": "is", "ask": "asks"}
 
 
 def buying_words(share: Share, verdict: Verdict) -> str:
     """What waits, what is covered, what is bought."""
     waiting, left = verdict.waiting, sum(verdict.left.values())
-    head = f"{waiting} jobs wait, {waiting - left} of them have room or will"
+    head = f"{waiting} {'job waits' if waiting == 1 else 'jobs wait'}, {waiting - left} of them have room or will"
     if share.closed is not None:
         return f"{head}; nothing is left for this queue: {share.closed}"
     shapes: Counter[str] = Counter()
@@ -98,9 +99,15 @@ def _by_reason(pairs: Iterable[tuple[JobGroup, str | None]]) -> dict[str, int]:
     return reasons
 
 
+def _of_one(why: str) -> str:
+    """What is said of jobs, said of one."""
+    verb, _, rest = why.partition(" ")
+    return f"{_ONE[verb]} {rest}" if verb in _ONE else why
+
+
 def _counted(reasons: Mapping[str, int]) -> Iterator[str]:
     ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     for why, jobs in ranked[:_MANY]:
-        yield f"{jobs} jobs {why}" if jobs != 1 else f"1 job {'is ' + why[4:] if why.startswith('are ') else why}"
+        yield f"{jobs} jobs {why}" if jobs != 1 else f"1 job {_of_one(why)}"
     if len(ranked) > _MANY:
         yield f"{sum(jobs for _, jobs in ranked[_MANY:])} jobs for other reasons"

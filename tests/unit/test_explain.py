@@ -94,7 +94,7 @@ CASES: list[tuple[str, Decision, list[str], list[str]]] = [
     (
         "bought",
         decision(),
-        ["one of 6 idle jobs that ask for the same: 1 cores", "machines for 6 of them are bought now: 3 × m5.large"],
+        ["one of 6 idle jobs that ask for the same: 1 core", "machines for 6 of them are bought now: 3 × m5.large"],
         ["stuck", "stands free", "on their way"],
     ),
     (
@@ -142,7 +142,7 @@ CASES: list[tuple[str, Decision, list[str], list[str]]] = [
     (
         "too large",
         decision([replace(GROUP, ask=Room(1, 64_000, 1000))]),
-        ["m5.large/*/on-demand: matches, and has not the room for 1 cores, 64000 MB of memory"],
+        ["m5.large/*/on-demand: matches, and has not the room for 1 core, 64000 MB of memory"],
         ["are bought now"],
     ),
     (

@@ -97,6 +97,12 @@ def test_jobs_that_nothing_can_serve_are_named() -> None:
     assert "16 jobs ask for X" in chain.reason
 
 
+def test_of_one_job_it_is_said_as_of_one() -> None:
+    chain = decide(share(demand([group("huge", 1, 512 * 1024, 1)], [], [SHAPE]), [SHAPE]))
+    assert "1 job waits, " in chain.reason
+    assert "1 job asks for 512 GB, largest shape has 31.25 GB" in chain.reason
+
+
 def test_unmaterialised_jobs_are_shown_and_bought_for_only_by_a_switch() -> None:
     late = replace(ONES, unmaterialised=16)
     chain = decide(share(demand([late], [], [SHAPE]), [SHAPE]))
