@@ -48,11 +48,11 @@ def explain_one_job(conf: tuple[Path, ...], job: str) -> None:
         raise click.UsageError(f"{job!r} is no job; write CLUSTER.PROC, such as 12.0")
     config, workers = load_or_exit(conf), Workers()
     try:
-        found = list(_find(config, workers, JobId(int(match[1]), int(match[2]))))
+        silent: list[ScheddAddress] = []
+        found = list(_find(config, workers, JobId(int(match[1]), int(match[2])), silent))
         if not found:
-            click.echo(
-                f"job {job}: in no schedd that a queue reads; condor_history {job} shows it if it has left", err=True
-            )
+            left = f"in no schedd that a queue reads; condor_history {job} shows it if it has left"
+            click.echo(f"job {job}: {'not found, and not every schedd answered' if silent else left}", err=True)
             raise SystemExit(1)
         idle = any(state_of(facts) is None for _, facts in found)
         done = rehearse(config, workers, _instead(config)).round if idle else None
@@ -82,8 +82,10 @@ def _instead(config: Config) -> Instead:
     return Instead()
 
 
-def _find(config: Config, workers: Workers, job: JobId) -> Iterator[tuple[ScheddAddress, JobFacts]]:
-    """The job in each schedd that has one of this number."""
+def _find(
+    config: Config, workers: Workers, job: JobId, silent: list[ScheddAddress]
+) -> Iterator[tuple[ScheddAddress, JobFacts]]:
+    """The job in each schedd that has one of this number; ``silent`` gets those that do not answer."""
     wanted: dict[ScheddAddress, set[str]] = {}
     for queue in config.queues:
         schedds, selection = _work(queue)
@@ -94,6 +96,7 @@ def _find(config: Config, workers: Workers, job: JobId) -> Iterator[tuple[Schedd
             facts = workers.call(str(schedd), config.factory.deadline, job_facts, schedd, job, sorted(selections))
         except CallFailed as error:
             click.echo(f"{schedd}: {error}", err=True)
+            silent.append(schedd)
             continue
         if facts is not None:
             yield schedd, facts

@@ -77,6 +77,23 @@ def test_a_queue_that_is_disabled_is_explained_too(example: Path) -> None:
     assert "holds, so that the chain asks for nothing: disabled" in result.stdout
 
 
+def test_a_job_that_no_schedd_could_be_asked_for_is_not_said_to_be_nowhere(example: Path) -> None:
+    edit(example, "[Factory]", "[Factory]\nschedd = nobody\npool = 127.0.0.1:9")
+    edit(example, "wmsstatusplugin = CondorLocal", "wmsstatusplugin = Condor\nwmsstatus.condor.schedd = nobody")
+    edit(example, "wmsqueue = CLOUD", "wmsqueue = CLOUD\nwmsstatus.condor.pool = 127.0.0.1:9")
+    result = run("explain", "job", "1.0", "--conf", example)
+    assert result.exit_code == 1
+    assert "job 1.0: not found, and not every schedd answered" in result.stderr
+
+
+def test_what_new_machines_show_must_be_attributes_and_expressions(example: Path) -> None:
+    edit(example, "sched.fit.after = 15m", "sched.fit.machine.Has Docker = true")
+    assert "'Has Docker' is no name of an attribute" in found(run("check", "--offline", "--conf", example))[0]
+    pytest.importorskip("classad2")
+    edit(example, "sched.fit.machine.Has Docker = true", "sched.fit.machine.HasDocker = yes please")
+    assert "'yes please' is no ClassAd expression" in found(run("check", "--offline", "--conf", example))[0]
+
+
 def test_it_changes_nothing(example: Path, tmp_path: Path) -> None:
     before = sorted(os.listdir(tmp_path))
     run("check", "--offline", "--conf", example)
