@@ -19,6 +19,7 @@ from factory.check import files
 from factory.check.finding import Finding
 from factory.clouds import Account, CloudAct, CloudRows, InstanceRow
 from factory.condor.daemons import ScheddAddress
+from factory.condor.expression import ATTRIBUTE, checked
 from factory.condor.history import HistorySource, HistoryWindow, RecentJobs
 from factory.config.types import CommaList, Duration, KeepLines, Named, Settings, Switch
 from factory.fit.model import Offer, Room, Template
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 __all__ = [
+    "ATTRIBUTE",
     "VM",
     "Account",
     "Ask",
@@ -89,6 +91,7 @@ __all__ = [
     "View",
     "WmsStatus",
     "WmsStatusPlugin",
+    "checked",
     "files",
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 from factory.condor.tools import Failed, ToolError, run_with_errors
 
 _UNUSED = "was unused by condor_submit"
+_ERROR = re.compile(r"^ERROR: (.*(?:\n[ \t].*)*)", re.MULTILINE)
+"""The expression that can't be parsed stands in the next line, indented."""
 
 
 class DryRunError(Exception):
@@ -43,9 +46,9 @@ def dry_run(description: str, item: Mapping[str, str], directory: Path) -> DryRu
     try:
         _, said = run_with_errors(["condor_submit", "-dry-run", str(ads), str(source)], 20, env)
     except Failed as error:
-        errors = [line.removeprefix("ERROR: ") for line in error.said.splitlines() if line.startswith("ERROR: ")]
+        errors = _ERROR.findall(error.said)
         if errors:
-            raise DryRunError("; ".join(errors)) from None
+            raise DryRunError("; ".join(" ".join(each.split()) for each in errors)) from None
         raise ToolError(str(error)) from None
     unused = tuple(line.split("'")[1] for line in said.splitlines() if _UNUSED in line and "'" in line)
     lines = [line for line in ads.read_text(encoding="utf-8").splitlines() if "=" in line]

@@ -3,11 +3,25 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from factory.fit.share import Share, Terms, Verdict, judge
 from factory.fit.words import buying_words, other_words
-from factory.plugin import VM, Ask, AskPlugin, AskStep, Duration, Info, Named, PluginSettings, Switch, View, VMState
+from factory.plugin import (
+    ATTRIBUTE,
+    VM,
+    Ask,
+    AskPlugin,
+    AskStep,
+    Duration,
+    Info,
+    Named,
+    PluginSettings,
+    Switch,
+    View,
+    VMState,
+    checked,
+)
 
 _UNCLAIMED = {VMState.JOINED, VMState.IDLE}
 
@@ -41,6 +55,15 @@ class Fit(AskPlugin):
         """Whether to buy also for jobs of late-materialising clusters that the schedd has not made yet."""
         machine: Annotated[dict[str, str], Named("machine.")] = Field(default_factory=dict)
         """``sched.fit.machine.<Attr>``: what new machines show, as a ClassAd expression, beyond what is known."""
+
+        @field_validator("machine")
+        @classmethod
+        def _machine(cls, value: dict[str, str]) -> dict[str, str]:
+            for name, expression in value.items():
+                if not ATTRIBUTE.fullmatch(name):
+                    raise ValueError(f"{name!r} is no name of an attribute; write letters, digits and _")
+                checked(expression)
+            return value
 
     settings: Settings
 

@@ -121,11 +121,13 @@ def test_a_pool_that_does_not_answer_is_said_and_fails_nothing(pool: Pool, cloud
 
 def test_what_would_be_submitted_is_tried(pool: Pool, cloud: CloudProcess, tmp_path: Path) -> None:
     wrong = ec2_queue(cloud, "check", **{"batchsubmit.condorec2.condor_attributes.MY.Note": '"unfinished'})
+    broken = ec2_queue(cloud, "check3", **{"batchsubmit.condorec2.condor_attributes": "periodic_hold = Foo("})
     odd = ec2_queue(cloud, "check2", **{"batchsubmit.condorec2.condor_attributes.on_exit_remoev": "true"})
-    factory = Factory(tmp_path, pool, "check", {"WRONG": wrong, "ODD": odd})
+    factory = Factory(tmp_path, pool, "check", {"WRONG": wrong, "BROKEN": broken, "ODD": odd})
     began = time.monotonic()
     result = checked(factory, "--offline")
     assert result.returncode == 1
     assert "[WRONG] condor_submit refuses what the queue would submit" in result.stdout
+    assert "Parse error in expression: PeriodicHold = Foo(" in result.stdout
     assert "[ODD] warning: condor_submit does not know this line" in result.stdout
     assert time.monotonic() - began < 10
