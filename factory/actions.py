@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -99,3 +100,12 @@ class Outcome:
     """Jobs that were submitted or touched."""
     tried: bool = True
     """False: there was no time left for the command."""
+
+
+def told(actions: Iterable[Action]) -> dict[str, str]:
+    """VMs that were told something, and what; one without a startd is told when it has one."""
+    return {
+        action.vm.uuid: type(action).__name__.lower()
+        for action in actions
+        if isinstance(action, Release) or (isinstance(action, Retire | Unretire) and action.vm.startd is not None)
+    }

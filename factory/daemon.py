@@ -94,6 +94,7 @@ class Daemon:
             self._after,
             audited=lambda: self._reaper.audited,
             missed=self._reaper.hurry,
+            unasked=lambda: self._reaper.unasked,
         )
         for warning in self.config.warnings:
             log.warning("%s", warning)
@@ -142,11 +143,14 @@ class Daemon:
         log.info("ended")
 
     def _await_first_audit(self) -> None:
-        """Nothing is bought before it is known which instances no VM job owns: they count for the caps (rule 6)."""
+        """Nothing is bought before it is known which instances no VM job owns: they count for the caps (rule 6).
+
+        So a round before that would be in vain, unless there are queues without a cloud.
+        """
         until = steady() + _FIRST_AUDIT_S
         while not self._reaper.looked and not self._stop:
             if steady() >= until:
-                text = "the first audit takes longer than %d s: instances without a VM job don't count before it ends"
+                text = "the first audit takes longer than %d s: no VM is bought before it ends"
                 log.warning(text, _FIRST_AUDIT_S)
                 return
             time.sleep(_FIRST_LOOK_S)
@@ -260,4 +264,6 @@ class Daemon:
         self.config = self._reaper.config = config
         self._rounds.reconfigure(config)
         self._schedule()
+        if self._reaper.unasked:
+            self._reaper.hurry()
         log.info("configuration reread queues=%d", len(config.watched))

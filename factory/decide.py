@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 BACKOFF = "Backoff"
 """Name of the step that no plugin took."""
+_UNASKED = "its cloud has not been asked yet for instances without a VM job, which count against the caps"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class World:
     """Queues of which a plugin can't say what it reads, and why."""
     orphans: Mapping[str, int] = field(default_factory=dict)
     """Instances without a VM job, by queue: they count against every cap (rule 6)."""
+    unasked: frozenset[str] = frozenset()
+    """Queues whose cloud no audit has asked yet, so that nobody knows how many of these there are."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def decide(config: Config, world: World, due: Collection[str]) -> Round:
     wms = {name: status.wms for name, status in statuses.items()}
     batch = {name: status.batch for name, status in statuses.items()}
     shared = cascade.begin(config.queues, wms, batch, world.memory.fit, world.now, world.memory.health)
-    ledger = Ledger(_total(statuses, world.orphans), _owned(config, statuses))
+    ledger = Ledger(_total(statuses, world), _owned(config, statuses))
     decisions = []
     deciding = {*due, *cascade.beside(config.queues, due)}
     for queue in (queue for queue in config.queues if queue.name in deciding):
@@ -134,8 +137,10 @@ def _unbroken(part: Callable[..., Decision], queue: Queue, status: _Status, *res
         return Decision(queue.name, chain, (), (), status.wms, status.batch, status.site, broken=where)
 
 
-def _total(statuses: Mapping[str, _Status], orphans: Mapping[str, int]) -> int | Unknown:
-    total = sum(orphans.values())
+def _total(statuses: Mapping[str, _Status], world: World) -> int | Unknown:
+    for name in sorted(world.unasked):
+        return Unknown(f"queue {name}: {_UNASKED}")
+    total = sum(world.orphans.values())
     for name, status in statuses.items():
         if isinstance(status.batch, Unknown):
             return Unknown(f"queue {name}: {status.batch.reason}")
@@ -208,6 +213,8 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, shared: cascade.Casca
     chain = run_chain(queue.sched, view) if fault_ is None else Chain(hold=fault_)
     if chain.hold is None and isinstance(status.batch, Unknown):
         chain = Chain(chain.steps, Ask(), f"batch status unknown: {status.batch.reason}", unknown=True)
+    if chain.ask.n > 0 and queue.name in world.unasked:
+        chain = Chain(chain.steps, Ask(), f"nothing is bought: {_UNASKED}", unknown=True)
     chain = _backed_off(chain, shared.memory.backoff.get(queue.name), world.now)
     plan = Plan()
     if isinstance(status.batch, BatchStatus):

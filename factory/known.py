@@ -22,6 +22,8 @@ class Known:
     orphans: Mapping[str, int] = field(default_factory=dict)
     """Instances without a VM job that count against the caps, by queue."""
     told: Told = field(default_factory=Told)
+    unasked: frozenset[str] = frozenset()
+    """Queues whose cloud no audit has asked yet."""
 
     def report(self) -> dict[str, Any]:
         """For ``status.json``; without what is long and does not matter to one further look.
@@ -31,7 +33,7 @@ class Known:
         fit = self.memory.fit
         stuck = {key: seen for key, seen in fit.waiting.items() if seen.stuck is not None}
         memory = replace(self.memory, fit=replace(fit, waiting=stuck), staying={})
-        short = Known(memory, dict(self.orphans), self.told)
+        short = Known(memory, dict(self.orphans), self.told, self.unasked)
         report: dict[str, Any] = _adapter().dump_python(short, mode="json")
         return report
 

@@ -10,18 +10,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import replace
 from typing import Any
 
+from factory.audited import Audited
 from factory.clock import steady
 from factory.config.settings import Config
 from factory.endings import COMMANDS, Endings
-from factory.faults import fault
+from factory.faults import FAULTS, fault
 from factory.keypairs import Maker
-from factory.look import Look, look
+from factory.look import Look, clouds, look
 from factory.missing import Told
 from factory.orphans import Orphan, Step, judge
 from factory.pauses import Pauses, PausesError, read_pauses
@@ -34,47 +33,8 @@ log = logging.getLogger("apf")
 
 _SOON_S = 20
 """Two audits are no nearer to each other, if their interval is longer."""
-
-
-@dataclass(frozen=True)
-class Audited:
-    """What the last audit found."""
-
-    ended: float = 0
-    """Epoch; 0: there was none yet."""
-    orphans: tuple[Orphan, ...] = ()
-    unknown: tuple[str, ...] = ()
-    """What could not be asked, and why."""
-    notes: tuple[str, ...] = ()
-    """What could not be asked besides, and no machine is judged by."""
-    outcomes: Mapping[str, str | None] = field(default_factory=dict)
-    """What was done about orphans, by name: None, or why it failed."""
-    reaped: int = 0
-    """Instances that were terminated since the factory started."""
-    told: Told = field(default_factory=Told)
-    """What the rounds may conclude of VM jobs that they miss."""
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """Instances that count against the caps of each queue, though no VM job is there for them (rule 6)."""
-        return MappingProxyType(Counter(orphan.queue for orphan in self.orphans if orphan.counts))
-
-    def report(self) -> dict[str, Any]:
-        """For ``status.json``."""
-        return {
-            "ended": self.ended,
-            "reaped": self.reaped,
-            "unknown": list(self.unknown),
-            "notes": list(self.notes),
-            "orphans": [
-                {
-                    "kind": orphan.kind, "name": orphan.name, "queue": orphan.queue, "vm": orphan.vm,
-                    "why": orphan.why, "step": orphan.step.value, "seen_s": round(orphan.seen_s),
-                    "error": self.outcomes.get(orphan.name),
-                }
-                for orphan in self.orphans
-            ],
-        }  # fmt: skip
+_AGAIN_S = 2
+"""But after one that did not ask all clouds, or not the schedd: until then nothing is bought there."""
 
 
 class Reaper:
@@ -101,6 +61,8 @@ class Reaper:
         self._said: dict[tuple[str, str], Step] = {}
         self._noted: frozenset[str] = frozenset()
         self._looked = False
+        self._asked: frozenset[str] = frozenset()
+        self._all_asked: Config | None = None
         self._ending = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
@@ -119,6 +81,24 @@ class Reaper:
         """The first audit has ended, whatever it could ask."""
         return self._looked
 
+    @property
+    def unasked(self) -> frozenset[str]:
+        """Queues whose cloud no audit has asked since it is theirs, with schedd and collector there.
+
+        A cloud that did not answer was asked: it may be out of order for long. Where a plugin ends audits: none.
+        """
+        config = self.config
+        if self._all_asked is config:
+            return frozenset()
+        try:
+            accounts = clouds(config)
+        except FAULTS:
+            return frozenset()  # the audit says so
+        names = frozenset(name for key, cloud in accounts.items() if key not in self._asked for name in cloud.queues)
+        if not names:
+            self._all_asked = config
+        return names
+
     def hurry(self) -> None:
         """Audit soon: something is missing."""
         self._wake.set()
@@ -127,15 +107,18 @@ class Reaper:
         while not self._ending.is_set():
             self.guarded()
             interval_s = self.config.factory.audit_interval
-            self._ending.wait(min(_SOON_S, interval_s))
-            self._wake.wait(max(0, interval_s - _SOON_S))
+            apart_s = min(_AGAIN_S if self.unasked else _SOON_S, interval_s)
+            self._ending.wait(apart_s)
+            self._wake.wait(interval_s - apart_s)
             self._wake.clear()
 
     def guarded(self) -> None:
         """One audit; an error in it is logged."""
+        config = self.config
         try:
             self.audit()
         except Exception as error:  # noqa: BLE001 - a plugin's fault; the next audit may do better
+            self._all_asked = config  # and may not: nobody waits for it
             if not self._ending.is_set():
                 log.error("audit failed=%r", fault(error))
         finally:
@@ -171,6 +154,8 @@ class Reaper:
         if scene is not None and scene.complete:
             told = told_by(scene, orphans)
         self.audited = Audited(time.time(), orphans, tuple(unknown), seen.notes, outcomes, reaped, told)
+        if scene is not None:
+            self._asked |= seen.clouds.keys()
         for text in sorted(frozenset(seen.notes) - self._noted):
             log.warning('audit note="%s"', text)
         self._noted |= frozenset(seen.notes)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from factory.act import Actor, After, nothing
-from factory.actions import Action, Outcome, Release, Remove, Retire, Unretire
+from factory.actions import Outcome, Remove, told
 from factory.adopt import sibling, with_adopted
+from factory.audited import Audited
 from factory.cascade import beside
 from factory.clock import Clock
 from factory.condor.vmjobs import VMJobRows
@@ -25,7 +26,6 @@ from factory.missing import sent_away
 from factory.observe import Observer
 from factory.pauses import PausesError, read_pauses
 from factory.poll import give_back
-from factory.reaper import Audited
 from factory.report import decision_report, log_line, status_report, what
 from factory.shift import shifted
 from factory.statedir import StateDir, write_private
@@ -67,6 +67,7 @@ class Rounds:
         clock: Clock | None = None,
         audited: Callable[[], Audited] = Audited,
         missed: Callable[[], None] = lambda: None,
+        unasked: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self.config = config
         self.incarnation = incarnation
@@ -77,6 +78,7 @@ class Rounds:
         self._clock = clock or Clock()
         self._audited = audited
         self._missed = missed
+        self._unasked = unasked
         self._observer = Observer(workers, self._clock)
         self._teller = Teller()
         self._kept = _read(statedir.health)
@@ -143,13 +145,13 @@ class Rounds:
         now = self._clock.now()
         self._memory = replace(self._memory, health=with_resets(self._memory.health, self._statedir.read_resets()))
         acted = {queue: self._clock.at(moment) for queue, moment in self._acted.items()}
-        audited = self._audited()
+        unasked, audited = self._unasked(), self._audited()  # in this order: what was asked in between is in both
         world = make_world(
             now, self._observer.readings, self._memory, acted, self.incarnation,
             2 * self.config.factory.update_interval, self._paused(), self._observer.faults,
-            audited.counts, audited.told,
+            audited.counts, audited.told, unasked,
         )  # fmt: skip
-        if world.memory.missing.keys() - self._memory.missing.keys():
+        if world.memory.missing.keys() - self._memory.missing.keys() or (unasked and self._vm_jobs()):
             self._missed()
         self._memory = world.memory
         round_ = decide(self.config, world, due)
@@ -167,7 +169,7 @@ class Rounds:
     def _adopt(self) -> None:
         """Tend the VMs of sections that were removed or renamed while they had some."""
         configured = {queue.name for queue in self.config.watched} - {queue.name for queue in self.config.adopted}
-        rows = [reading.rows for reading in self._observer.readings.values() if isinstance(reading.rows, VMJobRows)]
+        rows = self._vm_jobs()
         if not rows:
             return  # what is unknown ends nothing (rule 2)
         found = Counter(job.queue for row in rows for job in row.jobs if job.queue not in configured)
@@ -184,6 +186,9 @@ class Rounds:
                     'queue=%s vm_jobs=%d reason="not configured: %s; keep its section with enabled = False until they '
                     'are gone"', queue, n, how,
                 )  # fmt: skip
+
+    def _vm_jobs(self) -> list[VMJobRows]:
+        return [each.rows for each in self._observer.readings.values() if isinstance(each.rows, VMJobRows)]
 
     def _paused(self) -> dict[str, str]:
         """The queues that somebody paused, and why; all of them, if that can't be known."""
@@ -208,8 +213,8 @@ class Rounds:
         finally:  # whatever happened: only a later poll shows what came of it (rule 3)
             self._acted.update(dict.fromkeys({action.queue for action in actions}, self._clock.steady()))
             not_told = {id(outcome.action) for outcome in outcomes if not outcome.tried}
-            told = _told(action for action in actions if id(action) not in not_told)
-            self._memory = remember_sent(self._memory, told, self._clock.now())
+            commands = told(action for action in actions if id(action) not in not_told)
+            self._memory = remember_sent(self._memory, commands, self._clock.now())
             removed = (action.vm.uuid for action in actions if isinstance(action, Remove) and action.vm is not None)
             self._memory = sent_away(self._memory, frozenset(removed))
             done = {
@@ -258,7 +263,8 @@ class Rounds:
         config, audited = self.config, self._audited()
         status = status_report(
             config.factory.id, self.incarnation, self._reports, self._observer.readings.values(), config.disabled,
-            self._clock.now(), self._broken, audited.report(), Known(self._memory, audited.counts, audited.told),
+            self._clock.now(), self._broken, audited.report(),
+            Known(self._memory, audited.counts, audited.told, self._unasked()),
         )  # fmt: skip
         try:
             self._statedir.write_status(status)
@@ -285,12 +291,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""  # the first factory here, or a fault that write_status says
-
-
-def _told(actions: Iterable[Action]) -> dict[str, str]:
-    """VMs that were told something, and what; one without a startd is told when it has one."""
-    return {
-        action.vm.uuid: type(action).__name__.lower()
-        for action in actions
-        if isinstance(action, Release) or (isinstance(action, Retire | Unretire) and action.vm.startd is not None)
-    }

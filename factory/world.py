@@ -25,6 +25,7 @@ def make_world(
     faults: Mapping[str, str] = MappingProxyType({}),
     orphans: Mapping[str, int] = MappingProxyType({}),
     told: Told = Told(),  # noqa: B008 - it is immutable
+    unasked: frozenset[str] = frozenset(),
 ) -> World:
     """The World at ``now``; its memory has been moved on by what the readings show.
 
@@ -48,7 +49,7 @@ def make_world(
         memory = miss(memory, jobs, told, now)
     unowned = Counter(orphans) + Counter(counts(memory, told))
     usurper = newer_incarnation((job.incarnation for job in jobs), incarnation)
-    return World(now, readings, memory, acted, usurper, paused, faults, unowned)
+    return World(now, readings, memory, acted, usurper, paused, faults, unowned, unasked)
 
 
 def newer_incarnation(seen: Iterable[str], ours: str) -> str | None:

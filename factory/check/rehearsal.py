@@ -52,6 +52,6 @@ def rehearse(config: Config, workers: Workers, instead: Instead | None = None, t
     known, believed_s = instead.known, 2 * config.factory.update_interval
     world = make_world(
         now, observer.readings, known.memory, {}, instead.incarnation or f"{now:.3f} apf-check 0", believed_s,
-        instead.paused, observer.faults, known.orphans, known.told,
+        instead.paused, observer.faults, known.orphans, known.told, known.unasked,
     )  # fmt: skip
     return Rehearsal(decide(config, world, {queue.name for queue in queues}), tuple(observer.readings.values()))

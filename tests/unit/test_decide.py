@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +80,24 @@ def test_nothing_is_decided_on_a_reading_that_failed(
         assert decision.chain.hold is not None
         assert "down" in decision.chain.hold
         assert decision.actions == ()
+
+
+def test_nothing_is_bought_where_no_audit_has_asked_and_under_a_cap_of_the_factory_nowhere(
+    config: Config, tmp_path: Path
+) -> None:
+    """Rules 2 and 6: how many instances count there is unknown. Machines leave all the same."""
+    round_ = decide(config, world(config, WORK, *vms(), unasked=frozenset({"Q"})), {"Q", "R"})
+    assert [len(of(round_, queue).actions) for queue in "QR"] == [0, 1]
+    assert "its cloud has not been asked yet" in str(of(round_).chain.hold)
+    going = decide(config, world(config, NO_WORK, *vms(job(), pool=IDLE), unasked=frozenset({"Q"})), {"Q"})
+    assert isinstance(of(going).actions[0], Retire)
+
+    path = tmp_path / "queues.conf"
+    path.write_text(conf("Ready, MaxPerFactory", {}, {"maxperfactory.maximum": 5}))
+    capped = load([path])
+    decision = of(decide(capped, world(capped, WORK, *vms(), unasked=frozenset({"R"})), {"Q"}))
+    assert decision.actions == ()
+    assert "queue R: its cloud has not been asked yet" in str(decision.chain.hold)
 
 
 def test_a_reading_counts_only_if_its_poll_started_after_the_queue_last_acted(config: Config) -> None:

@@ -1,0 +1,78 @@
+"""What a factory that starts, or reads another configuration, does not know yet of its machines in the cloud."""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from localcloud.process import CloudProcess
+from tests.pool.conftest import MakeFactory
+from tests.rig.factory import QUEUE, Factory, ec2_queue, removed_at_end
+from tests.rig.orphans import SCHEDD, audit, launched
+from tests.rig.pool import Pool
+from tests.rig.wait import until
+from tests.rig.work import Work
+
+RARELY = {"audit_interval": 1000}
+NOBODY = "http://ec2.us-east-1.localhost:9/"
+"""Where no cloud answers."""
+
+
+def bought(factory: Factory) -> Sequence[str]:
+    """VM jobs that were submitted."""
+    return [job for action in factory.actions("submit") for job in action["jobs"]]
+
+
+@contextmanager
+def orphan_of(cloud: CloudProcess, factory: Factory, queue: str = QUEUE, schedd: str = SCHEDD) -> Iterator[str]:
+    """An instance of a queue that no VM job owns."""
+    tags = {"apf_factory": factory.id, "apf_queue": queue, "apf_vm": f"{factory.id}-lost", "apf_schedd": schedd}
+    with launched(cloud, tags) as instance:
+        yield instance
+
+
+def test_a_factory_that_starts_before_its_schedd_counts_what_no_vm_job_owns_when_that_is_there(
+    cloud: CloudProcess, tmp_path: Path
+) -> None:
+    """Rule 6: the first audit could see nothing, and the next one is far away."""
+    with Pool(tmp_path / "pool", name="late@pool") as pool:
+        keys = {"batchsubmit__condorec2__maxinstances": 2, "batchsubmit__condorec2__lease": "10m"}
+        factory = Factory(tmp_path, pool, "late", {QUEUE: ec2_queue(cloud, "late", **keys)}, **RARELY)
+        with removed_at_end(factory), orphan_of(cloud, factory, schedd="late@pool") as orphan:
+            Work(factory).submit(5)
+            os.kill(pool.pid_of("master"), signal.SIGSTOP)
+            pool.kill_daemon("schedd")
+            with factory:
+                until(lambda: factory.queue().get("outcome") == "hold", "it holds", 20)
+                os.kill(pool.pid_of("master"), signal.SIGCONT)
+                until(lambda: bought(factory), "it buys", 60)
+                factory.rounds(2)
+                assert len(bought(factory)) == 1
+                assert audit(factory)[orphan]["step"] == "wait"
+                assert "Traceback" not in factory.log_text()
+
+
+@pytest.mark.parametrize("came", ["another account", "another section"])
+def test_what_no_vm_job_owns_in_an_account_that_comes_with_sighup_counts_before_anything_is_bought_there(
+    cloud: CloudProcess, make_factory: MakeFactory, came: str
+) -> None:
+    """Rule 6."""
+    factory = make_factory(factory=RARELY)
+    name = factory.id
+    section = ec2_queue(cloud, name, batchsubmit__condorec2__maxinstances=2)
+    elsewhere = {"batchsubmit.condorec2.gridresource": NOBODY}
+    factory.queues[QUEUE] |= {"wmsqueue": "nothing", **elsewhere}
+    if came == "another account":
+        factory.queues[name] = {**section, "wmsqueue": "nothing", **elsewhere}
+    with orphan_of(cloud, factory, name) as orphan, factory:
+        until(factory.queue, "a round", 30)
+        factory.queues[name] = section
+        Work(factory, name).submit(5)
+        factory.reload()
+        until(lambda: bought(factory), "it buys", 60)
+        factory.rounds(2)
+        assert len(bought(factory)) == 1
+        assert audit(factory)[orphan]["queue"] == name
