@@ -183,8 +183,12 @@ class _Judge:
             step=Step.REMOVE, seen_s=0, vm=line.vm, job=job, absent=True,
         )  # fmt: skip
         ended = any(each.id == job.instance for each in line.instances)
-        if not ended and job.instance not in self.sightings.met:
+        account = self.sightings.met.get(job.instance or "")
+        if not ended and account is None:
             return self._decided(replace(base, step=Step.REPORT), "the cloud has never shown it by its tags")
+        if not ended and account not in self.scene.answered:
+            why = "the account that has shown it did not answer, or is not asked any more"
+            return self._decided(replace(base, step=Step.REPORT), why)
         if fresh(self.scene, self.rules, line.startd) or fresh(self.scene, self.rules, line.master):
             return self._decided(replace(base, step=Step.WAIT), "the pool still shows it")
         return self._decided(base, "the cloud says that it has ended" if ended else "the cloud shows it no more")

@@ -65,14 +65,14 @@ class Sightings:
     old: Mapping[str, float] = field(default_factory=dict)
     """Instances from before that, or from before their account was first seen, and when they were: whether a startd of
     theirs has been in the pool, nobody knows."""
-    met: frozenset[str] = frozenset()
-    """Instances that a cloud has shown alive."""
+    met: Mapping[str, str] = field(default_factory=dict)
+    """Instances that a cloud has shown alive, and the account in which that was."""
     in_pool: Mapping[str, float] = field(default_factory=dict)
     """When startd or master of a VM was last in the pool, by ``APFVM``."""
     joined: frozenset[str] = frozenset()
     """VMs whose startd was in the pool, by ``APFVM``."""
     accounts: frozenset[str] = frozenset()
-    """Those that have answered before."""
+    """Those that have answered before, and are still asked."""
     spoke: Mapping[str, float] = field(default_factory=dict)
     """When an ad last said that it comes from this instance."""
     silent: Mapping[str, float] = field(default_factory=dict)
@@ -113,10 +113,11 @@ def noted(scene: Scene, sightings: Sightings, rules: Rules) -> Sightings:
         sightings,
         began=began,
         old=old,
-        met=frozenset(each for each in sightings.met if each in wanted) | alive.keys(),
+        met={each: account for each, account in sightings.met.items() if each in wanted}
+        | {each: scene.instances.get(each, "") for each in alive},
         in_pool=in_pool,
         joined=joined,
-        accounts=sightings.accounts | scene.answered,
+        accounts=scene.answered if scene.complete else sightings.accounts | scene.answered,
         spoke=spoke,
         silent=silent,
     )

@@ -36,8 +36,12 @@ def scene(
     key_pairs: Mapping[str, Whose] = MappingProxyType({}),
     complete: bool = True,
     shown: set[str] | None = None,
+    account: str = "cloud",
 ) -> Scene:
-    """``shown``: the instances that the ads of vm1 come from; None: as its startd says."""
+    """``account``: the only one that was asked.
+
+    ``shown``: the instances that the ads of vm1 come from; None: as its startd says.
+    """
     instances, machines = tuple(instances), tuple(machines)
     ids = {row.vm: frozenset({row.instance or ""}) for row in machines}
     if shown is not None:
@@ -48,9 +52,9 @@ def scene(
         schedd=SCHEDD,
         now=NOW,
         tick=tick,
-        instances={each.id: "cloud" for each in instances},
-        key_pairs=dict.fromkeys(key_pairs, "cloud"),
-        answered=frozenset({"cloud"}),
+        instances={each.id: account for each in instances},
+        key_pairs=dict.fromkeys(key_pairs, account),
+        answered=frozenset({account}),
         complete=complete,
     )
 
@@ -236,6 +240,25 @@ def test_a_vm_job_is_not_removed_on_the_word_of_a_cloud_that_may_show_nothing_at
     seen = scene(10, jobs=[job()], instances=[instance()])
     in_pool = [scene(tick, jobs=[job()], machines=[machine()]) for tick in (310, 620)]
     assert run(seen, *in_pool)["1.0"].step is Step.WAIT
+
+
+def test_another_account_says_nothing_of_the_instances_that_were_in_the_one_before() -> None:
+    """A queue was given other keys: the VM jobs that it has are served by the old ones, to their end."""
+    seen = scene(10, jobs=[job()], instances=[instance()])
+    elsewhere = [scene(tick, jobs=[job()], account="another") for tick in (310, 620)]
+    found = run(seen, *elsewhere)["1.0"]
+    assert found.step is Step.REPORT
+    assert "not asked any more" in found.why
+    there = run(seen, *elsewhere, *(scene(tick, jobs=[job()]) for tick in (930, 1240)))["1.0"]
+    assert there.step is Step.REMOVE, "it is asked again, and shows it no more"
+
+
+def test_an_account_that_was_away_is_as_new_as_one_that_nobody_knew() -> None:
+    """Meanwhile a job may have come to its machines."""
+    seen = scene(10, instances=[instance()], machines=[machine()])
+    away = scene(310, account="another")
+    back = [scene(tick, instances=[instance()]) for tick in (620, 930)]
+    assert run(seen, away, *back)["i-1"].step is Step.WAIT
 
 
 @pytest.mark.parametrize("row", [job(status=3), job(status=4), job(status=5, hold=Hold(42, 16, "x", 3))])
