@@ -148,7 +148,8 @@ class Reaper:
         if not seen.clouds:
             orphans = ()
         elif scene is not None and not scene.complete:  # of a cloud that did not answer all stays as it was
-            orphans += tuple(o for o in self.audited.orphans if o.account and o.account not in seen.answered)
+            orphans += tuple(o for o in self.audited.orphans if o.account in seen.clouds.keys() - seen.answered)
+        self._say_gone(orphans, seen)
         done = [o for o in orphans if o.name in outcomes and outcomes[o.name] is None]
         reaped = self.audited.reaped + sum(1 for orphan in done if orphan.step is Step.TERMINATE)
         if scene is not None and scene.complete:
@@ -193,6 +194,18 @@ class Reaper:
             hands_off=held,
         )
 
+    def _say_gone(self, orphans: Iterable[Orphan], seen: Look) -> None:
+        """Log which orphans of the last audit are none any more, before this one is the last."""
+        there = {orphan.key for orphan in orphans}
+        for orphan in self.audited.orphans:
+            if orphan.key in there:
+                continue
+            if orphan.account and orphan.account not in seen.clouds:
+                text = "orphan %s %s is out of sight and not ended: no section has its account any more (%s)"
+                log.warning(text, orphan.kind, orphan.name, orphan.account)
+            else:
+                log.info("orphan %s %s is gone", orphan.kind, orphan.name)
+
     def _tell(self, orphans: Iterable[Orphan], outcomes: Mapping[str, str | None], unknown: Collection[str]) -> None:
         """Log what is new or was done, and add it to the journal."""
         for text in unknown:
@@ -202,8 +215,6 @@ class Reaper:
         for orphan in orphans:
             if orphan.name in outcomes or self._said.get((orphan.kind, orphan.name)) is not orphan.step:
                 told.setdefault(orphan.queue, []).append(orphan)
-        for name in [each for key, step in self._said.items() if key not in steps for each in [key]]:
-            log.info("orphan %s %s is gone", *name)
         self._said = steps
         for queue, found in told.items():
             for orphan in found:

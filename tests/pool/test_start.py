@@ -11,7 +11,7 @@ import pytest
 from localcloud.process import CloudProcess
 from tests.pool.conftest import MakeFactory
 from tests.rig.factory import QUEUE, Factory, ec2_queue, removed_at_end
-from tests.rig.orphans import SCHEDD, audit, launched
+from tests.rig.orphans import AUDITED, SCHEDD, audit, launched
 from tests.rig.pool import Pool
 from tests.rig.wait import until
 from tests.rig.work import Work
@@ -76,3 +76,19 @@ def test_what_no_vm_job_owns_in_an_account_that_comes_with_sighup_counts_before_
         factory.rounds(2)
         assert len(bought(factory)) == 1
         assert audit(factory)[orphan]["queue"] == name
+
+
+def test_an_orphan_whose_account_goes_with_sighup_is_not_said_to_be_gone(
+    cloud: CloudProcess, make_factory: MakeFactory
+) -> None:
+    factory = make_factory(factory={**AUDITED, "orphans": "report"})
+    factory.queues["GONE"] = ec2_queue(cloud, "gone")
+    factory.queues[QUEUE]["batchsubmit.condorec2.gridresource"] = NOBODY
+    with orphan_of(cloud, factory, "GONE") as orphan, factory:
+        until(lambda: orphan in audit(factory), "an audit sees it", 30)
+        del factory.queues["GONE"]
+        factory.reload()
+        until(lambda: orphan not in audit(factory), "it is out of sight", 30)
+        assert f"orphan instance {orphan} is out of sight" in factory.log_text()
+        assert f"orphan instance {orphan} is gone" not in factory.log_text()
+        assert cloud.instances()[orphan]["state"] == "running"
