@@ -28,7 +28,7 @@ class Audited:
     reaped: int = 0
     """Instances that were terminated since the factory started."""
     told: Told = field(default_factory=Told)
-    """What the rounds may conclude of VM jobs that they miss."""
+    """What the rounds may conclude of VM jobs that they miss; when it began is a steady time."""
 
     @property
     def counts(self) -> Mapping[str, int]:

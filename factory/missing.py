@@ -26,7 +26,7 @@ class Told:
     """What the last audit that could see everything says of instances."""
 
     began: float = 0
-    """Epoch; 0: there was none."""
+    """When it began to ask the clouds; 0: there was none."""
     ended: frozenset[str] = frozenset()
     """VMs whose instances it saw, and that all had ended."""
     counted: frozenset[str] = frozenset()

@@ -231,9 +231,9 @@ class Reaper:
 
 
 def told_by(scene: Scene, orphans: Iterable[Orphan]) -> Told:
-    """What the rounds may conclude of VM jobs that they miss."""
+    """What the rounds may conclude of VM jobs that they miss; when the audit began is a steady time."""
     return Told(
-        began=scene.now,
+        began=scene.tick,
         ended=scene.books.ended,
         counted=frozenset(orphan.vm for orphan in orphans if orphan.counts and orphan.job is None),
     )

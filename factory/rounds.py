@@ -145,7 +145,7 @@ class Rounds:
         now = self._clock.now()
         self._memory = replace(self._memory, health=with_resets(self._memory.health, self._statedir.read_resets()))
         acted = {queue: self._clock.at(moment) for queue, moment in self._acted.items()}
-        unasked, audited = self._unasked(), self._audited()  # in this order: what was asked in between is in both
+        unasked, audited = self._unasked(), self._last_audit()  # in this order: what was asked in between is in both
         world = make_world(
             now, self._observer.readings, self._memory, acted, self.incarnation,
             2 * self.config.factory.update_interval, self._paused(), self._observer.faults,
@@ -186,6 +186,11 @@ class Rounds:
                     'queue=%s vm_jobs=%d reason="not configured: %s; keep its section with enabled = False until they '
                     'are gone"', queue, n, how,
                 )  # fmt: skip
+
+    def _last_audit(self) -> Audited:
+        """Its times by the host's clock, as it stands now."""
+        audited = self._audited()
+        return replace(audited, told=replace(audited.told, began=self._clock.at(audited.told.began)))
 
     def _vm_jobs(self) -> list[VMJobRows]:
         return [each.rows for each in self._observer.readings.values() if isinstance(each.rows, VMJobRows)]
@@ -260,7 +265,7 @@ class Rounds:
             self._kept = now
 
     def _write_status(self) -> None:
-        config, audited = self.config, self._audited()
+        config, audited = self.config, self._last_audit()
         status = status_report(
             config.factory.id, self.incarnation, self._reports, self._observer.readings.values(), config.disabled,
             self._clock.now(), self._broken, audited.report(),

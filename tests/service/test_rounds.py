@@ -14,11 +14,13 @@ from factory import chain, decide
 from factory import rounds as rounds_module
 from factory.act import Actor
 from factory.actions import Action, Submit
+from factory.audited import Audited
 from factory.cli.statuspage import broken_text
 from factory.clock import Clock, steady
 from factory.condor.pool import PoolSource
 from factory.condor.vmjobs import VMJobsSource
 from factory.config.settings import Config
+from factory.missing import Told
 from factory.model import Unknown, WmsStatus
 from factory.observe import Observer
 from factory.rounds import GIVE_UP, Rounds, RoundsBroken
@@ -215,6 +217,16 @@ def test_a_clock_that_is_set_stops_no_decision_and_makes_nothing_old(
     after = {each["source"]: each["started"] for each in status(statedir)["sources"]}
     assert after["still"] == pytest.approx(before["still"] + by, abs=1), "the same reading"
     assert "the clock of this host was set by" in caplog.text
+
+
+@pytest.mark.parametrize("by", [0.0, -3600.0, 3600.0])
+def test_an_audit_is_as_old_as_it_is_whatever_becomes_of_the_clock(make: Make, statedir: StateDir, by: float) -> None:
+    """Or after a step back it would come later than what was missed since, which then would count no more (rule 6)."""
+    host, began = Host(), steady() - 10
+    rounds = make(config(queue("q")), clock=Clock(host.wall), audited=lambda: Audited(told=Told(began)))
+    host.set_by = by
+    rounds.guarded({"q"})
+    assert status(statedir)["known"]["told"]["began"] == pytest.approx(time.time() + by - 10, abs=2)
 
 
 def _nothing(rows: Any) -> Any:

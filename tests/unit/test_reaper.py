@@ -49,10 +49,11 @@ def test_a_second_instance_does_not_count_for_the_one_that_its_vm_job_has() -> N
         InstanceRow(name, "running", vm, "Q", "", "", 0, "ap@pool")
         for name, vm in (("i-1", "vm1"), ("i-2", "vm1"), ("i-3", "vm3"))
     )
-    scene = Scene(books([job()], PoolRows(10_000), [first, second, alone]), "ap@pool", 0, 0)
+    scene = Scene(books([job()], PoolRows(10_000), [first, second, alone]), "ap@pool", 0, 50)
     orphans, _ = judge(scene, Sightings(), Rules())
     assert {orphan.name for orphan in orphans if orphan.counts} == {"i-2", "i-3"}
     assert told_by(scene, orphans).counted == {"vm3"}
+    assert told_by(scene, orphans).began == 50, "by a clock that nobody sets"
 
 
 def test_the_rounds_are_told_which_vms_have_nothing_left_in_the_cloud_with_or_without_a_vm_job() -> None:
