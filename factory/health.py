@@ -238,8 +238,12 @@ def reset(health: Health, at: float) -> Health:
     return replace(health, breakers=breakers, launches=launches)
 
 
-def with_resets(health: Mapping[str, Health], resets: Mapping[str, float]) -> dict[str, Health]:
-    """The health of queues after what somebody reset, by queue and when (``*``: all)."""
+def with_resets(health: Mapping[str, Health], resets: Mapping[str, float], now: float) -> dict[str, Health]:
+    """The health of queues after what somebody reset, by queue and when (``*``: all).
+
+    One that is yet to come is from before the clock was set back, and was heeded then.
+    """
+    resets = {queue: at for queue, at in resets.items() if at <= now}
     return {
         queue: reset(known, max(resets.get(queue, 0), resets.get(ALL, 0))) if known.breakers else known
         for queue, known in health.items()

@@ -143,7 +143,7 @@ class Rounds:
         if like is not None and like.name in due:
             due = {*due, *(queue.name for queue in self.config.adopted)}
         now = self._clock.now()
-        self._memory = replace(self._memory, health=with_resets(self._memory.health, self._statedir.read_resets()))
+        self._memory = replace(self._memory, health=with_resets(self._memory.health, self._statedir.read_resets(), now))
         acted = {queue: self._clock.at(moment) for queue, moment in self._acted.items()}
         unasked, audited = self._unasked(), self._last_audit()  # in this order: what was asked in between is in both
         world = make_world(

@@ -6,7 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.actions import Remove, Submit
-from factory.health import ALL, FAULTY, UNUSED, WAITS_S, Breaker, Fault, Health, allowed, learn, refused, reset, sift
+from factory.health import (
+    ALL,
+    FAULTY,
+    UNUSED,
+    WAITS_S,
+    Breaker,
+    Fault,
+    Health,
+    allowed,
+    learn,
+    refused,
+    reset,
+    sift,
+    with_resets,
+)
 from factory.holds import Kind
 from factory.model import VM, Ask, BatchStatus, Hold, Shape, VMState
 from factory.plugin import Plan
@@ -102,6 +116,13 @@ def test_a_reset_forgets_what_opened_before_and_counts_nothing_twice() -> None:
     assert allowed(cleared, SHAPE, (), NOW + 1)[0] is None
     assert learned(cleared, fault("vm1")).breakers == {}
     assert reset(health, NOW - 1) == health
+
+
+def test_a_reset_from_before_the_clock_was_set_back_resets_nothing_that_came_after_it() -> None:
+    opened = {"Q": Health({SHAPE: Breaker(FAULTY, "x", NOW - 5, NOW + 300)})}
+    assert with_resets(opened, {"Q": NOW + 3000}, NOW) == opened
+    assert with_resets(opened, {"Q": NOW + 3000, ALL: NOW - 1}, NOW)["Q"].breakers == {}
+    assert with_resets(opened, {"Q": NOW}, NOW)["Q"].breakers == {}
 
 
 def test_a_breaker_that_nobody_tried_again_is_forgotten() -> None:
