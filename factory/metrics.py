@@ -18,7 +18,7 @@ _JOBS = ("notready", "ready", "running")
 
 
 class StatusCollector(Collector):
-    """The status file as metrics; none while there is no file yet."""
+    """The status file as metrics; none while there is no file of this version yet."""
 
     def __init__(self, status: Path) -> None:
         self._status = status
@@ -26,10 +26,10 @@ class StatusCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """All families, from the file as it is now."""
         try:
-            status = json.loads(self._status.read_bytes())
-        except (FileNotFoundError, json.JSONDecodeError):
+            found = list(families(json.loads(self._status.read_bytes())))
+        except (OSError, AttributeError, KeyError, TypeError, ValueError):  # none yet, or of another version
             return
-        yield from families(status)
+        yield from found
 
 
 def serve(address: str, status: Path) -> None:

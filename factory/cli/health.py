@@ -16,7 +16,7 @@ from rich.text import Text
 from factory.canary import PROVEN
 from factory.cli.options import CONF
 from factory.cli.pause import known_queues
-from factory.cli.place import Place, nothing, place
+from factory.cli.place import Place, nothing, place, showing
 from factory.cli.statuspage import age, broken_text
 from factory.cli.terminal import Output
 from factory.health import ALL
@@ -30,21 +30,10 @@ def health(context: click.Context, conf: tuple[Path, ...], as_json: bool) -> Non
     """Show what became of the machines of each shape, and which shapes wait before they are tried again."""
     if context.invoked_subcommand is not None:
         return
-    report = _report(place(conf))
-    found = {queue["queue"]: queue["health"] for queue in report["queues"] if queue.get("health")}
-    if as_json:
-        click.echo(json.dumps(found, indent=1))
-        return
-    broken = broken_text(report, time.time())
-    if broken is not None:
-        Output().put(Text(broken, "bold red"))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    for name in ("queue", "shape", "last machines", "is", "because"):
-        table.add_column(name, overflow="fold")
-    for queue, entry in found.items():
-        for row in (*_rows(entry, time.time()), *_canaries(entry)):
-            table.add_row(queue, *row)
-    Output().put(table if table.row_count else "nothing is known of any shape")
+    where = place(conf)
+    report = _report(where)
+    with showing(where.statedir.status):
+        _show(report, as_json)
 
 
 @health.command()
@@ -59,6 +48,23 @@ def reset(conf: tuple[Path, ...], queues: tuple[str, ...]) -> None:
     except OSError as error:
         text = f"{where.statedir.resets} can't be written: {error.strerror}"
         raise nothing(f"{text}; run this as {where.factory.owner} or as root") from None
+
+
+def _show(report: Mapping[str, Any], as_json: bool) -> None:
+    found = {queue["queue"]: queue["health"] for queue in report["queues"] if queue.get("health")}
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    broken = broken_text(report, time.time())
+    if broken is not None:
+        Output().put(Text(broken, "bold red"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for name in ("queue", "shape", "last machines", "is", "because"):
+        table.add_column(name, overflow="fold")
+    for queue, entry in found.items():
+        for row in (*_rows(entry, time.time()), *_canaries(entry)):
+            table.add_row(queue, *row)
+    Output().put(table if table.row_count else "nothing is known of any shape")
 
 
 def _rows(entry: Mapping[str, Any], now: float) -> Iterator[tuple[str | Text, ...]]:
@@ -93,6 +99,8 @@ def _report(where: Place) -> Mapping[str, Any]:
         report: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise nothing(f"factory {where.factory.id} has decided nothing yet: there is no {path}") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise nothing(f"{path} can't be read: {error}; run this as {where.factory.owner} or as root") from None
+    except ValueError as error:
+        raise nothing(f"{path} can't be read: {error}") from None
     return report

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +53,16 @@ def place(conf: tuple[Path, ...]) -> Place:
     if unread and everything.factory == FactorySettings():
         raise nothing("so nobody knows which factory is meant, or where its statedir is")
     return Place(everything.factory, tuple(everything.queues), _UNSURE_S)
+
+
+@contextmanager
+def showing(path: Path) -> Iterator[None]:
+    """Around what shows a file that the factory wrote, maybe before an upgrade."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        text = "is of another version, or damaged: the factory writes it anew with its next round"
+        raise nothing(f"{path} {text}") from None
 
 
 def nothing(text: str) -> SystemExit:

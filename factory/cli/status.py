@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from factory.cli.options import CONF
-from factory.cli.place import nothing, place
+from factory.cli.place import Place, nothing, place, showing
 from factory.cli.statuspage import show
 from factory.cli.terminal import Output
 from factory.pauses import Pauses, PausesError, read_pauses
@@ -44,15 +44,17 @@ def status(conf: tuple[Path, ...], as_json: bool, vms: bool) -> None:
     Needs no HTCondor, only the factory's statedir. Exit status: 0 if there is a status to show, which says whether
     the factory runs; 2 if there is none.
     """
-    found = _read(conf)
-    if as_json:
-        click.echo(json.dumps({**found.report, "running": found.running, "paused": found.pauses.to_json()}, indent=1))
-    else:
-        show(Output(), found.report, found.running, found.age_s > found.fresh_s, vms, found.now, found.pauses)
-
-
-def _read(conf: tuple[Path, ...]) -> Status:
     where = place(conf)
+    found = _read(where)
+    with showing(where.statedir.status):
+        if as_json:
+            more = {"running": found.running, "paused": found.pauses.to_json()}
+            click.echo(json.dumps({**found.report, **more}, indent=1))
+        else:
+            show(Output(), found.report, found.running, found.age_s > found.fresh_s, vms, found.now, found.pauses)
+
+
+def _read(where: Place) -> Status:
     factory, statedir = where.factory, where.statedir
     try:
         running = statedir.running()

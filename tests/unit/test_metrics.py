@@ -58,6 +58,12 @@ def test_queues_vms_breakers_and_sources_are_told(statedir: StateDir) -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"factory": "f", "written": 1, "queues": [{"queue": "Q"}]}', "\xff"])
+def test_of_a_status_of_another_version_or_a_damaged_one_nothing_is_told(statedir: StateDir, text: str) -> None:
+    statedir.status.write_text(text, encoding="latin1")
+    assert scraped(statedir.status) == {}
+
+
 def test_before_the_first_round_there_is_nothing_to_tell(statedir: StateDir) -> None:
     assert scraped(statedir.status) == {}
 

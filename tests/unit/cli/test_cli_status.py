@@ -136,6 +136,18 @@ def test_without_a_status_it_says_why(conf: Path, tmp_path: Path) -> None:
     assert "can't be read" in run(conf).stderr
 
 
+@pytest.mark.parametrize("command", ["status", "health"])
+@pytest.mark.parametrize(
+    "text", ["[]", "null", "{}", '{"factory": "site", "written": 1, "queues": [{"queue": "Q", "health": {"x": 1}}]}']
+)
+def test_a_status_of_another_version_is_said_to_be_one(conf: Path, statedir: StateDir, command: str, text: str) -> None:
+    """As after an upgrade, until the first round."""
+    statedir.status.write_text(text)
+    result = CliRunner().invoke(main, [command, "--conf", str(conf)])
+    assert result.exit_code == 2, result.exception
+    assert "of another version, or damaged: the factory writes it anew with its next round" in result.stderr
+
+
 def test_queues_that_are_wrong_hide_no_status(conf: Path, running: StateDir) -> None:
     with conf.open("a") as file:
         file.write("[CLOUD]\nenabled = True\nschedplugin = Nothing\n")
