@@ -58,20 +58,22 @@ def _of(config: Config, field: str) -> object:
 
 
 class Daemon:
-    """The factory as a process. ``after`` is called after each step of each action."""
+    """The factory as a process, made in its main thread. ``after`` is called after each step of each action."""
 
     def __init__(self, paths: Sequence[Path], after: After = nothing) -> None:
         self._paths = paths
         self._after = after
-        self.config: Config = load(paths)
-        self._statedir = StateDir(self.config.factory.statedir, self.config.factory.id)
         # A signal handler may interrupt whoever holds the lock of an Event; SimpleQueue.put has none to wait for.
         self._events: SimpleQueue[str] = SimpleQueue()
+        self._stop = False
+        self._reload = False
+        # From here on, since it may be long until it serves: it waits for the processes of a predecessor.
+        signal.signal(signal.SIGHUP, self._signalled)
+        self.config: Config = load(paths)
+        self._statedir = StateDir(self.config.factory.statedir, self.config.factory.id)
         self._clock = Clock()
         self._beat = datetime.now(UTC)
         """From here the times are counted at which queues are due; it moves with the clock when that is set."""
-        self._stop = False
-        self._reload = False
 
     def run(self, once: bool = False) -> None:
         """Run rounds until SIGTERM; with ``once``, one round of all queues.
@@ -111,7 +113,7 @@ class Daemon:
             workers.stop()
 
     def _serve(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._schedule()

@@ -68,13 +68,14 @@ def serve(conf: tuple[Path, ...], once: bool) -> None:
 
     Status 70 (``EX_SOFTWARE``): one round after the other met an unexpected error; start it anew.
     """
+    # A reload that comes while the factory starts must not end it; the service puts its own handler here.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
     from factory.config.settings import ConfigError
     from factory.daemon import Daemon
     from factory.rounds import RoundsBroken
     from factory.statedir import StateDirError
 
-    # A reload that comes while the factory starts must not end it; the service puts its own handler here.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         Daemon(conf).run(once)
     except ConfigError as error:

@@ -1,5 +1,6 @@
 """What a factory that starts, or reads another configuration, does not know yet of its machines in the cloud."""
 
+import fcntl
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -92,3 +93,17 @@ def test_an_orphan_whose_account_goes_with_sighup_is_not_said_to_be_gone(
         assert f"orphan instance {orphan} is out of sight" in factory.log_text()
         assert f"orphan instance {orphan} is gone" not in factory.log_text()
         assert cloud.instances()[orphan]["state"] == "running"
+
+
+def test_a_reload_that_comes_while_the_factory_starts_is_heeded(make_factory: MakeFactory) -> None:
+    """It may wait a minute for the processes of its predecessor, with the configuration already read."""
+    factory = make_factory(sched__maxtorun__maximum=1)
+    factory.state.mkdir(parents=True, mode=0o700)
+    with open(factory.state / "workers.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        factory.start(wait=False)
+        until((factory.state / "factory.lock").exists, "it waits", 20)
+        factory.queues[QUEUE]["sched.maxtorun.maximum"] = 2
+        factory.write_conf()
+        factory.signal(signal.SIGHUP)
+    until(lambda: "of 2" in str(factory.queue().get("steps")), "the new file is in force", 30)
