@@ -76,8 +76,9 @@ class Observer:
         self._collect(self._done())
 
     def forget(self, queues: Iterable[Queue]) -> None:
-        """Drop the readings of sources that none of these queues wants."""
+        """Drop the readings of sources that none of these queues wants, also those that are under way."""
         keep = wanted(queues).sources
+        self._running = {key: running for key, running in self._running.items() if key in keep}
         self._readings = {key: reading for key, reading in self._readings.items() if key in keep}
         self._slow = {key: address for key, address in self._slow.items() if key in keep}
 

@@ -250,6 +250,24 @@ def test_what_a_queue_that_is_not_due_has_acted_on_is_read_anew_for_the_others(w
     assert observer.readings["shared"].started > first + 1e-5, "a further poll, however quick"
 
 
+def test_a_source_that_nobody_wants_any_more_leaves_nothing_when_its_last_poll_fails(workers: Workers) -> None:
+    """Or its daemon would count as silent until the end of the process, and no machine would be ended for its sake."""
+    hung = Numbers(name="hung", how="hangs", deadline_s=1)
+    gone, other = (
+        queue(name, parts={"wms": {"sources": (source,)}}) for name, source in (("q", hung), ("r", Numbers()))
+    )
+    observer = Observer(workers)
+    observer.observe([gone], [gone], {})
+    assert observer.silent == {hung.address}
+    observer.observe([gone], [gone], {})  # and it is polled again, in the background
+    observer.forget([other])
+    assert observer.silent == frozenset()
+    time.sleep(2 * hung.deadline_s)
+    observer.observe([other], [other], {})
+    assert observer.silent == frozenset()
+    assert "hung" not in observer.readings
+
+
 @pytest.mark.parametrize(("ahead_s", "anew"), [(100.0, False), (179.0, False), (181.0, True), (400.0, True)])
 def test_a_reading_is_never_too_old_when_it_is_needed_however_long_its_interval(
     workers: Workers, ahead_s: float, anew: bool
