@@ -263,9 +263,12 @@ class Daemon:
             names = " and ".join(fixed)
             log.error("configuration not reread: %s can't change while the factory runs; restart it", names)
             return
+        for warning in config.warnings:
+            log.warning("%s", warning)
+        if config.factory.metrics != self.config.factory.metrics:
+            log.warning("metrics is read when the factory starts; restart it")
         self.config = self._reaper.config = config
         self._rounds.reconfigure(config)
         self._schedule()
-        if self._reaper.unasked:
-            self._reaper.hurry()
+        self._reaper.hurry()  # there may be other accounts, or another interval
         log.info("configuration reread queues=%d", len(config.watched))

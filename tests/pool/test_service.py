@@ -36,13 +36,19 @@ def test_sigterm_ends_it_and_sighup_rereads_what_can_be_read(make_factory: MakeF
         factory.settings["pool"] = pool
 
         factory.queues[QUEUE]["sched.maxtorun.maximum"] = 2
+        factory.queues[QUEUE]["batchsubmit.condorlocal.executable"] = "/bin/true"
+        factory.settings |= {"metrics": metrics + 1, "audit_interval": 1}
+        audited = factory.status()["audit"]["ended"]
         factory.queues["MORE"] = ec2_queue(cloud, "more", apfqueue__sleep=3600)
         factory.reload()
         until(lambda: "room for 2 of 2" in str(factory.queue().get("steps")), "the new file is in force")
         until(lambda: factory.queue("MORE"), "the new queue decides")
+        assert "[CLOUD] batchsubmit.condorlocal.executable: warning" in factory.log_text()
+        assert "metrics is read when the factory starts; restart it" in factory.log_text()
         rounds = [entry["queue"] for entry in factory.journal()]
         assert rounds.count("OTHER") == 1, "the queue that did not change keeps its rhythm"
         assert rounds.count("MORE") == 1
+        until(lambda: factory.status()["audit"]["ended"] > audited, "an audit, though the next one was far away", 30)
 
         asked = time.monotonic()
         assert factory.stop() == 0
