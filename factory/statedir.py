@@ -77,15 +77,16 @@ class StateDir:
         Returns the descriptor of the shared lock, which commands inherit so that a successor waits for them too.
 
         Raises:
-            StateDirError: another factory with this id runs here, or a predecessor's worker does not end.
+            StateDirError: another factory with this id runs here, a predecessor's worker does not end, or a lock can't
+                be made.
         """
-        factory = os.open(self.factory_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        factory = _opened(self.factory_lock)
         patience = time.monotonic() + _LOOKING_S
         while not _try_lock(factory, fcntl.LOCK_EX):
             if time.monotonic() > patience:
                 raise StateDirError(f"another factory with this id is running: {self.factory_lock} is held")
             time.sleep(0.05)
-        workers = os.open(self.workers_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        workers = _opened(self.workers_lock)
         deadline = time.monotonic() + wait_s
         while not _try_lock(workers, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
@@ -176,6 +177,13 @@ class StateDir:
                 path.unlink(missing_ok=True)
                 gone += 1
         return gone
+
+
+def _opened(lock: Path) -> int:
+    try:
+        return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateDirError(f"{lock}: {error.strerror}; make room for it, or remove what is there") from None
 
 
 def _try_lock(descriptor: int, kind: int) -> bool:

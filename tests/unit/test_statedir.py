@@ -47,6 +47,14 @@ def test_a_statedir_that_can_not_be_made_is_one_clear_line(tmp_path: Path) -> No
         StateDir(tmp_path / "file", "f1").open()
 
 
+@pytest.mark.parametrize("name", ["factory.lock", "workers.lock"])
+def test_a_lock_that_can_not_be_opened_is_one_clear_line(statedir: StateDir, name: str) -> None:
+    """No room for a new file, or somebody else's."""
+    (statedir.path / name).mkdir()
+    with pytest.raises(StateDirError, match=rf"{name}: Is a directory; make room for it, or remove what is there"):
+        statedir.lock()
+
+
 def test_one_factory_of_an_id_holds_the_lock_and_another_id_is_no_matter(tmp_path: Path, statedir: StateDir) -> None:
     """Rule 10."""
     statedir.lock()
