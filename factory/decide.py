@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from factory import cascade
 from factory.actions import Action, ClearRetire, Release, Remove, Retire, Submit, Unretire
+from factory.adopt import sibling
 from factory.chain import run_chain
 from factory.config.settings import Config, Queue
 from factory.faults import FAULTS, fault
@@ -112,7 +113,7 @@ def decide(config: Config, world: World, due: Collection[str]) -> Round:
     wms = {name: status.wms for name, status in statuses.items()}
     batch = {name: status.batch for name, status in statuses.items()}
     shared = cascade.begin(config.queues, wms, batch, world.memory.fit, world.now, world.memory.health)
-    ledger = Ledger(_total(statuses, world), _owned(config, statuses))
+    ledger = Ledger(_total(statuses, world), _owned(config, statuses, world.orphans))
     decisions = []
     deciding = {*due, *cascade.beside(config.queues, due)}
     for queue in (queue for queue in config.queues if queue.name in deciding):
@@ -149,7 +150,9 @@ def _total(statuses: Mapping[str, _Status], world: World) -> int | Unknown:
     return total
 
 
-def _owned(config: Config, statuses: Mapping[str, _Status]) -> Counter[Cost]:
+def _owned(config: Config, statuses: Mapping[str, _Status], orphans: Mapping[str, int]) -> Counter[Cost]:
+    like = sibling(config)
+    price = None if like is None else _cost(like, "").usd_per_hour
     owned: Counter[Cost] = Counter()
     for queue in config.watched:
         batch = statuses[queue.name].batch
@@ -158,7 +161,8 @@ def _owned(config: Config, statuses: Mapping[str, _Status]) -> Counter[Cost]:
             shapes[""] = batch.orphans
         for shape, n in (+shapes).items():
             owned[_cost(queue, shape)] += n
-    return owned
+    gone = {name: n for name, n in orphans.items() if name not in statuses}  # of sections that are not there any more
+    return owned + Counter({Cost(name, "", price): n for name, n in gone.items()})
 
 
 def _gained(actions: Iterable[Action]) -> Counter[str]:

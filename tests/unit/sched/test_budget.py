@@ -164,11 +164,11 @@ def deciding(tmp_path: Path) -> Deciding:
     path.write_text(text + "\n[R]\n" + text.split("[Q]\n")[1])
     config = load([path])
 
-    def decided(*jobs: VMJobRow, orphans: int = 0, **pool: Any) -> dict[str, Decision]:
+    def decided(*jobs: VMJobRow, orphans: int = 0, of: str = "Q", **pool: Any) -> dict[str, Decision]:
         readings = nine_wait(config, VMJobRows(jobs), PoolRows(10_000, **pool))
         return {
             each.queue: each
-            for each in decide(config, World(NOW, readings, orphans={"Q": orphans}), {"Q", "R"}).decisions
+            for each in decide(config, World(NOW, readings, orphans={of: orphans}), {"Q", "R"}).decisions
         }
 
     return decided
@@ -194,6 +194,12 @@ def test_all_that_may_own_an_instance_counts_and_what_is_taken_back_costs_nothin
     back = [action for action in decision.actions if isinstance(action, Unretire)]
     assert (bought(decision), len(back)) == (1, 2)
     assert "the queue costs 0.40 of 0.50" in decision.chain.steps[-1].reason
+
+
+def test_an_instance_of_a_section_that_has_gone_costs_the_factory_what_one_of_another_does(deciding: Deciding) -> None:
+    found = deciding(orphans=4, of="GONE")
+    assert {name: bought(decision) for name, decision in found.items()} == {"Q": 4, "R": 0}
+    assert "the factory costs 0.40 of 0.80 USD an hour" in found["Q"].chain.steps[-1].reason
 
 
 def test_a_shape_that_is_not_bought_any_more_needs_a_price_too(deciding: Deciding) -> None:
