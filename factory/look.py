@@ -55,6 +55,8 @@ class Look:
     """What could not be asked besides, and why; no machine is judged by it."""
     pool: bool = True
     """Schedd and collector answered."""
+    lacking: bool = False
+    """One of them did not, and may do so later."""
     schedd: str = ""
     """Full name of our schedd."""
     collector_up_s: float = 0
@@ -113,12 +115,14 @@ def look(config: Config, workers: Workers, makers: Mapping[str, Maker | None] = 
     if not accounts:
         return Look(unknown=unknown)
     if not (schedds and pools):
-        return Look(unknown=unknown, pool=False, clouds=accounts)
+        lacking = any(isinstance(rows, Unknown) for rows in rest.values())
+        return Look(unknown=unknown, pool=False, lacking=lacking, clouds=accounts)
     ours = _OurSchedd(config, workers)
     try:
         schedd = ours.name()
     except CallFailed as error:
-        return Look(unknown=(*unknown, f"name of {ours.address}: {error}"), pool=False, clouds=accounts)
+        unknown = (*unknown, f"name of {ours.address}: {error}")
+        return Look(unknown=unknown, pool=False, lacking=True, clouds=accounts)
     jobs = tuple(job for rows in schedds for job in rows.jobs)
     instances = {each.id: each for rows in answered.values() for each in rows.instances}
     key_pairs = {key: rows.key_pairs for key, rows in answered.items() if not isinstance(rows.key_pairs, Unknown)}

@@ -155,7 +155,7 @@ class Reaper:
         if scene is not None and scene.complete:
             told = told_by(scene, orphans)
         self.audited = Audited(time.time(), orphans, tuple(unknown), seen.notes, outcomes, reaped, told)
-        if scene is not None:
+        if not seen.lacking:
             self._asked |= seen.clouds.keys()
         for text in sorted(frozenset(seen.notes) - self._noted):
             log.warning('audit note="%s"', text)

@@ -1,9 +1,11 @@
 """The audit of the running factory: of what it keeps its hands off."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from factory import reaper as reaper_module
 from factory.audit import books
 from factory.clouds import InstanceRow
 from factory.condor.pool import PoolRows
@@ -11,8 +13,10 @@ from factory.config import load
 from factory.look import Look, clouds
 from factory.orphans import judge
 from factory.pauses import Pause, Pauses
-from factory.reaper import hands_off, told_by
+from factory.reaper import Reaper, hands_off, told_by
 from factory.sightings import Rules, Scene, Sightings
+from factory.statedir import StateDir
+from factory.workers import Workers
 from tests.rig.chains import conf
 from tests.rig.vms import job
 
@@ -61,3 +65,21 @@ def test_the_rounds_are_told_which_vms_have_nothing_left_in_the_cloud_with_or_wi
     rows = [InstanceRow(name, state, vm, "Q", "", "", 0, "ap@pool") for name, state, vm in states]
     scene = Scene(books([], PoolRows(10_000), rows), "ap@pool", 0, 0)
     assert told_by(scene, ()).ended == {"vm1"}
+
+
+def test_a_queue_waits_for_a_schedd_and_a_collector_that_do_not_answer_and_not_for_some_that_it_does_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its batch status may be a plugin of somebody else's, and then nothing of its VMs is ever audited."""
+    path = tmp_path / "queues.conf"
+    path.write_text(conf("Ready", {}))
+    config, statedir, workers = load([path]), StateDir(tmp_path, "apf"), Workers()
+    statedir.open()
+    reaper = Reaper(config, workers, statedir, "1 host 1")
+    assert reaper.unasked == {"Q"}
+    seen = Look(pool=False, unknown=("jobs: no answer",), clouds=clouds(config), lacking=True)
+    for lacking, unasked in ((True, {"Q"}), (False, set())):
+        monkeypatch.setattr(reaper_module, "look", lambda *_, lacking=lacking: replace(seen, lacking=lacking))
+        reaper.audit()
+        assert reaper.unasked == unasked
+    workers.stop()
