@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from factory.condor.match import match
+from factory.condor.match import looks_at_clock, match
 from factory.condor.slots import ROOM, Slots
 from factory.fit.model import JobGroup, Machine, Match, Matches, Room
 
@@ -21,7 +21,8 @@ _FITS = re.compile(r"(?:TARGET\.)?\b(Cpus|Memory|Disk|GPUs)\s*>=\s*(?:MY\.)?Requ
 _LOOKS = re.compile(r"(?<![\w.])(?:TARGET\.)?(?:Cpus|Memory|Disk|GPUs)\b", re.IGNORECASE)
 _KEEP = 100_000
 
-_judged: dict[tuple[bytes, str, Room], Match] = {}
+_Sign = tuple[bytes, str, Room]
+_judged: dict[_Sign, Match] = {}
 """By job, class of machines and what is left; kept in the worker from poll to poll."""
 
 
@@ -41,7 +42,13 @@ def with_what_is_left(
     if len(_judged) > _KEEP:
         _judged.clear()
     asks = {group.key: group.ask for group in picky}
-    signs = {key: hashlib.blake2b(str(jobs[key]).encode(), digest_size=16).digest() for key in asks}
+    signs = {key: _sign(str(jobs[key])) for key in asks}
+    passing = {kind for kind, ad in slots.kinds.items() if looks_at_clock(str(ad))}
+
+    def sign(key: str, machine: Machine) -> _Sign | None:
+        of_job = signs[key]
+        return None if of_job is None or machine.kind in passing else (of_job, machine.kind, machine.free)
+
     machines, kinds = [], dict[tuple[str, Room], str]()
     more: dict[str, tuple[str, dict[str, Match]]] = {}
     for machine in slots.machines:
@@ -50,11 +57,16 @@ def with_what_is_left(
             continue
         of = machine.kind, machine.free
         if of not in kinds:
-            refusals = _refusals(slots.kinds[machine.kind], machine, asks, signs, jobs, on_kinds)
+            refusals = _refusals(slots.kinds[machine.kind], machine, asks, sign, jobs, on_kinds)
             kinds[of] = _kind(machine.kind, refusals)
             more[kinds[of]] = machine.kind, refusals
         machines.append(machine if kinds[of] == machine.kind else replace(machine, kind=kinds[of]))
     return tuple(machines), on_kinds.with_more({kind: of for kind, of in more.items() if of[1]})
+
+
+def _sign(job: str) -> bytes | None:
+    """Stands for an ad; None: what it says holds for this poll only."""
+    return None if looks_at_clock(job) else hashlib.blake2b(job.encode(), digest_size=16).digest()
 
 
 def _kind(kind: str, refusals: Mapping[str, Match]) -> str:
@@ -65,7 +77,7 @@ def _refusals(
     whole: Any,
     machine: Machine,
     asks: Mapping[str, Room],
-    signs: Mapping[str, bytes],
+    sign: Callable[[str, Machine], _Sign | None],
     jobs: Mapping[str, Any],
     on_kinds: Matches,
 ) -> dict[str, Match]:
@@ -74,12 +86,15 @@ def _refusals(
     for key, ask in asks.items():
         if not machine.free.holds(ask) or not on_kinds[key, machine.kind].ok:
             continue
-        sign = signs[key], machine.kind, machine.free
-        if sign not in _judged:
+        of = sign(key, machine)
+        judged = _judged.get(of) if of is not None else None
+        if judged is None:
             ad = ad or _ad(whole, machine.free)
-            _judged[sign] = match(jobs[key], ad)
-        if not _judged[sign].ok:
-            found[key] = replace(_judged[sign], why=f"{_judged[sign].why} with what is left")
+            judged = match(jobs[key], ad)
+            if of is not None:
+                _judged[of] = judged
+        if not judged.ok:
+            found[key] = replace(judged, why=f"{judged.why} with what is left")
     return found
 
 

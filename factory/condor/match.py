@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from factory.fit.model import Match, Matches
 
 _YES = Match(True)
 _KEEP = 100_000
+_CLOCK = re.compile(r"\b(?:time|random)\s*\(|\bCurrentTime\b", re.IGNORECASE)
 _known: dict[bytes, dict[bytes, Match]] = {}
 """Matches already made, by the signs of job and machine; kept in the worker from poll to poll."""
 _same: dict[Match, Match] = {}
@@ -54,22 +56,35 @@ def machine_references(ads: Iterable[Any]) -> tuple[frozenset[str], frozenset[st
 
 
 def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], unseen: Collection[str] = ()) -> Matches:
-    """(group key, machine key) → match. What is undefined in ``unseen`` machines may be known once one runs."""
-    signs = [_sign(("unseen " if key in unseen else "") + str(ad)) for key, ad in machines.items()]
+    """(group key, machine key) → match. What is undefined in ``unseen`` machines may be known once one runs.
+
+    What an ad says that looks at the clock holds for this poll only.
+    """
+    texts = {key: ("unseen " if key in unseen else "") + str(ad) for key, ad in machines.items()}
+    signs = [_sign(text) for text in texts.values()]
+    passing = {sign for sign, text in zip(signs, texts.values(), strict=True) if looks_at_clock(text)}
     rows: dict[bytes, tuple[Match, ...]] = {}
     table = {}
     for key, job in jobs.items():
-        sign = _sign(str(job))
+        text = str(job)
+        sign = _sign(text)
         if sign not in rows:
-            known = _known.setdefault(sign, {})
+            known: dict[bytes, Match] = {} if looks_at_clock(text) else _known.setdefault(sign, {})
             rows[sign] = tuple(
                 known.get(other) or known.setdefault(other, _shared(match(job, machine, name in unseen)))
                 for other, (name, machine) in zip(signs, machines.items(), strict=True)
             )
+            for other in passing:
+                known.pop(other, None)
         table[key] = rows[sign]
     if _count() > _KEEP:
         _forget(rows.keys(), signs)
     return Matches(table, machines)
+
+
+def looks_at_clock(text: str) -> bool:
+    """Whether an ad or an expression may be worth something else a moment later though it says the same."""
+    return _CLOCK.search(text) is not None
 
 
 def _sign(text: str) -> bytes:

@@ -1,0 +1,94 @@
+"""Jobs and machines that say something unusual are judged as the negotiator judges them, and hold nobody up."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from factory.condor.daemons import PoolAddress
+from factory.condor.fit import FitSource, Want
+from factory.fit.model import Demand, Room, Template
+from factory.workers import Workers
+from tests.rig.pool import Pool
+from tests.rig.slots import advertise, partitionable
+from tests.rig.wait import until
+
+RULES = """
+ALLOW_ADVERTISE_STARTD = *
+QUEUE_ALL_USERS_TRUSTED = True
+"""
+PLAIN = Template("plain", Room(16, 64_000, 10**8))
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    with Pool(tmp_path_factory.mktemp("odd"), RULES) as running:
+        yield running
+
+
+@pytest.fixture
+def workers(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
+    running = Workers()
+    yield running
+    running.stop()
+    pool.run("condor_rm", "-all")
+    pool.run("condor_advertise", "INVALIDATE_STARTD_ADS", stdin='MyType = "Query"\nRequirements = true\n')
+    until(lambda: not pool.jobs() and not pool.slots(), "jobs and machines have gone", 30)
+
+
+def submit(pool: Pool, count: int, *lines: str) -> str:
+    """Jobs of one core and 100 MB."""
+    common = ("executable = /bin/true", "request_memory = 100", "request_disk = 1000", "request_cpus = 1")
+    text = "\n".join([*common, *lines, f"queue {count}", ""])
+    done = subprocess.run(
+        ["condor_submit", "-terse", "-"], input=text.encode("latin-1"), env=pool.env, capture_output=True, check=True
+    )
+    return done.stdout.decode().split(".")[0]
+
+
+def negotiated(pool: Pool) -> None:
+    """Wait until all idle jobs are in an autocluster."""
+    late = "JobStatus == 1 && AutoClusterId =?= undefined"
+    until(lambda: not pool.jobs(late, "ClusterId"), "all jobs are in an autocluster", 60)
+
+
+def fetch(workers: Workers, *templates: Template, selection: str | None = None) -> Demand:
+    source = FitSource(pool=PoolAddress(), wants=frozenset({Want(selection, templates)}), factory_id="f")
+    demand = workers.call("all", 30, source.fetch).demand(selection)
+    assert isinstance(demand, Demand), demand
+    return demand
+
+
+def served(demand: Demand, template: Template) -> int:
+    """Jobs that surely run on a machine of a template."""
+    return sum(group.count for group in demand.groups if demand.on_shapes[group.key, template.key].ok)
+
+
+def on_machines(demand: Demand) -> set[str]:
+    """Machines on which some job runs."""
+    return {
+        machine.name.removeprefix("slot1@")
+        for machine in demand.machines
+        if any(demand.on_kinds[group.key, machine.kind].ok for group in demand.groups)
+    }
+
+
+def test_what_requirements_say_of_the_time_is_judged_at_each_poll(pool: Pool, workers: Workers) -> None:
+    now = int(time.time())
+    submit(pool, 2, f"requirements = time() > {now + 20}")
+    advertise(
+        pool,
+        [
+            partitionable("until", 8, 16_000, Start=f"time() < {now + 20}"),
+            partitionable("partly", 4, 8_000, GoesAt=now + 20, Start="CurrentTime < GoesAt"),
+        ],
+    )
+    submit(pool, 3, "request_memory = 200")
+    negotiated(pool)
+    demand = fetch(workers, PLAIN)
+    assert (served(demand, PLAIN), on_machines(demand)) == (3, {"until", "partly"})
+    until(lambda: time.time() > now + 21, "the time has come", 30)
+    demand = fetch(workers, PLAIN)
+    assert (served(demand, PLAIN), on_machines(demand)) == (5, set())
