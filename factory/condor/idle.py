@@ -54,10 +54,9 @@ class Queue:
     ) -> dict[Selection, IdleJobs | Unknown]:
         """The idle jobs of each selection; the others counted.
 
-        ``asked``: attributes that machines refer to; autoclusters have those that machines referred to when the schedd
-        last negotiated. ``late_made``: some may not be materialised yet, which takes one query more.
+        ``asked``: attributes that machines refer to. ``late_made``: some may not be materialised yet, which takes one
+        query more.
         """
-        asked = [attribute for attribute in asked if not any(attribute in ad for ad in by_cluster.values())]
         sets, wrong = alike(selections)
         found: dict[Selection, IdleJobs | Unknown] = {selection: Unknown(why) for selection, why in wrong.items()}
         for names, of_set in sets.items():
@@ -69,22 +68,23 @@ class Queue:
         selections: Sequence[Selection],
         names: Sequence[str],
         by_cluster: Mapping[int, Any],
-        asked: Sequence[str],
+        asked: Collection[str],
         now: float,
         *,
         late_made: bool,
     ) -> dict[Selection, IdleJobs]:
         """Of selections that refer to the same attributes: ``names``."""
-        which, constraint = [*WHO, *names, *asked], any_of(selections)
+        unknown = _not_in_all(asked, by_cluster)
+        which, constraint = [*WHO, *names, *unknown], any_of(selections)
         requirements = (str(ad.lookup("Requirements")) for ad in by_cluster.values() if "Requirements" in ad)
         if any("HasJobDeferral" in text for text in requirements):
             which += DEFERRAL
-        counts, more = self._grouped(f"counts {names}", constraint, which, asked)
+        counts, more = self._grouped(f"counts {names}", constraint, which, unknown)
         if any(ad.get("AutoClusterId", -1) not in by_cluster for ad in counts if "AutoClusterId" in ad):
             by_cluster = self.autoclusters()  # some are newer
         late: list[Any] = []
         if any(ad["JobStatus"] == 1 and "AutoClusterId" not in ad and never(ad) is None for ad in counts):
-            which_late = [*which, *DEFERRAL, *ASKS]
+            which_late = [*which, *asked, *DEFERRAL, *ASKS]
             late, _ = self._grouped(f"late {names}", f"({constraint}) && {_LATE}", which_late, [*ASKS, *asked])
         factories = self._factories(constraint) if late_made else []
         rows, late_rows, to_come = (split(ads, selections) for ads in (counts, late, factories))
@@ -138,3 +138,12 @@ class Queue:
 
         opts = htcondor2.QueryOpts.IncludeClusterAd
         return list(self.schedd.query(constraint=f"({constraint}) && {_FACTORIES}", opts=opts))
+
+
+def _not_in_all(asked: Collection[str], by_cluster: Mapping[int, Any]) -> list[str]:
+    """Attributes that do not tell all autoclusters apart.
+
+    The schedd adds to those that machines referred to when it last negotiated what a job's own expressions refer to,
+    for this job alone: others that have the attribute too may be in one autocluster whatever it says.
+    """
+    return [name for name in asked if not by_cluster or not all(name in ad for ad in by_cluster.values())]

@@ -18,6 +18,7 @@ RULES = """
 ALLOW_ADVERTISE_STARTD = *
 QUEUE_ALL_USERS_TRUSTED = True
 """
+BLUE = Template("blue", Room(16, 64_000, 10**8), (("Start", 'TARGET.Colour == "Blue"'),))
 PLAIN = Template("plain", Room(16, 64_000, 10**8))
 
 
@@ -73,6 +74,32 @@ def on_machines(demand: Demand) -> set[str]:
         for machine in demand.machines
         if any(demand.on_kinds[group.key, machine.kind].ok for group in demand.groups)
     }
+
+
+def test_jobs_are_told_apart_by_what_start_refers_to_though_the_requirements_of_one_refer_to_it_too(
+    pool: Pool, workers: Workers
+) -> None:
+    """The schedd then has it in the autocluster of that one job."""
+    submit(pool, 1, 'My.Colour = "Blue"', "requirements = TARGET.Cpus > 0 || MY.Colour is TARGET.Paint")
+    submit(pool, 2, 'My.Colour = "Blue"', "request_memory = 200")
+    submit(pool, 4, 'My.Colour = "Red"', "request_memory = 200")
+    advertise(pool, [partitionable("full", 0, 4_000)])
+    negotiated(pool)
+    assert served(fetch(workers, BLUE), BLUE) == 3
+
+
+def test_new_jobs_are_asked_for_what_start_refers_to_though_older_ones_were_negotiated_with_it(
+    pool: Pool, workers: Workers
+) -> None:
+    """Without a machine in the pool nothing is negotiated: they would wait for one for ever."""
+    submit(pool, 1, 'My.Colour = "Blue"')
+    advertise(pool, [partitionable("blue", 0, 4_000, Start='TARGET.Colour == "Blue"')])
+    negotiated(pool)
+    pool.run("condor_advertise", "INVALIDATE_STARTD_ADS", stdin='MyType = "Query"\nRequirements = true\n')
+    until(lambda: not pool.slots(), "the machine has gone")
+    submit(pool, 2, 'My.Colour = "Blue"')
+    submit(pool, 4, 'My.Colour = "Red"')
+    assert served(fetch(workers, BLUE), BLUE) == 3
 
 
 def test_what_requirements_say_of_the_time_is_judged_at_each_poll(pool: Pool, workers: Workers) -> None:
