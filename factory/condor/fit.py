@@ -130,7 +130,7 @@ class FitSource(Source):
                 needs |= _Needs.of(_can_be_asked(map(evaluate_ask, clusters.values())), clusters.values())
             slots = needs.slots(self.pool, self.factory_id)
             machines = {key: _machine(template, slots) for of in offered.values() for key, template in of.items()}
-            _, asked = machine_references([*slots.kinds.values(), *machines.values()])
+            _, asked = machine_references([*slots.kinds.values(), *machines.values()], needs.references)
             late_made = bool(ad.get("JobsUnmaterialized", 0))
             found = queue.idle_jobs(offered, clusters, asked, time.time(), late_made=late_made)
             idle = {selection: jobs for selection, jobs in found.items() if isinstance(jobs, IdleJobs)}

@@ -37,21 +37,25 @@ def job_references(ads: Iterable[Any]) -> set[str]:
     return names
 
 
-def machine_references(ads: Iterable[Any]) -> tuple[frozenset[str], frozenset[str]]:
-    """Attributes that Start and Requirements of these machines refer to, in lower case: their own, and of the job.
+def machine_references(ads: Iterable[Any], shown: Collection[str] = ()) -> tuple[frozenset[str], frozenset[str]]:
+    """Attributes that expressions of these machines refer to, in lower case: their own, and of the job.
 
-    One without a scope that the machine does not show may be either.
+    The expressions are Start, Requirements and those behind ``shown``, to which jobs refer. An attribute without a
+    scope that the machine does not show may be either.
     """
     own: set[str] = set()
     of_job: set[str] = set()
     for ad in ads:
-        for attribute in ("Start", "Requirements"):
+        for attribute in ("Start", "Requirements", *shown):
             for name in ad.externalRefs(ad.lookup(attribute)) if attribute in ad else ():
                 scope, _, plain = name.lower().rpartition(".")
                 if plain and scope != "target":
                     own.add(plain)
                 if plain and (scope == "target" or (not scope and plain not in ad)):
                     of_job.add(plain)
+        for attribute in ("Start", *shown):
+            if attribute in ad:
+                own.update(name.lower() for name in ad.internalRefs(ad.lookup(attribute)))
     return frozenset(own), frozenset(of_job)
 
 

@@ -68,8 +68,9 @@ def open_slots(address: PoolAddress, factory_id: str, references: Collection[str
         attributes = sorted({name.lower() for name in (*references, *own, *_BASE)})
         now = time.time()
         ads = collector.query(htcondor2.AdType.Startd, constraint=slots_that_matter(least), projection=attributes)
-        slots = fold(ads, {name.lower() for name in (*references, *own)} - CHANGING, quoted(factory_id), now)
-        missing = machine_references(slots.kinds.values())[0] - {"withinresourcelimits", *attributes}
+        telling = {name.lower() for name in (*references, *own)}
+        slots = fold(ads, telling - CHANGING, quoted(factory_id), now)
+        missing = machine_references(slots.kinds.values(), references)[0] - {"withinresourcelimits"} - telling
         if not missing:
             real = _seen_real.setdefault(str(address), {})
             real.update(slots.real)

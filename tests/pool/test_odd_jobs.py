@@ -119,3 +119,23 @@ def test_what_requirements_say_of_the_time_is_judged_at_each_poll(pool: Pool, wo
     until(lambda: time.time() > now + 21, "the time has come", 30)
     demand = fetch(workers, PLAIN)
     assert (served(demand, PLAIN), on_machines(demand)) == (5, set())
+
+
+def test_machines_are_told_apart_by_what_is_behind_an_attribute_that_jobs_refer_to(
+    pool: Pool, workers: Workers
+) -> None:
+    submit(pool, 2, "requirements = TARGET.IsGood")
+    good = {"IsGood": "Fast && LargeEnough", "LargeEnough": "TotalSlotMemory > LeastMemory", "LeastMemory": 5}
+    advertise(pool, [partitionable("fast", 8, 16_000, **good, Fast="true")])
+    advertise(pool, [partitionable("slow", 8, 16_000, **good, Fast="false")])
+    until(lambda: len(pool.slots()) == 2, "both machines are there")
+    assert on_machines(fetch(workers)) == {"fast"}
+
+
+def test_machines_are_told_apart_by_what_their_start_compares_with_the_job(pool: Pool, workers: Workers) -> None:
+    submit(pool, 2, 'My.Wants = "B"')
+    start = {"Start": "TARGET.Wants == MY.APFQueue"}
+    advertise(pool, [partitionable("a", 8, 16_000, **start, APFQueue='"A"')])
+    advertise(pool, [partitionable("b", 8, 16_000, **start, APFQueue='"B"')])
+    until(lambda: len(pool.slots()) == 2, "both machines are there")
+    assert on_machines(fetch(workers)) == {"b"}
