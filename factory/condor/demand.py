@@ -10,6 +10,7 @@ from typing import Any
 
 from factory.condor.daemons import ScheddAddress
 from factory.condor.expression import checked
+from factory.condor.value import value
 from factory.model import Unknown
 from factory.source import Source
 
@@ -94,13 +95,13 @@ def fold_groups(ads: Iterable[Mapping[str, Any]], attributes: Iterable[str], now
         status, jobs = int(ad["JobStatus"]), int(ad["JobCount"])
         total[status] += jobs
         for name, by_value in by_attribute.items():
-            by_value.setdefault(_text(ad.get(name)), Counter())[status] += jobs
+            by_value.setdefault(_text(value(ad, name)), Counter())[status] += jobs
     return DemandRows(total, by_attribute)
 
 
 def counts(ad: Mapping[str, Any], now: float) -> bool:
     """Whether a job is work for startds that the schedd itself will give out by now; pure."""
-    if _number(ad.get("JobUniverse"), 5) not in ON_STARTDS or ad.get("Managed") == "External":
+    if _number(ad.get("JobUniverse"), 5) not in ON_STARTDS or value(ad, "Managed") == "External":
         return False
     starts = _number(ad.get("DeferralTime"), 0) - _number(ad.get("DeferralPrepTime"), _PREPARES_S)
     return int(ad["JobStatus"]) != 1 or starts <= now
@@ -119,10 +120,10 @@ def _count_where(schedd: Any, constraint: str, now: float) -> Counts | Unknown:
     return Counter(int(ad["JobStatus"]) for ad in ads if counts(ad, now))
 
 
-def _number(value: object, default: float) -> float:
+def _number(found: object, default: float) -> float:
     """A number of an ad; what is missing, or an expression that is not worth one, is the default."""
-    return value if isinstance(value, int | float) else default
+    return found if isinstance(found, int | float) else default
 
 
-def _text(value: object) -> str | None:
-    return str(value) if isinstance(value, str | int | float) else None
+def _text(found: object) -> str | None:
+    return str(found) if isinstance(found, str | int | float) else None

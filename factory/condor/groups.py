@@ -11,6 +11,7 @@ from typing import Any
 
 from factory.condor.demand import GRID, ON_STARTDS
 from factory.condor.demand import counts as is_demand
+from factory.condor.value import evaluated, has, value
 from factory.fit.model import JobGroup, Room
 
 WHO = [
@@ -48,7 +49,7 @@ class IdleJobs:
 def plain(ad: Any) -> Any:
     """An ad of a query, without what the query adds."""
     for name in _OF_QUERY:
-        if name in ad:
+        if has(ad, name):
             del ad[name]
     return ad
 
@@ -61,9 +62,9 @@ def with_unmaterialised(schedd: str, found: IdleJobs, clusters: Iterable[Any]) -
         number = _to_come(ad)
         if number <= 0 or never(ad) is not None:
             continue
-        owner, accounting = str(ad.get("Owner", "")), str(ad.get("AccountingGroup", ""))
+        owner, accounting = str(value(ad, "Owner", "")), str(value(ad, "AccountingGroup", ""))
         ask, problem = evaluate_ask(ad)
-        requirements = str(ad.lookup("Requirements")) if "Requirements" in ad else "true"
+        requirements = str(ad.lookup("Requirements")) if has(ad, "Requirements") else "true"
         key = alike.get((owner, accounting, ask, requirements))
         if key is None:
             kind = short(f"{ask} {requirements}")
@@ -108,9 +109,9 @@ def fold(
         if not is_demand(count, now):
             excluded["deferred"] += number
             continue
-        owner, accounting = str(count.get("Owner", "")), str(count.get("AccountingGroup", ""))
-        key, rejected = f"{schedd}#{cluster}#{owner}#{accounting}", _text(count.get("LastRejMatchReason"))
-        more = {name: count.lookup(name) for name in asked if name in count and name not in ad}
+        owner, accounting = str(value(count, "Owner", "")), str(value(count, "AccountingGroup", ""))
+        key, rejected = f"{schedd}#{cluster}#{owner}#{accounting}", _text(value(count, "LastRejMatchReason"))
+        more = {name: count.lookup(name) for name in asked if has(count, name) and not has(ad, name)}
         telling = [f"{name} = {more[name]}" for name in sorted(more.keys() - _IN_KEY)]
         key += f"#{short(str(telling))}" if telling else ""
         if key in groups:
@@ -118,7 +119,7 @@ def fold(
             groups[key] = replace(known, count=known.count + number, reject_reason=known.reject_reason or rejected)
             continue
         if cluster not in asks:
-            asks[cluster] = (*evaluate_ask(ad), str(ad.lookup("Requirements")) if "Requirements" in ad else "true")
+            asks[cluster] = (*evaluate_ask(ad), str(ad.lookup("Requirements")) if has(ad, "Requirements") else "true")
         ask, problem, requirements = asks[cluster]
         example = str(count.get("JobIds", "")).split(" ", 1)[0]
         groups[key] = JobGroup(
@@ -143,8 +144,8 @@ def _with(ad: Any, more: Mapping[str, Any]) -> Any:
     if not more:
         return ad
     copy = _copy(ad)
-    for name, value in more.items():
-        copy[name] = value
+    for name, expression in more.items():
+        copy[name] = expression
     return copy
 
 
@@ -156,7 +157,7 @@ def _rows(
         if isinstance(cluster, int) and cluster in by_cluster and never(count) is None:
             yield count, by_cluster[cluster], str(cluster)
     for ad in late:
-        count = {name: ad[name] for name in (*WHO, *DEFERRAL, "JobIds", "JobCount") if name in ad}
+        count = {name: value(ad, name) for name in (*WHO, *DEFERRAL, "JobIds", "JobCount") if has(ad, name)}
         own = plain(_copy(ad))  # another selection may have the row too
         for name in DEFERRAL:
             own.pop(name, None)
@@ -172,7 +173,7 @@ def never(ad: Mapping[str, Any]) -> str | None:
     """Why jobs are no work for startds, whenever."""
     if ad.get("JobUniverse", 5) not in ON_STARTDS:
         return "of a universe that does not run on startds"
-    return "managed elsewhere (routed)" if ad.get("Managed") == "External" else None
+    return "managed elsewhere (routed)" if value(ad, "Managed") == "External" else None
 
 
 def rounded(ask: Room) -> Room:
@@ -192,10 +193,10 @@ def evaluate_ask(ad: Any) -> tuple[Room, str | None]:
 
     numbers = []
     for name, default in (("RequestCpus", 1), ("RequestMemory", 0), ("RequestDisk", 0), ("RequestGPUs", 0)):
-        value = ad.eval(name) if name in ad else default
-        if isinstance(value, bool | classad2.Value) or not isinstance(value, int | float):
+        number = evaluated(ad, name, default)
+        if isinstance(number, bool | classad2.Value) or not isinstance(number, int | float):
             return Room(), f"{name} = {ad.lookup(name)} can't be evaluated"
-        numbers.append(max(0.0, float(value)))
+        numbers.append(max(0.0, float(number)))
     cpus, memory, disk, gpus = numbers
     return Room(max(1.0, cpus), memory, disk, gpus), None
 
@@ -205,5 +206,5 @@ def _takes(ask: Room, problem: str | None) -> Room | None:
     return None if takes == ask else takes
 
 
-def _text(value: Any) -> str | None:
-    return value.strip() if isinstance(value, str) else None
+def _text(words: Any) -> str | None:
+    return words.strip() if isinstance(words, str) else None

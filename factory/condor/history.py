@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from factory.condor.daemons import ScheddAddress, same
+from factory.condor.value import value
 from factory.source import Source
 
 _NEWEST = 20_000
@@ -68,7 +69,7 @@ class HistorySource(Source):
         )
         runs: dict[str, list[JobRun]] = {}
         for ad in ads:
-            runs.setdefault(str(ad.get("MATCH_APF_QUEUE")), []).append(job_run(ad))
+            runs.setdefault(str(value(ad, "MATCH_APF_QUEUE")), []).append(job_run(ad))
         return {window: recent_jobs(runs.get(window.queue, ()), window, now) for window in self.windows}
 
 

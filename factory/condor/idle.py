@@ -17,6 +17,7 @@ from factory.condor.demand import ON_STARTDS
 from factory.condor.demand import counts as is_demand
 from factory.condor.groups import ASKS, DEFERRAL, WHO, IdleJobs, fold, never, plain, short, with_unmaterialised
 from factory.condor.selections import Selection, alike, any_of, references, split
+from factory.condor.value import has
 from factory.model import Unknown
 
 _ON_STARTDS = f'member(JobUniverse, {{{", ".join(map(str, ON_STARTDS))}}}) && Managed =!= "External"'
@@ -76,14 +77,14 @@ class Queue:
         """Of selections that refer to the same attributes: ``names``."""
         unknown = _not_in_all(asked, by_cluster)
         which, constraint = [*WHO, *names, *unknown], any_of(selections)
-        requirements = (str(ad.lookup("Requirements")) for ad in by_cluster.values() if "Requirements" in ad)
+        requirements = (str(ad.lookup("Requirements")) for ad in by_cluster.values() if has(ad, "Requirements"))
         if any("HasJobDeferral" in text for text in requirements):
             which += DEFERRAL
         counts, more = self._grouped(f"counts {names}", constraint, which, unknown)
-        if any(ad.get("AutoClusterId", -1) not in by_cluster for ad in counts if "AutoClusterId" in ad):
+        if any(ad.get("AutoClusterId", -1) not in by_cluster for ad in counts if has(ad, "AutoClusterId")):
             by_cluster = self.autoclusters()  # some are newer
         late: list[Any] = []
-        if any(ad["JobStatus"] == 1 and "AutoClusterId" not in ad and never(ad) is None for ad in counts):
+        if any(ad["JobStatus"] == 1 and not has(ad, "AutoClusterId") and never(ad) is None for ad in counts):
             which_late = [*which, *asked, *DEFERRAL, *ASKS]
             late, _ = self._grouped(f"late {names}", f"({constraint}) && {_LATE}", which_late, [*ASKS, *asked])
         factories = self._factories(constraint) if late_made else []
@@ -126,7 +127,7 @@ class Queue:
             projection = {attribute.lower() for attribute in (*which, *more)}
             opts = htcondor2.QueryOpts.GroupBy
             ads = self.schedd.query(constraint=constraint, projection=sorted(projection), opts=opts)
-            texts = {str(ad.lookup(attribute)) for ad in ads for attribute in expressions if attribute in ad}
+            texts = {str(ad.lookup(attribute)) for ad in ads for attribute in expressions if has(ad, attribute)}
             missing = {attribute.lower() for attribute in references(texts)} - projection
             if not missing:
                 return list(ads), more
@@ -146,4 +147,4 @@ def _not_in_all(asked: Collection[str], by_cluster: Mapping[int, Any]) -> list[s
     The schedd adds to those that machines referred to when it last negotiated what a job's own expressions refer to,
     for this job alone: others that have the attribute too may be in one autocluster whatever it says.
     """
-    return [name for name in asked if not by_cluster or not all(name in ad for ad in by_cluster.values())]
+    return [name for name in asked if not by_cluster or not all(has(ad, name) for ad in by_cluster.values())]

@@ -8,6 +8,7 @@ from typing import Any
 
 from factory.condor.daemons import ScheddAddress
 from factory.condor.groups import evaluate_ask
+from factory.condor.value import has, value
 from factory.fit.model import Room
 from factory.model import JobId
 
@@ -42,13 +43,13 @@ def _facts(ad: Any, job: JobId, expressions: Iterable[str]) -> JobFacts:
     return JobFacts(
         job=job,
         status=int(ad["JobStatus"]),
-        owner=str(ad.get("Owner", "")),
-        accounting_group=str(ad.get("AccountingGroup", "")),
-        autocluster=int(ad["AutoClusterId"]) if "AutoClusterId" in ad else None,
+        owner=str(value(ad, "Owner", "")),
+        accounting_group=str(value(ad, "AccountingGroup", "")),
+        autocluster=int(ad["AutoClusterId"]) if has(ad, "AutoClusterId") else None,
         universe=int(ad.get("JobUniverse", 5)),
-        requirements=str(ad.lookup("Requirements")) if "Requirements" in ad else "true",
+        requirements=str(ad.lookup("Requirements")) if has(ad, "Requirements") else "true",
         ask=evaluate_ask(ad)[0],
-        remote_host=ad.get("RemoteHost"),
-        hold_reason=ad.get("HoldReason"),
+        remote_host=value(ad, "RemoteHost"),
+        hold_reason=value(ad, "HoldReason"),
         selected=frozenset(text for text in expressions if classad2.ExprTree(text).eval(ad) is True),
     )

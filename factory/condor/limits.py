@@ -19,6 +19,7 @@ from typing import Any
 
 from factory.clock import steady
 from factory.condor.daemons import PoolAddress
+from factory.condor.value import evaluated, has
 from factory.fit.model import JobGroup, Limit
 
 PATIENCE_S = 3.0
@@ -55,7 +56,7 @@ class Asking:
         self._pool = pool
         waiting = limited = False
         for ad in jobs:
-            waiting, limited = True, limited or "ConcurrencyLimits" in ad
+            waiting, limited = True, limited or has(ad, "ConcurrencyLimits")
         self._usage = self._start("condor_userprio", "-allusers", "-long") if waiting else None
         config = ("condor_config_val", "-negotiator", "-expanded", "-dump", "LIMIT")
         self._config = self._start(*config) if limited else None
@@ -64,7 +65,7 @@ class Asking:
         where = {} if self._pool.collector is None else {"_CONDOR_COLLECTOR_HOST": self._pool.collector}
         try:
             return subprocess.Popen(
-                argv, env={**os.environ, **where}, text=True,
+                argv, env={**os.environ, **where}, text=True, errors="backslashreplace",
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             )  # fmt: skip
         except OSError:
@@ -129,7 +130,7 @@ def in_use(pool: PoolAddress) -> dict[str, float]:
     for ad in pool.open().query(
         htcondor2.AdType.Startd, constraint="ConcurrencyLimits =!= undefined", projection=["ConcurrencyLimits"]
     ):
-        for name, weight in taken(ad.get("ConcurrencyLimits")):
+        for name, weight in taken(evaluated(ad, "ConcurrencyLimits")):
             found[name] += weight
     return dict(found)
 
@@ -171,7 +172,7 @@ def _of_group(group: JobGroup, ad: Any, known: Negotiator) -> Iterator[tuple[str
         if name in known.quotas:
             quota, used = known.quotas[name]
             yield f"quota of {name}", f"{used:g} of {quota:g} cores in use", quota - used, cores, False
-    for name, weight in taken(ad.eval("ConcurrencyLimits") if "ConcurrencyLimits" in ad else None):
+    for name, weight in taken(evaluated(ad, "ConcurrencyLimits")):
         most = maximum(name, known.settings)
         if most is not None:
             used = known.in_use.get(name, 0.0)

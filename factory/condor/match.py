@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from factory.condor.value import has
 from factory.fit.model import Match, Matches
 
 _YES = Match(True)
@@ -23,7 +24,7 @@ def job_references(ads: Iterable[Any]) -> set[str]:
     names: set[str] = set()
     done: set[str] = set()
     for ad in ads:
-        if "Requirements" not in ad:
+        if not has(ad, "Requirements"):
             continue
         tree = ad.lookup("Requirements")
         text = str(tree)
@@ -47,14 +48,14 @@ def machine_references(ads: Iterable[Any], shown: Collection[str] = ()) -> tuple
     of_job: set[str] = set()
     for ad in ads:
         for attribute in ("Start", "Requirements", *shown):
-            for name in ad.externalRefs(ad.lookup(attribute)) if attribute in ad else ():
+            for name in ad.externalRefs(ad.lookup(attribute)) if has(ad, attribute) else ():
                 scope, _, plain = name.lower().rpartition(".")
                 if plain and scope != "target":
                     own.add(plain)
                 if plain and (scope == "target" or (not scope and plain not in ad)):
                     of_job.add(plain)
         for attribute in ("Start", *shown):
-            if attribute in ad:
+            if has(ad, attribute):
                 own.update(name.lower() for name in ad.internalRefs(ad.lookup(attribute)))
     return frozenset(own), frozenset(of_job)
 
@@ -120,9 +121,8 @@ def match(job: Any, machine: Any, template: bool = False) -> Match:
     if job.symmetricMatch(machine):
         return _YES
     for side, ad, target in (("job", job, machine), ("machine", machine, job)):
-        tree = ad.lookup("Requirements") if "Requirements" in ad else None
-        value = True if tree is None else tree.eval(ad, target)
-        if value is True:
+        tree = ad.lookup("Requirements") if has(ad, "Requirements") else None
+        if tree is None or _value(tree, ad, target) is True:
             continue
         clause, result = failing_clause(str(tree), ad, target)
         behind = _own(clause, ad)
@@ -149,11 +149,11 @@ def failing_clause(expression: str, ad: Any, target: Any) -> tuple[str, Any]:
     return undefined or (expression, None)
 
 
-def _value(clause: str, ad: Any, target: Any) -> Any:
+def _value(clause: Any, ad: Any, target: Any) -> Any:
     import classad2
 
     try:
-        return classad2.ExprTree(clause).eval(ad, target)
+        return (classad2.ExprTree(clause) if isinstance(clause, str) else clause).eval(ad, target)
     except Exception as error:  # noqa: BLE001 - the bindings raise anything over a clause that is an error
         return str(error)
 
@@ -164,19 +164,19 @@ def _who_can_tell(requirements: str, job: Any, machine: Any) -> str:
 
     unknown = [clause for clause in split_and(requirements) if not isinstance(_value(clause, job, machine), bool)]
     names = {name.rpartition(".")[2] for clause in unknown for name in job.externalRefs(classad2.ExprTree(clause))}
-    keys = [f"sched.fit.machine.{name}" for name in sorted(names, key=str.lower) if name and name not in machine]
+    keys = [f"sched.fit.machine.{name}" for name in sorted(names, key=str.lower) if name and not has(machine, name)]
     return f" until a machine runs, or {', '.join(keys)} tell" if keys else ""
 
 
 def _of_gpus(clause: str, machine: Any) -> bool:
     """Whether a clause asks for properties of GPUs, of a machine of which only their number is known."""
-    return "availablegpus" in clause.lower() and "AvailableGPUs" not in machine and machine.eval("GPUs") > 0
+    return "availablegpus" in clause.lower() and not has(machine, "AvailableGPUs") and machine.eval("GPUs") > 0
 
 
 def _own(clause: str, ad: Any) -> str | None:
     """The expression behind a clause that is no more than a name, such as START."""
     name = clause.removeprefix("MY.")
-    return str(ad.lookup(name)) if name.isidentifier() and name in ad else None
+    return str(ad.lookup(name)) if name.isidentifier() and has(ad, name) else None
 
 
 def split_and(expression: str) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from factory.condor.expression import checked
+from factory.condor.value import value
 
 Selection = str | None
 """A ClassAd expression over the job ad; None: all jobs."""
@@ -83,23 +84,27 @@ class _Chooser:
                 self._others.append((selection, classad2.ExprTree(selection)))
             else:
                 exact, folded = self._by_value.setdefault(plain[1], ({}, {}))
-                values, value = (folded, plain[3].lower()) if plain[2] == "==" else (exact, plain[3])
-                values.setdefault(value, []).append(selection)
+                values, text = (folded, plain[3].lower()) if plain[2] == "==" else (exact, plain[3])
+                values.setdefault(text, []).append(selection)
 
     def __call__(self, row: Any) -> Iterator[Selection]:
         yield from self._all
         for attribute, (exact, folded) in self._by_value.items():
-            value = row.get(attribute)
-            if isinstance(value, str):
-                yield from exact.get(value, ())
-                yield from folded.get(value.lower(), ())
+            text = value(row, attribute)
+            if isinstance(text, str):
+                yield from exact.get(text, ())
+                yield from folded.get(text.lower(), ())
         for selection, tree in self._others:
-            if _is_true(tree.eval(row)):
+            if _is_true(tree, row):
                 yield selection
 
 
-def _is_true(value: object) -> bool:
+def _is_true(tree: Any, row: Any) -> bool:
     """As a constraint: a number that is not zero counts."""
     import classad2
 
-    return isinstance(value, bool | int | float) and not isinstance(value, classad2.Value) and bool(value)
+    try:
+        found = tree.eval(row)
+    except UnicodeDecodeError:  # a text, which is not true
+        return False
+    return isinstance(found, bool | int | float) and not isinstance(found, classad2.Value) and bool(found)

@@ -11,6 +11,7 @@ from typing import Any
 
 from factory.condor.daemons import PoolAddress, quoted
 from factory.condor.match import machine_references
+from factory.condor.value import has
 from factory.fit.model import Machine, Room
 
 ROOM = ("Cpus", "Memory", "Disk", "GPUs")
@@ -116,7 +117,10 @@ def fold(ads: Iterable[Any], telling: Collection[str], factory: str, now: float)
 
 def _texts(ad: Any) -> dict[str, str]:
     """Attributes, in lower case, and their expressions as written."""
-    pairs = [line.split(" = ", 1) for line in ad.printOld().split("\n") if line]
+    try:
+        pairs = [line.split(" = ", 1) for line in ad.printOld().split("\n") if line]
+    except UnicodeDecodeError:
+        return {_lower(name): str(ad.lookup(name)) for name in ad}
     return {_lower(name): text for name, text in pairs}
 
 
@@ -139,11 +143,11 @@ def _representative(ad: Any) -> Any:
     for name in ad:
         copy[name] = ad.lookup(name)
     for name, total in zip(ROOM, _TOTAL, strict=True):
-        if total in ad:
+        if has(ad, total):
             copy[name] = ad[total]
     copy["WithinResourceLimits"] = True
     copy["State"], copy["Activity"] = "Unclaimed", "Idle"
-    if "Requirements" not in copy:
+    if not has(copy, "Requirements"):
         copy["Requirements"] = classad2.ExprTree("START")
     return copy
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from factory.condor.daemons import PoolAddress
+from factory.condor.daemons import PoolAddress, ScheddAddress
+from factory.condor.demand import DemandSource
 from factory.condor.fit import FitSource, Want
 from factory.fit.model import Demand, Room, Template
 from factory.workers import Workers
@@ -139,3 +140,29 @@ def test_machines_are_told_apart_by_what_their_start_compares_with_the_job(pool:
     advertise(pool, [partitionable("b", 8, 16_000, **start, APFQueue='"B"')])
     until(lambda: len(pool.slots()) == 2, "both machines are there")
     assert on_machines(fetch(workers)) == {"b"}
+
+
+def test_texts_that_are_not_utf_8_hold_nobody_up(pool: Pool, workers: Workers) -> None:
+    odd = ("accounting_group = physik", "accounting_group_user = m\xfcller", 'My.MATCH_APF_QUEUE = "K\xfcche"')
+    submit(pool, 2, *odd, 'requirements = TARGET.City == "Z\xfcrich"')
+    submit(pool, 3, *odd, '+RequestGPUs = "\xfc"')
+    submit(pool, 4, 'My.MATCH_APF_QUEUE = "A"')
+    slot = partitionable(
+        "z", 8, 16_000, City='"Z\xfcrich"', MyAddress='"<127.0.0.1:9>"', StartdIpAddr='"<127.0.0.1:9>"'
+    )
+    text = "".join(f"{name} = {value}\n" for name, value in slot.items())
+    subprocess.run(
+        ["condor_advertise", "-tcp", "UPDATE_STARTD_AD"], input=text.encode("latin-1"), env=pool.env, check=True
+    )
+    until(lambda: "slot1@z" in pool.run("condor_status", "-af", "Name"), "the machine is there")
+    for _ in range(2):
+        demand = fetch(workers, BLUE, PLAIN)
+        groups = {(group.count, group.problem is None) for group in demand.groups}
+        assert groups == {(2, True), (3, False), (4, True)}
+        (zurich,) = (group for group in demand.groups if "City" in group.requirements)
+        assert demand.on_kinds[zurich.key, demand.machines[0].kind].ok
+        assert zurich.accounting_group == r"physik.m\374ller"
+    (own,) = fetch(workers, selection='MATCH_APF_QUEUE == "A"').groups
+    assert own.count == 4
+    rows = workers.call("all", 30, DemandSource(schedd=ScheddAddress(), constraints=frozenset({"true"})).fetch)
+    assert (rows.total[1], rows.by_attribute["MATCH_APF_QUEUE"]["A"][1]) == (9, 4)
