@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -18,6 +19,8 @@ from factory.report import what
 _STATES = {2: "runs", 3: "was removed", 4: "has completed", 5: "is held", 6: "transfers its output", 7: "is suspended"}
 _ON_THEIR_WAY = (VMState.SUBMITTED, VMState.BOOTING)
 _SOME = 3
+_SELECTION = re.compile(" [0-9a-f]+")
+"""What the key of a group says of the selection that it is of, behind its schedd."""
 
 
 def state_of(job: JobFacts) -> str | None:
@@ -57,13 +60,25 @@ def explain_job(job: JobFacts, decision: Decision) -> Iterator[str]:
 
 
 def group_of(job: JobFacts, demand: Demand) -> JobGroup | None:
-    """The group of a job: of its autocluster, else, since job and groups are read one after the other, of its asks."""
-    ours = [g for g in demand.groups if (g.owner, g.accounting_group) == (job.owner, job.accounting_group)]
+    """The group of a job: of its autocluster, else, since job and groups are read one after the other, of its asks.
+
+    Of groups of one ask that of jobs without an autocluster comes first.
+    """
+    ours = [group for group in demand.groups if _may_have(group, job)]
     for group in ours:
         if group.key.split("#")[1] == str(job.autocluster):
             return group
-    alike = (group for group in ours if (group.requirements, group.ask) == (job.requirements, job.ask))
-    return next(alike, None)
+    alike = [group for group in ours if (group.requirements, group.ask) == (job.requirements, job.ask)]
+    return min(alike, key=lambda group: not group.key.split("#")[1].startswith("new "), default=None)
+
+
+def _may_have(group: JobGroup, job: JobFacts) -> bool:
+    """Whether a group is of jobs of this schedd and submitter that say the same of what machines refer to."""
+    schedd, _, selection = group.key.partition("#")[0].partition(job.schedd)
+    if schedd or not (selection == "" or _SELECTION.fullmatch(selection)):
+        return False
+    told = all(job.attributes.get(name, "undefined") == text for name, text in group.told)
+    return told and (group.owner, group.accounting_group) == (job.owner, job.accounting_group)
 
 
 def _no_group(demand: Demand) -> Iterator[str]:

@@ -125,9 +125,16 @@ def fold(
         groups[key] = JobGroup(
             key, ask, number, owner, accounting, requirements,
             example=example, problem=problem, reject_reason=rejected, takes=_takes(ask, problem),
+            told=_told(count, ad, asked) if asked else (),
         )  # fmt: skip
         ads[key] = _with(ad, more)
     return IdleJobs(tuple(groups.values()), ads, excluded)
+
+
+def _told(count: Any, ad: Any, asked: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """What these jobs say of attributes, by the row that counts them or by the ad that stands for them."""
+    said = ((name, next((each for each in (count, ad) if has(each, name)), None)) for name in sorted(asked))
+    return tuple((name.lower(), "undefined" if of is None else str(of.lookup(name))) for name, of in said)
 
 
 def _copy(ad: Any) -> Any:

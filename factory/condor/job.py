@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from factory.condor.daemons import ScheddAddress
@@ -29,15 +29,19 @@ class JobFacts:
     hold_reason: str | None
     selected: frozenset[str]
     """Of the expressions that were asked for, those that are true of it."""
+    schedd: str
+    """Whose it is."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """All of them, by name in lower case, as written."""
 
 
 def job_facts(schedd: ScheddAddress, job: JobId, expressions: Iterable[str]) -> JobFacts | None:
     """A job; None: the schedd has no such job. Runs in a worker."""
     ads = schedd.open().query(constraint=f"ClusterId == {job.cluster} && ProcId == {job.proc}")
-    return _facts(ads[0], job, expressions) if ads else None
+    return _facts(ads[0], schedd, job, expressions) if ads else None
 
 
-def _facts(ad: Any, job: JobId, expressions: Iterable[str]) -> JobFacts:
+def _facts(ad: Any, schedd: ScheddAddress, job: JobId, expressions: Iterable[str]) -> JobFacts:
     import classad2
 
     return JobFacts(
@@ -52,4 +56,6 @@ def _facts(ad: Any, job: JobId, expressions: Iterable[str]) -> JobFacts:
         remote_host=value(ad, "RemoteHost"),
         hold_reason=value(ad, "HoldReason"),
         selected=frozenset(text for text in expressions if classad2.ExprTree(text).eval(ad) is True),
+        schedd=str(schedd),
+        attributes={name.lower(): str(ad.lookup(name)) for name in ad},
     )

@@ -9,7 +9,10 @@ import pytest
 from factory.condor.daemons import PoolAddress, ScheddAddress
 from factory.condor.demand import DemandSource
 from factory.condor.fit import FitSource, Want
-from factory.fit.model import Demand, Room, Template
+from factory.condor.job import job_facts
+from factory.explain import group_of
+from factory.fit.model import Demand, JobGroup, Room, Template
+from factory.model import JobId
 from factory.workers import Workers
 from tests.rig.pool import Pool
 from tests.rig.slots import advertise, partitionable
@@ -68,6 +71,15 @@ def served(demand: Demand, template: Template) -> int:
     return sum(group.count for group in demand.groups if demand.on_shapes[group.key, template.key].ok)
 
 
+def of_job(workers: Workers, cluster: str, template: Template) -> JobGroup:
+    """The group in which ``apf explain job`` finds a job."""
+    facts = workers.call("all", 30, job_facts, ScheddAddress(), JobId(int(cluster), 0), [])
+    assert facts is not None
+    group = group_of(facts, fetch(workers, template))
+    assert group is not None
+    return group
+
+
 def on_machines(demand: Demand) -> set[str]:
     """Machines on which some job runs."""
     return {
@@ -82,11 +94,12 @@ def test_jobs_are_told_apart_by_what_start_refers_to_though_the_requirements_of_
 ) -> None:
     """The schedd then has it in the autocluster of that one job."""
     submit(pool, 1, 'My.Colour = "Blue"', "requirements = TARGET.Cpus > 0 || MY.Colour is TARGET.Paint")
-    submit(pool, 2, 'My.Colour = "Blue"', "request_memory = 200")
-    submit(pool, 4, 'My.Colour = "Red"', "request_memory = 200")
+    blue = submit(pool, 2, 'My.Colour = "Blue"', "request_memory = 200")
+    red = submit(pool, 4, 'My.Colour = "Red"', "request_memory = 200")
     advertise(pool, [partitionable("full", 0, 4_000)])
     negotiated(pool)
     assert served(fetch(workers, BLUE), BLUE) == 3
+    assert [of_job(workers, cluster, BLUE).count for cluster in (blue, red)] == [2, 4]
 
 
 def test_new_jobs_are_asked_for_what_start_refers_to_though_older_ones_were_negotiated_with_it(
@@ -98,9 +111,10 @@ def test_new_jobs_are_asked_for_what_start_refers_to_though_older_ones_were_nego
     negotiated(pool)
     pool.run("condor_advertise", "INVALIDATE_STARTD_ADS", stdin='MyType = "Query"\nRequirements = true\n')
     until(lambda: not pool.slots(), "the machine has gone")
-    submit(pool, 2, 'My.Colour = "Blue"')
-    submit(pool, 4, 'My.Colour = "Red"')
+    blue = submit(pool, 2, 'My.Colour = "Blue"')
+    red = submit(pool, 4, 'My.Colour = "Red"')
     assert served(fetch(workers, BLUE), BLUE) == 3
+    assert [of_job(workers, cluster, BLUE).count for cluster in (blue, red)] == [2, 4]
 
 
 def test_what_requirements_say_of_the_time_is_judged_at_each_poll(pool: Pool, workers: Workers) -> None:
@@ -130,6 +144,7 @@ def test_machines_are_told_apart_by_what_is_behind_an_attribute_that_jobs_refer_
     advertise(pool, [partitionable("fast", 8, 16_000, **good, Fast="true")])
     advertise(pool, [partitionable("slow", 8, 16_000, **good, Fast="false")])
     until(lambda: len(pool.slots()) == 2, "both machines are there")
+    negotiated(pool)
     assert on_machines(fetch(workers)) == {"fast"}
 
 
@@ -139,6 +154,7 @@ def test_machines_are_told_apart_by_what_their_start_compares_with_the_job(pool:
     advertise(pool, [partitionable("a", 8, 16_000, **start, APFQueue='"A"')])
     advertise(pool, [partitionable("b", 8, 16_000, **start, APFQueue='"B"')])
     until(lambda: len(pool.slots()) == 2, "both machines are there")
+    negotiated(pool)
     assert on_machines(fetch(workers)) == {"b"}
 
 

@@ -40,7 +40,7 @@ def back_again(number: int) -> VM:
 
 
 def facts(**changes: Any) -> JobFacts:
-    job = JobFacts(JobId(5, 0), 1, "eve", "", 7, 5, "true", GROUP.ask, None, None, frozenset())
+    job = JobFacts(JobId(5, 0), 1, "eve", "", 7, 5, "true", GROUP.ask, None, None, frozenset(), "local")
     return replace(job, **changes)
 
 
@@ -231,6 +231,24 @@ def test_a_job_is_found_in_the_group_of_its_autocluster_or_of_those_that_ask_for
     assert group_of(facts(autocluster=8), groups) is other
     assert group_of(facts(autocluster=None), groups) is GROUP
     assert group_of(facts(owner="mallory"), groups) is None
+
+
+def test_a_job_is_found_in_a_group_of_its_own_schedd() -> None:
+    """Each schedd numbers its autoclusters itself."""
+    other = replace(GROUP, key="schedd other 0123456789ab#7#eve#", ask=Room(2, 1))
+    groups = demand([other, GROUP])
+    assert group_of(facts(), groups) is GROUP
+    assert group_of(facts(schedd="schedd other"), groups) is other
+    assert group_of(facts(schedd="schedd oth"), groups) is None
+
+
+def test_a_job_is_found_in_the_group_that_says_the_same_of_what_machines_refer_to() -> None:
+    red, blue = (replace(GROUP, key=f"{KEY}#{each}", told=(("colour", f'"{each}"'),)) for each in ("red", "blue"))
+    none = replace(GROUP, key=f"{KEY}#none", told=(("colour", "undefined"),))
+    groups = demand([red, none, blue])
+    for autocluster in (7, None):
+        assert group_of(facts(autocluster=autocluster, attributes={"colour": '"blue"'}), groups) is blue
+        assert group_of(facts(autocluster=autocluster), groups) is none
 
 
 @pytest.mark.parametrize(
