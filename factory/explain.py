@@ -44,10 +44,11 @@ def explain_job(job: JobFacts, decision: Decision) -> Iterator[str]:
         return
     group = group_of(job, work.demand)
     if group is None:
-        yield from _no_group(work.demand)
+        yield from _no_group(job, work.demand)
         return
+    late = f", {group.unmaterialised} more are not materialised yet" if group.unmaterialised else ""
     alike = f"one of {group.count} idle jobs that ask" if group.count > 1 else "the only idle job that asks"
-    yield f"{alike} for the same: {room_words(group.ask)}"
+    yield f"{alike} for the same: {room_words(group.ask)}{late}"
     if group.problem is not None:
         yield f"nothing is bought for it: {group.problem}"
         return
@@ -81,7 +82,10 @@ def _may_have(group: JobGroup, job: JobFacts) -> bool:
     return told and (group.owner, group.accounting_group) == (job.owner, job.accounting_group)
 
 
-def _no_group(demand: Demand) -> Iterator[str]:
+def _no_group(job: JobFacts, demand: Demand) -> Iterator[str]:
+    if job.left_out is not None:
+        yield f"is not among the jobs that can run on a machine now: it is {job.left_out}"
+        return
     yield "is not among the jobs that can run on a machine now"
     yield from (f"{jobs} idle jobs are left out: {why}" for why, jobs in demand.excluded.items())
 
@@ -100,14 +104,14 @@ def _placed(group: JobGroup, demand: Demand, decision: Decision, verdict: Verdic
     free = sorted(verdict.free.get(key, ()))
     if free:
         some = ", ".join(free[:_SOME]) + (", …" if len(free) > _SOME else "")
-        yield f"room that fits stands free on {len(free)} machines in the pool: {some}"
-    placed = group.count - beyond - left
-    if placed > 0 and not free:
+        machines = "1 machine" if len(free) == 1 else f"{len(free)} machines"
+        yield f"room that fits {verdict.ready[key]} of them stands free on {machines} in the pool: {some}"
+    if key in verdict.coming:
         known = batch.vms if isinstance(batch, BatchStatus) else ()
         way = [vm for vm in known if vm.state in _ON_THEIR_WAY and _may_serve(vm, group, demand)]
         vms = ", ".join(f"{vm.job} ({_type(vm)}, {vm.state.value})" for vm in way[:_SOME])
         which = f", VM jobs {vms}" if vms else " of other queues, or that these buy now"
-        yield f"{placed} of them wait for machines on their way{which}"
+        yield f"{verdict.coming[key]} of them wait for machines on their way{which}"
     if not left:
         return
     now, wanted = (purchase.covers(n).get(key, 0) for n in (coming(decision), len(purchase.order)))

@@ -179,8 +179,13 @@ def short(text: str) -> str:
 def never(ad: Mapping[str, Any]) -> str | None:
     """Why jobs are no work for startds, whenever."""
     if ad.get("JobUniverse", 5) not in ON_STARTDS:
-        return "of a universe that does not run on startds"
+        return "of a universe other than vanilla, java and vm"
     return "managed elsewhere (routed)" if value(ad, "Managed") == "External" else None
+
+
+def left_out(ad: Mapping[str, Any], now: float) -> str | None:
+    """Why an idle job is no work for startds now."""
+    return never(ad) or (None if is_demand(ad, now) else "deferred")
 
 
 def rounded(ask: Room) -> Room:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from factory.condor.daemons import ScheddAddress
-from factory.condor.groups import evaluate_ask
+from factory.condor.groups import evaluate_ask, left_out
 from factory.condor.value import has, value
 from factory.fit.model import Room
 from factory.model import JobId
@@ -33,6 +34,8 @@ class JobFacts:
     """Whose it is."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """All of them, by name in lower case, as written."""
+    left_out: str | None = None
+    """Why a startd may not take it now, if that is so."""
 
 
 def job_facts(schedd: ScheddAddress, job: JobId, expressions: Iterable[str]) -> JobFacts | None:
@@ -58,4 +61,5 @@ def _facts(ad: Any, schedd: ScheddAddress, job: JobId, expressions: Iterable[str
         selected=frozenset(text for text in expressions if classad2.ExprTree(text).eval(ad) is True),
         schedd=str(schedd),
         attributes={name.lower(): str(ad.lookup(name)) for name in ad},
+        left_out=left_out(ad, time.time()),
     )

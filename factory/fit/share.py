@@ -65,6 +65,10 @@ class Verdict:
     """APFVM of machines that waiting jobs can use."""
     free: Mapping[str, Mapping[str, Room]] = field(default_factory=dict)
     """Group key → machines in the pool with room for it, and what is free there."""
+    ready: Mapping[str, int] = field(default_factory=dict)
+    """Group key → jobs for which there is room on these machines."""
+    coming: Mapping[str, int] = field(default_factory=dict)
+    """Group key → jobs for which a machine is on its way, or bought by a queue before this one."""
     maybe: Mapping[str, int] = field(default_factory=dict)
     """Group key → jobs of which only a running machine can tell whether they would run."""
     probing: tuple[str, ...] = ()
@@ -88,6 +92,7 @@ def judge(share: Share, terms: Terms) -> Verdict:
     left = {key: n - share.covered.get(key, 0) for key, n in placed.left.items() if n > share.covered.get(key, 0)}
     vm_of = {machine.name: machine.vm for machine in machines}
     in_pool = {machine.name: machine.free for machine in supply.demand.machines}
+    ready = {key: sum(n for name, n in on.items() if name in in_pool) for key, on in placed.placed.items()}
     verdict = Verdict(
         Purchase(),
         waiting=sum(group.count for group in able),
@@ -97,6 +102,8 @@ def judge(share: Share, terms: Terms) -> Verdict:
             group.key: {name: in_pool[name] for name in placed.placed.get(group.key, ()) if name in in_pool}
             for group in share.demand.groups
         },
+        ready=ready,
+        coming={g.key: n for g in able if (n := g.count - left.get(g.key, 0) - ready.get(g.key, 0)) > 0},
         stuck=share.stuck,
         admitted=within,
         stuck_s=terms.stuck_s,

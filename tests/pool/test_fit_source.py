@@ -169,7 +169,7 @@ def test_jobs_that_no_startd_may_take_now_are_counted_by_reason(workers: Workers
     assert fetch(workers).excluded == {
         "managed elsewhere (routed)": 8,
         "deferred": 10,
-        "of a universe that does not run on startds": 11,
+        "of a universe other than vanilla, java and vm": 11,
     }
 
 

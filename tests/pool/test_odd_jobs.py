@@ -158,6 +158,29 @@ def test_machines_are_told_apart_by_what_their_start_compares_with_the_job(pool:
     assert on_machines(fetch(workers)) == {"b"}
 
 
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("universe = parallel\nmachine_count = 2", "of a universe other than vanilla, java and vm"),
+        ("deferral_time = 4000000000", "deferred"),
+        ("cron_month = 2\ncron_day_of_month = 29", "deferred"),
+        ("nice_user = true", None),
+        ("request_memory = ifThenElse(MemoryUsage isnt undefined, 2 * MemoryUsage, 300)", None),
+        ("max_retries = 2\nconcurrency_limits = tape:2", None),
+    ],
+)
+def test_a_job_is_told_what_it_is_left_out_for(pool: Pool, workers: Workers, line: str, why: str | None) -> None:
+    cluster = submit(pool, 1, *line.split("\n"))
+    timed = "JobStatus == 1 && (CronMonth is undefined || DeferralTime isnt undefined)"
+    until(lambda: pool.jobs(timed, "ClusterId"), "the schedd has worked out when it is to start")
+    facts = workers.call("all", 30, job_facts, ScheddAddress(), JobId(int(cluster), 0), [])
+    assert facts is not None
+    assert facts.left_out == why
+    demand = fetch(workers)
+    assert demand.excluded == ({} if why is None else {why: 1})
+    assert (group_of(facts, demand) is None) == (why is not None)
+
+
 def test_texts_that_are_not_utf_8_hold_nobody_up(pool: Pool, workers: Workers) -> None:
     odd = ("accounting_group = physik", "accounting_group_user = m\xfcller", 'My.MATCH_APF_QUEUE = "K\xfcche"')
     submit(pool, 2, *odd, 'requirements = TARGET.City == "Z\xfcrich"')

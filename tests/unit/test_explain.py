@@ -106,8 +106,19 @@ CASES: list[tuple[str, Decision, list[str], list[str]]] = [
     (
         "free",
         decision(machines=[machine("slot1@a", 8, 32_000)]),
-        ["room that fits stands free on 1 machines in the pool: slot1@a"],
-        ["bought"],
+        ["room that fits 6 of them stands free on 1 machine in the pool: slot1@a"],
+        ["bought", "on their way"],
+    ),
+    (
+        "free in part, coming in part",
+        decision([replace(GROUP, count=9)], [machine("slot1@a", 3, 32_000)], [vm(1, VMState.BOOTING, SHAPE)]),
+        [
+            "one of 9 idle jobs",
+            "room that fits 3 of them stands free on 1 machine in the pool: slot1@a",
+            "2 of them wait for machines on their way, VM jobs 1.1",
+            "machines for 4 of them are bought now: 2 × m5.large",
+        ],
+        [],
     ),
     (
         "coming",
@@ -217,6 +228,12 @@ def test_a_job_is_told_what_is_true_of_it(made: Decision, said: list[str], not_s
         assert words in text
     for words in not_said:
         assert words not in text
+
+
+def test_a_job_that_is_left_out_is_told_why_and_nothing_of_others() -> None:
+    made = decision([group("local#8#bob#", 1, 1, 1, "bob")], excluded={"deferred": 3, "managed elsewhere (routed)": 8})
+    said = list(explain_job(facts(left_out="deferred"), made))
+    assert said == ["is not among the jobs that can run on a machine now: it is deferred"]
 
 
 def _ask(made: Decision) -> Room:
