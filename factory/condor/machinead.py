@@ -17,6 +17,8 @@ from factory.fit.model import Room
 
 _OF_ONE = frozenset(("name", "apfvm", "apfbuild", "daemonstoptime", "draining", "lastheardfrom"))
 """What a machine that was seen has for itself: another of its shape would have other values."""
+_BEGUN = frozenset(("daemonstarttime", "enteredcurrentstate", "enteredcurrentactivity", "mycurrenttime"))
+"""Of a machine that starts now that is now. Of one that was seen it is there only if some expression refers to it."""
 
 
 @cache
@@ -59,9 +61,13 @@ def template_ad(room: Room, attributes: Mapping[str, str], real: Any = None) -> 
     ad = _template_ad(htcondor2.version(), room, tuple(attributes.items()))
     if real is None:
         return ad
+    import classad2
+
     ad = _copy(ad)
     for name in real:
-        if name.lower() not in _OF_ONE:
+        if name.lower() in _BEGUN:
+            ad[name] = classad2.ExprTree("time()")
+        elif name.lower() not in _OF_ONE:
             ad[name] = real.lookup(name)
     return ad
 

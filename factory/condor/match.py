@@ -129,7 +129,8 @@ def match(job: Any, machine: Any, template: bool = False) -> Match:
         if behind is not None and behind not in ("true", "false"):
             clause, result = failing_clause(behind, ad, target)
         undefined = not isinstance(result, bool)
-        maybe = template and (undefined or _of_gpus(clause, target))
+        expired = side == "machine" and looks_at_clock(clause)  # a new one may go later than the one that was seen
+        maybe = template and (undefined or expired or _of_gpus(clause, target))
         why = f"Requirements of the {side}: {clause} is {'undefined' if undefined else 'false'}"
         if undefined and template and side == "job":
             why += _who_can_tell(str(tree), ad, target)

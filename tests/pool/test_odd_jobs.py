@@ -136,6 +136,31 @@ def test_what_requirements_say_of_the_time_is_judged_at_each_poll(pool: Pool, wo
     assert (served(demand, PLAIN), on_machines(demand)) == (5, set())
 
 
+def test_a_machine_that_takes_jobs_for_some_time_only_is_a_model_for_new_ones_which_take_them_from_now(
+    pool: Pool, workers: Workers
+) -> None:
+    """What it shows stays the model when it has gone, perhaps for days."""
+    now, template = int(time.time()), Template("t/old", PLAIN.room, queue="Q")
+    of = {"APFVM": '"vm-1"', "APFQueue": '"Q"', "APFShape": '"t/old"'}
+    submit(pool, 1)
+    for start, more, ok, maybe in (
+        ("time() - DaemonStartTime < 3600", {"DaemonStartTime": now - 4000}, True, False),
+        ("time() < GoesAt", {"GoesAt": now - 10}, False, True),
+        ("GoesAt > 5", {"GoesAt": 4}, False, False),
+    ):
+        advertise(pool, [partitionable("old", 8, 16_000, **of, **more, Start=start)])
+        until(lambda: pool.slots("APFVM =!= undefined"), "the machine is there")
+        negotiated(pool)
+        demand = fetch(workers, template)
+        assert on_machines(demand) == set()
+        assert served(demand, template) == ok
+        pool.run("condor_advertise", "INVALIDATE_STARTD_ADS", stdin='MyType = "Query"\nRequirements = true\n')
+        until(lambda: not pool.slots(), "the machine has gone")
+        demand = fetch(workers, template)
+        assert served(demand, template) == ok
+        assert [demand.on_shapes[group.key, template.key].maybe for group in demand.groups] == [maybe]
+
+
 def test_machines_are_told_apart_by_what_is_behind_an_attribute_that_jobs_refer_to(
     pool: Pool, workers: Workers
 ) -> None:
@@ -194,6 +219,8 @@ def test_texts_that_are_not_utf_8_hold_nobody_up(pool: Pool, workers: Workers) -
         ["condor_advertise", "-tcp", "UPDATE_STARTD_AD"], input=text.encode("latin-1"), env=pool.env, check=True
     )
     until(lambda: "slot1@z" in pool.run("condor_status", "-af", "Name"), "the machine is there")
+    fetch(workers, BLUE, PLAIN)
+    negotiated(pool)
     for _ in range(2):
         demand = fetch(workers, BLUE, PLAIN)
         groups = {(group.count, group.problem is None) for group in demand.groups}
