@@ -24,6 +24,7 @@ _ON_STARTDS = f'member(JobUniverse, {{{", ".join(map(str, ON_STARTDS))}}}) && Ma
 _LATE = f"JobStatus == 1 && AutoClusterId =?= undefined && {_ON_STARTDS}"
 _FACTORIES = "JobMaterializeDigestFile =!= undefined && ProcId =?= undefined"
 
+_TRIES = 3
 _seen_references: dict[str, frozenset[str]] = {}
 """By schedd and query: what expressions of jobs refer to in the job; kept in the worker."""
 
@@ -74,19 +75,15 @@ class Queue:
         *,
         late_made: bool,
     ) -> dict[Selection, IdleJobs]:
-        """Of selections that refer to the same attributes: ``names``."""
-        unknown = _not_in_all(asked, by_cluster)
-        which, constraint = [*WHO, *names, *unknown], any_of(selections)
-        requirements = (str(ad.lookup("Requirements")) for ad in by_cluster.values() if has(ad, "Requirements"))
-        if any("HasJobDeferral" in text for text in requirements):
-            which += DEFERRAL
-        counts, more = self._grouped(f"counts {names}", constraint, which, unknown)
-        if any(ad.get("AutoClusterId", -1) not in by_cluster for ad in counts if has(ad, "AutoClusterId")):
-            by_cluster = self.autoclusters()  # some are newer
-        late: list[Any] = []
-        if any(ad["JobStatus"] == 1 and not has(ad, "AutoClusterId") and never(ad) is None for ad in counts):
-            which_late = [*which, *asked, *DEFERRAL, *ASKS]
-            late, _ = self._grouped(f"late {names}", f"({constraint}) && {_LATE}", which_late, [*ASKS, *asked])
+        """Of selections that refer to the same attributes: ``names``.
+
+        Jobs that come into an autocluster between two of the queries are in neither: then all is asked anew.
+        """
+        constraint = any_of(selections)
+        for _ in range(_TRIES):
+            by_cluster, counts, late, more = self._counted(names, constraint, by_cluster, asked)
+            if _jobs(late) >= _jobs(ad for ad in counts if _is_late(ad)):
+                break
         factories = self._factories(constraint) if late_made else []
         rows, late_rows, to_come = (split(ads, selections) for ads in (counts, late, factories))
         return {
@@ -95,6 +92,24 @@ class Queue:
             )
             for selection in selections
         }
+
+    def _counted(
+        self, names: Sequence[str], constraint: str, by_cluster: Mapping[int, Any], asked: Collection[str]
+    ) -> tuple[Mapping[int, Any], list[Any], list[Any], frozenset[str]]:
+        """The autoclusters, jobs counted, those without an autocluster, and what ``asked`` attributes refer to."""
+        unknown = _not_in_all(asked, by_cluster)
+        which = [*WHO, *names, *unknown]
+        requirements = (str(ad.lookup("Requirements")) for ad in by_cluster.values() if has(ad, "Requirements"))
+        if any("HasJobDeferral" in text for text in requirements):
+            which += DEFERRAL
+        counts, more = self._grouped(f"counts {names}", constraint, which, unknown)
+        if any(ad.get("AutoClusterId", -1) not in by_cluster for ad in counts if has(ad, "AutoClusterId")):
+            by_cluster = self.autoclusters()  # some are newer
+        late: list[Any] = []
+        if any(map(_is_late, counts)):
+            which_late = [*which, *asked, *DEFERRAL, *ASKS]
+            late, _ = self._grouped(f"late {names}", f"({constraint}) && {_LATE}", which_late, [*ASKS, *asked])
+        return by_cluster, counts, late, more
 
     def _of(
         self,
@@ -139,6 +154,15 @@ class Queue:
 
         opts = htcondor2.QueryOpts.IncludeClusterAd
         return list(self.schedd.query(constraint=f"({constraint}) && {_FACTORIES}", opts=opts))
+
+
+def _is_late(ad: Any) -> bool:
+    """Whether idle jobs are in no autocluster."""
+    return ad["JobStatus"] == 1 and not has(ad, "AutoClusterId") and never(ad) is None
+
+
+def _jobs(ads: Iterable[Any]) -> int:
+    return sum(int(ad["JobCount"]) for ad in ads)
 
 
 def _not_in_all(asked: Collection[str], by_cluster: Mapping[int, Any]) -> list[str]:

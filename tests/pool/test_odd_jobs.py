@@ -3,12 +3,15 @@
 import subprocess
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from factory.condor.daemons import PoolAddress, ScheddAddress
 from factory.condor.demand import DemandSource
 from factory.condor.fit import FitSource, Want
+from factory.condor.groups import IdleJobs
+from factory.condor.idle import Queue
 from factory.condor.job import job_facts
 from factory.explain import group_of
 from factory.fit.model import Demand, JobGroup, Room, Template
@@ -181,6 +184,37 @@ def test_machines_are_told_apart_by_what_their_start_compares_with_the_job(pool:
     until(lambda: len(pool.slots()) == 2, "both machines are there")
     negotiated(pool)
     assert on_machines(fetch(workers)) == {"b"}
+
+
+class _NegotiatedMeanwhile:
+    """A schedd in which all jobs come into an autocluster between two queries."""
+
+    def __init__(self) -> None:
+        import htcondor2
+
+        self.schedd = htcondor2.Schedd()
+
+    def query(self, constraint: str = "true", **more: Any) -> list[Any]:
+        late = "JobStatus == 1 && AutoClusterId =?= undefined"
+        if late in constraint:
+            subprocess.run(["condor_on", "-daemon", "negotiator"], check=True, stdout=subprocess.DEVNULL)
+            until(lambda: not self.schedd.query(late, ["ClusterId"]), "all jobs are in an autocluster", 40)
+        return list(self.schedd.query(constraint=constraint, **more))
+
+
+def found_meanwhile() -> int:
+    """Idle jobs of this host's schedd."""
+    found = Queue(_NegotiatedMeanwhile(), "local").idle_jobs([None], {}, [], time.time())[None]
+    assert isinstance(found, IdleJobs)
+    return sum(group.count for group in found.groups)
+
+
+def test_jobs_that_are_negotiated_between_two_queries_of_a_poll_are_not_lost(pool: Pool, workers: Workers) -> None:
+    pool.run("condor_off", "-daemon", "negotiator")
+    until(lambda: not pool.run("condor_status", "-negotiator", "-af", "Name"), "the negotiator is off")
+    submit(pool, 3)
+    advertise(pool, [partitionable("full", 0, 4_000)])
+    assert workers.call("all", 60, found_meanwhile) == 3
 
 
 @pytest.mark.parametrize(
