@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from factory.fit.model import Match, Matches
 
 _YES = Match(True)
 _KEEP = 100_000
-_CLOCK = re.compile(r"\b(?:time|random)\s*\(|\bCurrentTime\b", re.IGNORECASE)
+_CLOCK = ("time(", "currenttime", "random(")
 _known: dict[bytes, dict[bytes, Match]] = {}
 """Matches already made, by the signs of job and machine; kept in the worker from poll to poll."""
 _same: dict[Match, Match] = {}
@@ -89,7 +88,8 @@ def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], unseen: Coll
 
 def looks_at_clock(text: str) -> bool:
     """Whether an ad or an expression may be worth something else a moment later though it says the same."""
-    return _CLOCK.search(text) is not None
+    text = text.lower()  # a regular expression would take ten times as long
+    return any(word in text for word in _CLOCK)
 
 
 def _sign(text: str) -> bytes:
