@@ -105,6 +105,9 @@ class Registry:
         return plugin
 
     def _instead(self, category: str, name: str) -> str:
+        words = [self._lower.get((category, word.lower())) for word in name.split()]
+        if len(words) > 1 and None not in words:
+            return f"; put commas between them: {', '.join(map(str, words))}"
         same = self._lower.get((category, name.lower()))
         names = self.names(category)
         near = [same] if same else difflib.get_close_matches(name, names, 1)

@@ -80,7 +80,11 @@ class FactorySettings(Settings):
     """Instances without a VM job: drain them if they are in the pool and terminate the empty ones, or only report."""
     audit_interval: Duration = Field(default=300, ge=1)
     """Time between two audits. An orphan is acted on when two audits have seen it, so far apart at least."""
-    metrics: str | None = Field(default=None, pattern=r"^(.+:)?[0-9]{1,5}$", json_schema_extra={"right": "HOST:PORT"})
+    metrics: str | None = Field(
+        default=None,
+        pattern=r"^(.+:)?(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})$",
+        json_schema_extra={"right": "HOST:PORT, a port from 1 to 65535"},
+    )
     """Where Prometheus may ask for metrics over HTTP, as HOST:PORT; PORT alone is one of this host's own. None:
     nowhere. Read when the factory starts."""
 

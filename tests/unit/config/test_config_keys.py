@@ -94,6 +94,22 @@ def test_the_keys_of_a_plugin_that_is_missing_are_not_errors_of_their_own(tmp_pa
     assert len(problems(write(tmp_path, "[DEFAULT]\nsched.redy.offset = 1\n" + text))) == 1
 
 
+def test_plugins_without_a_comma_between_them_are_told_of_the_comma(tmp_path: Path) -> None:
+    text = queue().replace("= Ready", "= ready MaxToRun")
+    assert told(write(tmp_path, text)) == (
+        "queues.conf:5: [Q] schedplugin: no sched plugin 'ready MaxToRun' is installed; "
+        "put commas between them: Ready, MaxToRun"
+    )
+
+
+@pytest.mark.parametrize(
+    ("metrics", "right"), [("0", False), ("65536", False), ("host:70000", False), ("9117", True), ("[::1]:65535", True)]
+)
+def test_a_port_of_the_metrics_is_one(tmp_path: Path, metrics: str, right: bool) -> None:
+    found = told(write(tmp_path, f"[Factory]\nmetrics = {metrics}\n" + queue()))
+    assert found == "" if right else "metrics" in found and "a port from 1 to 65535" in found, found
+
+
 def test_many_unknown_keys_do_not_take_for_ever(tmp_path: Path) -> None:
     found = problems(write(tmp_path, queue(*(f"sched.redy.offset{i} = 1" for i in range(MAX_NEAREST + 10)))))
     assert ["did you mean" in problem.text for problem in found] == [True] * MAX_NEAREST + [False] * 10
