@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from factory.condor.daemons import PoolAddress, same
+from factory.condor.value import value
 from factory.source import Source
 
 _SLOT = [
@@ -201,7 +202,7 @@ def _machine(vm: str, slots: list[Mapping[str, Any]], now: float) -> MachineRow:
         retiring=sum(1 for ad in claimed if ad.get("Activity") == "Retiring"),
         idle_since=None if busy else max(_idle_since(ad, now) for ad in roots),
         claimed_before=busy or any(int(ad.get("JobStarts", 0)) > 0 for ad in roots),
-        drain_reason=None if draining is None else str(draining.get("DrainReason", "")),
+        drain_reason=None if draining is None else str(value(draining, "DrainReason", "")),
     )
 
 

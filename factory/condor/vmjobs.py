@@ -10,6 +10,7 @@ from typing import Any
 
 from factory.condor.daemons import ScheddAddress, same
 from factory.condor.evictable import MAY_BE_EVICTED, startd_of
+from factory.condor.value import value
 from factory.fit.model import Life
 from factory.model import Hold, JobId
 from factory.source import Source
@@ -175,18 +176,18 @@ def _hold(ad: Mapping[str, Any]) -> Hold:
     return Hold(
         code=int(ad.get("HoldReasonCode", 0)),
         subcode=int(ad.get("HoldReasonSubCode", 0)),
-        reason=str(ad.get("HoldReason", "")),
+        reason=str(value(ad, "HoldReason", "")),
         status_on_release=None if on_release is None else int(on_release),
     )
 
 
 def _number(ad: Mapping[str, Any], name: str) -> float | None:
-    value = ad.get(name)
-    if isinstance(value, bool | Enum):  # the bindings give undefined as an IntEnum
+    found = ad.get(name)
+    if isinstance(found, bool | Enum):  # the bindings give undefined as an IntEnum
         return None
-    return float(value) if isinstance(value, int | float) else None
+    return float(found) if isinstance(found, int | float) else None
 
 
 def _text(ad: Mapping[str, Any], name: str) -> str | None:
-    value = ad.get(name)
-    return value if isinstance(value, str) and value else None
+    found = ad.get(name)
+    return found if isinstance(found, str) and found else None

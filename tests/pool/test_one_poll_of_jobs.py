@@ -1,6 +1,7 @@
 """VM jobs, and machines whose jobs any retirement may evict, come with one query and are not taken for each other."""
 
 import getpass
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +42,12 @@ def test_of_one_query_vm_jobs_and_evictable_jobs_are_told_apart(pool: Pool) -> N
         waits = sleep(max_job_retirement_time="60", requirements="false")
         keeps = sleep()
         until(lambda: pool.jobs(f"ClusterId == {keeps} && JobStatus == 2 && RemoteHost =!= undefined"), "it runs", 60)
+        odd = [b"condor_qedit", str(mine).encode(), b"HoldReason", '"läuft über"'.encode("latin-1")]
+        subprocess.run(odd, env=pool.env, check=True, capture_output=True)
         rows = fetch()
+        hold = rows.jobs[0].hold
+        assert hold is not None
+        assert hold.reason == r"l\344uft \374ber", "what is no UTF-8 ends no poll"
         assert [(job.job.cluster, job.uuid, job.queue) for job in rows.jobs] == [(mine, "uuid-1", "Q")]
         assert rows.evictable == frozenset()
 
