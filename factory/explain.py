@@ -13,7 +13,7 @@ from factory.decide import Decision
 from factory.fit.model import Demand, JobGroup, Room
 from factory.fit.share import Verdict
 from factory.health import ALL, Health, allowed
-from factory.model import VM, BatchStatus, Unknown, VMState, WmsStatus
+from factory.model import VM, BatchStatus, Unknown, VMState, WmsStatus, counted
 from factory.report import what
 
 _STATES = {2: "runs", 3: "was removed", 4: "has completed", 5: "is held", 6: "transfers its output", 7: "is suspended"}
@@ -104,7 +104,7 @@ def _placed(group: JobGroup, demand: Demand, decision: Decision, verdict: Verdic
     free = sorted(verdict.free.get(key, ()))
     if free:
         some = ", ".join(free[:_SOME]) + (", …" if len(free) > _SOME else "")
-        machines = "1 machine" if len(free) == 1 else f"{len(free)} machines"
+        machines = counted(len(free), "machine")
         yield f"room that fits {verdict.ready[key]} of them stands free on {machines} in the pool: {some}"
     if key in verdict.coming:
         known = batch.vms if isinstance(batch, BatchStatus) else ()

@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from factory.config.types import split_address
+
 _JOBS = ("notready", "ready", "running")
 
 
@@ -42,18 +44,6 @@ def serve(address: str, status: Path) -> None:
     registry = CollectorRegistry()
     registry.register(StatusCollector(status))
     start_http_server(port, host, registry)
-
-
-def split_address(text: str) -> tuple[str, int]:
-    """Host and port of ``HOST:PORT`` or ``PORT``, which is one of this host alone.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    host, _, port = text.strip().rpartition(":")
-    if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is no HOST:PORT")
-    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def families(status: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:

@@ -133,7 +133,8 @@ class Reaper:
         orphans: tuple[Orphan, ...] = self.audited.orphans
         outcomes: dict[str, str | None] = {}
         told = self.audited.told
-        scene, young = self._scene(seen, tick), self._young(config, seen)
+        scene = self._scene(seen, tick)
+        young = None if scene is None else self._young(config, seen)
         if scene is not None and young is not None:  # what is an orphan is known, not what the pool has of it
             unknown.append(young)
             orphans, _ = judge(scene, self._sightings, replace(self._rules(config, seen), hands_off={"*": young}))
@@ -174,7 +175,7 @@ class Reaper:
     def _young(self, config: Config, seen: Look) -> str | None:
         """Why the collector can't be believed yet, if so: no machine is judged by what it does not show (rule 2)."""
         believed_after_s = 2 * config.factory.update_interval
-        if not seen.clouds or not seen.pool or seen.collector_up_s >= believed_after_s:
+        if seen.collector_up_s >= believed_after_s:
             return None
         return f"the collector has been up for {seen.collector_up_s:.0f} s, not {believed_after_s} s yet"
 

@@ -17,6 +17,7 @@ from factory.cli.options import CONF
 from factory.cli.terminal import Output
 from factory.config import explain, load
 from factory.config.settings import Config, ConfigError, Problem
+from factory.model import counted
 from factory.report import decision_report, what
 
 _STYLE = {"error": "bold red", "warning": "yellow", "unchecked": "dim"}
@@ -109,20 +110,15 @@ def _summary(config: Config, findings: Sequence[Finding], good: bool) -> str:
     counts = {
         "error": sum(1 for f in findings if f.severity == "error"),
         "warning": warnings,
-        "thing not checked": sum(1 for f in findings if f.severity == "unchecked"),
+        "thing": sum(1 for f in findings if f.severity == "unchecked"),
     }
     said = _counted(counts)
-    queues = f"{len(config.queues)} {_plural('queue', len(config.queues))}"
+    queues = counted(len(config.queues), "queue")
     off = f", {len(config.disabled)} disabled" if config.disabled else ""
     return f"{'good' if good else 'not good'}: {queues}{off}" + (f"; {said}" if said else "")
 
 
 def _counted(counts: Mapping[str, int]) -> str:
     """``1 error, 2 warnings``; what there is none of is left out."""
-    return ", ".join(f"{n} {_plural(noun, n)}" for noun, n in counts.items() if n)
-
-
-def _plural(noun: str, n: int) -> str:
-    if n == 1:
-        return noun
-    return "things not checked" if noun.startswith("thing") else f"{noun}s"
+    what = {"thing": " not checked"}
+    return ", ".join(counted(n, noun) + what.get(noun, "") for noun, n in counts.items() if n)

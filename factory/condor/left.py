@@ -6,14 +6,14 @@ asked of a class of machines as it is wholly free. ``TARGET.Memory > 4000`` of a
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from factory.condor.match import looks_at_clock, match
+from factory.condor.groups import short
+from factory.condor.match import looks_at_clock, match, sign_of
 from factory.condor.slots import ROOM, Slots
 from factory.fit.model import JobGroup, Machine, Match, Matches, Room
 
@@ -42,10 +42,12 @@ def with_what_is_left(
     if len(_judged) > _KEEP:
         _judged.clear()
     asks = {group.key: group.ask for group in picky}
-    signs = {key: _sign(str(jobs[key])) for key in asks}
+    texts = {key: str(jobs[key]) for key in asks}
+    signs = {key: None if looks_at_clock(text) else sign_of(text) for key, text in texts.items()}
     passing = {kind for kind, ad in slots.kinds.items() if looks_at_clock(str(ad))}
 
     def sign(key: str, machine: Machine) -> _Sign | None:
+        """None: what it stands for holds for this poll only."""
         of_job = signs[key]
         return None if of_job is None or machine.kind in passing else (of_job, machine.kind, machine.free)
 
@@ -64,13 +66,8 @@ def with_what_is_left(
     return tuple(machines), on_kinds.with_more({kind: of for kind, of in more.items() if of[1]})
 
 
-def _sign(job: str) -> bytes | None:
-    """Stands for an ad; None: what it says holds for this poll only."""
-    return None if looks_at_clock(job) else hashlib.blake2b(job.encode(), digest_size=16).digest()
-
-
 def _kind(kind: str, refusals: Mapping[str, Match]) -> str:
-    return f"{kind}-{hashlib.sha256(str(sorted(refusals)).encode()).hexdigest()[:12]}" if refusals else kind
+    return f"{kind}-{short(str(sorted(refusals)))}" if refusals else kind
 
 
 def _refusals(

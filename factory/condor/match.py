@@ -65,13 +65,13 @@ def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], unseen: Coll
     What an ad says that looks at the clock holds for this poll only.
     """
     texts = {key: ("unseen " if key in unseen else "") + str(ad) for key, ad in machines.items()}
-    signs = [_sign(text) for text in texts.values()]
+    signs = [sign_of(text) for text in texts.values()]
     passing = {sign for sign, text in zip(signs, texts.values(), strict=True) if looks_at_clock(text)}
     rows: dict[bytes, tuple[Match, ...]] = {}
     table = {}
     for key, job in jobs.items():
         text = str(job)
-        sign = _sign(text)
+        sign = sign_of(text)
         if sign not in rows:
             known: dict[bytes, Match] = {} if looks_at_clock(text) else _known.setdefault(sign, {})
             rows[sign] = tuple(
@@ -92,7 +92,7 @@ def looks_at_clock(text: str) -> bool:
     return any(word in text for word in _CLOCK)
 
 
-def _sign(text: str) -> bytes:
+def sign_of(text: str) -> bytes:
     """Stands for an ad, which has some thousand characters."""
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from factory.condor.daemons import PoolAddress, quoted
+from factory.condor.groups import short
 from factory.condor.match import machine_references
 from factory.condor.value import has
 from factory.fit.model import Machine, Room
@@ -132,7 +132,7 @@ def _lower(name: str) -> str:
 def _kind(sign: Iterable[tuple[str, str]]) -> str:
     """A short name for a class, the same in every poll."""
     text = "\n".join(f"{name}={value}" for name, value in sign)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return short(text)
 
 
 def _representative(ad: Any) -> Any:

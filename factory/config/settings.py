@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from factory.config.types import CommaList, Duration, Settings, Switch
+from factory.config.types import CommaList, Duration, Settings, Switch, split_address
 
 if TYPE_CHECKING:
     from factory.plugin import (
@@ -82,11 +82,18 @@ class FactorySettings(Settings):
     """Time between two audits. An orphan is acted on when two audits have seen it, so far apart at least."""
     metrics: str | None = Field(
         default=None,
-        pattern=r"^(.+:)?(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})$",
+        pattern=r"^(.+:)?[1-9][0-9]{0,4}$",
         json_schema_extra={"right": "HOST:PORT, a port from 1 to 65535"},
     )
     """Where Prometheus may ask for metrics over HTTP, as HOST:PORT; PORT alone is one of this host's own. None:
     nowhere. Read when the factory starts."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None:
+            split_address(value)
+        return value
 
 
 class QueueSettings(Settings):

@@ -36,6 +36,18 @@ def split_list(value: Any) -> Any:
     return value
 
 
+def split_address(text: str) -> tuple[str, int]:
+    """Host and port of ``HOST:PORT`` or ``PORT``, which is one of this host alone.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    host, _, port = text.strip().rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{text!r} is no HOST:PORT, with a port from 1 to 65535")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
 def parse_switch(value: Any) -> Any:
     """True or False from the spellings that configparser takes.
 

@@ -27,6 +27,7 @@ from tests.rig.chains import plugin
 from tests.rig.fit import offer
 from tests.rig.pool import SECOND, TWO_SCHEDDS, Pool
 from tests.rig.wait import until
+from tests.rig.workers import asking
 
 _LOG = "SCHEDD_DEBUG = D_COMMAND\nMAX_SCHEDD_LOG = 100000000\n"
 _DEADLINE_S = 8
@@ -55,10 +56,8 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
 
 @pytest.fixture
 def workers(two: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
-    monkeypatch.setenv("CONDOR_CONFIG", two.env["CONDOR_CONFIG"])
-    running = Workers()
-    yield running
-    running.stop()
+    with asking(two, monkeypatch) as running:
+        yield running
 
 
 def submit(pool: Pool, count: int, name: str = "first@pool", **job: Any) -> None:

@@ -25,6 +25,7 @@ from tests.rig.leaks import left_behind
 from tests.rig.pool import SECOND, TWO_SCHEDDS, Pool
 from tests.rig.slots import advertise, partitionable, static
 from tests.rig.wait import until
+from tests.rig.workers import asking
 
 BIG = Template("big", Room(16, 64_000, 10**8))
 SMALL = Template("small", Room(2, 4_000, 10**8), (("HasSecret", "true"),))
@@ -89,10 +90,8 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
 
 @pytest.fixture
 def workers(jobs: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
-    monkeypatch.setenv("CONDOR_CONFIG", jobs.env["CONDOR_CONFIG"])
-    running = Workers()
-    yield running
-    running.stop()
+    with asking(jobs, monkeypatch) as running:
+        yield running
 
 
 def submit(pool: Pool, count: int, *lines: str, name: str = "first@pool") -> None:

@@ -20,6 +20,7 @@ from factory.workers import Workers
 from tests.rig.pool import Pool
 from tests.rig.slots import advertise, partitionable
 from tests.rig.wait import until
+from tests.rig.workers import asking
 
 RULES = """
 ALLOW_ADVERTISE_STARTD = *
@@ -37,10 +38,8 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
 
 @pytest.fixture
 def workers(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
-    monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
-    running = Workers()
-    yield running
-    running.stop()
+    with asking(pool, monkeypatch) as running:
+        yield running
     pool.run("condor_rm", "-all")
     pool.run("condor_advertise", "INVALIDATE_STARTD_ADS", stdin='MyType = "Query"\nRequirements = true\n')
     until(lambda: not pool.jobs() and not pool.slots(), "jobs and machines have gone", 30)

@@ -13,6 +13,7 @@ from factory.model import Unknown
 from factory.workers import Workers
 from tests.rig.pool import Pool
 from tests.rig.wait import until
+from tests.rig.workers import asking
 
 ONE_STARTD = """
 DAEMON_LIST = $(DAEMON_LIST), STARTD
@@ -36,10 +37,8 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
 
 @pytest.fixture
 def workers(one: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
-    monkeypatch.setenv("CONDOR_CONFIG", one.env["CONDOR_CONFIG"])
-    running = Workers()
-    yield running
-    running.stop()
+    with asking(one, monkeypatch) as running:
+        yield running
 
 
 def placed(demand: Demand | Unknown) -> int:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from factory.config.types import split_address
 from factory.decide import Decision
 from factory.health import Breaker, Health
-from factory.metrics import StatusCollector, split_address
+from factory.metrics import StatusCollector
 from factory.model import Ask, BatchStatus, Chain, Unknown, VMState, WmsStatus
 from factory.report import decision_report, status_report
 from factory.source import Reading
