@@ -90,3 +90,26 @@ def test_a_factory_that_starts_counts_what_no_vm_job_owns_before_it_buys(
         assert len(bought) == 1
         assert audit(factory)[orphan]["step"] == "wait"
         assert cloud.instances()[orphan]["state"] == "running"
+
+
+def test_while_the_collector_is_too_young_nothing_is_ended_however_often_it_is_seen(
+    cloud: CloudProcess, make_factory: MakeFactory
+) -> None:
+    """Rule 2."""
+    factory = make_factory(factory={**AUDITED, "update_interval": 50_000})
+    tags = {"apf_factory": factory.id, "apf_queue": QUEUE, "apf_vm": f"{factory.id}-lost", "apf_schedd": SCHEDD}
+
+    def ended() -> float:
+        return float((factory.status().get("audit") or {}).get("ended", 0))
+
+    def audited(times: int) -> None:
+        for _ in range(times):
+            last = ended()
+            until(lambda: ended() > last, "an audit", 30)  # noqa: B023 - called before the next one
+
+    with ExitStack() as stack, factory:
+        audited(2)  # it is younger than the factory: nothing but the collector's youth speaks for it
+        orphan = stack.enter_context(launched(cloud, tags))
+        audited(4)
+        assert audit(factory)[orphan]["step"] == "wait"
+        assert cloud.instances()[orphan]["state"] == "running"
