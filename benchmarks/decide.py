@@ -11,10 +11,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from factory.fit.model import Demand, JobGroup, Machine, Match, Matches, Offer, Room
 from factory.fit.share import Share, Terms, judge
 from factory.fit.supply import Supply
-from factory.model import Shape
+from factory.model.demand import Demand, JobGroup, Machine, Offer, Room
+from factory.model.matches import Match, Matches
+from factory.model.shape import Shape
 
 _KINDS = 20
 _OK = Match(ok=True)

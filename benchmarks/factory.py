@@ -11,11 +11,11 @@ def main() -> None:
     import time
     from pathlib import Path
 
-    import factory.daemon  # noqa: F401  the service imports it, and so all that it does
+    import factory.service.daemon  # noqa: F401  the service imports it, and so all that it does
     from factory.config import load
-    from factory.rounds import Rounds
-    from factory.statedir import StateDir
-    from factory.workers import Workers
+    from factory.process.workers import Workers
+    from factory.service.rounds import Rounds
+    from factory.state.directory import StateDir
 
     config = load([Path(sys.argv[1])])
     statedir = StateDir(config.factory.statedir, config.factory.id)

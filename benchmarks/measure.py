@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 from xml.dom import minidom
 
-from factory.condor.slots import slots_that_matter
-from factory.condor.vmjobs import ours
+from factory.condor.collector.slots import slots_that_matter
+from factory.condor.schedd.vm_jobs import ours
 from factory.config import load
-from factory.decide import Round, decide
-from factory.fit.model import Demand, Room
-from factory.model import WmsStatus
-from factory.observe import Observer
-from factory.track import Memory
-from factory.workers import Workers
-from factory.world import make_world
+from factory.decide.decide import decide
+from factory.decide.decision import Round
+from factory.model.demand import Demand, Room
+from factory.model.memory import Memory
+from factory.model.status import WmsStatus
+from factory.observe.observer import Observer
+from factory.process.workers import Workers
+from factory.world.build import make_world
 
 
 class Rounds:

@@ -6,12 +6,14 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from factory.check.finding import Finding
-from factory.condor.authorization import allowed
-from factory.condor.daemons import PoolAddress
-from factory.condor.tools import ToolError, run, token_argv, token_claims
-from factory.config.settings import FactorySettings, Queue
-from factory.statedir import write_private
+from factory.condor.tools.ping import allowed
+from factory.condor.tools.run import ToolError, run
+from factory.condor.tools.tokens import token_argv, token_claims
+from factory.config.queues import Queue
+from factory.model.address import PoolAddress
+from factory.plugin.finding import Finding
+from factory.settings.factory import FactorySettings
+from factory.state.directory import write_private
 
 _OF_A_VM = ("READ", "ADVERTISE_STARTD", "ADVERTISE_MASTER")
 _SLACK_S = 60

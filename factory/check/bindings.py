@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from factory.check.finding import Finding
+from factory.plugin.finding import Finding
 
 
 def check_bindings() -> Iterator[Finding]:

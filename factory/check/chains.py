@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from factory.chain import run_chain
-from factory.fit.model import Demand, JobGroup, Match, Offer, Room
+from factory.decide.chain import Chain, run_chain
 from factory.fit.share import Share
 from factory.fit.supply import Supply
-from factory.model import VM, BatchStatus, Chain, JobId, Shape, SiteStatus, VMState, WmsStatus
-from factory.plugin import SchedPlugin, View
+from factory.model.demand import Demand, JobGroup, Offer, Room
+from factory.model.matches import Match
+from factory.model.shape import Shape
+from factory.model.status import BatchStatus, SiteStatus, WmsStatus
+from factory.model.vm import VM, JobId, VMState
+from factory.plugin.sched import SchedPlugin, View
 
 _FLOOD = 1_000_000
 _IN_GROUPS = 100_000

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from factory.check.finding import Finding
-from factory.condor.poolconfig import DaemonConfig
-from factory.config.settings import FactorySettings, Queue
+from factory.condor.tools.config_val import DaemonConfig
+from factory.config.queues import Queue
+from factory.plugin.finding import Finding
+from factory.settings.factory import FactorySettings
 
 
 def check_gahp(queues: Sequence[Queue], factory: FactorySettings, schedd: DaemonConfig) -> Iterator[Finding]:

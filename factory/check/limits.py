@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from factory.check.chains import burst, reach
-from factory.check.finding import Finding
-from factory.condor.poolconfig import DaemonConfig
-from factory.config.settings import Queue
-from factory.plugin import Machines
+from factory.condor.tools.config_val import DaemonConfig
+from factory.config.queues import Queue
+from factory.plugin.batchsubmit import Machines
+from factory.plugin.finding import Finding
 
 PER_RESOURCE = "GRIDMANAGER_MAX_SUBMITTED_JOBS_PER_RESOURCE_EC2"
 _PER_RESOURCE_ANY = "GRIDMANAGER_MAX_SUBMITTED_JOBS_PER_RESOURCE"

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from factory.check.chains import ask, kept_warm, lets_go_after
-from factory.check.finding import Finding, Severity
 from factory.check.limits import may_run
 from factory.check.queues import in_groups
-from factory.condor.daemons import quoted
-from factory.condor.evaluate import Answer, Question
-from factory.condor.poolconfig import DaemonConfig, Matchmaking
-from factory.config.settings import FactorySettings, Queue
-from factory.model import BatchStatus
+from factory.condor.classad.evaluate import Answer, Question
+from factory.condor.classad.literals import quoted
+from factory.condor.tools.config_val import DaemonConfig, Matchmaking
+from factory.config.queues import Queue
+from factory.model.status import BatchStatus
+from factory.plugin.finding import Finding, Severity
+from factory.settings.factory import FactorySettings
 
 Evaluate = Callable[[Sequence[Question]], Sequence[Answer]]
 

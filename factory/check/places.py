@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from factory.check.finding import Finding
-from factory.config.everything import FACTORY, read_everything
-from factory.config.form import Problems
-from factory.config.plugins import installed
-from factory.config.read import Section, local_path, merge, read_path
-from factory.config.scan import DEFAULT
-from factory.config.settings import ConfigError
+from factory.config.all_files import read_everything
+from factory.config.files.scan import DEFAULT, FACTORY
+from factory.config.files.sections import Section, local_path, merge, read_path
+from factory.config.fill.section import Problems
+from factory.config.installed_plugins import installed
+from factory.config.problems import ConfigError
+from factory.plugin.finding import Finding
 
 
 class Places:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from factory.check.finding import Finding, Severity
-from factory.condor.evaluate import Answer, Question
-from factory.condor.poolconfig import DaemonConfig
-from factory.config.settings import FactorySettings, Queue
+from factory.condor.classad.evaluate import Answer, Question
+from factory.condor.tools.config_val import DaemonConfig
+from factory.config.queues import Queue
+from factory.plugin.finding import Finding, Severity
+from factory.settings.factory import FactorySettings
 
 Evaluate = Callable[[Sequence[Question]], Sequence[Answer]]
 

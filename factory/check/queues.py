@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from factory.check.finding import Finding
-from factory.config.settings import Queue
-from factory.faults import FAULTS
-from factory.plugin import BatchStatusPlugin, Info, WmsStatusPlugin
-from factory.source import REREAD_PART, Source
+from factory.config.queues import Queue
+from factory.model.source import REREAD_PART, Source
+from factory.plugin.batchstatus import BatchStatusPlugin
+from factory.plugin.finding import Finding
+from factory.plugin.sched import Info
+from factory.plugin.wmsstatus import WmsStatusPlugin
+from factory.process.faults import FAULTS
 
 
 def in_groups(queue: Queue) -> bool:

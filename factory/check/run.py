@@ -11,23 +11,23 @@ from typing import TypeVar
 
 from factory.check.authorization import check_authorization
 from factory.check.bindings import check_bindings
-from factory.check.finding import Finding
 from factory.check.gahp import check_gahp
 from factory.check.limits import check_gahp_log, check_limits
 from factory.check.matchmaking import check_matchmaking, check_sizes
 from factory.check.policies import check_policies
 from factory.check.queues import check_queues, check_readings
-from factory.check.rehearsal import Rehearsal, rehearse
 from factory.check.statedir import check_statedir
 from factory.check.template import sample_jobs
-from factory.condor.daemons import PoolAddress, ScheddAddress
-from factory.condor.evaluate import Answer, Question, evaluate
-from factory.condor.gridmanager import as_gridmanager
-from factory.condor.poolconfig import DaemonConfig, Matchmaking, read_matchmaking, read_schedd
-from factory.condor.tools import ToolError
-from factory.config.settings import Config, Queue
-from factory.plugin import Plugin
-from factory.workers import CallFailed, Workers, one_line, result
+from factory.condor.classad.evaluate import Answer, Question, evaluate
+from factory.condor.tools.config_val import DaemonConfig, Matchmaking, read_matchmaking, read_schedd
+from factory.condor.tools.gridmanager_config import as_gridmanager
+from factory.condor.tools.run import ToolError
+from factory.config.queues import Config, Queue
+from factory.model.address import PoolAddress, ScheddAddress
+from factory.plugin.base import Plugin
+from factory.plugin.finding import Finding
+from factory.process.workers import CallFailed, Workers, one_line, result
+from factory.service.rehearsal import Rehearsal, rehearse
 
 T = TypeVar("T")
 

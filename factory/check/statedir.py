@@ -6,9 +6,9 @@ import os
 import stat
 from collections.abc import Iterator
 
-from factory.check.finding import Finding
-from factory.config.settings import FactorySettings
-from factory.statedir import StateDir
+from factory.plugin.finding import Finding
+from factory.settings.factory import FactorySettings
+from factory.state.directory import StateDir
 
 
 def check_statedir(factory: FactorySettings) -> Iterator[Finding]:

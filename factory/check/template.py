@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.check.finding import Finding
-from factory.condor.dryrun import DryRun, DryRunError, dry_run, dummy_token
-from factory.condor.tools import ToolError
-from factory.config.settings import FactorySettings, Queue
-from factory.plugin import Submission, SubmitTools
-from factory.userdata import UserDataError
-from factory.workers import one_line
+from factory.condor.tools.dry_run import DryRun, DryRunError, dry_run, dummy_token
+from factory.condor.tools.run import ToolError
+from factory.config.queues import Queue
+from factory.plugin.batchsubmit import Submission, SubmitTools
+from factory.plugin.finding import Finding
+from factory.process.workers import one_line
+from factory.settings.factory import FactorySettings
+from factory.userdata.compose import UserDataError
 
 SAMPLE_VM = "00000000-0000-4000-8000-000000000000"
 

@@ -11,16 +11,17 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from factory.audit import Line
+from factory.audit.inventory import Line
+from factory.audit.snapshot import Look, look
 from factory.cli.options import CONF
 from factory.cli.place import nothing
 from factory.cli.terminal import Output
 from factory.config import load
-from factory.config.plugins import PluginError
-from factory.config.settings import Config, ConfigError
-from factory.look import Look, look
-from factory.model import counted
-from factory.workers import Workers
+from factory.config.installed_plugins import PluginError
+from factory.config.problems import ConfigError
+from factory.config.queues import Config
+from factory.model.vm import counted
+from factory.process.workers import Workers
 
 
 @click.command()

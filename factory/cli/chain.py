@@ -12,14 +12,15 @@ from typing import Any, TypeVar, get_type_hints
 
 import click
 
-from factory.chain import run_chain
 from factory.cli.options import CONF
-from factory.condor.history import HistorySource, RecentJobs
+from factory.condor.schedd.history import HistorySource, RecentJobs
 from factory.config import load
-from factory.config.settings import Config, ConfigError, Queue
-from factory.model import BatchStatus, Chain, SiteStatus, Unknown, WmsStatus
-from factory.plugin import SchedPlugin, View
-from factory.source import Reading, Readings
+from factory.config.problems import ConfigError
+from factory.config.queues import Config, Queue
+from factory.decide.chain import Chain, run_chain
+from factory.model.source import Reading, Readings
+from factory.model.status import BatchStatus, SiteStatus, Unknown, WmsStatus
+from factory.plugin.sched import SchedPlugin, View
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])

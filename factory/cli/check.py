@@ -9,16 +9,17 @@ import click
 from rich.padding import Padding
 from rich.text import Text
 
-from factory.check.finding import Finding
 from factory.check.places import Places
-from factory.check.rehearsal import Rehearsal
 from factory.cli.decisions import show_decision
 from factory.cli.options import CONF
 from factory.cli.terminal import Output
 from factory.config import explain, load
-from factory.config.settings import Config, ConfigError, Problem
-from factory.model import counted
-from factory.report import decision_report, what
+from factory.config.problems import ConfigError, Problem
+from factory.config.queues import Config
+from factory.model.vm import counted
+from factory.plugin.finding import Finding
+from factory.report.status import decision_report, what
+from factory.service.rehearsal import Rehearsal
 
 _STYLE = {"error": "bold red", "warning": "yellow", "unchecked": "dim"}
 _WORD = {"error": "error", "warning": "warning", "unchecked": "not checked"}

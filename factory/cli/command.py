@@ -71,10 +71,10 @@ def serve(conf: tuple[Path, ...], once: bool) -> None:
     # A reload that comes while the factory starts must not end it; the service puts its own handler here.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    from factory.config.settings import ConfigError
-    from factory.daemon import Daemon
-    from factory.rounds import RoundsBroken
-    from factory.statedir import StateDirError
+    from factory.config.problems import ConfigError
+    from factory.service.daemon import Daemon
+    from factory.service.rounds import RoundsBroken
+    from factory.state.directory import StateDirError
 
     try:
         Daemon(conf).run(once)

@@ -9,19 +9,20 @@ from pathlib import Path
 
 import click
 
-from factory.check.rehearsal import Instead, rehearse
 from factory.cli.chain import find_queue, load_or_exit
 from factory.cli.options import CONF
-from factory.condor.daemons import ScheddAddress
-from factory.condor.job import JobFacts, job_facts
-from factory.config.settings import Config, Queue
-from factory.decide import Round
-from factory.explain import explain_job, explain_queue, state_of
-from factory.known import known_of
-from factory.model import JobId
-from factory.pauses import PausesError, read_pauses
-from factory.statedir import StateDir
-from factory.workers import CallFailed, Workers
+from factory.condor.schedd.job_facts import job_facts
+from factory.config.queues import Config, Queue
+from factory.decide.decision import Round
+from factory.model.address import ScheddAddress
+from factory.model.job import JobFacts
+from factory.model.vm import JobId
+from factory.process.workers import CallFailed, Workers
+from factory.report.explain import explain_job, explain_queue, state_of
+from factory.service.rehearsal import Instead, rehearse
+from factory.state.directory import StateDir
+from factory.state.pauses import PausesError, read_pauses
+from factory.state.saved_memory import known_of
 
 _JOB = re.compile(r"(\d+)\.(\d+)")
 

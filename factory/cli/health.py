@@ -13,13 +13,13 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from factory.canary import PROVEN
 from factory.cli.options import CONF
 from factory.cli.pause import known_queues
 from factory.cli.place import Place, nothing, place, showing
 from factory.cli.statuspage import age, broken_text
 from factory.cli.terminal import Output
-from factory.health import ALL
+from factory.health.breakers import ALL
+from factory.health.canary import PROVEN
 
 
 @click.group(invoke_without_command=True)

@@ -11,15 +11,17 @@ import click
 
 from factory.cli.options import CONF
 from factory.cli.place import nothing, place
-from factory.condor import acts
-from factory.condor.daemons import ScheddAddress, same
-from factory.condor.vmjobs import VMJobRow, VMJobRows, VMJobsSource, ours
-from factory.config.settings import FactorySettings
-from factory.config.types import parse_duration
-from factory.leases import Extension, extension, meant
-from factory.model import Unknown
-from factory.observe import fetch_all
-from factory.workers import CallFailed, Workers
+from factory.condor.classad.literals import same
+from factory.condor.schedd import actions as acts
+from factory.condor.schedd.vm_jobs import VMJobsSource, ours
+from factory.lifecycle.leases import Extension, extension, meant
+from factory.model.address import ScheddAddress
+from factory.model.status import Unknown
+from factory.model.vm_job import VMJobRow, VMJobRows
+from factory.observe.observer import fetch_all
+from factory.process.workers import CallFailed, Workers
+from factory.settings.factory import FactorySettings
+from factory.settings.types import parse_duration
 
 
 @click.group()

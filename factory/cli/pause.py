@@ -12,9 +12,9 @@ import click
 
 from factory.cli.options import CONF
 from factory.cli.place import Place, nothing, place
-from factory.config.settings import account
-from factory.pauses import Pause, Pauses, PausesError, changing_pauses
-from factory.statedir import StateDirError
+from factory.settings.factory import account
+from factory.state.directory import StateDirError
+from factory.state.pauses import Pause, Pauses, PausesError, changing_pauses
 
 _QUEUES = click.argument("queues", metavar="[QUEUE]...", nargs=-1)
 

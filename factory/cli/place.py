@@ -10,12 +10,13 @@ from pathlib import Path
 import click
 
 from factory.config import load
-from factory.config.everything import read_everything
-from factory.config.form import Problems
-from factory.config.plugins import installed
-from factory.config.read import local_path
-from factory.config.settings import ConfigError, FactorySettings
-from factory.statedir import StateDir
+from factory.config.all_files import read_everything
+from factory.config.files.sections import local_path
+from factory.config.fill.section import Problems
+from factory.config.installed_plugins import installed
+from factory.config.problems import ConfigError
+from factory.settings.factory import FactorySettings
+from factory.state.directory import StateDir
 
 _UNSURE_S = 900
 """A status older than this is old, where the configuration does not tell how often there is a round."""

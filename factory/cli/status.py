@@ -15,7 +15,7 @@ from factory.cli.options import CONF
 from factory.cli.place import Place, nothing, place, showing
 from factory.cli.statuspage import show
 from factory.cli.terminal import Output
-from factory.pauses import Pauses, PausesError, read_pauses
+from factory.state.pauses import Pauses, PausesError, read_pauses
 
 
 @dataclass(frozen=True)

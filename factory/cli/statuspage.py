@@ -12,7 +12,7 @@ from rich.text import Text
 
 from factory.cli.decisions import outcome_text
 from factory.cli.terminal import Output
-from factory.pauses import Pauses
+from factory.state.pauses import Pauses
 
 _COUNTS = ("pending", "running", "retiring", "retired", "held", "lost", "orphans", "suspended", "done")
 _ALWAYS = ("pending", "running", "retiring", "held")

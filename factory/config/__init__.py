@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from factory.config.plugins import Registry
-    from factory.config.settings import Config
-    from factory.plugin import Plugin
+    from factory.config.installed_plugins import Registry
+    from factory.config.queues import Config
+    from factory.plugin.base import Plugin
 
     Plugins = Registry | Mapping[str, Mapping[str, type[Plugin]]] | None
 
@@ -35,13 +35,13 @@ def explain(name: str, registry: Plugins = None) -> str:
     Raises:
         LookupError: nothing is called so; the text says what may have been meant.
     """
-    from factory.config.explanations import explain
+    from factory.config.explain_key import explain
 
     return explain(name, _registry(registry))
 
 
 def _registry(plugins: Plugins) -> Registry:
-    from factory.config.plugins import Registry, installed
+    from factory.config.installed_plugins import Registry, installed
 
     if plugins is None:
         return installed()

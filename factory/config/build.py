@@ -7,18 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from factory.config import names
-from factory.config.everything import Everything, read_everything
-from factory.config.form import MAX_ERRORS, Form, Problems, TooMany
-from factory.config.keys import CHOICE, FREE
-from factory.config.making import Maker
+from factory.config.all_files import Everything, read_everything
+from factory.config.files.scan import DEFAULT
+from factory.config.files.sections import Section, local_path
+from factory.config.fill import section_names as names
+from factory.config.fill.known_keys import CHOICE, FREE
+from factory.config.fill.section import MAX_ERRORS, Form, Problems, TooMany
+from factory.config.installed_plugins import PluginError, Registry
+from factory.config.make_plugins import Maker
 from factory.config.monitors import Monitors
-from factory.config.plugins import PluginError, Registry
-from factory.config.read import Section, local_path
-from factory.config.scan import DEFAULT
-from factory.config.settings import Config, ConfigError, Problem, Queue, QueueSettings
-from factory.config.types import parse_switch, split_list
-from factory.plugin import BatchSubmitPlugin, Info, Plugin, SchedPlugin, Template
+from factory.config.problems import ConfigError, Problem
+from factory.config.queues import Config, Queue
+from factory.plugin import Template
+from factory.plugin.base import Plugin
+from factory.plugin.batchsubmit import BatchSubmitPlugin
+from factory.plugin.sched import Info, SchedPlugin
+from factory.settings.queue import QueueSettings
+from factory.settings.types import parse_switch, split_list
 
 
 def build(paths: Sequence[Path], registry: Registry) -> Config:

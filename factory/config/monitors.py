@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from factory.config.everything import Everything
-from factory.config.form import Form, Problems
-from factory.config.making import Maker
-from factory.config.plugins import PluginError
-from factory.config.read import Section
-from factory.config.settings import MonitorSettings, QueueSettings
-from factory.config.types import Settings
-from factory.plugin import Plugin
+from factory.config.all_files import Everything
+from factory.config.files.sections import Section
+from factory.config.fill.section import Form, Problems
+from factory.config.installed_plugins import PluginError
+from factory.config.make_plugins import Maker
+from factory.plugin.base import Plugin
+from factory.settings.queue import MonitorSettings, QueueSettings
+from factory.settings.types import Settings
 
 CHOICE = "monitorsection"
 

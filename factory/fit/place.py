@@ -12,11 +12,9 @@ from operator import attrgetter
 
 import numpy as np
 
-from factory.fit.model import JobGroup, Machine
-from factory.fit.vectors import TINY, Floats, Ints, asked, how_often, rows, vector
-
-Fits = Callable[[JobGroup, str], bool]
-"""Whether a group's jobs run on machines of a kind, or of a shape."""
+from factory.fit.packing.purchase import Fits
+from factory.fit.packing.vectors import TINY, Floats, Ints, asked, how_often, rows, vector
+from factory.model.demand import JobGroup, Machine
 
 Rank = Callable[[Machine], tuple[float, ...]]
 """Machines with a smaller rank are filled first."""

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from factory.fit.buy import Purchase, buy
-from factory.fit.limits import Admitted, admitted
-from factory.fit.model import Demand, JobGroup, Machine, Offer, Room
+from factory.fit.packing.purchase import Purchase, buy
+from factory.fit.pool_limits import Admitted, admitted
+from factory.fit.stuck_groups import STUCK_S
 from factory.fit.supply import Supply
-from factory.fit.waiting import STUCK_S, Waiting
+from factory.model.demand import Demand, JobGroup, Machine, Offer, Room
+from factory.model.memory import Waiting
 
 
 @dataclass(frozen=True, eq=False)

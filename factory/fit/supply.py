@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
-from factory.fit.model import Demand, JobGroup, Machine, Match, Offer, Room
 from factory.fit.place import OnMachines, place_on_machines
-from factory.model import VM, VMState
+from factory.model.demand import Demand, JobGroup, Machine, Offer, Room
+from factory.model.matches import Match
+from factory.model.vm import VM, VMState
 
 _SHAPE = "shape "
 """A machine that nobody has seen yet is of the kind of its shape's template."""

@@ -6,19 +6,11 @@ from collections import Counter
 
 from pydantic import Field
 
-from factory.condor.daemons import ScheddAddress
-from factory.condor.pilots import PilotRows, PilotsSource
-from factory.plugin import (
-    BatchStatus,
-    BatchStatusPlugin,
-    Duration,
-    Jobs,
-    Memory,
-    PluginSettings,
-    Readings,
-    Source,
-    Unknown,
-)
+from factory.condor.schedd.plain_jobs import PilotRows, PilotsSource
+from factory.model.address import ScheddAddress
+from factory.plugin import BatchStatus, Duration, Memory, Readings, Source, Unknown
+from factory.plugin.base import Jobs, PluginSettings
+from factory.plugin.batchstatus import BatchStatusPlugin
 
 PENDING = (0, 1)
 RUNNING = (2, 6)

@@ -11,24 +11,11 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 import submit_templates
-from factory.actions import Remove, Submit
-from factory.cleanlogs import log_name
-from factory.model import PlainJob
-from factory.plugin import (
-    Ask,
-    BatchStatus,
-    BatchSubmitPlugin,
-    Finding,
-    Jobs,
-    Memory,
-    Plan,
-    ScheddAddress,
-    Shape,
-    Submission,
-    SubmitTools,
-    Switch,
-    files,
-)
+from factory.model.actions import Plan, Remove, Submit
+from factory.model.vm import PlainJob
+from factory.plugin import Ask, BatchStatus, Finding, Memory, ScheddAddress, Shape, Switch, files
+from factory.plugin.base import Jobs
+from factory.plugin.batchsubmit import BatchSubmitPlugin, Submission, SubmitTools, log_name
 from plugins.batchsubmit.submitlines import SubmitLines
 
 _HELD = 10

@@ -11,38 +11,36 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import submit_templates
-from factory.condor.daemons import same
-from factory.condor.tools import token_subject
-from factory.condor.vmjobs import ours
+from factory.condor.classad.literals import same
+from factory.condor.schedd.vm_jobs import ours
+from factory.condor.tools.tokens import token_subject
+from factory.lifecycle.plan import plan
+from factory.lifecycle.policy import Life
+from factory.lifecycle.timeouts import Timeouts
+from factory.model.actions import Plan
 from factory.plugin import (
     Account,
     Ask,
     BatchStatus,
-    BatchSubmitPlugin,
-    Cap,
     Finding,
-    Jobs,
-    Machines,
     Memory,
     Offer,
-    Plan,
     Room,
     ScheddAddress,
     Shape,
-    Submission,
-    SubmitTools,
     Template,
     files,
 )
-from factory.ramp import Life, plan
-from factory.startdattrs import startd_attributes
-from factory.timeouts import Timeouts
-from factory.userdata import UserDataError, compose, fill, refused
+from factory.plugin.base import Jobs
+from factory.plugin.batchsubmit import BatchSubmitPlugin, Cap, Machines, Submission, SubmitTools
+from factory.userdata.compose import UserDataError, compose, fill, refused
+from factory.userdata.startd_attributes import startd_attributes
 from plugins.batchsubmit.ec2commands import command_lines, parameter_lines
 from plugins.batchsubmit.ec2settings import EC2Settings
 
 if TYPE_CHECKING:
-    from factory.config.settings import FactorySettings, QueueSettings
+    from factory.settings.factory import FactorySettings
+    from factory.settings.queue import QueueSettings
 
 FROM_INSTANCE = "FROM INSTANCE"
 """In place of a key file: ec2_gahp asks the instance it runs on."""

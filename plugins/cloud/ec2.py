@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from factory.clouds import Account, CloudAct, InstanceRow
-from factory.plugin import CloudPlugin, Source
+from factory.model.cloud import Account, CloudAct, InstanceRow
+from factory.plugin import Source
+from factory.plugin.cloud import CloudPlugin
 from plugins.cloud.ec2instances import EC2Instances
 from plugins.cloud.ec2termination import EC2Termination
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from factory.clouds import CloudRows, InstanceRow
-from factory.faults import fault
-from factory.model import Unknown
-from factory.source import Source
+from factory.model.cloud import CloudRows, InstanceRow
+from factory.model.source import Source
+from factory.model.status import Unknown
+from factory.process.faults import fault
 
 _REGION = re.compile(r"(?:^|\.)(?:ec2|compute)[.-]([a-z]{2}(?:-[a-z]+)+-\d)\.")
 _DEFAULT_REGION = "us-east-1"

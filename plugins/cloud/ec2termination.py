@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from factory.clouds import ENDED, STOPPED, Account, CloudAct, InstanceRow
-from factory.faults import fault
+from factory.model.cloud import ENDED, STOPPED, Account, CloudAct, InstanceRow
+from factory.process.faults import fault
 from plugins.cloud.ec2instances import ec2_client, row
 
 _AT_ONCE = 100

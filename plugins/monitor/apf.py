@@ -12,11 +12,14 @@ from urllib.parse import quote, urlencode
 
 from pydantic import Field, field_validator
 
-from factory.http import HttpError, call, checked_url
-from factory.plugin import Duration, MonitorPlugin, PluginSettings
+from factory.plugin import Duration
+from factory.plugin.base import PluginSettings
+from factory.plugin.monitor import MonitorPlugin
+from factory.process.http import HttpError, call, checked_url
 
 if TYPE_CHECKING:
-    from factory.config.settings import FactorySettings, QueueSettings
+    from factory.settings.factory import FactorySettings
+    from factory.settings.queue import QueueSettings
 
 _PAUSE_S = 60
 """After a failed call the monitor is left alone for so long, so that a dead one costs one timeout a minute."""

@@ -5,23 +5,11 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from factory.fit.reasons import buying_words, other_words
 from factory.fit.share import Share, Terms, Verdict, judge
-from factory.fit.words import buying_words, other_words
-from factory.plugin import (
-    ATTRIBUTE,
-    VM,
-    Ask,
-    AskPlugin,
-    AskStep,
-    Duration,
-    Info,
-    Named,
-    PluginSettings,
-    Switch,
-    View,
-    VMState,
-    checked,
-)
+from factory.plugin import ATTRIBUTE, VM, Ask, Duration, Named, Switch, VMState, checked
+from factory.plugin.base import PluginSettings
+from factory.plugin.sched import AskPlugin, AskStep, Info, View
 
 _UNCLAIMED = {VMState.JOINED, VMState.IDLE}
 

@@ -1,6 +1,7 @@
 """Fixed: the same number each cycle."""
 
-from factory.plugin import PluginSettings, SchedPlugin, Step, View
+from factory.plugin.base import PluginSettings
+from factory.plugin.sched import SchedPlugin, Step, View
 
 
 class Fixed(SchedPlugin):

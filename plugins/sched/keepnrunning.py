@@ -1,6 +1,7 @@
 """KeepNRunning: keep a fixed number of machines or pilots."""
 
-from factory.plugin import Info, PluginSettings, SchedPlugin, Step, View
+from factory.plugin.base import PluginSettings
+from factory.plugin.sched import Info, SchedPlugin, Step, View
 
 
 class KeepNRunning(SchedPlugin):

@@ -1,6 +1,7 @@
 """Ready: one machine or pilot for each job that waits."""
 
-from factory.plugin import Info, PluginSettings, SchedPlugin, Step, View
+from factory.plugin.base import PluginSettings
+from factory.plugin.sched import Info, SchedPlugin, Step, View
 
 
 class Ready(SchedPlugin):

@@ -2,7 +2,9 @@
 
 from pydantic import Field
 
-from factory.plugin import VM, Ask, AskPlugin, AskStep, Duration, Info, PluginSettings, View, VMState
+from factory.plugin import VM, Ask, Duration, VMState
+from factory.plugin.base import PluginSettings
+from factory.plugin.sched import AskPlugin, AskStep, Info, View
 
 _UNCLAIMED = {VMState.JOINED, VMState.IDLE}
 

@@ -2,7 +2,8 @@
 
 from math import ceil
 
-from factory.plugin import PluginSettings, SchedPlugin, Step, View
+from factory.plugin.base import PluginSettings
+from factory.plugin.sched import SchedPlugin, Step, View
 
 
 class Scale(SchedPlugin):

@@ -2,18 +2,9 @@
 
 from pydantic import Field
 
-from factory.plugin import (
-    Duration,
-    HistorySource,
-    HistoryWindow,
-    PluginSettings,
-    RecentJobs,
-    ScheddAddress,
-    SchedPlugin,
-    Source,
-    Step,
-    View,
-)
+from factory.plugin import Duration, HistorySource, HistoryWindow, RecentJobs, ScheddAddress, Source
+from factory.plugin.base import PluginSettings
+from factory.plugin.sched import SchedPlugin, Step, View
 
 
 class Throttle(SchedPlugin):

@@ -9,23 +9,15 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
-from factory.check import files
-from factory.http import Access, checked_url
-from factory.plugin import (
-    Duration,
-    Finding,
-    PluginSettings,
-    Readings,
-    SiteStatus,
-    Source,
-    Unknown,
-    WmsStatus,
-    WmsStatusPlugin,
-)
+from factory.plugin import Duration, Finding, Readings, SiteStatus, Source, Unknown, WmsStatus, files
+from factory.plugin.base import PluginSettings
+from factory.plugin.wmsstatus import WmsStatusPlugin
+from factory.process.http import Access, checked_url
 from plugins.wmsstatus.pandaserver import PandaJobs, PandaSites, PandaSource
 
 if TYPE_CHECKING:
-    from factory.config.settings import FactorySettings, QueueSettings
+    from factory.settings.factory import FactorySettings
+    from factory.settings.queue import QueueSettings
 
 S = TypeVar("S", bound=PandaSource)
 

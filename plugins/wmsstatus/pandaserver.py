@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from factory.http import Access, HttpError, call, parse_json
-from factory.source import Source
+from factory.model.source import Source
+from factory.process.http import Access, HttpError, call, parse_json
 
 _LIMIT_BYTES = 64 << 20
 """ATLAS has some 600 queues and its site specs take a few megabytes."""

@@ -9,26 +9,18 @@ from dataclasses import replace
 
 from pydantic import Field, field_validator
 
-from factory.condor.daemons import PoolAddress, same
-from factory.condor.demand import QUEUE_ATTRIBUTE, DemandRows, DemandSource
-from factory.condor.expression import ATTRIBUTE, checked
-from factory.condor.fit import FitRows, FitSource, Want
-from factory.condor.vmjobs import VMJobRows
-from factory.fit.joined import joined
-from factory.fit.model import Demand, Life
-from factory.model import SiteStatus
-from factory.plugin import (
-    Duration,
-    Finding,
-    PluginSettings,
-    Readings,
-    ScheddAddress,
-    Source,
-    Template,
-    Unknown,
-    WmsStatus,
-    WmsStatusPlugin,
-)
+from factory.condor.classad.expressions import ATTRIBUTE, checked
+from factory.condor.classad.literals import same
+from factory.condor.job_demand import FitRows, FitSource, Want
+from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, DemandRows, DemandSource
+from factory.fit.join_schedds import joined
+from factory.model.address import PoolAddress
+from factory.model.demand import Demand, Life
+from factory.model.status import SiteStatus
+from factory.model.vm_job import VMJobRows
+from factory.plugin import Duration, Finding, Readings, ScheddAddress, Source, Template, Unknown, WmsStatus
+from factory.plugin.base import PluginSettings
+from factory.plugin.wmsstatus import WmsStatusPlugin
 
 READY = (0, 1)
 RUNNING = (2, 6, 7)

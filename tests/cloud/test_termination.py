@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from factory.clouds import Account, InstanceRow
+from factory.model.cloud import Account, InstanceRow
 from localcloud.process import CloudProcess
 from plugins.cloud.ec2instances import EC2Instances
 from plugins.cloud.ec2termination import EC2Termination

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from factory.act import Actor
-from factory.actions import Retire
-from factory.condor import acts
-from factory.condor.daemons import PoolAddress, ScheddAddress
-from factory.condor.vmjobs import ours
+from factory.act.actor import Actor
+from factory.condor.schedd import actions as acts
+from factory.condor.schedd.vm_jobs import ours
 from factory.config import load
-from factory.model import JobId, VMState
-from factory.statedir import StateDir
-from factory.workers import CallFailed, Workers
+from factory.model.actions import Retire
+from factory.model.address import PoolAddress, ScheddAddress
+from factory.model.vm import JobId, VMState
+from factory.process.workers import CallFailed, Workers
+from factory.state.directory import StateDir
 from tests.rig.chains import conf
 from tests.rig.pool import Pool
 from tests.rig.vms import vm

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from factory.condor.daemons import PoolAddress
-from factory.condor.pool import PoolSource
-from factory.workers import CallFailed, Workers
+from factory.condor.collector.machines import PoolSource
+from factory.model.address import PoolAddress
+from factory.process.workers import CallFailed, Workers
 from tests.rig.pool import Pool
 from tests.rig.wait import until
 

@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 
-from factory.condor.demand import DemandRows, DemandSource
-from factory.config.settings import FactorySettings, Queue
-from factory.decide import decide
-from factory.model import Unknown, WmsStatus
-from factory.observe import Observer
-from factory.plugin import Step, Template
-from factory.source import Readings
-from factory.track import Memory
-from factory.wanted import wanted
-from factory.workers import Workers
-from factory.world import make_world
+from factory.condor.schedd.job_counts import DemandRows, DemandSource
+from factory.config.queues import Queue
+from factory.decide.decide import decide
+from factory.model.memory import Memory
+from factory.model.source import Readings
+from factory.model.status import Unknown, WmsStatus
+from factory.observe.observer import Observer
+from factory.observe.sources import wanted
+from factory.plugin import Template
+from factory.plugin.sched import Step
+from factory.process.workers import Workers
+from factory.settings.factory import FactorySettings
+from factory.world.build import make_world
 from plugins.sched.fit import Fit
 from plugins.wmsstatus.condor import Condor
 from tests.rig import faulty

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.condor.dryrun import dry_run
+from factory.condor.tools.dry_run import dry_run
 from tests.rig.ec2table import COMMANDS, Command, keys
 from tests.rig.pool import Pool
 from tests.rig.queues import NOW, VMS, make_queue, submit_tools

@@ -7,16 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from factory.chain import run_chain
-from factory.condor.daemons import PoolAddress, ScheddAddress
-from factory.condor.fit import FitRows, FitSource, Want
-from factory.condor.saturation import schedd_ad
-from factory.fit.joined import joined
-from factory.fit.limits import admitted
-from factory.fit.model import Demand, JobGroup, Machine, Match, Room, Template
+from factory.condor.job_demand import FitRows, FitSource, Want
+from factory.condor.schedd.start_limits import schedd_ad
+from factory.decide.chain import run_chain
+from factory.fit.join_schedds import joined
 from factory.fit.place import place_on_machines
-from factory.model import Unknown
-from factory.workers import CallFailed, Workers
+from factory.fit.pool_limits import admitted
+from factory.model.address import PoolAddress, ScheddAddress
+from factory.model.demand import Demand, JobGroup, Machine, Room, Template
+from factory.model.matches import Match
+from factory.model.status import Unknown
+from factory.process.workers import CallFailed, Workers
 from plugins.sched.fit import Fit
 from plugins.sched.maxtorun import MaxToRun
 from tests.rig.chains import plugin

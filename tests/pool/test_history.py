@@ -7,8 +7,8 @@ import sys
 import uuid
 from typing import Any
 
-from factory.condor.daemons import ScheddAddress
-from factory.condor.history import HistorySource, HistoryWindow, RecentJobs
+from factory.condor.schedd.history import HistorySource, HistoryWindow, RecentJobs
+from factory.model.address import ScheddAddress
 from tests.rig.pool import Pool
 from tests.rig.wait import until
 

@@ -13,21 +13,23 @@ from typing import TypeVar
 
 import pytest
 
-from factory.act import Actor
-from factory.actions import Remove
-from factory.condor import acts, reap
-from factory.condor.daemons import PoolAddress, ScheddAddress, same
-from factory.condor.fit import FitSource, Want, Work
-from factory.condor.history import HistorySource, HistoryWindow, RecentJobs
-from factory.condor.pilots import PilotsSource
-from factory.condor.pilots import ours as our_pilots
-from factory.condor.pool import PoolSource
-from factory.condor.vmjobs import VMJobsSource, ours
+from factory.act.actor import Actor
+from factory.condor.classad.literals import same
+from factory.condor.collector.machines import PoolSource
+from factory.condor.job_demand import FitSource, Want, Work
+from factory.condor.schedd import actions as acts
+from factory.condor.schedd import orphan_checks as reap
+from factory.condor.schedd.history import HistorySource, HistoryWindow, RecentJobs
+from factory.condor.schedd.plain_jobs import PilotsSource
+from factory.condor.schedd.plain_jobs import ours as our_pilots
+from factory.condor.schedd.vm_jobs import VMJobsSource, ours
 from factory.config import load
-from factory.config.settings import Config
-from factory.model import JobId
-from factory.statedir import StateDir
-from factory.workers import CallFailed, Workers
+from factory.config.queues import Config
+from factory.model.actions import Remove
+from factory.model.address import PoolAddress, ScheddAddress
+from factory.model.vm import JobId
+from factory.process.workers import CallFailed, Workers
+from factory.state.directory import StateDir
 from tests.rig.pool import Pool
 from tests.rig.queues import VMS, submit_tools
 from tests.rig.wait import until

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from factory.condor.daemons import PoolAddress, ScheddAddress
-from factory.condor.demand import DemandSource
-from factory.condor.fit import FitSource, Want
-from factory.condor.groups import IdleJobs
-from factory.condor.idle import Queue
-from factory.condor.job import job_facts
-from factory.explain import group_of
-from factory.fit.model import Demand, JobGroup, Room, Template
-from factory.model import JobId
-from factory.workers import Workers
+from factory.condor.job_demand import FitSource, Want
+from factory.condor.schedd.idle_jobs import Queue
+from factory.condor.schedd.job_counts import DemandSource
+from factory.condor.schedd.job_facts import job_facts
+from factory.condor.schedd.job_groups import IdleJobs
+from factory.model.address import PoolAddress, ScheddAddress
+from factory.model.demand import Demand, JobGroup, Room, Template
+from factory.model.vm import JobId
+from factory.process.workers import Workers
+from factory.report.explain import group_of
 from tests.rig.pool import Pool
 from tests.rig.slots import advertise, partitionable
 from tests.rig.wait import until

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from factory.condor.daemons import ScheddAddress
-from factory.condor.vmjobs import VMJobRows, VMJobsSource
-from factory.workers import Workers
+from factory.condor.schedd.vm_jobs import VMJobsSource
+from factory.model.address import ScheddAddress
+from factory.model.vm_job import VMJobRows
+from factory.process.workers import Workers
 from tests.rig.pool import ONE_STARTD, Pool
 from tests.rig.wait import until
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from factory.condor import acts
-from factory.condor.daemons import ScheddAddress
-from factory.model import JobId
-from factory.workers import CallFailed, Workers
+from factory.condor.schedd import actions as acts
+from factory.model.address import ScheddAddress
+from factory.model.vm import JobId
+from factory.process.workers import CallFailed, Workers
 from localcloud.process import CloudProcess
 from tests.rig.factory import Factory, ec2_queue, instances, removed_at_end
 from tests.rig.pool import Pool

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from factory.condor.daemons import PoolAddress
-from factory.condor.fit import FitSource
-from factory.fit.model import Demand
+from factory.condor.job_demand import FitSource
 from factory.fit.supply import Supply
-from factory.model import Unknown
-from factory.workers import Workers
+from factory.model.address import PoolAddress
+from factory.model.demand import Demand
+from factory.model.status import Unknown
+from factory.process.workers import Workers
 from tests.rig.pool import Pool
 from tests.rig.wait import until
 from tests.rig.workers import asking

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from factory.condor import acts
-from factory.condor.daemons import PoolAddress, ScheddAddress
-from factory.model import JobId
-from factory.workers import CallFailed, Workers
+from factory.condor.schedd import actions as acts
+from factory.model.address import PoolAddress, ScheddAddress
+from factory.model.vm import JobId
+from factory.process.workers import CallFailed, Workers
 from localcloud.process import CloudProcess
 from tests.pool.conftest import MakeFactory
 from tests.rig.cloudhooks import NEVER_JOIN

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from factory.act import Actor
-from factory.actions import Remove
-from factory.condor.daemons import ScheddAddress
-from factory.condor.evictable import EvictableSource
+from factory.act.actor import Actor
+from factory.condor.schedd.evictable_jobs import EvictableSource
 from factory.config import load
-from factory.model import VM, JobId, VMState
-from factory.statedir import StateDir
-from factory.workers import Workers
+from factory.model.actions import Remove
+from factory.model.address import ScheddAddress
+from factory.model.vm import VM, JobId, VMState
+from factory.process.workers import Workers
+from factory.state.directory import StateDir
 from tests.rig.pool import ONE_STARTD, SECOND, TWO_SCHEDDS, Pool
 from tests.rig.queues import VMS
 from tests.rig.wait import until

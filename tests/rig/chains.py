@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from factory.config.settings import FactorySettings, QueueSettings
-from factory.model import BatchStatus, SiteStatus, Unknown, WmsStatus
-from factory.plugin import SchedPlugin, View
-from factory.source import Readings
+from factory.model.source import Readings
+from factory.model.status import BatchStatus, SiteStatus, Unknown, WmsStatus
+from factory.plugin.sched import SchedPlugin, View
+from factory.settings.factory import FactorySettings
+from factory.settings.queue import QueueSettings
 
 CONF = """\
 [Factory]

@@ -10,23 +10,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from factory.config import load
-from factory.config.docs import own_plugins
-from factory.config.plugins import CATEGORIES, Registry
-from factory.config.settings import Config, ConfigError, Problem
-from factory.plugin import (
-    BatchStatusPlugin,
-    BatchSubmitPlugin,
-    CommaList,
-    Duration,
-    KeepLines,
-    MonitorPlugin,
-    Named,
-    Plugin,
-    PluginSettings,
-    SchedPlugin,
-    Switch,
-    WmsStatusPlugin,
-)
+from factory.config.installed_plugins import CATEGORIES, Registry
+from factory.config.problems import ConfigError, Problem
+from factory.config.queues import Config
+from factory.config.reference_page import own_plugins
+from factory.plugin import CommaList, Duration, KeepLines, Named, Switch
+from factory.plugin.base import Plugin, PluginSettings
+from factory.plugin.batchstatus import BatchStatusPlugin
+from factory.plugin.batchsubmit import BatchSubmitPlugin
+from factory.plugin.monitor import MonitorPlugin
+from factory.plugin.sched import SchedPlugin
+from factory.plugin.wmsstatus import WmsStatusPlugin
 
 
 class _Wms(WmsStatusPlugin):

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.clouds import CloudAct
-from factory.condor.daemons import PoolAddress, ScheddAddress
-from factory.condor.reap import Claimed
+from factory.condor.schedd.orphan_checks import Claimed
+from factory.model.address import PoolAddress, ScheddAddress
+from factory.model.cloud import CloudAct
 
 
 def unclaimed(schedd: ScheddAddress, vms: Collection[str]) -> Claimed:

@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from factory.actions import Action
-from factory.condor import tools
-from factory.daemon import Daemon
-from factory.workers import Workers
+from factory.condor.tools import run as tools
+from factory.model.actions import Action
+from factory.process.workers import Workers
+from factory.service.daemon import Daemon
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ def watch_audits(failpoint: Failpoint) -> None:
 
     @contextmanager
     def step(name: str) -> Iterator[None]:
-        audit = any(frame.f_globals["__name__"] == "factory.endings" for frame, _ in traceback.walk_stack(None))
+        audit = any(frame.f_globals["__name__"] == "factory.audit.cleanup" for frame, _ in traceback.walk_stack(None))
         if audit:
             failpoint.reached(f"audit: before {name}")
         yield

@@ -10,22 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from factory.actions import Submit
-from factory.config.settings import Config, FactorySettings, Queue, QueueSettings
-from factory.model import Ask, BatchStatus, SiteStatus, Unknown, WmsStatus
-from factory.plugin import (
-    BatchStatusPlugin,
-    BatchSubmitPlugin,
-    MonitorPlugin,
-    Plan,
-    PluginSettings,
-    Readings,
-    SchedPlugin,
-    Source,
-    Step,
-    View,
-    WmsStatusPlugin,
-)
+from factory.config.queues import Config, Queue
+from factory.model.actions import Plan, Submit
+from factory.model.ask import Ask
+from factory.model.status import BatchStatus, SiteStatus, Unknown, WmsStatus
+from factory.plugin import Readings, Source
+from factory.plugin.base import PluginSettings
+from factory.plugin.batchstatus import BatchStatusPlugin
+from factory.plugin.batchsubmit import BatchSubmitPlugin
+from factory.plugin.monitor import MonitorPlugin
+from factory.plugin.sched import SchedPlugin, Step, View
+from factory.plugin.wmsstatus import WmsStatusPlugin
+from factory.settings.factory import FactorySettings
+from factory.settings.queue import QueueSettings
 
 
 def boom(*args: object) -> Any:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from factory.fit.model import Demand, JobGroup, Machine, Match, Offer, Room
 from factory.fit.share import Share
 from factory.fit.supply import Supply
-from factory.fit.waiting import Waiting
-from factory.model import VM, BatchStatus, JobId, Shape, VMState, WmsStatus
-from factory.plugin import View
+from factory.model.demand import Demand, JobGroup, Machine, Offer, Room
+from factory.model.matches import Match
+from factory.model.memory import Waiting
+from factory.model.shape import Shape
+from factory.model.status import BatchStatus, WmsStatus
+from factory.model.vm import VM, JobId, VMState
+from factory.plugin.sched import View
 
 NOW = 1_000_000.0
 DISK = 10_000_000.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from factory.condor.dryrun import dummy_token
+from factory.condor.tools.dry_run import dummy_token
 from factory.config import load
-from factory.config.settings import Queue
-from factory.plugin import Submission, SubmitTools
+from factory.config.queues import Queue
+from factory.plugin.batchsubmit import Submission, SubmitTools
 
 NOW = 1_700_000_000.0
 DAY = "2023-11-14"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from factory.act import retire_time, unretire_time
-from factory.actions import Action, ClearRetire, Release, Remove, Retire, Submit, Unretire
-from factory.condor.demand import QUEUE_ATTRIBUTE, DemandRows
-from factory.condor.pool import MachineRow, MasterRow, PoolRows
-from factory.condor.vmjobs import VMJobRow, VMJobRows
-from factory.model import Hold, JobId
-from factory.ramp import NO_INSTANCE
+from factory.act.actor import retire_time, unretire_time
+from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, DemandRows
+from factory.lifecycle.plan import NO_INSTANCE
+from factory.model.actions import Action, ClearRetire, Release, Remove, Retire, Submit, Unretire
+from factory.model.pool import MachineRow, MasterRow, PoolRows
+from factory.model.vm import Hold, JobId
+from factory.model.vm_job import VMJobRow, VMJobRows
 
 UPDATE_S = 60
 """Between two updates of an ad."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from factory.actions import Outcome, Retire, Submit
-from factory.decide import Decision
-from factory.model import VM, Ask, BatchStatus, Chain, Hold, JobId, Shape, StepRecord, Unknown, VMState, WmsStatus
-from factory.report import decision_report, status_report
-from factory.source import Reading
-from factory.statedir import StateDir
+from factory.decide.chain import Chain, StepRecord
+from factory.decide.decision import Decision
+from factory.model.actions import Outcome, Retire, Submit
+from factory.model.ask import Ask
+from factory.model.shape import Shape
+from factory.model.source import Reading
+from factory.model.status import BatchStatus, Unknown, WmsStatus
+from factory.model.vm import VM, Hold, JobId, VMState
+from factory.report.status import decision_report, status_report
+from factory.state.directory import StateDir
 
 _SHAPE = Shape("ami-0123456789abcdef0", "m5.large")
 

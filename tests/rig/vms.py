@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from factory.condor.pool import MachineRow, MasterRow
-from factory.condor.vmjobs import VMJobRow
-from factory.model import VM, JobId, VMState
+from factory.model.pool import MachineRow, MasterRow
+from factory.model.vm import VM, JobId, VMState
+from factory.model.vm_job import VMJobRow
 
 NOW = 1_000_000.0
 """The time of the tests."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from factory.workers import Workers
+from factory.process.workers import Workers
 from tests.rig.pool import Pool
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from factory.act import Actor
-from factory.actions import Remove, Retire, Submit, Unretire
-from factory.condor import acts
+from factory.act.actor import Actor
+from factory.condor.schedd import actions as acts
 from factory.config import load
-from factory.model import Drain, JobId, VMState
-from factory.statedir import StateDir
-from factory.workers import Workers
+from factory.model.actions import Remove, Retire, Submit, Unretire
+from factory.model.vm import Drain, JobId, VMState
+from factory.process.workers import Workers
+from factory.state.directory import StateDir
 from tests.rig.chains import conf
 from tests.rig.vms import vm
 

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from factory.config import load
-from factory.config.settings import Config, ConfigError
+from factory.config.problems import ConfigError
+from factory.config.queues import Config
 from tests.rig.configs import own_or_standins
 
 EXAMPLES = int(os.environ.get("APF_FUZZ_EXAMPLES", "300"))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from factory.config import load
-from factory.config.plugins import Registry
-from factory.config.scan import MAX_BYTES, MAX_LINE
-from factory.config.settings import ConfigError
+from factory.config.files.scan import MAX_BYTES, MAX_LINE
+from factory.config.installed_plugins import Registry
+from factory.config.problems import ConfigError
 from tests.rig.configs import PLUGINS, queue, write
 
 REGISTRY = Registry.of(PLUGINS)

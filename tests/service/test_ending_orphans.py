@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from factory.clouds import Account, CloudAct, InstanceRow
-from factory.condor import acts, reap
+from factory.audit.cleanup import Endings
+from factory.audit.orphans import Orphan, Step
+from factory.audit.snapshot import Cloud, Look
+from factory.condor.schedd import actions as acts
+from factory.condor.schedd import orphan_checks as reap
 from factory.config import load
-from factory.config.settings import FactorySettings, QueueSettings
-from factory.endings import Endings
-from factory.look import Cloud, Look
-from factory.orphans import Orphan, Step
-from factory.plugin import CloudPlugin, PluginSettings, Source
-from factory.workers import Workers
+from factory.model.cloud import Account, CloudAct, InstanceRow
+from factory.plugin import Source
+from factory.plugin.base import PluginSettings
+from factory.plugin.cloud import CloudPlugin
+from factory.process.workers import Workers
+from factory.settings.factory import FactorySettings
+from factory.settings.queue import QueueSettings
 from plugins.cloud.ec2instances import EC2Instances
 from tests.rig.chains import conf
 from tests.rig.endings import Noting, absent, hang, unclaimed

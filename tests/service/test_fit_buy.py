@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factory.fit.buy import Purchase, buy
-from factory.fit.model import JobGroup, Match, Offer, Room
+from factory.fit.packing.purchase import Purchase, buy
+from factory.fit.packing.vectors import vector
 from factory.fit.share import Terms, judge
-from factory.fit.vectors import vector
-from factory.model import Shape
+from factory.model.demand import JobGroup, Offer, Room
+from factory.model.matches import Match
+from factory.model.shape import Shape
 from tests.rig.fit import demand, group, machine, offer, share
 from tests.unit.fit.bounds import config_bound, cost_bound, smallest, sum_bound
 

@@ -29,26 +29,27 @@ OURS = {
     "factory.config",
     "factory.decide",
     "factory.observe",
-    "factory.daemon",
+    "factory.service.daemon",
     "factory.cli.command",
 }
 
 _SCRIPT = """\
 import pickle, sys
 from pathlib import Path
-from factory.cli import main  # as the installed command has it, which every worker imports again
+from factory.cli import main
 
 if __name__ == "__main__":
     from factory.config import load
-    from factory.wanted import wanted
-    from factory.workers import Workers
+    from factory.observe.sources import wanted
+    from factory.process.workers import Workers
 
     sources = wanted(load([Path(sys.argv[1])]).queues).sources
     workers = Workers()
     try:
         for source in sources.values():
             workers.call("one", 60, pickle.loads, pickle.dumps(source))
-        for name in ("factory.poll", "factory.condor.acts", "factory.condor.evaluate", "plugins.cloud.ec2instances"):
+        folding = ("factory.process.poll", "factory.condor.schedd.actions", "factory.condor.classad.evaluate")
+        for name in (*folding, "plugins.cloud.ec2instances"):
             workers.call("one", 60, eval, f"bool(__import__({name!r}))")
         print(" ".join(type(source).__name__ for source in sources.values()))
         print(" ".join(workers.call("one", 60, eval, "sorted(__import__('sys').modules)")))

@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
-from factory.config.settings import FactorySettings, QueueSettings
-from factory.decide import World, decide
-from factory.http import HttpError
-from factory.model import WmsStatus
-from factory.plugin import MonitorPlugin, Plugin
-from factory.report import decision_report
-from factory.tell import Teller
+from factory.decide.decide import decide
+from factory.model.status import WmsStatus
+from factory.plugin.base import Plugin
+from factory.plugin.monitor import MonitorPlugin
+from factory.process.http import HttpError
+from factory.report.monitors import Teller
+from factory.report.status import decision_report
+from factory.settings.factory import FactorySettings
+from factory.settings.queue import QueueSettings
+from factory.world.world import World
 from plugins.monitor import apf
 from plugins.monitor.apf import APF, status
 from plugins.monitor.log import Dummy, Log

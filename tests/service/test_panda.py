@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.config.settings import FactorySettings, QueueSettings
-from factory.http import HttpError
-from factory.model import SiteStatus, Unknown, WmsStatus
-from factory.source import Reading, Readings
-from factory.wanted import merged
+from factory.model.source import Reading, Readings
+from factory.model.status import SiteStatus, Unknown, WmsStatus
+from factory.observe.sources import merged
+from factory.process.http import HttpError
+from factory.settings.factory import FactorySettings
+from factory.settings.queue import QueueSettings
 from plugins.wmsstatus.panda import Panda, default_url
 from plugins.wmsstatus.pandaserver import PandaJobs, PandaSites, data_of
 from tests.rig.httpserver import Reply, as_json, free_port_nobody_listens_on

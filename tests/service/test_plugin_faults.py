@@ -8,18 +8,19 @@ from typing import Any
 
 import pytest
 
-from factory.act import Actor
-from factory.actions import Submit
-from factory.config.settings import Config
-from factory.decide import Decision, World, decide
-from factory.model import BatchStatus, SiteStatus, Unknown, WmsStatus
-from factory.observe import Observer
-from factory.plugin import Plan
-from factory.statedir import StateDir
-from factory.wanted import wanted
-from factory.watchdog import Watchdog
-from factory.workers import Workers
-from factory.world import make_world
+from factory.act.actor import Actor
+from factory.config.queues import Config
+from factory.decide.decide import decide
+from factory.decide.decision import Decision
+from factory.model.actions import Plan, Submit
+from factory.model.status import BatchStatus, SiteStatus, Unknown, WmsStatus
+from factory.observe.observer import Observer
+from factory.observe.sources import wanted
+from factory.process.workers import Workers
+from factory.service.watchdog import Watchdog
+from factory.state.directory import StateDir
+from factory.world.build import make_world
+from factory.world.world import World
 from tests.rig import faulty
 from tests.rig.faulty import Numbers, boom, config, leave, queue
 

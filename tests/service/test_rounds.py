@@ -10,23 +10,23 @@ from typing import Any
 
 import pytest
 
-from factory import chain, decide
-from factory import rounds as rounds_module
-from factory.act import Actor
-from factory.actions import Action, Submit
-from factory.audited import Audited
+from factory.act.actor import Actor
+from factory.audit.result import Audited
 from factory.cli.statuspage import broken_text
-from factory.clock import Clock, steady
-from factory.condor.pool import PoolSource
-from factory.condor.vmjobs import VMJobsSource
-from factory.config.settings import Config
-from factory.missing import Told
-from factory.model import Unknown, WmsStatus
-from factory.observe import Observer
-from factory.rounds import GIVE_UP, Rounds, RoundsBroken
-from factory.source import Source
-from factory.statedir import StateDir
-from factory.workers import Workers
+from factory.condor.collector.machines import PoolSource
+from factory.condor.schedd.vm_jobs import VMJobsSource
+from factory.config.queues import Config
+from factory.decide import chain, decide
+from factory.model.actions import Action, Submit
+from factory.model.memory import Told
+from factory.model.source import Source
+from factory.model.status import Unknown, WmsStatus
+from factory.observe.observer import Observer
+from factory.process.clock import Clock, steady
+from factory.process.workers import Workers
+from factory.service import rounds as rounds_module
+from factory.service.rounds import GIVE_UP, Rounds, RoundsBroken
+from factory.state.directory import StateDir
 from plugins.cloud.ec2instances import EC2Instances
 from plugins.wmsstatus.pandaserver import PandaSource
 from tests.rig.faulty import Numbers, boom, config, queue
@@ -332,7 +332,7 @@ def test_the_sum_over_all_queues_needs_what_every_queue_reads(
 def test_a_reload_that_comes_while_the_factory_starts_does_not_end_it() -> None:
     code = """
 import os, signal
-from factory import daemon
+from factory.service import daemon
 from factory.cli import command as cli
 
 class Daemon:
@@ -348,9 +348,9 @@ cli.serve((), True)
 
 def test_rounds_that_break_one_after_the_other_end_the_process_with_status_70() -> None:
     code = """
-from factory import daemon
+from factory.service import daemon
 from factory.cli import command as cli
-from factory.rounds import RoundsBroken
+from factory.service.rounds import RoundsBroken
 
 class Daemon:
     def __init__(self, conf): pass

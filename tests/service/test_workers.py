@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from factory.workers import CallFailed, CallTimedOut, Workers, result
+from factory.process.workers import CallFailed, CallTimedOut, Workers, result
 from tests.rig.wait import until
 
 _PARENT = """\
 import os, sys, time
 from pathlib import Path
-from factory.workers import Workers
+from factory.process.workers import Workers
 if __name__ == "__main__":
     workers = Workers(Path(sys.argv[1]))
     print(workers.call("a", 60, os.getpid), flush=True)

@@ -4,7 +4,8 @@ import time
 
 from pydantic import Field
 
-from factory.plugin import PluginSettings, SchedPlugin, Step, View
+from factory.plugin.base import PluginSettings
+from factory.plugin.sched import SchedPlugin, Step, View
 
 
 class OfficeHours(SchedPlugin):

@@ -5,14 +5,17 @@ from typing import Any
 
 import pytest
 
-from factory.condor.evictable import EvictableRows
-from factory.condor.pool import MachineRow, MasterRow, PoolRows
-from factory.condor.vmjobs import VMJobRow, VMJobRows
-from factory.config.settings import FactorySettings, QueueSettings
-from factory.model import VM, BatchStatus, Hold, Unknown, VMState
-from factory.source import Reading, Readings
-from factory.track import Memory, Seen
-from plugins.batchstatus.condorec2 import CondorEC2, Joiner
+from factory.condor.schedd.evictable_jobs import EvictableRows
+from factory.lifecycle.vm_state import Joiner
+from factory.model.memory import Memory, Seen
+from factory.model.pool import MachineRow, MasterRow, PoolRows
+from factory.model.source import Reading, Readings
+from factory.model.status import BatchStatus, Unknown
+from factory.model.vm import VM, Hold, VMState
+from factory.model.vm_job import VMJobRow, VMJobRows
+from factory.settings.factory import FactorySettings
+from factory.settings.queue import QueueSettings
+from plugins.batchstatus.condorec2 import CondorEC2
 from tests.rig.vms import NOW, job, machine, master
 
 FRESH_S = 600

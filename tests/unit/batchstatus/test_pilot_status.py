@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.condor.pilots import PilotRows, fold_jobs
-from factory.model import BatchStatus, Unknown
+from factory.condor.schedd.plain_jobs import PilotRows, fold_jobs
+from factory.model.memory import Memory
+from factory.model.source import Reading
+from factory.model.status import BatchStatus, Unknown
+from factory.observe.sources import wanted
 from factory.plugin import Readings
-from factory.source import Reading
-from factory.track import Memory
-from factory.wanted import wanted
 from tests.rig.queues import PILOTS, make_queue
 
 _NOW = 1000.0

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.config.schema import schema
-from factory.config.settings import ConfigError, Queue
-from factory.plugin import Submission
-from factory.userdata import UserDataError
+from factory.config.fill.schema import schema
+from factory.config.problems import ConfigError
+from factory.config.queues import Queue
+from factory.plugin.batchsubmit import Submission
+from factory.userdata.compose import UserDataError
 from localcloud import userdata
 from plugins.batchsubmit.condorec2 import CondorEC2
 from plugins.batchsubmit.ec2commands import parameter_lines

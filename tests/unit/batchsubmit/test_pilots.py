@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.actions import Remove, Submit
-from factory.config.settings import ConfigError, Queue
-from factory.model import Ask, BatchStatus, JobId, PlainJob
-from factory.plugin import Plan
-from factory.track import Memory
+from factory.config.problems import ConfigError
+from factory.config.queues import Queue
+from factory.model.actions import Plan, Remove, Submit
+from factory.model.ask import Ask
+from factory.model.memory import Memory
+from factory.model.status import BatchStatus
+from factory.model.vm import JobId, PlainJob
 from plugins.batchsubmit.base import PlainJobs
 from tests.rig.queues import DAY, NOW, PILOTS, commands, make_queue, submit_tools
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.config.settings import ConfigError
+from factory.config.problems import ConfigError
 from plugins.batchsubmit.submitlines import SubmitLines, split_attributes
 from tests.rig.queues import PILOTS, make_queue
 

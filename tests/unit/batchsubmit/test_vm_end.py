@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from factory.condor.dryrun import dummy_token
-from factory.plugin import Submission
+from factory.condor.tools.dry_run import dummy_token
+from factory.plugin.batchsubmit import Submission
 from tests.rig.queues import NOW, VMS, commands, make_queue, submit_tools
 
 TOKEN = dummy_token("apf", 1)

@@ -4,8 +4,8 @@ import pytest
 
 from factory.check.chains import burst, kept_warm, lets_go_after, reach
 from factory.check.limits import resource_limit
-from factory.condor.poolconfig import DaemonConfig
-from factory.plugin import SchedPlugin
+from factory.condor.tools.config_val import DaemonConfig
+from factory.plugin.sched import SchedPlugin
 from plugins.batchsubmit.ec2types import cores
 from plugins.sched.fit import Fit
 from plugins.sched.maxpercycle import MaxPerCycle

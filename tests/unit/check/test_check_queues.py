@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from factory.check.finding import Finding
 from factory.check.queues import check_queues, check_readings
+from factory.plugin.finding import Finding
 from tests.rig.queues import PILOTS, VMS, make_queue
 
 

@@ -4,18 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from factory.check.rehearsal import Instead
 from factory.cli.explain import _instead
 from factory.config import load
-from factory.config.settings import Config
-from factory.fit.memory import FitMemory
-from factory.fit.waiting import Waiting
-from factory.health import Breaker, Health
-from factory.known import Known
-from factory.pauses import Pause, changing_pauses
-from factory.report import status_report
-from factory.statedir import StateDir
-from factory.track import Memory
+from factory.config.queues import Config
+from factory.model.memory import Breaker, FitMemory, Health, Memory, Waiting
+from factory.report.status import status_report
+from factory.service.rehearsal import Instead
+from factory.state.directory import StateDir
+from factory.state.pauses import Pause, changing_pauses
+from factory.state.saved_memory import Known
 from tests.rig.queues import PILOTS, make_queue
 
 STUCK = Waiting(1.0, 6, stuck="room stands free", stuck_since=2.0)

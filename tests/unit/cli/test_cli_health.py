@@ -8,9 +8,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from factory.cli.command import apf as main
-from factory.health import ALL, Breaker, Health
-from factory.report import health_report
-from factory.statedir import StateDir
+from factory.health.breakers import ALL
+from factory.model.memory import Breaker, Health
+from factory.report.status import health_report
+from factory.state.directory import StateDir
 
 SHAPE = "ami-1/m5.large/*/on-demand"
 

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from factory.cli.command import apf as main
-from factory.pauses import Pause, Pauses, PausesError, read_pauses
-from factory.statedir import StateDir
+from factory.state.directory import StateDir
+from factory.state.pauses import Pause, Pauses, PausesError, read_pauses
 from tests.rig.status import write_status
 
 QUEUES = "".join(

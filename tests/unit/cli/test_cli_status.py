@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from factory.cli.command import apf as main
-from factory.statedir import StateDir
+from factory.state.directory import StateDir
 from tests.rig.status import write_status
 
 

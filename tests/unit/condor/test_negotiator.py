@@ -2,7 +2,7 @@
 
 import pytest
 
-from factory.condor.limits import maximum, negotiator, taken
+from factory.condor.negotiator import maximum, negotiator, taken
 
 USAGE = """
 AccountingGroup1 = "<none>"

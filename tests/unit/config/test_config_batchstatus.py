@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from factory.config import load
-from factory.config.docs import own_plugins
-from factory.config.plugins import Registry
-from factory.config.settings import ConfigError, Problem
-from factory.plugin import BatchStatusPlugin, BatchSubmitPlugin, Jobs
+from factory.config.installed_plugins import Registry
+from factory.config.problems import ConfigError, Problem
+from factory.config.reference_page import own_plugins
+from factory.plugin.base import Jobs
+from factory.plugin.batchstatus import BatchStatusPlugin
+from factory.plugin.batchsubmit import BatchSubmitPlugin
 from tests.rig.configs import PLUGINS, own_or_standins
 from tests.rig.queues import PILOTS, VMS, make_queue
 

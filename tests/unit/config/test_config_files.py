@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from factory.config.settings import Config, ConfigError
+from factory.config.problems import ConfigError
+from factory.config.queues import Config
 from tests.rig.configs import Ready, problems, queue, read, told, write
 
 

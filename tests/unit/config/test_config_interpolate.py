@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.config.interpolate import MAX_LENGTH, Resolver, Unresolvable, references
-from factory.config.scan import Entry
+from factory.config.files.interpolate import MAX_LENGTH, Resolver, Unresolvable, references
+from factory.config.files.scan import Entry
 
 
 def resolver(**values: str) -> Resolver:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from factory.config import load, old
-from factory.config.docs import own_plugins
-from factory.config.keys import MAX_NEAREST, Keys
+from factory.config import load
+from factory.config.fill import autopyfactory as old
+from factory.config.fill.known_keys import MAX_NEAREST, Keys
+from factory.config.reference_page import own_plugins
 from tests.rig.configs import PLUGINS, Panda, problems, queue, read, told, write
 
 UNKNOWN = [

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from factory.config import load
-from factory.config.docs import own_plugins
-from factory.config.plugins import CATEGORIES, PluginError, Registry
-from factory.config.settings import ConfigError
-from factory.plugin import SchedPlugin
+from factory.config.installed_plugins import CATEGORIES, PluginError, Registry
+from factory.config.problems import ConfigError
+from factory.config.reference_page import own_plugins
+from factory.plugin.sched import SchedPlugin
 from tests.rig.configs import PLUGINS, Ready, problems, queue, told, write
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.config.settings import ConfigError
+from factory.config.problems import ConfigError
 from tests.rig.configs import CondorEC2, CondorLocal, problems, queue, read, told, write
 
 EC2 = "batchsubmit.condorec2"

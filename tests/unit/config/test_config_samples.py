@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from factory.config import load
-from factory.config.settings import Config
+from factory.config.queues import Config
 from tests.rig.configs import own_or_standins
 
 SAMPLES = Path(__file__).parent / "samples"

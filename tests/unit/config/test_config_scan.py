@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.config.scan import MAX_BYTES, MAX_LINE, MAX_LINES, MAX_SECTIONS, scan
+from factory.config.files.scan import MAX_BYTES, MAX_LINE, MAX_LINES, MAX_SECTIONS, scan
 from tests.rig.configs import write
 
 

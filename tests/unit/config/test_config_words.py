@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from factory.config import explain, old
-from factory.config.docs import PAGE, own_plugins, page
-from factory.config.keys import Keys
-from factory.config.plugins import CATEGORIES, Registry
+from factory.config import explain
+from factory.config.fill import autopyfactory as old
+from factory.config.fill.known_keys import Keys
+from factory.config.installed_plugins import CATEGORIES, Registry
+from factory.config.reference_page import PAGE, own_plugins, page
 from tests.rig.configs import PLUGINS
 
 

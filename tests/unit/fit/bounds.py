@@ -9,8 +9,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from factory.fit.model import JobGroup, Offer
-from factory.fit.vectors import vector
+from factory.fit.packing.vectors import vector
+from factory.model.demand import JobGroup, Offer
 
 
 def sum_bound(groups: Sequence[JobGroup], offer: Offer) -> int:

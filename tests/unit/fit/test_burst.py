@@ -2,10 +2,10 @@
 
 from collections import Counter
 
-from factory.chain import run_chain
-from factory.fit.model import JobGroup, Machine, Room
-from factory.model import VM, VMState
-from factory.plugin import SchedPlugin
+from factory.decide.chain import run_chain
+from factory.model.demand import JobGroup, Machine, Room
+from factory.model.vm import VM, VMState
+from factory.plugin.sched import SchedPlugin
 from plugins.sched.fit import Fit
 from plugins.sched.maxpercycle import MaxPerCycle
 from plugins.sched.maxtorun import MaxToRun

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factory.chain import run_chain
-from factory.fit.model import Demand, JobGroup, Machine, Match
+from factory.decide.chain import Chain, run_chain
 from factory.fit.share import Share, Terms, judge
-from factory.fit.waiting import Waiting
-from factory.model import VM, Chain, VMState
+from factory.model.demand import Demand, JobGroup, Machine
+from factory.model.matches import Match
+from factory.model.memory import Waiting
+from factory.model.vm import VM, VMState
 from plugins.sched.fit import Fit
 from plugins.sched.maxpercycle import MaxPerCycle
 from tests.rig.chains import plugin

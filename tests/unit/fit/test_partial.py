@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from factory.model import WmsStatus
+from factory.model.status import WmsStatus
 from tests.rig.fit import demand, group, machine
-from tests.unit.fit.test_cascade import PLACE, Factory
+from tests.unit.decide.test_cascade import PLACE, Factory
 
 
 def test_jobs_that_are_stuck_stay_so_while_their_schedd_is_missing(tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from factory.actions import Submit
-from factory.config.settings import ConfigError, Queue
-from factory.fit.buy import buy
-from factory.model import Ask, BatchStatus, Shape
+from factory.config.problems import ConfigError
+from factory.config.queues import Queue
+from factory.fit.packing.purchase import buy
+from factory.model.actions import Submit
+from factory.model.ask import Ask
+from factory.model.shape import Shape
+from factory.model.status import BatchStatus
 from factory.plugin import Memory, Room
 from plugins.batchsubmit.instancetypes import room, sizes
 from tests.rig.fit import group

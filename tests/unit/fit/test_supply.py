@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from factory.fit.model import JobGroup, Life, Machine, Room
 from factory.fit.share import Terms, judge
 from factory.fit.supply import Supply
-from factory.model import VM, VMState, WmsStatus
+from factory.model.demand import JobGroup, Life, Machine, Room
+from factory.model.status import WmsStatus
+from factory.model.vm import VM, VMState
 from tests.rig.fit import NOW, demand, group, machine, offer, share, vm
-from tests.unit.fit.test_cascade import PLACE, SHAPES, Factory
+from tests.unit.decide.test_cascade import PLACE, SHAPES, Factory
 
 SHAPE = offer()
 MINLIFE_S = 600

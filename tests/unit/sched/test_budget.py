@@ -10,16 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.actions import Submit, Unretire
-from factory.condor.demand import DemandRows
-from factory.condor.pool import PoolRows
-from factory.condor.vmjobs import VMJobRow, VMJobRows
+from factory.condor.schedd.job_counts import DemandRows
 from factory.config import load
-from factory.config.settings import Config
-from factory.decide import Decision, World, decide
-from factory.model import Ask, BatchStatus, Shape
-from factory.plugin import AskPlugin, Cost, Info, View
-from factory.source import Reading
+from factory.config.queues import Config
+from factory.decide.decide import decide
+from factory.decide.decision import Decision
+from factory.model.actions import Submit, Unretire
+from factory.model.ask import Ask
+from factory.model.pool import PoolRows
+from factory.model.shape import Shape
+from factory.model.source import Reading
+from factory.model.status import BatchStatus
+from factory.model.vm_job import VMJobRow, VMJobRows
+from factory.plugin import Cost
+from factory.plugin.sched import AskPlugin, Info, View
+from factory.world.world import World
 from plugins.sched.budget import Budget
 from tests.rig.chains import conf, plugin, view
 from tests.rig.queues import VMS, make_queue

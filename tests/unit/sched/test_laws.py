@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from factory.model import BatchStatus, WmsStatus
-from factory.plugin import Info, SchedPlugin, View
+from factory.model.status import BatchStatus, WmsStatus
+from factory.plugin.sched import Info, SchedPlugin, View
 from plugins.sched.activated import Activated
 from plugins.sched.fixed import Fixed
 from plugins.sched.keepnrunning import KeepNRunning

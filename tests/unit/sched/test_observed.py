@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from factory.chain import run_chain
 from factory.cli.chain import chain
 from factory.config import load
-from factory.model import BatchStatus, SiteStatus, WmsStatus
+from factory.decide.chain import run_chain
+from factory.model.status import BatchStatus, SiteStatus, WmsStatus
 from tests.rig.chains import conf, view
 
 _CASES = json.loads((Path(__file__).parent / "observed.json").read_text())["cases"]

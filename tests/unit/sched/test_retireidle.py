@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.chain import run_chain
-from factory.model import VM, Ask, BatchStatus, JobId, Shape, VMState
-from factory.plugin import AskPlugin
+from factory.decide.chain import run_chain
+from factory.model.ask import Ask
+from factory.model.shape import Shape
+from factory.model.status import BatchStatus
+from factory.model.vm import VM, JobId, VMState
+from factory.plugin.sched import AskPlugin
 from plugins.sched.maxpercycle import MaxPerCycle
 from plugins.sched.maxtorun import MaxToRun
 from plugins.sched.minpercycle import MinPerCycle

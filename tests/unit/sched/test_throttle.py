@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from factory.chain import run_chain
-from factory.condor.history import HistorySource, HistoryWindow, RecentJobs
-from factory.model import Chain
-from factory.source import Reading, Readings
+from factory.condor.schedd.history import HistorySource, HistoryWindow, RecentJobs
+from factory.decide.chain import Chain, run_chain
+from factory.model.source import Reading, Readings
 from plugins.sched.throttle import Throttle
 from tests.rig.chains import plugin, view
 

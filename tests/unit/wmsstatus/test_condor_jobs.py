@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 
-from factory.condor.demand import QUEUE_ATTRIBUTE, DemandRows, DemandSource, fold_groups
-from factory.condor.fit import FitRows, Work
-from factory.condor.vmjobs import VMJobRow, VMJobRows
-from factory.config.settings import FactorySettings, QueueSettings
-from factory.fit.model import Demand, Life, Matches, Room, Template
-from factory.model import JobId, SiteStatus, Unknown, WmsStatus
+from factory.condor.job_demand import FitRows, Work
+from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, DemandRows, DemandSource, fold_groups
+from factory.model.demand import Demand, Life, Room, Template
+from factory.model.matches import Matches
+from factory.model.source import Reading, Readings
+from factory.model.status import SiteStatus, Unknown, WmsStatus
+from factory.model.vm import JobId
+from factory.model.vm_job import VMJobRow, VMJobRows
+from factory.observe.sources import merged
 from factory.plugin import ScheddAddress
-from factory.source import Reading, Readings
-from factory.wanted import merged
+from factory.settings.factory import FactorySettings
+from factory.settings.queue import QueueSettings
 from plugins.wmsstatus.condor import Condor
 from plugins.wmsstatus.condorlocal import CondorLocal
 from plugins.wmsstatus.scheddjobs import ScheddJobs

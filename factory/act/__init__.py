@@ -1,0 +1,1 @@
+"""Carry out a round's actions against schedd and startds."""

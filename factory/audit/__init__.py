@@ -1,0 +1,1 @@
+"""Compare VM jobs, instances and startds; find and end orphans."""

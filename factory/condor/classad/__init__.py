@@ -1,0 +1,1 @@
+"""ClassAd expressions: quote, parse, evaluate, match."""

@@ -1,0 +1,1 @@
+"""Readings from the collector: machines, masters, slots."""

@@ -1,0 +1,182 @@
+"""Source: the machines of this factory as the collector shows them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from factory.condor.classad.literals import same
+from factory.condor.classad.values import value
+from factory.condor.connect import open_collector
+from factory.model.address import PoolAddress
+from factory.model.pool import MachineRow, MasterRow, PoolRows
+from factory.model.source import Source
+
+_SLOT = [
+    "Name",
+    "Machine",
+    "SlotType",
+    "PartitionableSlot",
+    "State",
+    "Activity",
+    "NumDynamicSlots",
+    "NumDynamicSlotsTime",
+    "EnteredCurrentState",
+    "DaemonStartTime",
+    "MyCurrentTime",
+    "LastHeardFrom",
+    "AuthenticatedIdentity",
+    "APFFactory",
+    "APFVM",
+    "EC2InstanceID",
+    "Draining",
+    "DrainReason",
+    "JobStarts",
+]
+_MASTER = [
+    "Name",
+    "STARTD_StartTime",
+    "DaemonStartTime",
+    "MyCurrentTime",
+    "LastHeardFrom",
+    "AuthenticatedIdentity",
+    "APFFactory",
+    "APFVM",
+    "EC2InstanceID",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolSource(Source):
+    """Startds and masters with this factory's id, and how long the collector has been up."""
+
+    STAGE = 0
+
+    pool: PoolAddress
+    factory_id: str
+
+    @property
+    def key(self) -> str:
+        return f"machines in {self.pool}"
+
+    @property
+    def address(self) -> str:
+        return str(self.pool)
+
+    def fetch(self) -> PoolRows:
+        """Three queries of one collector."""
+        import htcondor2
+
+        collector = open_collector(self.pool)
+        now = time.time()
+        own = collector.query(htcondor2.AdType.Collector, projection=["StatsLifetime"])
+        if not own:
+            raise LookupError("the collector does not show its own ad yet")
+        ours = same("APFFactory", self.factory_id)
+        slots = collector.query(htcondor2.AdType.Startd, constraint=ours, projection=_SLOT)
+        masters = collector.query(htcondor2.AdType.Master, constraint=ours, projection=_MASTER)
+        return PoolRows(
+            collector_up_s=min(uptime_s(ad) for ad in own),
+            machines=fold_slots(slots, now),
+            masters=fold_masters(masters, now),
+            instances=fold_instances([*slots, *masters]),
+        )
+
+
+def uptime_s(ad: Mapping[str, Any]) -> float:
+    """How long a collector has been up, by its own ad; pure.
+
+    The collector renews StatsLifetime every few seconds, and nothing else in that ad: MyCurrentTime stays as it was
+    when the collector started.
+    """
+    return float(ad.get("StatsLifetime", 0))
+
+
+def fold_slots(ads: Iterable[Mapping[str, Any]], now: float) -> dict[str, MachineRow]:
+    """Machines by ``APFVM`` from slot ads; pure."""
+    by_vm: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for ad in ads:
+        if "APFVM" in ad and _is_named(ad):
+            by_vm[str(ad["APFVM"])].append(ad)
+    rows = {}
+    for vm, slots in by_vm.items():
+        # What one machine advertises must not hide the others: a row that can't be read is left out.
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            rows[vm] = _machine(vm, slots, now)
+    return rows
+
+
+def _is_named(ad: Mapping[str, Any]) -> bool:
+    """Whether an ad is by the name that our user-data gives: a job on another VM may advertise anything."""
+    return str(ad.get("APFVM")) in (part for part in str(ad.get("Name", "")).split("@")[:2])
+
+
+def fold_masters(ads: Iterable[Mapping[str, Any]], now: float) -> dict[str, MasterRow]:
+    """Masters by ``APFVM`` from master ads; pure."""
+    rows = {}
+    for ad in ads:
+        if "APFVM" in ad and _is_named(ad):
+            with contextlib.suppress(ValueError, TypeError):
+                rows[str(ad["APFVM"])] = _master(ad, now)
+    return rows
+
+
+def fold_instances(ads: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    """``EC2InstanceID`` of the ads of startds and masters, by ``APFVM``, empty for one that has none; pure."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for ad in ads:
+        if "APFVM" in ad and _is_named(ad):
+            found[str(ad["APFVM"])].add(str(ad.get("EC2InstanceID", "")))
+    return {vm: frozenset(ids) for vm, ids in found.items()}
+
+
+def _machine(vm: str, slots: list[Mapping[str, Any]], now: float) -> MachineRow:
+    roots = [ad for ad in slots if ad.get("SlotType") != "Dynamic"] or slots
+    claimed = [
+        ad for ad in slots if not ad.get("PartitionableSlot", False) and ad.get("State") in ("Claimed", "Preempting")
+    ]
+    dynamic = sum(int(ad.get("NumDynamicSlots", 0)) for ad in roots)
+    busy = bool(claimed) or dynamic > 0
+    newest = max(roots, key=lambda ad: float(ad.get("LastHeardFrom", 0)))
+    draining = next((ad for ad in roots if ad.get("Draining", False)), None)
+    return MachineRow(
+        name=str(newest["Name"]).split("@", 1)[-1],
+        vm=vm,
+        identity=str(newest.get("AuthenticatedIdentity", "")),
+        instance=str(newest["EC2InstanceID"]) if "EC2InstanceID" in newest else None,
+        heard=min(float(ad.get("LastHeardFrom", 0)) for ad in roots),
+        started=_local(newest, newest.get("DaemonStartTime", 0), now),
+        slots=tuple(sorted(str(ad["Name"]) for ad in roots)),
+        claims=max(len(claimed), dynamic),
+        retiring=sum(1 for ad in claimed if ad.get("Activity") == "Retiring"),
+        idle_since=None if busy else max(_idle_since(ad, now) for ad in roots),
+        claimed_before=busy or any(int(ad.get("JobStarts", 0)) > 0 for ad in roots),
+        drain_reason=None if draining is None else str(value(draining, "DrainReason", "")),
+    )
+
+
+def _idle_since(ad: Mapping[str, Any], now: float) -> float:
+    """A partitionable slot keeps its EnteredCurrentState while dynamic slots come and go (DESIGN section 8)."""
+    since = ad.get("NumDynamicSlotsTime") if ad.get("PartitionableSlot", False) else ad.get("EnteredCurrentState")
+    return _local(ad, since or ad.get("DaemonStartTime", 0), now)
+
+
+def _local(ad: Mapping[str, Any], moment: Any, now: float) -> float:
+    """A moment on the machine's clock, on ours: its age in the ad, counted back from when the ad was heard."""
+    heard = float(ad.get("LastHeardFrom", now))
+    return heard - (float(ad.get("MyCurrentTime", heard)) - float(moment))
+
+
+def _master(ad: Mapping[str, Any], now: float) -> MasterRow:
+    return MasterRow(
+        name=str(ad.get("Name", "")),
+        vm=str(ad.get("APFVM", "")),
+        identity=str(ad.get("AuthenticatedIdentity", "")),
+        heard=float(ad.get("LastHeardFrom", 0)),
+        started=_local(ad, ad.get("DaemonStartTime", 0), now),
+        startd_runs=int(ad.get("STARTD_StartTime", 0)) != 0,
+    )

@@ -1,0 +1,46 @@
+"""Handles to schedds and collectors. Made in worker processes only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from factory.model.address import PoolAddress, ScheddAddress
+
+
+def open_schedd(address: ScheddAddress) -> Any:
+    """Return the ``htcondor2.Schedd`` at this address.
+
+    Raises:
+        LookupError: the collector does not know it.
+    """
+    import htcondor2
+
+    if address.name is None and address.pool is None:
+        return htcondor2.Schedd()
+    return htcondor2.Schedd(_located(address))
+
+
+def open_collector(address: PoolAddress) -> Any:
+    """Return the ``htcondor2.Collector`` at this address."""
+    import htcondor2
+
+    return htcondor2.Collector(address.collector) if address.collector else htcondor2.Collector()
+
+
+def schedd_name(address: ScheddAddress) -> str:
+    """Return the name by which the pool knows the schedd; instances carry it as a tag.
+
+    Raises:
+        LookupError: the collector does not know it.
+    """
+    return str(_located(address)["Name"])
+
+
+def _located(address: ScheddAddress) -> Any:
+    import htcondor2
+
+    collector = open_collector(PoolAddress(address.pool))
+    ad = collector.locate(htcondor2.DaemonType.Schedd, address.name)
+    if ad is None:  # and Schedd(None) would be the one of this host
+        raise LookupError(f"{PoolAddress(address.pool)} knows no schedd {address.name or 'of this host'}")
+    return ad

@@ -1,0 +1,1 @@
+"""Readings from a schedd, and edits and removals of its jobs."""

@@ -1,0 +1,176 @@
+"""The queries that bring the idle jobs of a schedd, for all queues that read it: a few, however many queues there are.
+
+The query by autocluster is fast and has the expressions, but its counts include held jobs; the grouped query has exact
+counts and no expressions. Joined by AutoClusterId they give both (DESIGN section 8). Jobs that have no AutoClusterId
+yet, because the schedd has not negotiated since they came (it does not while the pool has no slot), take a slower
+grouped query.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from factory.condor.classad.digest import short
+from factory.condor.classad.references import references
+from factory.condor.classad.values import has
+from factory.condor.schedd.job_counts import ON_STARTDS
+from factory.condor.schedd.job_counts import counts as is_demand
+from factory.condor.schedd.job_groups import ASKS, DEFERRAL, WHO, IdleJobs, fold, never, plain, with_unmaterialised
+from factory.condor.schedd.selections import Selection, alike, any_of, split
+from factory.model.status import Unknown
+
+_ON_STARTDS = f'member(JobUniverse, {{{", ".join(map(str, ON_STARTDS))}}}) && Managed =!= "External"'
+_LATE = f"JobStatus == 1 && AutoClusterId =?= undefined && {_ON_STARTDS}"
+_FACTORIES = "JobMaterializeDigestFile =!= undefined && ProcId =?= undefined"
+
+_TRIES = 3
+_seen_references: dict[str, frozenset[str]] = {}
+"""By schedd and query: what expressions of jobs refer to in the job; kept in the worker."""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A schedd's queue of jobs, open for queries."""
+
+    schedd: Any
+    """``htcondor2.Schedd``"""
+    name: str
+    """What it is called."""
+
+    def autoclusters(self) -> dict[int, Any]:
+        """The ads of its autoclusters, without what changes from poll to poll."""
+        import htcondor2
+
+        ads = self.schedd.query(opts=htcondor2.QueryOpts.AutoCluster)
+        return {int(ad["AutoClusterId"]): plain(ad) for ad in ads}
+
+    def idle_jobs(
+        self,
+        selections: Iterable[Selection],
+        by_cluster: Mapping[int, Any],
+        asked: Collection[str],
+        now: float,
+        *,
+        late_made: bool = False,
+    ) -> dict[Selection, IdleJobs | Unknown]:
+        """The idle jobs of each selection; the others counted.
+
+        ``asked``: attributes that machines refer to. ``late_made``: some may not be materialised yet, which takes one
+        query more.
+        """
+        sets, wrong = alike(selections)
+        found: dict[Selection, IdleJobs | Unknown] = {selection: Unknown(why) for selection, why in wrong.items()}
+        for names, of_set in sets.items():
+            found.update(self._idle_jobs(of_set, names, by_cluster, asked, now, late_made=late_made))
+        return found
+
+    def _idle_jobs(
+        self,
+        selections: Sequence[Selection],
+        names: Sequence[str],
+        by_cluster: Mapping[int, Any],
+        asked: Collection[str],
+        now: float,
+        *,
+        late_made: bool,
+    ) -> dict[Selection, IdleJobs]:
+        """Of selections that refer to the same attributes: ``names``.
+
+        Jobs that come into an autocluster between two of the queries are in neither: then all is asked anew.
+        """
+        constraint = any_of(selections)
+        for _ in range(_TRIES):
+            by_cluster, counts, late, more = self._counted(names, constraint, by_cluster, asked)
+            if _jobs(late) >= _jobs(ad for ad in counts if _is_late(ad)):
+                break
+        factories = self._factories(constraint) if late_made else []
+        rows, late_rows, to_come = (split(ads, selections) for ads in (counts, late, factories))
+        return {
+            selection: self._of(
+                selection, by_cluster, rows[selection], late_rows[selection], to_come[selection], now, [*asked, *more]
+            )
+            for selection in selections
+        }
+
+    def _counted(
+        self, names: Sequence[str], constraint: str, by_cluster: Mapping[int, Any], asked: Collection[str]
+    ) -> tuple[Mapping[int, Any], list[Any], list[Any], frozenset[str]]:
+        """The autoclusters, jobs counted, those without an autocluster, and what ``asked`` attributes refer to."""
+        unknown = _not_in_all(asked, by_cluster)
+        which = [*WHO, *names, *unknown]
+        requirements = (str(ad.lookup("Requirements")) for ad in by_cluster.values() if has(ad, "Requirements"))
+        if any("HasJobDeferral" in text for text in requirements):
+            which += DEFERRAL
+        counts, more = self._grouped(f"counts {names}", constraint, which, unknown)
+        if any(ad.get("AutoClusterId", -1) not in by_cluster for ad in counts if has(ad, "AutoClusterId")):
+            by_cluster = self.autoclusters()  # some are newer
+        late: list[Any] = []
+        if any(map(_is_late, counts)):
+            which_late = [*which, *asked, *DEFERRAL, *ASKS]
+            late, _ = self._grouped(f"late {names}", f"({constraint}) && {_LATE}", which_late, [*ASKS, *asked])
+        return by_cluster, counts, late, more
+
+    def _of(
+        self,
+        selection: Selection,
+        by_cluster: Mapping[int, Any],
+        counts: Sequence[Any],
+        late: Sequence[Any],
+        to_come: Sequence[Any],
+        now: float,
+        asked: Collection[str],
+    ) -> IdleJobs:
+        idle = [ad for ad in counts if ad["JobStatus"] == 1]
+        name = self.name + (f" {short(selection)}" if selection else "")  # jobs alike of two selections are two groups
+        found = fold(name, by_cluster, idle, late, now, asked)
+        others = Counter[int]()
+        for ad in counts:
+            if ad["JobStatus"] != 1 and is_demand(ad, now):
+                others[int(ad["JobStatus"])] += int(ad["JobCount"])
+        return replace(with_unmaterialised(name, found, to_come) if to_come else found, others=others)
+
+    def _grouped(
+        self, query: str, constraint: str, which: Collection[str], expressions: Collection[str]
+    ) -> tuple[list[Any], frozenset[str]]:
+        """Jobs grouped by attributes, and by what ``expressions`` among them refer to; and what that is."""
+        import htcondor2
+
+        key = f"{self.name} {query}"
+        while True:
+            more = _seen_references.get(key, frozenset()) if expressions else frozenset()
+            projection = {attribute.lower() for attribute in (*which, *more)}
+            opts = htcondor2.QueryOpts.GroupBy
+            ads = self.schedd.query(constraint=constraint, projection=sorted(projection), opts=opts)
+            texts = {str(ad.lookup(attribute)) for ad in ads for attribute in expressions if has(ad, attribute)}
+            missing = {attribute.lower() for attribute in references(texts)} - projection
+            if not missing:
+                return list(ads), more
+            _seen_references[key] = more | missing
+
+    def _factories(self, constraint: str) -> list[Any]:
+        """Ads of the clusters that make their jobs as they are wanted."""
+        import htcondor2
+
+        opts = htcondor2.QueryOpts.IncludeClusterAd
+        return list(self.schedd.query(constraint=f"({constraint}) && {_FACTORIES}", opts=opts))
+
+
+def _is_late(ad: Any) -> bool:
+    """Whether idle jobs are in no autocluster."""
+    return ad["JobStatus"] == 1 and not has(ad, "AutoClusterId") and never(ad) is None
+
+
+def _jobs(ads: Iterable[Any]) -> int:
+    return sum(int(ad["JobCount"]) for ad in ads)
+
+
+def _not_in_all(asked: Collection[str], by_cluster: Mapping[int, Any]) -> list[str]:
+    """Attributes that do not tell all autoclusters apart.
+
+    The schedd adds to those that machines referred to when it last negotiated what a job's own expressions refer to,
+    for this job alone: others that have the attribute too may be in one autocluster whatever it says.
+    """
+    return [name for name in asked if not by_cluster or not all(has(ad, name) for ad in by_cluster.values())]

@@ -1,0 +1,41 @@
+"""One job of a schedd as ``apf explain`` needs it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from factory.condor.classad.values import has, value
+from factory.condor.connect import open_schedd
+from factory.condor.schedd.job_groups import evaluate_ask, left_out
+from factory.model.address import ScheddAddress
+from factory.model.job import JobFacts
+from factory.model.vm import JobId
+
+
+def job_facts(schedd: ScheddAddress, job: JobId, expressions: Iterable[str]) -> JobFacts | None:
+    """A job; None: the schedd has no such job. Runs in a worker."""
+    ads = open_schedd(schedd).query(constraint=f"ClusterId == {job.cluster} && ProcId == {job.proc}")
+    return _facts(ads[0], schedd, job, expressions) if ads else None
+
+
+def _facts(ad: Any, schedd: ScheddAddress, job: JobId, expressions: Iterable[str]) -> JobFacts:
+    import classad2
+
+    return JobFacts(
+        job=job,
+        status=int(ad["JobStatus"]),
+        owner=str(value(ad, "Owner", "")),
+        accounting_group=str(value(ad, "AccountingGroup", "")),
+        autocluster=int(ad["AutoClusterId"]) if has(ad, "AutoClusterId") else None,
+        universe=int(ad.get("JobUniverse", 5)),
+        requirements=str(ad.lookup("Requirements")) if has(ad, "Requirements") else "true",
+        ask=evaluate_ask(ad)[0],
+        remote_host=value(ad, "RemoteHost"),
+        hold_reason=value(ad, "HoldReason"),
+        selected=frozenset(text for text in expressions if classad2.ExprTree(text).eval(ad) is True),
+        schedd=str(schedd),
+        attributes={name.lower(): str(ad.lookup(name)) for name in ad},
+        left_out=left_out(ad, time.time()),
+    )

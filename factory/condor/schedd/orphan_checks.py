@@ -1,0 +1,87 @@
+"""What is asked once more before an orphan is ended. Every function runs in a worker process."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from factory.condor.classad.literals import same
+from factory.condor.connect import open_collector, open_schedd
+from factory.condor.schedd import actions as acts
+from factory.model.address import PoolAddress, ScheddAddress
+from factory.model.cloud import Maker, Stamped
+from factory.model.vm import JobId
+
+_STAMP = ["ClusterId", "ProcId", "QDate"]
+_GRID = "JobUniverse == 9"
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """VMs that jobs of one schedd need, by ``APFVM``, and why."""
+
+    owned: Mapping[str, str]
+    """A job has it as its VM."""
+    instances: Mapping[str, frozenset[str]]
+    """The instances that these jobs have; empty: one that knows of none."""
+    busy: Mapping[str, str]
+    """A job runs on it."""
+
+
+def claimed(schedd: ScheddAddress, vms: Collection[str]) -> Claimed:
+    """Of these ``APFVM`` those that a job of this schedd needs, whoever owns the job."""
+    names = ["ClusterId", "ProcId", "APFVM", "EC2InstanceName"]
+    owners = open_schedd(schedd).query(constraint=_any_of("APFVM", vms), projection=names)
+    return Claimed(
+        {str(ad["APFVM"]): f"VM job {ad['ClusterId']}.{ad['ProcId']} owns it" for ad in owners},
+        _by_vm(owners, "EC2InstanceName"),
+        {vm: f"job {job} of {schedd} runs on it" for vm, job in acts.on_machines(schedd, vms).items()},
+    )
+
+
+def in_pool(pool: PoolAddress, vms: Collection[str]) -> dict[str, frozenset[str]]:
+    """Of these ``APFVM`` those of which the collector has ads of startds or masters, and from which instances.
+
+    An instance is empty where an ad does not say it.
+    """
+    import htcondor2
+
+    collector, mine, names = open_collector(pool), _any_of("APFVM", vms), ["APFVM", "EC2InstanceID"]
+    kinds = (htcondor2.AdType.Startd, htcondor2.AdType.Master)
+    return _by_vm([ad for kind in kinds for ad in collector.query(kind, constraint=mine, projection=names)], names[1])
+
+
+def _by_vm(ads: Iterable[Mapping[str, Any]], name: str) -> dict[str, frozenset[str]]:
+    """An attribute of all ads that have the same ``APFVM``."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for ad in ads:
+        found[str(ad["APFVM"])].add(str(ad.get(name, "")))
+    return {vm: frozenset(values) for vm, values in found.items()}
+
+
+def queued(schedd: ScheddAddress) -> set[Stamped]:
+    """Every grid job in the queue, whosever it is."""
+    return {_stamped(ad) for ad in open_schedd(schedd).query(constraint=_GRID, projection=_STAMP)}
+
+
+def makers(schedd: ScheddAddress, jobs: Collection[Stamped]) -> dict[Stamped, Maker]:
+    """Whose these grid jobs were, as far as the history knows."""
+    import classad2
+
+    these = " || ".join(f"ClusterId == {j.cluster} && ProcId == {j.proc} && QDate == {at}" for j, at in jobs)
+    oldest = min(submitted for _, submitted in jobs)
+    before = classad2.ExprTree(f"EnteredCurrentStatus < {oldest}")  # none of them can have ended earlier than that
+    found = open_schedd(schedd).history(
+        constraint=f"{_GRID} && ({these})", projection=[*_STAMP, "APFFactory", "Owner"], match=len(jobs), since=before
+    )
+    return {_stamped(ad): Maker(str(ad.get("APFFactory", "")), str(ad.get("Owner", ""))) for ad in found}
+
+
+def _stamped(ad: Mapping[str, Any]) -> Stamped:
+    return JobId(int(ad["ClusterId"]), int(ad["ProcId"])), int(ad["QDate"])
+
+
+def _any_of(name: str, values: Collection[str]) -> str:
+    return " || ".join(same(name, value) for value in values) or "false"

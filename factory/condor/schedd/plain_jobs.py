@@ -1,0 +1,60 @@
+"""Source: the plain jobs of this factory, such as pilots, by queue."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from factory.condor.classad.literals import same
+from factory.condor.connect import open_schedd
+from factory.model.address import ScheddAddress
+from factory.model.source import Source
+from factory.model.vm import JobId, PlainJob
+
+
+def ours(owner: str, factory_id: str) -> str:
+    """Constraint over job ads: plain jobs of this owner and factory (rule 10)."""
+    return f"{same('Owner', owner)} && {same('APFFactory', factory_id)} && APFVM =?= undefined"
+
+
+@dataclass(frozen=True)
+class PilotRows:
+    """Plain jobs of one factory, by queue."""
+
+    jobs: Mapping[str, tuple[PlainJob, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PilotsSource(Source):
+    """Plain jobs with this owner and factory id."""
+
+    schedd: ScheddAddress
+    owner: str
+    factory_id: str
+
+    @property
+    def key(self) -> str:
+        return f"pilots in {self.schedd}"
+
+    @property
+    def address(self) -> str:
+        return str(self.schedd)
+
+    def fetch(self) -> PilotRows:
+        """One query for the pilots of all queues."""
+        ads = open_schedd(self.schedd).query(
+            constraint=ours(self.owner, self.factory_id),
+            projection=["APF_QUEUE", "ClusterId", "ProcId", "JobStatus", "QDate"],
+        )
+        return PilotRows(fold_jobs(ads))
+
+
+def fold_jobs(ads: Iterable[Mapping[str, Any]]) -> dict[str, tuple[PlainJob, ...]]:
+    """Jobs by queue; pure."""
+    jobs: dict[str, list[PlainJob]] = defaultdict(list)
+    for ad in ads:
+        job = PlainJob(JobId(int(ad["ClusterId"]), int(ad["ProcId"])), int(ad["JobStatus"]), float(ad["QDate"]))
+        jobs[str(ad.get("APF_QUEUE", ""))].append(job)
+    return {queue: tuple(of_queue) for queue, of_queue in jobs.items()}

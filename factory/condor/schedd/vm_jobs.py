@@ -1,0 +1,132 @@
+"""Source: the VM jobs of this factory as the schedd shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from factory.condor.classad.literals import same
+from factory.condor.classad.values import value
+from factory.condor.connect import open_schedd
+from factory.condor.schedd.evictable_jobs import MAY_BE_EVICTED, startd_of
+from factory.model.address import ScheddAddress
+from factory.model.source import Source
+from factory.model.vm import Hold, JobId
+from factory.model.vm_job import VMJobRow, VMJobRows
+
+_PROJECTION = [
+    "ClusterId",
+    "ProcId",
+    "Owner",
+    "APFFactory",
+    "JobStatus",
+    "RemoteHost",
+    "QDate",
+    "EnteredCurrentStatus",
+    "APF_QUEUE",
+    "APFVM",
+    "APFShape",
+    "APFBuild",
+    "APFUpdateInterval",
+    "APFIdentity",
+    "APFIncarnation",
+    "APFLeaseEnd",
+    "APFLeaseMax",
+    "TimerRemove",
+    "APFRetireTime",
+    "APFUnretireTime",
+    "EC2InstanceName",
+    "GridJobStatus",
+    "HoldReason",
+    "HoldReasonCode",
+    "HoldReasonSubCode",
+    "JobStatusOnRelease",
+]
+
+
+def ours(owner: str, factory_id: str) -> str:
+    """Constraint over job ads: VM jobs of this owner and factory (rule 10)."""
+    return f"{same('Owner', owner)} && {same('APFFactory', factory_id)} && APFVM =!= undefined"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VMJobsSource(Source):
+    """VM jobs with this owner and factory id."""
+
+    schedd: ScheddAddress
+    owner: str
+    factory_id: str
+
+    @property
+    def key(self) -> str:
+        return f"VM jobs in {self.schedd}"
+
+    @property
+    def address(self) -> str:
+        return str(self.schedd)
+
+    def fetch(self) -> VMJobRows:
+        """One query: it takes as long to go through all jobs as to bring those that matter."""
+        either = f"({ours(self.owner, self.factory_id)}) || ({MAY_BE_EVICTED})"
+        jobs, evictable = [], set()
+        for ad in open_schedd(self.schedd).query(constraint=either, projection=_PROJECTION):
+            if self._is_ours(ad):
+                jobs.append(job_row(ad))
+            elif "RemoteHost" in ad:
+                evictable.add(startd_of(ad))
+        return VMJobRows(tuple(jobs), frozenset(evictable))
+
+    def _is_ours(self, ad: Mapping[str, Any]) -> bool:
+        vm = ad.get("APFVM")
+        mine = (ad.get("Owner"), ad.get("APFFactory")) == (self.owner, self.factory_id)
+        return mine and vm is not None and not isinstance(vm, Enum)  # undefined is an IntEnum
+
+
+def job_row(ad: Mapping[str, Any]) -> VMJobRow:
+    """A row from a job ad; pure."""
+    status = int(ad["JobStatus"])
+    return VMJobRow(
+        job=JobId(int(ad["ClusterId"]), int(ad["ProcId"])),
+        status=status,
+        uuid=str(ad["APFVM"]),
+        queue=str(ad.get("APF_QUEUE", "")),
+        shape=str(ad.get("APFShape", "")),
+        identity=str(ad.get("APFIdentity", "")),
+        incarnation=str(ad.get("APFIncarnation", "")),
+        submitted=float(ad.get("QDate", 0)),
+        entered_status=float(ad.get("EnteredCurrentStatus", 0)),
+        lease_end=_number(ad, "APFLeaseEnd"),
+        retire_time=_number(ad, "APFRetireTime"),
+        unretire_time=_number(ad, "APFUnretireTime"),
+        instance=_text(ad, "EC2InstanceName"),
+        grid_status=_text(ad, "GridJobStatus"),
+        hold=_hold(ad) if status == 5 else None,
+        build=_text(ad, "APFBuild") or "",
+        update_s=_number(ad, "APFUpdateInterval") or 0,
+        lease_max=_number(ad, "APFLeaseMax"),
+        lease_moves=not isinstance(ad.get("TimerRemove"), Enum | None),  # an expression, which names APFLeaseEnd
+    )
+
+
+def _hold(ad: Mapping[str, Any]) -> Hold:
+    on_release = _number(ad, "JobStatusOnRelease")
+    return Hold(
+        code=int(ad.get("HoldReasonCode", 0)),
+        subcode=int(ad.get("HoldReasonSubCode", 0)),
+        reason=str(value(ad, "HoldReason", "")),
+        status_on_release=None if on_release is None else int(on_release),
+    )
+
+
+def _number(ad: Mapping[str, Any], name: str) -> float | None:
+    found = ad.get(name)
+    if isinstance(found, bool | Enum):  # the bindings give undefined as an IntEnum
+        return None
+    return float(found) if isinstance(found, int | float) else None
+
+
+def _text(ad: Mapping[str, Any], name: str) -> str | None:
+    found = ad.get(name)
+    return found if isinstance(found, str) and found else None

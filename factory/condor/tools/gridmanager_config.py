@@ -1,0 +1,40 @@
+"""What the gridmanager reads: the schedd can't be asked for it, only this host's configuration files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from factory.condor.tools.config_val import DaemonConfig
+from factory.condor.tools.run import Failed, run
+
+_NAMES = (
+    "GRIDMANAGER_MAX_SUBMITTED_JOBS_PER_RESOURCE_EC2",
+    "GRIDMANAGER_MAX_SUBMITTED_JOBS_PER_RESOURCE",
+    "EC2_GAHP_DEBUG",
+)
+
+
+def as_gridmanager(schedd: DaemonConfig) -> DaemonConfig:
+    """The schedd's values, but where this host's files give it the same one, what they give the gridmanager.
+
+    ``GRIDMANAGER.NAME = …`` and ``EC2_GAHP.NAME = …`` are for these alone. Where files and schedd differ, the schedd
+    runs elsewhere or has not been reconfigured, and its own value is all that is known.
+
+    Raises:
+        ToolError: condor_config_val is missing or hangs.
+    """
+    values = dict(schedd.values)
+    for name in _NAMES:
+        subsystem = "EC2_GAHP" if name.startswith("EC2_GAHP") else "GRIDMANAGER"
+        if _local("SCHEDD", name) == schedd.values.get(name):
+            local = _local(subsystem, name)
+            values.pop(name, None)
+            values |= {} if local is None else {name: local}
+    return replace(schedd, values=values)
+
+
+def _local(subsystem: str, name: str) -> str | None:
+    try:
+        return run(["condor_config_val", "-subsystem", subsystem, name], 10).strip() or None
+    except Failed:
+        return None

@@ -1,0 +1,41 @@
+"""What the collector lets an identity do: asked of itself with condor_ping, as this account or with a token."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from factory.condor.tools.run import Failed, ToolError, run_with_errors
+from factory.model.address import PoolAddress
+
+
+def allowed(
+    pool: PoolAddress, levels: Sequence[str], timeout_s: float, token_directory: Path | None = None
+) -> dict[str, str | None]:
+    """The identity under which the collector allows each level, None where it does not.
+
+    ``token_directory``: only with the token in there, as a VM has it.
+
+    Raises:
+        ToolError: the collector can't be asked.
+    """
+    argv = ["condor_ping", *pool.options(), "-type", "collector", "-table", *levels]
+    try:
+        table, _ = run_with_errors(argv, timeout_s, None if token_directory is None else _only_token(token_directory))
+    except Failed as error:
+        table = error.printed
+        if len(table.splitlines()) < 2:
+            raise ToolError(str(error)) from None
+    return _parse(table, levels)
+
+
+def _only_token(directory: Path) -> Mapping[str, str]:
+    methods = {f"_CONDOR_SEC_{context}_AUTHENTICATION_METHODS": "IDTOKENS" for context in ("CLIENT", "DEFAULT")}
+    return {**os.environ, **methods, "_CONDOR_SEC_TOKEN_DIRECTORY": str(directory)}
+
+
+def _parse(table: str, levels: Sequence[str]) -> dict[str, str | None]:
+    """Lines such as ``READ IDTOKENS AES AES ALLOW apf@pool``; pure."""
+    rows = {words[0]: words for line in table.splitlines() if len(words := line.split()) >= 6}
+    return {level: rows[level][5] if level in rows and rows[level][4] == "ALLOW" else None for level in levels}

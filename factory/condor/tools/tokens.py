@@ -1,0 +1,51 @@
+"""IDTOKENs: make one with condor_token_fetch, and read the claims of one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+
+from factory.condor.tools.run import ToolError
+from factory.model.address import PoolAddress
+
+
+def token_argv(pool: PoolAddress, lifetime_s: int) -> list[str]:
+    """``condor_token_fetch`` for a VM: it may advertise itself and read, and nothing else."""
+    scopes = [word for scope in ("ADVERTISE_STARTD", "ADVERTISE_MASTER", "READ") for word in ("-authz", scope)]
+    return ["condor_token_fetch", *pool.options(), "-type", "collector", *scopes, "-lifetime", str(lifetime_s)]
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a token says of itself; times are epoch seconds."""
+
+    subject: str
+    """The identity that it stands for, such as ``apf@pool``."""
+    issued: int
+    expires: int | None
+
+
+def token_claims(token: str) -> Claims:
+    """What a token says of itself; its signature is not checked.
+
+    Raises:
+        ToolError: it is no token.
+    """
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        expires = claims.get("exp")
+        return Claims(str(claims["sub"]), int(claims.get("iat", 0)), None if expires is None else int(expires))
+    except (IndexError, ValueError, KeyError, TypeError, AttributeError, binascii.Error):
+        raise ToolError("condor_token_fetch brought no token") from None
+
+
+def token_subject(token: str) -> str:
+    """The identity that a token stands for.
+
+    Raises:
+        ToolError: it is no token.
+    """
+    return token_claims(token).subject

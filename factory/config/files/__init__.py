@@ -1,0 +1,1 @@
+"""Read queues.conf and the files that it names: lines, sections, interpolation."""

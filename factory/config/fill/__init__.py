@@ -1,0 +1,1 @@
+"""Fill the settings models from sections: known keys, old spellings, messages."""

@@ -1,0 +1,1 @@
+"""World → Round: chain, cascade, ledger. Pure."""

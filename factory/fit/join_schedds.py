@@ -1,0 +1,120 @@
+"""What several schedds say, each for its own jobs and with its own look at the pool, as one demand. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from factory.model.demand import Demand, JobGroup, Limit, Machine, Room
+from factory.model.matches import Match, Table
+
+
+def joined(demands: Sequence[Demand]) -> Demand:
+    """One demand of several. They know different groups, and most machines all of them.
+
+    Machines were looked at for each schedd on its own, a moment apart: the most room that one of them saw free counts,
+    so that the skew buys too little rather than too much.
+    """
+    if len(demands) == 1:
+        return demands[0]
+    excluded, others = Counter[str](), Counter[int]()
+    for demand in demands:
+        excluded.update(demand.excluded)
+        others.update(demand.others)
+    groups, machines = [demand.groups for demand in demands], tuple(_machines(demands))
+    kinds = {machine.kind for machine in machines}
+    return replace(
+        demands[0],
+        groups=tuple(group for of_demand in groups for group in of_demand),
+        machines=machines,
+        on_kinds=_OnKinds(groups, [demand.on_kinds for demand in demands], kinds),
+        on_shapes=_Joined(groups, [demand.on_shapes for demand in demands]),
+        excluded=dict(excluded),
+        others=dict(others),
+        limits=tuple(_limits(demands)),
+        partial=any(demand.partial for demand in demands),
+    )
+
+
+def _machines(demands: Sequence[Demand]) -> Iterator[Machine]:
+    """Each machine once; its kind says of which kind it is for each demand that knows it."""
+    seen: dict[str, list[tuple[int, Machine]]] = {}
+    for i, demand in enumerate(demands):
+        for machine in demand.machines:
+            seen.setdefault(machine.name, []).append((i, machine))
+    frees: dict[tuple[Room, ...], Room] = {}
+    for looks in seen.values():
+        first = looks[0][1]
+        rooms = tuple(machine.free for _, machine in looks)
+        free = first.free if len(set(rooms)) == 1 else frees.get(rooms) or frees.setdefault(rooms, _most(rooms))
+        kind = " ".join(f"{i}:{machine.kind}" for i, machine in looks)
+        yield replace(first, kind=kind, free=free, leaving=any(machine.leaving for _, machine in looks))
+
+
+def _most(rooms: Iterable[Room]) -> Room:
+    rooms = list(rooms)
+    return Room(
+        max(room.cpus for room in rooms),
+        max(room.memory_mb for room in rooms),
+        max(room.disk_kb for room in rooms),
+        max(room.gpus for room in rooms),
+    )
+
+
+class _Joined(Table):
+    """Tables of different groups as one."""
+
+    def __init__(self, groups: Sequence[Iterable[JobGroup]], tables: Sequence[Mapping[tuple[str, str], Match]]) -> None:
+        self._tables = tables
+        self._of = {group.key: i for i, of_table in enumerate(groups) for group in of_table}
+
+    def __getitem__(self, key: tuple[str, str]) -> Match:
+        return self._tables[self._of[key[0]]][key]
+
+    def row(self, group: str) -> tuple[Match, ...]:
+        if group not in self._of:
+            return ()
+        table = self._tables[self._of[group]]
+        return table.row(group) if isinstance(table, Table) else tuple(m for k, m in table.items() if k[0] == group)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return (key for table in self._tables for key in table)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._tables))
+
+
+class _OnKinds(_Joined):
+    """The same with kinds as ``_machines`` calls them."""
+
+    def __init__(
+        self,
+        groups: Sequence[Iterable[JobGroup]],
+        tables: Sequence[Mapping[tuple[str, str], Match]],
+        kinds: Iterable[str],
+    ) -> None:
+        super().__init__(groups, tables)
+        self._parts = {kind: dict(part.split(":", 1) for part in kind.split(" ")) for kind in kinds}
+
+    def __getitem__(self, key: tuple[str, str]) -> Match:
+        group, kind = key
+        of = self._of[group]
+        return self._tables[of][group, self._parts[kind][str(of)]]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return ((group, kind) for group, of in self._of.items() for kind in self._parts if str(of) in self._parts[kind])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _limits(demands: Iterable[Demand]) -> Iterator[Limit]:
+    """What is left of a limit is left for the jobs of all schedds together."""
+    same: dict[tuple[str, bool], list[Limit]] = {}
+    for demand in demands:
+        for limit in demand.limits:
+            same.setdefault((limit.of or limit.name, limit.strict), []).append(limit)
+    for limits in same.values():
+        least = min(limits, key=lambda limit: limit.left)
+        yield replace(least, weights={key: weight for limit in limits for key, weight in limit.weights.items()})

@@ -1,0 +1,1 @@
+"""Find the cheapest machines for the waiting jobs: pure integer packing."""

@@ -1,0 +1,152 @@
+"""The jobs of most worth that fit on one machine. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from factory.fit.packing.problem import Problem
+from factory.fit.packing.vectors import TINY, Bools, Floats, Ints
+
+_STEPS = 256
+"""A machine is cut into so many steps in each dimension, at most; asks that fall between are rounded up."""
+_CELLS = 20_000
+_MOST_TRIED = 24
+"""Classes that are put on a machine in greedy orders: those of the highest worth for what they take."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A machine of an offer, cut into steps in the dimensions in which it can run out."""
+
+    offer: int
+    size: tuple[int, ...]
+    """Steps in each dimension."""
+    items: tuple[tuple[int, int, tuple[int, ...]], ...]
+    """(class, jobs, steps that they take): each class in bundles of 1, 2, 4, … jobs."""
+    classes: int
+
+    @classmethod
+    def of(cls, problem: Problem, offer: int) -> Grid | None:
+        """The grid of an offer; none if it would have too many cells."""
+        cut = [_cut(problem, offer, d) for d in problem.binding(offer)]
+        size = tuple(steps for steps, _ in cut)
+        if np.prod([steps + 1 for steps in size]) > _CELLS:
+            return None
+        items = []
+        for j in np.flatnonzero(problem.allowed[:, offer]):
+            ask = [int(asks[j]) for _, asks in cut]
+            if any(a > s for a, s in zip(ask, size, strict=True)) or not any(ask):
+                continue
+            left = min([int(problem.counts[j]), *(s // a for a, s in zip(ask, size, strict=True) if a)])
+            bundle = 1
+            while left > 0:
+                n = min(bundle, left)
+                items.append((int(j), n, tuple(n * a for a in ask)))
+                left, bundle = left - n, 2 * bundle
+        return cls(offer, size, tuple(items), len(problem.counts))
+
+    @property
+    def us(self) -> float:
+        """What one filling takes."""
+        return 100 + 0.002 * int(np.prod([steps + 1 for steps in self.size])) * len(self.items)
+
+    def fill(self, worth: Floats) -> tuple[float, Ints]:
+        """The highest worth that one machine can hold, and the jobs: dynamic programming, bundle by bundle."""
+        best: Floats = np.zeros([steps + 1 for steps in self.size])
+        taken: list[Bools | None] = []
+        for j, n, steps in self.items:
+            if worth[j] <= 0:
+                taken.append(None)
+                continue
+            into = tuple(slice(step, None) for step in steps)
+            rest = tuple(slice(None, size + 1 - step) for size, step in zip(self.size, steps, strict=True))
+            put = best[rest] + n * worth[j]
+            better = put > best[into] + 1e-12
+            taken.append(better)
+            best[into] = np.where(better, put, best[into])
+        jobs = np.zeros(self.classes, dtype=np.int64)
+        at = list(self.size)
+        for (j, n, steps), better_ in zip(reversed(self.items), reversed(taken), strict=True):
+            here = tuple(a - step for a, step in zip(at, steps, strict=True))
+            if better_ is not None and min(here) >= 0 and better_[here]:
+                jobs[j] += n
+                at = list(here)
+        return float(best[self.size]), jobs
+
+
+@dataclass(frozen=True, eq=False)
+class Greedy:
+    """A machine of an offer, filled in many greedy orders at once, of which the best counts.
+
+    Orders are by worth for a weighted sum of what a job takes, and each is tried with one job of each class put first.
+    It takes little more with four dimensions than with two, and rounds nothing.
+    """
+
+    offer: int
+    which: Ints
+    """Classes that the offer serves."""
+    asks: Floats
+    """What a job of each of them takes, in parts of the machine, in each dimension in which that can run out."""
+    counts: Ints
+    """Jobs of each of them."""
+    weights: Floats
+    """One row for each order."""
+    classes: int
+
+    @classmethod
+    def of(cls, problem: Problem, offer: int) -> Greedy:
+        """The orders of an offer: by each dimension, each two, and all."""
+        dimensions = problem.binding(offer)
+        which = np.flatnonzero(problem.allowed[:, offer])
+        one = np.eye(len(dimensions))
+        pairs = [a + b for a, b in combinations(one, 2)]
+        weights = np.array([np.ones(len(dimensions)), *one, *pairs]) + 1e-3
+        asks = problem.parts(offer)[which][:, dimensions]
+        return cls(offer, which, asks, problem.counts[which], weights, len(problem.counts))
+
+    @property
+    def us(self) -> float:
+        """What one filling takes."""
+        n = min(len(self.which), _MOST_TRIED)
+        return 100 + 30 * n + 0.04 * len(self.weights) * n * n
+
+    def fill(self, worth: Floats) -> tuple[float, Ints]:
+        """The highest worth found that one machine can hold, and the jobs."""
+        worth, asks, counts, which = np.maximum(worth[self.which], 0), self.asks, self.counts, self.which
+        density = worth / (self.weights @ asks.T)
+        some = np.flatnonzero(worth)
+        if len(some) > _MOST_TRIED:
+            some = np.sort(some[np.argsort(-density[:, some].max(axis=0), kind="stable")[:_MOST_TRIED]])
+        worth, asks, counts, which, density = worth[some], asks[some], counts[some], which[some], density[:, some]
+        orders, n = len(density), len(some)
+        jobs = np.zeros((orders, n + 1, n), dtype=np.int64)
+        jobs[:, np.arange(n), np.arange(n)] = 1
+        free = 1 - np.concatenate([asks, np.zeros((1, asks.shape[1]))])[None].repeat(orders, axis=0)
+        rows_ = np.arange(orders)
+        for j in np.argsort(-density, axis=1, kind="stable").T:
+            times = ((free + TINY) / np.maximum(asks[j], TINY)[:, None]).min(axis=2).astype(np.int64)
+            times = np.minimum(times, counts[j][:, None] - jobs[rows_, :, j])
+            free -= times[:, :, None] * asks[j][:, None]
+            jobs[rows_, :, j] += times
+        value = jobs @ worth
+        order, first = np.unravel_index(int(value.argmax()), value.shape)
+        best = np.zeros(self.classes, dtype=np.int64)
+        best[which] = jobs[order, first]
+        return float(value[order, first]), best
+
+
+def _cut(problem: Problem, offer: int, dimension: int) -> tuple[int, Ints]:
+    """A dimension of a machine in steps, and what a job of each class takes of them."""
+    room, asks = problem.rooms[offer, dimension], problem.asks[:, dimension]
+    fitting = asks[problem.allowed[:, offer] & (asks > 0)]
+    if not fitting.size:
+        return 0, np.zeros(len(asks), dtype=np.int64)
+    if (fitting == np.round(fitting)).all():
+        step = int(np.gcd.reduce(fitting.astype(np.int64)))
+        if room // step <= _STEPS:
+            return int(room // step), np.ceil(asks / step - 1e-9).astype(np.int64)
+    step_ = max(float(room), 1e-9) / _STEPS
+    return _STEPS, np.ceil(asks / step_ - 1e-6).astype(np.int64)

@@ -1,0 +1,233 @@
+"""Which machines to buy for the jobs that are left, and which of them first. Pure.
+
+Groups that ask for the same and may use the same shapes are one class.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from operator import attrgetter
+
+import numpy as np
+
+from factory.fit.packing.cheapest import cheapest
+from factory.fit.packing.owner_turns import by_value, in_turns, shared
+from factory.fit.packing.problem import Problem
+from factory.fit.packing.vectors import TINY, Floats, asked, rows, vector
+from factory.model.demand import JobGroup, Offer
+from factory.model.shape import Shape
+
+FEW = 400
+"""Different asks up to which they are taken as they are."""
+_FINE = 32
+"""With many classes, what a job asks for is rounded up by at most this part of it."""
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """Machines to buy, the most valuable first, and the jobs that no offer can ever serve."""
+
+    offers: tuple[Offer, ...] = ()
+    """Of each machine to buy its offer, in the order of their value: caps cut from the end."""
+    order: tuple[int, ...] = ()
+    """Of each machine its filling."""
+    fillings: tuple[tuple[tuple[int, int], ...], ...] = ()
+    """(class, jobs on the machine)"""
+    classes: tuple[tuple[JobGroup, ...], ...] = ()
+    """Groups of each class."""
+    left: Mapping[str, int] = field(default_factory=dict)
+    """Group key → jobs that were to be placed."""
+    unserved: Mapping[str, int] = field(default_factory=dict)
+    """Group key → jobs that no offered shape has room for, or that match none."""
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shape of each machine."""
+        return tuple(map(attrgetter("shape"), self.offers))
+
+    @property
+    def cost(self) -> float:
+        """Of all machines."""
+        return sum(offer.cost * n for offer, n in self.numbers)
+
+    @cached_property
+    def numbers(self) -> tuple[tuple[Offer, int], ...]:
+        """Each offer of which machines are bought, and how many."""
+        offers = {id(offer): offer for offer in self.offers}  # tens of thousands of machines, of a few offers
+        return tuple((offers[key], n) for key, n in Counter(map(id, self.offers)).items())
+
+    def covers(self, n: int) -> dict[str, int]:
+        """Group key → jobs for which the first n machines have room; groups of a class share alike."""
+        return self._rooms(self.order[:n])
+
+    def covered_by(self, gained: Mapping[str, int]) -> dict[str, int]:
+        """The same for so many machines of each shape, by ``str(shape)``: of each the most valuable ones."""
+        names = {id(offer): str(offer.shape) for offer, _ in self.numbers}
+        left = {name: gained.get(name, 0) for name in names.values()}
+        wanted, bought = sum(left.values()), list[int]()
+        for filling, offer in zip(self.order, self.offers, strict=True):
+            if wanted <= 0:
+                break
+            name = names[id(offer)]
+            if left[name] > 0:
+                left[name] -= 1
+                wanted -= 1
+                bought.append(filling)
+        return self._rooms(bought)
+
+    def _rooms(self, order: Iterable[int]) -> dict[str, int]:
+        room = [0] * len(self.classes)
+        for filling, count in Counter(order).items():
+            for j, jobs in self.fillings[filling]:
+                room[j] += jobs * count
+        covered: dict[str, int] = {}
+        for groups, jobs in zip(self.classes, room, strict=True):
+            covered.update(shared(jobs, {group.key: self.left[group.key] for group in groups}))
+        return covered
+
+
+def buy(
+    groups: Sequence[JobGroup],
+    left: Mapping[str, int],
+    offers: Sequence[Offer],
+    fits: Fits,
+    have: Mapping[str, int] | None = None,
+) -> Purchase:
+    """The cheapest machines found for the jobs that are left.
+
+    ``have``: machines that there are, by ``str(shape)``; of shapes that are equal but for zone or image the rarest are
+    bought first.
+    """
+    waiting = sorted((g for g in groups if left.get(g.key, 0) > 0 and g.problem is None), key=lambda g: g.key)
+    offers = sorted(
+        offers, key=lambda offer: (not offer.shape.spot, str(offer.shape))
+    )  # spot, where nothing else tells
+    classes, unserved = _classes(waiting, offers, fits)
+    classes = _one_market(classes, offers)
+    unserved_jobs = {group.key: left[group.key] for group in unserved}
+    if not classes:
+        return Purchase(unserved=unserved_jobs)
+    keys = sorted(classes)
+    members = tuple(tuple(sorted(classes[key], key=lambda group: group.key)) for key in keys)
+    counts = np.array([sum(left[g.key] for g in groups_) for groups_ in members], dtype=np.int64)
+    alike = _alike(offers, [key[1] for key in keys])
+    problem = Problem(
+        asks=rows(key[0] for key in keys),
+        counts=counts,
+        offers=[offers[same[0]] for same in alike],
+        allowed=np.array([[same[0] in key[1] for same in alike] for key in keys]),
+    )
+    lots = by_value(problem, cheapest(problem))
+    order = in_turns(problem, lots, _shares(members, left))
+    same = [[offers[i] for i in kind] for kind in alike]
+    return Purchase(
+        offers=tuple(_spread([same[lot.offer] for lot in lots], order, have or {})),
+        order=tuple(order),
+        fillings=tuple(lot.jobs for lot in lots),
+        classes=members,
+        left={group.key: left[group.key] for group in waiting},
+        unserved=unserved_jobs,
+    )
+
+
+_Class = tuple[tuple[float, float, float, float], tuple[int, ...]]
+"""(what a job asks for, offers that serve it)"""
+
+
+def _classes(
+    waiting: Sequence[JobGroup], offers: Sequence[Offer], fits: Fits
+) -> tuple[dict[_Class, list[JobGroup]], list[JobGroup]]:
+    classes: dict[_Class, list[JobGroup]] = defaultdict(list)
+    unserved = []
+    rooms = rows(vector(offer.room) for offer in offers)
+    names = [str(offer.shape) for offer in offers]
+    asks = rows(asked(group.ask) for group in waiting)
+    if waiting and len(np.unique(asks, axis=0)) > FEW:
+        asks = _coarse(asks, rooms)
+    roomy = np.asarray((asks[:, None, :] <= rooms[None, :, :] + TINY).all(axis=2))
+    for row, (group, ask) in enumerate(zip(waiting, asks.tolist(), strict=True)):
+        allowed = tuple(int(i) for i in np.flatnonzero(roomy[row]) if fits(group, names[i]))
+        if allowed:
+            classes[(ask[0], ask[1], ask[2], ask[3]), allowed].append(group)
+        else:
+            unserved.append(group)
+    return classes, unserved
+
+
+def _one_market(classes: dict[_Class, list[JobGroup]], offers: Sequence[Offer]) -> dict[_Class, list[JobGroup]]:
+    """The classes without offers that are as well had on the other market: the cheaper one serves all that they do.
+
+    Spot, unless both prices are known and it is the dearer: prices that are not known must not send jobs on demand.
+    """
+    serves = [{key for key in classes if i in key[1]} for i in range(len(offers))]
+    twins: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for i, offer in enumerate(offers):
+        twins[offer.shape.image, offer.shape.instance_type, offer.shape.zone].append(i)
+    worse = set()
+    for spot, on_demand in (pair for pair in twins.values() if len(pair) == 2):
+        better, other = (on_demand, spot) if _cheaper(offers[on_demand], offers[spot]) else (spot, on_demand)
+        if serves[other] <= serves[better]:
+            worse.add(other)
+    if not worse:
+        return classes
+    left: dict[_Class, list[JobGroup]] = defaultdict(list)
+    for (ask, allowed), groups in classes.items():
+        left[ask, tuple(i for i in allowed if i not in worse)] += groups
+    return left
+
+
+def _cheaper(one: Offer, other: Offer) -> bool:
+    return one.price is not None and other.price is not None and one.price < other.price
+
+
+def _coarse(asks: Floats, rooms: Floats) -> Floats:
+    """Asks rounded up by at most 1/_FINE, except where fewer jobs would then fit into a machine."""
+    step = np.exp2(np.floor(np.log2(np.maximum(asks, 1)))) / _FINE
+    coarse = np.maximum(asks, np.where(asks >= _FINE, np.ceil(asks / step) * step, asks))
+    per = [np.floor(rooms[:, None, d] / np.maximum(asks[None, :, d], TINY) + TINY) for d in range(4)]
+    then = [np.floor(rooms[:, None, d] / np.maximum(coarse[None, :, d], TINY) + TINY) for d in range(4)]
+    few = np.minimum.reduce(per)
+    harmless = ((few == np.minimum.reduce(then)) | (few > _FINE / 4)).all(axis=0)
+    return np.where(harmless[:, None], coarse, asks)
+
+
+def _alike(offers: Sequence[Offer], allowed: Sequence[tuple[int, ...]]) -> list[list[int]]:
+    """Offers of one market, of equal room and price that serve the same classes. Those that serve none are left out."""
+    alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for i, offer in enumerate(offers):
+        serves = tuple(i in of_class for of_class in allowed)
+        if any(serves):
+            alike[offer.shape.spot, offer.room, offer.price, serves].append(i)
+    return list(alike.values())
+
+
+def _shares(members: Sequence[Sequence[JobGroup]], left: Mapping[str, int]) -> list[dict[str, int]]:
+    """Jobs of each owner in each class."""
+    shares: list[dict[str, int]] = []
+    for groups in members:
+        of_class: dict[str, int] = defaultdict(int)
+        for group in groups:
+            of_class[group.owner] += left[group.key]
+        shares.append(dict(of_class))
+    return shares
+
+
+def _spread(same: Sequence[Sequence[Offer]], order: Sequence[int], have: Mapping[str, int]) -> Iterable[Offer]:
+    """The offer of each machine: of shapes that are alike each time the one of which there are the fewest."""
+    if all(len(offers) == 1 for offers in same):
+        return map([offers[0] for offers in same].__getitem__, order)  # tens of thousands of machines
+    number = Counter({str(offer.shape): have.get(str(offer.shape), 0) for offers in same for offer in offers})
+
+    def rarest(i: int) -> Offer:
+        offer = min(same[i], key=lambda offer: number[str(offer.shape)])
+        number[str(offer.shape)] += 1
+        return offer
+
+    return map(rarest, order)
+
+
+Fits = Callable[[JobGroup, str], bool]
+"""Whether a group's jobs run on machines of a kind, or of a shape."""

@@ -1,0 +1,56 @@
+"""Rooms as rows of numbers, so that many can be compared at once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from factory.model.demand import Room
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+TINY = 1e-9
+"""Two sums of the same numbers may differ by this."""
+
+
+def vector(room: Room) -> tuple[float, float, float, float]:
+    """A room as numbers: cores, memory, disk, GPUs."""
+    return room.cpus, room.memory_mb, room.disk_kb, room.gpus
+
+
+def asked(room: Room) -> tuple[float, float, float, float]:
+    """What a job asks for as numbers; one that asks for nothing takes a core, so that it can't fit without end."""
+    numbers = vector(room)
+    return numbers if any(number > 0 for number in numbers) else (1.0, 0.0, 0.0, 0.0)
+
+
+def rows(rooms: Iterable[tuple[float, float, float, float]]) -> Floats:
+    """One row for each room."""
+    return np.array(list(rooms), dtype=np.float64).reshape(-1, 4)
+
+
+def how_often(free: Floats, ask: Floats) -> Ints:
+    """How often ``ask`` fits into each row of ``free``."""
+    counts: Floats | None = None
+    for dimension in np.flatnonzero(ask > 0):
+        times = free[:, dimension] / ask[dimension]
+        counts = times if counts is None else np.minimum(counts, times)
+    if counts is None:
+        raise ValueError("a job that asks for nothing fits without end")
+    return np.maximum(np.floor(counts + TINY), 0).astype(np.int64)
+
+
+def binding(asks: Floats) -> list[int]:
+    """Dimensions in which something can run out; ``asks`` in parts of a machine.
+
+    A dimension of which every job takes no more than of another one never runs out first: typically disk.
+    """
+    kept = [d for d in range(asks.shape[1]) if (asks[:, d] > 0).any()] or [0]
+    for d in sorted(kept, key=lambda d: float(asks[:, d].sum())):
+        if len(kept) > 1 and any((asks[:, d] <= asks[:, other]).all() for other in kept if other != d):
+            kept.remove(d)
+    return kept

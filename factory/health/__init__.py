@@ -1,0 +1,1 @@
+"""Which shapes may be bought now: breakers, canaries, hold reasons. Pure."""

@@ -1,0 +1,1 @@
+"""How a VM joins, ages, retires, comes back and is removed. Pure."""

@@ -1,0 +1,1 @@
+"""Data that all rooms share, without behaviour beyond arithmetic on itself."""

@@ -1,0 +1,1 @@
+"""Find the sources that are due, poll them in workers, keep their readings."""

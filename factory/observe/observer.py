@@ -1,0 +1,157 @@
+"""Fetching what the due queues need: merged sources, stage by stage, each with its deadline."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Any
+
+from factory.config.queues import Queue
+from factory.model.source import REREAD_PART, Reading, Source
+from factory.model.status import Unknown
+from factory.observe.sources import wanted
+from factory.process.clock import Clock
+from factory.process.faults import FAULTS, fault
+from factory.process.poll import poll
+from factory.process.workers import CallFailed, CallTimedOut, Workers, result
+from factory.world.clock_step import shifted
+
+_SLOW_S = 1
+"""A source that took longer to fail is polled in the background, until it answers again."""
+_SPARE_S = 5
+"""For starting a worker process."""
+
+
+class Observer:
+    """Keeps the newest reading of each source.
+
+    A round waits for a source as long as its deadline once; a source that failed to answer in time is then
+    polled in the background, so that a hung daemon delays one round and no more (rule 12).
+    """
+
+    def __init__(self, workers: Workers, clock: Clock | None = None) -> None:
+        self._workers = workers
+        self._clock = clock or Clock()
+        self._readings: dict[str, Reading] = {}  # their times are steady ones
+        self.faults: Mapping[str, str] = {}
+        """Queues of which a plugin could not say what it reads, and why."""
+        self._running: dict[str, tuple[Source, Future[tuple[float, float, bytes]], float]] = {}
+        self._slow: dict[str, str] = {}
+        """Key and address of sources that failed to answer in time."""
+
+    @property
+    def readings(self) -> dict[str, Reading]:
+        """The newest reading of each source."""
+        return {key: shifted(reading, self._clock.at(0)) for key, reading in self._readings.items()}
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """Addresses of which a source failed to answer in time, and has not answered since."""
+        return frozenset(self._slow.values())
+
+    def observe(self, queues: Collection[Queue], all_queues: Collection[Queue], acted: Mapping[str, float]) -> None:
+        """Poll what these queues need and have no fresh reading of. Merges with what all queues want of it.
+
+        ``acted``: the steady time at which each queue's last act ended.
+        """
+        all_wanted = wanted(all_queues)
+        self.faults = all_wanted.faults
+        sources = all_wanted.sources
+        acts: dict[str, float] = {}
+        needed = {key for queue in queues for key in all_wanted.keys[queue.name]}
+        for queue in all_queues:  # a queue that is not due may have acted on what is shared
+            for key in needed.intersection(all_wanted.keys.get(queue.name, ())):
+                acts[key] = max(acts.get(key, 0), acted.get(queue.name, 0))
+        self._collect(self._done())
+        for stage in sorted({sources[key].STAGE for key in acts}):
+            keys = [key for key in acts if stage == sources[key].STAGE]
+            due = [key for key in keys if self._stale(sources[key], acts[key])]
+            for key in due:
+                if key not in self._running:
+                    self._start(key, sources[key])
+            self._wait([key for key in due if key not in self._slow])
+        self._collect(self._done())
+
+    def forget(self, queues: Iterable[Queue]) -> None:
+        """Drop the readings of sources that none of these queues wants, also those that are under way."""
+        keep = wanted(queues).sources
+        self._running = {key: running for key, running in self._running.items() if key in keep}
+        self._readings = {key: reading for key, reading in self._readings.items() if key in keep}
+        self._slow = {key: address for key, address in self._slow.items() if key in keep}
+
+    def _stale(self, source: Source, after: float) -> bool:
+        reading = self._readings.get(source.key)
+        if reading is None or reading.error is not None or reading.started <= after:
+            return True
+        # Whatever the interval: a round takes its time, and at its end the reading must not be too old.
+        return self._clock.steady() - reading.started >= min(source.interval_s, REREAD_PART * source.maxage_s)
+
+    def _start(self, key: str, source: Source) -> None:
+        asked = self._clock.steady()
+        try:
+            pickled = pickle.dumps(source)
+            future = self._workers.submit(source.address, source.deadline_s, poll, pickled)
+        except (*FAULTS, OSError, RuntimeError) as error:
+            self._readings[key] = Reading(key, asked, asked, error=f"can't go to a worker: {fault(error)}")
+            return
+        self._running[key] = (source, future, asked)
+
+    def _done(self) -> list[str]:
+        return [key for key, (_, future, _) in self._running.items() if future.done()]
+
+    def _wait(self, keys: list[str]) -> None:
+        running = [self._running[key] for key in keys if key in self._running]
+        if running:
+            # A worker serves one call at a time: a source may have to wait for the others of its daemon first.
+            patience_s: Counter[str] = Counter()
+            for source, _, _ in running:
+                patience_s[source.address] += math.ceil(source.deadline_s) + _SPARE_S
+            self._collect_in_turn([future for _, future, _ in running], max(patience_s.values()))
+        self._collect(self._done())
+        self._slow.update({key: self._running[key][0].address for key in keys if key in self._running})
+
+    def _collect_in_turn(self, futures: Iterable[Future[Any]], patience_s: float) -> None:
+        """Wait for these, and take what one brought while others are still waited for."""
+        left, until = set(futures), self._clock.steady() + patience_s
+        while left:
+            done, left = wait(left, max(0, until - self._clock.steady()), FIRST_COMPLETED)
+            if not done:
+                return
+            self._collect(self._done())
+
+    def _collect(self, keys: Iterable[str]) -> None:
+        for key in list(keys):
+            source, future, asked = self._running.pop(key)
+            try:
+                started, ended, pickled = result(future, source.deadline_s)
+                rows = pickle.loads(pickled)  # noqa: S301  from our own worker
+            except CallFailed as error:
+                self._readings[key] = Reading(key, asked, self._clock.steady(), None, str(error), source.maxage_s)
+                if isinstance(error, CallTimedOut) or self._clock.steady() - asked > _SLOW_S:
+                    self._slow[key] = source.address
+            except FAULTS as error:
+                why = f"what it brought can't be read: {fault(error)}"
+                self._readings[key] = Reading(key, asked, self._clock.steady(), None, why, source.maxage_s)
+            else:
+                self._readings[key] = Reading(key, started, ended, rows, None, source.maxage_s)
+                self._slow.pop(key, None)
+
+
+def fetch_all(workers: Workers, sources: Mapping[str, Source]) -> dict[str, Any]:
+    """The rows of these sources, polled once and side by side, collectors first; :class:`Unknown` where one failed."""
+    rows: dict[str, Any] = {}
+    for stage in sorted({source.STAGE for source in sources.values()}):
+        calls = {
+            key: (source, workers.submit(source.address, source.deadline_s, poll, pickle.dumps(source)))
+            for key, source in sources.items()
+            if stage == source.STAGE
+        }
+        for key, (source, call) in calls.items():
+            try:
+                rows[key] = pickle.loads(result(call, source.deadline_s)[2])  # noqa: S301  from our own worker
+            except CallFailed as error:
+                rows[key] = Unknown(str(error))
+    return rows

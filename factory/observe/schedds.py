@@ -1,0 +1,23 @@
+"""Schedds that the queues of a configuration poll."""
+
+from __future__ import annotations
+
+from factory.config.queues import Config
+from factory.model.address import ScheddAddress
+from factory.process.faults import FAULTS, fault
+
+
+def polled_schedds(config: Config) -> tuple[tuple[ScheddAddress, ...], dict[str, str]]:
+    """Every schedd whose jobs a queue serves; and the queues whose plugin can't say which these are, and why."""
+    found: dict[ScheddAddress, None] = {}
+    faults = {}
+    tended = {queue.name for queue in config.tended}
+    for queue in (*config.queues, *(queue for queue in config.stopped if queue.name in tended)):
+        if queue.wmsstatus is None:
+            continue
+        try:
+            jobs = queue.wmsstatus.jobs()
+            found |= dict.fromkeys(jobs[0] if jobs is not None else ())
+        except FAULTS as error:
+            faults[queue.name] = f"plugin {queue.wmsstatus.name} can't say which schedds it reads: {fault(error)}"
+    return tuple(found), faults

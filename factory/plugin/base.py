@@ -1,0 +1,53 @@
+"""The base of all plugins and of their settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from factory.plugin.finding import Finding
+from factory.settings.types import Settings
+
+if TYPE_CHECKING:
+    from factory.settings.factory import FactorySettings
+    from factory.settings.queue import QueueSettings
+
+
+class PluginSettings(Settings):
+    """Base of a plugin's ``Settings``."""
+
+
+class Plugin:
+    """What all plugins have: the queue they serve and their settings."""
+
+    category: ClassVar[str]
+    name: str
+    """What it is called in queues.conf."""
+
+    class Settings(PluginSettings):
+        """No settings."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.name = cls.__name__
+
+    def __init__(self, queue: QueueSettings, settings: Any, factory: FactorySettings) -> None:
+        self.queue = queue
+        self.settings = settings
+        self.factory = factory
+
+    def check(self) -> Iterable[Finding]:
+        """What ``apf check`` should say beyond the settings, such as files that are missing. Asks no daemon."""
+        return ()
+
+    def key(self, field: str) -> str:
+        """How a field of the settings is written in the queue's section."""
+        return f"{self.category}.{self.name.lower()}.{field}"
+
+
+class Jobs(Enum):
+    """The two kinds of jobs that a factory has in its schedd."""
+
+    PLAIN = "plain jobs"
+    VM = "VM jobs"

@@ -1,0 +1,135 @@
+"""Batch submit plugins: turn an ask into actions, and a submit into a submit description."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from factory.model.actions import Plan
+from factory.model.address import ScheddAddress
+from factory.model.ask import Ask
+from factory.model.cloud import Account
+from factory.model.demand import Offer, Room, Template
+from factory.model.memory import Memory
+from factory.model.shape import Shape
+from factory.model.status import BatchStatus
+from factory.plugin.base import Jobs, Plugin
+
+
+def log_name(queue: str) -> str:
+    """Name of a queue's log directory."""
+    return re.sub(r"[/:]", "_", queue)
+
+
+@dataclass(frozen=True)
+class Cap:
+    """At most ``maximum`` jobs that fit ``constraint`` may be in the schedd after the submit."""
+
+    constraint: str
+    maximum: int
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What goes to the schedd in one transaction: a submit description and one dictionary for each job."""
+
+    description: str
+    items: tuple[Mapping[str, str], ...]
+    """Macros of each job; empty ones for jobs that are all alike."""
+    files: Mapping[str, bytes]
+    """Files to write (0600) before the submit, by path."""
+    schedd: ScheddAddress = ScheddAddress()
+    cap: Cap | None = None
+    """Checked again by the worker that submits (rule 6)."""
+    directories: tuple[Path, ...] = ()
+    """Directories to make before the submit, for logs and output."""
+
+
+@dataclass(frozen=True)
+class SubmitTools:
+    """The effects that a submit plugin may have, passed in by act."""
+
+    now: float
+    incarnation: str
+    userdata: Path
+    """Directory for user-data files, named by ``APFVM``."""
+    pool: str
+    """Collector that machines join."""
+    logs: Path
+    """Directory for logs and output of plain jobs, where the configuration names none."""
+    uuid: Callable[[], str]
+    token: Callable[[int], str]
+    """An IDTOKEN for the VM with only ADVERTISE_STARTD, ADVERTISE_MASTER and READ, for so many seconds."""
+    schedd: Callable[[], str] = str
+    """Full name of the schedd that gets the VM jobs."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What the queue's monitors want plain jobs to have in their environment, to report there themselves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """What ``apf check`` compares with the pool's configuration: the machines that a submit plugin starts."""
+
+    resource: str
+    """Endpoint and account: queues with equal ones share the gridmanager's limit."""
+    host: str
+    """Host of the endpoint, by which the limit may differ."""
+    instance_type: str
+    cores: int | None = None
+    """Of one machine; None: not known."""
+    idle_s: int
+    """A machine that has been unclaimed for so long ends by itself."""
+    lease_max_s: int
+    """The longest life of a machine, and of its token."""
+    maxinstances: int | None = None
+    """The hard cap."""
+
+
+class BatchSubmitPlugin(Plugin, ABC):
+    """Turns what a chain asks for into actions, and a Submit into a submit description."""
+
+    category = "batchsubmit"
+    submits: ClassVar[Jobs | None] = None
+    """What it submits, which the queue's batch status plugin must show. None: it goes with every one."""
+
+    @abstractmethod
+    def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
+        """Actions for this ask, and what is due whatever the chain asks; pure.
+
+        Called whenever the batch status is known; with an empty ask when the chain holds.
+        """
+
+    @abstractmethod
+    def submission(self, n: int, shapes: tuple[Shape, ...], tools: SubmitTools) -> Submission:
+        """What to submit for n jobs, or for these shapes."""
+
+    def judged(self, batch: BatchStatus, now: float) -> BatchStatus:
+        """The batch status, with what is not worth waiting for marked as stuck; pure."""
+        return batch
+
+    def account(self) -> Account | None:
+        """Where the cloud itself can be asked for the machines. None: nowhere."""
+        return None
+
+    def machines(self) -> Machines | None:
+        """The machines that it starts. None: it submits plain jobs."""
+        return None
+
+    def usd_per_hour(self, shape: str) -> float | None:
+        """The most that an hour of a machine of this shape costs (``""``: of any). None: it is not known."""
+        return None
+
+    def offers(self, seen: Mapping[str, Room]) -> tuple[Offer, ...]:
+        """The shapes that it may buy, and what a machine of each has for jobs; pure. Nothing: it knows no shapes.
+
+        ``seen``: what the startds of a shape have, by ``str(shape)``, where one was seen.
+        """
+        return ()
+
+    def templates(self) -> tuple[Template, ...]:
+        """What a new machine of each of these shapes would show, as far as the plugin can tell."""
+        return tuple(Template(str(offer.shape), offer.room) for offer in self.offers({}))

@@ -1,0 +1,134 @@
+"""Worker processes that may be killed: every call to HTCondor, and every other poll, runs in one (rule 12).
+
+The Python bindings hold the GIL through every call, so a slow daemon would stop all threads of the factory.
+One pool for each address, so that a hung daemon never delays another.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import pebble.pool.process
+from pebble import ProcessExpired, ProcessPool
+
+from factory.process.clock import steady
+
+# Pebble counts deadlines by the host's clock: one that is set back an hour would add an hour to them.
+vars(pebble.pool.process)["time"] = SimpleNamespace(time=steady, sleep=time.sleep)
+
+T = TypeVar("T")
+
+_PR_SET_PDEATHSIG = 1
+
+_CALLS = 500
+"""Then a worker gives way to a new one: each query of HTCondor's bindings (23.9) leaves some 300 bytes behind."""
+
+
+class CallFailed(Exception):
+    """A call in a worker failed; the message is for people."""
+
+
+class CallTimedOut(CallFailed):
+    """A call took longer than its deadline and its worker was killed: its outcome is unknown."""
+
+
+def _start_worker(parent: int, lock: str | None) -> None:
+    """Die with the factory, leave signals to it, and hold the shared lock that its successor waits for (rule 3)."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if lock is not None:
+        fcntl.flock(os.open(lock, os.O_RDWR | os.O_CLOEXEC), fcntl.LOCK_SH)
+
+
+class Workers:
+    """Pools of worker processes by address. Calls to one address run one after the other."""
+
+    def __init__(self, lock: Path | None = None, calls: int = _CALLS) -> None:
+        self._lock = None if lock is None else str(lock)
+        self._calls = calls
+        self._pools: dict[str, ProcessPool] = {}
+        self._guard = threading.Lock()
+        # A worker dies with the thread that started it (PDEATHSIG), so that must be one that stays.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="workers")
+
+    def submit(self, address: str, deadline_s: float, function: Callable[..., T], *args: Any) -> Future[T]:
+        """Run ``function(*args)`` in a worker of that address. The deadline starts when the call does."""
+        with self._guard:
+            pool = self._pools.get(address)
+            if pool is None or not pool.active:  # a worker that died while it had nothing to do broke its pool
+                if pool is not None:
+                    pool.stop()  # type: ignore[no-untyped-call]
+                pool = self._pools[address] = self._new_pool()
+            future: Future[T] = pool.schedule(function, args=args, timeout=deadline_s)
+        return future
+
+    def _new_pool(self) -> ProcessPool:
+        pool = ProcessPool(
+            max_workers=1,
+            max_tasks=self._calls,
+            initializer=_start_worker,
+            initargs=(os.getpid(), self._lock),
+            context=multiprocessing.get_context("spawn"),
+        )
+        self._starter.submit(lambda: pool.active).result()  # which starts it
+        return pool
+
+    def call(self, address: str, deadline_s: float, function: Callable[..., T], *args: Any) -> T:
+        """The result of the call.
+
+        Raises:
+            CallTimedOut: it took too long; whether it had an effect is unknown.
+            CallFailed: it raised, or its worker died.
+        """
+        return result(self.submit(address, deadline_s, function, *args), deadline_s)
+
+    def end(self, address: str) -> None:
+        """End the worker of an address that will not be needed for a while."""
+        with self._guard:
+            pool = self._pools.pop(address, None)
+        if pool is not None:
+            pool.stop()  # type: ignore[no-untyped-call]
+            pool.join()
+
+    def stop(self) -> None:
+        """End all workers, whatever they are doing."""
+        with self._guard:
+            for pool in self._pools.values():
+                pool.stop()  # type: ignore[no-untyped-call]
+            for pool in self._pools.values():
+                pool.join()
+            self._pools.clear()
+        self._starter.shutdown()
+
+
+def result(future: Future[T], deadline_s: float) -> T:
+    """The result of a call that was submitted; errors as in :meth:`Workers.call`."""
+    try:
+        return future.result()
+    except FutureTimeout:
+        raise CallTimedOut(f"no answer within {deadline_s:.0f} s") from None
+    except ProcessExpired as error:
+        raise CallFailed(f"the worker process died: {error}") from None
+    except Exception as error:
+        raise CallFailed(one_line(error)) from error
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as one line for logs and readings."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,156 @@
+"""A round as data for people and programs: status.json, the journal, monitors. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from factory.decide.chain import Chain
+from factory.decide.decision import Decision
+from factory.model.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
+from factory.model.memory import Health
+from factory.model.source import Reading
+from factory.model.status import BatchStatus, Unknown, WmsStatus
+from factory.model.vm import VM
+from factory.state.saved_memory import Known
+
+_COUNTS = ("pending", "stuck", "running", "suspended", "done", "retiring", "retired", "held", "lost", "orphans")
+
+
+def decision_report(decision: Decision, outcomes: Iterable[Outcome], now: float) -> dict[str, Any]:
+    """One queue's part of a round."""
+    batch = decision.batch
+    return {
+        "queue": decision.queue,
+        "decided": now,
+        "outcome": outcome_word(decision.chain),
+        "n": None if decision.chain.hold is not None else decision.chain.ask.n,
+        "hold": decision.chain.hold,
+        "steps": [asdict(step) for step in decision.chain.steps],
+        "notes": list(decision.notes),
+        "wms": _info(decision.wms),
+        "site": _info(decision.site),
+        "batch": {name: getattr(batch, name) for name in _COUNTS} if isinstance(batch, BatchStatus) else _info(batch),
+        "states": {state.value: n for state, n in batch.states.items()} if isinstance(batch, BatchStatus) else {},
+        "vms": [vm_report(vm) for vm in batch.vms] if isinstance(batch, BatchStatus) else [],
+        "actions": [_outcome(outcome) for outcome in outcomes],
+        "health": health_report(decision.health or Health()),
+    }
+
+
+def health_report(health: Health) -> dict[str, Any]:
+    """The breakers of a queue, what its last machines were good for, by shape (``*``: all), and its canaries."""
+    return {
+        "breakers": {shape: asdict(breaker) for shape, breaker in health.breakers.items()},
+        "launches": {shape: list(good) for shape, good in health.launches.items()},
+        "canaries": dict(health.canaries),
+    }
+
+
+def outcome_word(chain: Chain) -> str:
+    """``submit``, ``retire``, ``none`` or ``hold``."""
+    if chain.hold is not None:
+        return "hold"
+    return "submit" if chain.ask.n > 0 else "retire" if chain.ask.n < 0 or chain.ask.victims else "none"
+
+
+def vm_report(vm: VM) -> dict[str, Any]:
+    """A VM, short."""
+    return {
+        "vm": vm.uuid,
+        "job": str(vm.job),
+        "state": vm.state.value,
+        "why": vm.why,
+        "shape": vm.shape,
+        "instance": vm.instance,
+        "startd": vm.startd,
+        "claims": vm.claims,
+        "idle_since": vm.idle_since,
+        "lease_end": vm.lease_end,
+    }
+
+
+def _info(info: object) -> dict[str, Any] | None:
+    if info is None:
+        return None
+    if isinstance(info, Unknown):
+        return {"unknown": info.reason}
+    if isinstance(info, WmsStatus):
+        info = replace(info, demand=None)
+    return {name: value for name, value in asdict(info).items() if name != "demand"}  # type: ignore[call-overload]
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    action = outcome.action
+    return {
+        "kind": type(action).__name__.lower(),
+        "what": what(action),
+        "reason": action.reason,
+        "jobs": [str(job) for job in outcome.jobs],
+        "error": outcome.error,
+    }
+
+
+def what(action: Action) -> str:
+    """The object of an action, for people."""
+    match action:
+        case Submit():
+            return f"{action.n} × {action.shapes[0]}" if action.shapes else f"{action.n} jobs"
+        case Remove() if action.vm is None:
+            return f"job {action.job}"
+        case Remove(vm=VM() as vm) | Unretire(vm=vm) | Retire(vm=vm) | ClearRetire(vm=vm) | Release(vm=vm):
+            return f"VM {vm.uuid} (job {vm.job})"
+    raise AssertionError(action)
+
+
+def source_report(reading: Reading) -> dict[str, Any]:
+    """A source: when it was read, how long that took, what was wrong."""
+    return {
+        "source": reading.key,
+        "started": reading.started,
+        "took_s": round(reading.ended - reading.started, 3),
+        "error": reading.error,
+    }
+
+
+def status_report(
+    factory_id: str,
+    incarnation: str,
+    queues: Mapping[str, Mapping[str, Any]],
+    readings: Iterable[Reading],
+    disabled: Iterable[str],
+    now: float,
+    broken: object = None,
+    audit: Mapping[str, Any] | None = None,
+    known: Known | None = None,
+) -> dict[str, Any]:
+    """What ``apf status`` shows. ``broken``: what is known of rounds that an error ended, a dataclass."""
+    return {
+        "factory": factory_id,
+        "incarnation": incarnation,
+        "written": now,
+        "broken": None if broken is None else asdict(broken),  # type: ignore[call-overload]
+        "queues": list(queues.values()),
+        "disabled": list(disabled),
+        "audit": audit,
+        "sources": [source_report(reading) for reading in readings],
+        "known": (known or Known()).report(),
+    }
+
+
+def log_line(report: Mapping[str, Any]) -> str:
+    """One queue's part of a round as one line of ``key=value``."""
+    wms, batch = report["wms"] or {}, report["batch"]
+    words = [f"queue={report['queue']}", f"outcome={report['outcome']}"]
+    words += [f"n={report['n']}"] if report["n"] is not None else []
+    words += [f"ready={wms['ready']}"] if "ready" in wms else []
+    shown = [name for name in _COUNTS if batch.get(name) or name in ("pending", "running")]
+    words += [f"{name}={batch.get(name, 'unknown')}" for name in shown]
+    steps = "; ".join(
+        f"{step['plugin']} {step['n_in']}->{step['n_out']} ({step['reason']})" for step in report["steps"]
+    )
+    reason = report["hold"] or steps
+    words += [f'reason="{reason}"'] if reason else []
+    words += [f'note="{note}"' for note in report["notes"]]
+    return " ".join(words)

@@ -1,0 +1,1 @@
+"""The daemon: signals, schedule, rounds, watchdog, dry-run round."""

@@ -1,0 +1,1 @@
+"""Keys of [Factory] and of a queue that belong to no plugin."""

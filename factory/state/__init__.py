@@ -1,0 +1,1 @@
+"""Files of the statedir: locks, status, pauses, health, user-data, job logs."""

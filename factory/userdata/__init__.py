@@ -1,0 +1,1 @@
+"""Cloud-config layers become one user-data document. Pure."""

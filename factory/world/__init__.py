@@ -1,0 +1,1 @@
+"""From readings to the World, and what is remembered between polls. Pure."""

@@ -1,0 +1,49 @@
+"""What is remembered, after the host's clock was set: the same ages by the new clock. Pure.
+
+Otherwise a clock that was set back would stop all decisions until it has caught up, since every reading would be from
+before the last act; and one that was set on would make everything as old as the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from factory.model.memory import Backoff, Breaker, FitMemory, Health, Memory, Missing, Newcomer, Seen, Waiting
+from factory.model.source import Reading
+
+T = TypeVar("T")
+
+TIMES: Mapping[type, tuple[str, ...]] = {
+    FitMemory: (),  # stuck_s is a span
+    Health: (),
+    Memory: ("sent", "absent", "alone", "unseen"),
+    Seen: ("joined", "gone"),
+    Missing: ("since",),
+    Breaker: ("opened", "until"),
+    Newcomer: ("joined",),
+    Waiting: ("since", "free_since", "stuck_since", "probed"),
+    Backoff: ("until",),
+    Reading: ("started", "ended"),
+}
+"""What in these is a moment by the host's clock, or maps names to such moments."""
+
+
+def shifted(thing: T, by_s: float) -> T:
+    """The same with all moments in it later by ``by_s``."""
+    moved: Any = thing
+    if isinstance(thing, Mapping):
+        moved = {key: shifted(value, by_s) for key, value in thing.items()}
+    elif isinstance(thing, tuple(TIMES)):
+        times = TIMES.get(type(thing), ())
+        inside = () if isinstance(thing, Reading) else [each.name for each in fields(moved) if each.name not in times]
+        changes = {name: _later(getattr(moved, name), by_s) for name in times}
+        moved = replace(moved, **changes, **{name: shifted(getattr(moved, name), by_s) for name in inside})
+    return moved  # type: ignore[no-any-return]
+
+
+def _later(moments: Any, by_s: float) -> Any:
+    if isinstance(moments, Mapping):
+        return {key: _later(moment, by_s) for key, moment in moments.items()}
+    return None if moments is None else moments + by_s

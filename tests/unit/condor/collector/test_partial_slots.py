@@ -1,0 +1,33 @@
+"""Which Requirements look at what is left on a machine."""
+
+import pytest
+
+from factory.condor.collector.partial_slots import looks_at_room
+
+OF_23 = (
+    '(TARGET.Arch == "X86_64") && (TARGET.OpSys == "LINUX") && (TARGET.Disk >= RequestDisk) && '
+    "(TARGET.Memory >= RequestMemory) && (TARGET.Cpus >= RequestCpus) && (TARGET.HasFileTransfer)"
+)
+OF_25 = (
+    '(TARGET.Arch == "X86_64") && TARGET.HasContainer && TARGET.HasSIF && '
+    '(versionGE(split(TARGET.CondorVersion)[1],"25.12.0") || (TARGET.Disk >= RequestDisk)) && '
+    "(TARGET.Memory >= RequestMemory) && (countMatches(MY.RequireGPUs,TARGET.AvailableGPUs) >= RequestGPUs)"
+)
+
+
+@pytest.mark.parametrize(
+    ("requirements", "looks"),
+    [
+        ("true", False),
+        (OF_23, False),
+        (OF_25, False),
+        ("memory >= my.requestmemory && GPUs >= RequestGPUs", False),
+        ("TARGET.TotalSlotMemory > 4000 && TARGET.TotalCpus > 8 && MY.DiskUsage < 5 && MY.Memory > 1", False),
+        (f"TARGET.Memory > 4000 && {OF_23}", True),
+        (f"{OF_23} && (target.cpus > 4 || TARGET.HasFastDisk)", True),
+        ("TARGET.Memory >= RequestMemory * 2 && Disk > 9", True),
+        ("TARGET.Memory >= RequestMemoryMax", True),
+    ],
+)
+def test_requirements_that_say_no_more_than_that_the_request_fits_do_not(requirements: str, looks: bool) -> None:
+    assert looks_at_room(requirements) is looks

@@ -1,0 +1,45 @@
+"""What a schedd's own ad says of the jobs that it could still start."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from factory.condor.schedd.start_limits import saturation
+from tests.rig.fit import group
+
+WAITS = [group("a", 1, 1000, 30), group("b", 1, 1000, 30), replace(group("c", 1, 1000, 9), problem="no number")]
+
+
+@pytest.mark.parametrize(
+    ("ad", "left", "says"),
+    [
+        ({"ShadowsRunning": 94, "MaxJobsRunning": 100}, 6, "MAX_JOBS_RUNNING of s, which runs 94 of 100 jobs"),
+        ({"ShadowsRunning": 95, "MaxJobsRunning": 100}, 0, "MAX_JOBS_RUNNING of s, which runs 95 of 100 jobs"),
+        ({"ShadowsRunning": 300, "MaxJobsRunning": 100}, 0, "which runs 300 of 100 jobs"),
+        ({"TotalRunningJobs": 95, "MaxJobsRunning": 100}, 0, "which runs 95 of 100 jobs"),
+        ({"CurbMatchmaking": True}, 0, "CurbMatchmaking"),
+        ({"TransferQueueNumWaitingToUpload": 11, "TransferQueueMaxUploading": 10}, 0, "11 wait for 10 places"),
+    ],
+)
+def test_jobs_that_it_could_not_start_are_beyond_a_limit(ad: dict[str, Any], left: float, says: str) -> None:
+    limit = saturation({"Name": "s", **ad}, WAITS)
+    assert limit is not None
+    assert says in limit.name
+    assert (limit.left, set(limit.weights)) == (left, {"a", "b"})
+
+
+@pytest.mark.parametrize(
+    "ad",
+    [
+        {},
+        {"ShadowsRunning": 30, "MaxJobsRunning": 100},
+        {"ShadowsRunning": 3000, "MaxJobsRunning": 0},
+        {"ShadowsRunning": 0, "TotalRunningJobs": 95, "MaxJobsRunning": 100},
+        {"CurbMatchmaking": False, "TransferQueueNumWaitingToUpload": 10, "TransferQueueMaxUploading": 10},
+        {"TransferQueueNumWaitingToUpload": 10, "TransferQueueMaxUploading": 0},
+    ],
+)
+def test_a_schedd_that_could_start_all_sets_no_limit(ad: dict[str, Any]) -> None:
+    assert saturation({"Name": "s", **ad}, WAITS) is None
+    assert saturation({"Name": "s", "CurbMatchmaking": True}, []) is None

@@ -1,0 +1,237 @@
+"""Breakers: they open on failures, wait, let one probe through, and never cause a purchase."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factory.health.breakers import (
+    ALL,
+    FAULTY,
+    UNUSED,
+    WAITS_S,
+    Fault,
+    allowed,
+    learn,
+    refused,
+    reset,
+    sift,
+    with_resets,
+)
+from factory.health.hold_reasons import Kind
+from factory.lifecycle.plan import plan
+from factory.lifecycle.policy import Life
+from factory.model.actions import Plan, Remove, Submit
+from factory.model.ask import Ask
+from factory.model.memory import Breaker, Health, Memory
+from factory.model.shape import Shape
+from factory.model.status import BatchStatus
+from factory.model.vm import VM, Hold, VMState
+from tests.rig.vms import NOW, SHAPE, vm
+
+ONE, OTHER = Shape("ami-1", "m5.large"), Shape("ami-1", "c5.large")
+CAPACITY, THROTTLING = Kind.CAPACITY.value, Kind.THROTTLING.value
+
+
+def fault(uuid: str, what: str = CAPACITY, submitted: float = NOW - 60, at: float = NOW) -> Fault:
+    return Fault(vm(uuid, VMState.HELD, submitted=submitted), what, "said", at)
+
+
+def learned(health: Health, *faults: Fault, now: float = NOW, vms: tuple[VM, ...] = ()) -> Health:
+    return learn(health, (*(f.vm for f in faults), *vms), faults, now)
+
+
+def test_a_burst_of_failures_counts_once() -> None:
+    health = learned(Health(), *(fault(f"vm{i}", at=NOW + i) for i in range(20)))
+    assert health.breakers[SHAPE].times == 1
+    assert health.breakers[SHAPE].until == NOW + 300
+    again = learned(health, *(fault(f"vm{i}", at=NOW + i) for i in range(20)))
+    assert again == health, "no VM counts twice"
+
+
+def test_each_probe_that_fails_doubles_the_wait_up_to_the_longest() -> None:
+    health, at, waits = learned(Health(), fault("vm0")), NOW, []
+    for i in range(1, 7):
+        breaker = health.breakers[SHAPE]
+        waits.append(breaker.until - at)
+        at = breaker.until + 10
+        health = learned(health, fault(f"vm{i}", submitted=breaker.until + 1, at=at), now=at)
+    assert waits == [300, 600, 1200, 2400, 3600, 3600]
+
+
+def test_while_it_is_open_nothing_is_bought_then_one_probe_at_a_time() -> None:
+    health = learned(Health(), fault("vm1"))
+    assert allowed(health, SHAPE, (), NOW + 299)[0] == 0
+    assert allowed(health, SHAPE, (), NOW + 300)[0] == 1
+    probe = vm("vm2", VMState.SUBMITTED, submitted=NOW + 301)
+    assert allowed(health, SHAPE, (probe,), NOW + 310)[0] == 0
+    assert allowed(health, "ami-2/m5.large/*/on-demand", (), NOW)[0] is None
+
+
+def test_an_instance_closes_a_breaker_that_the_cloud_opened() -> None:
+    health = learned(Health(), fault("vm1"))
+    old = vm("vm2", VMState.BOOTING, submitted=NOW - 100)
+    assert learned(health, vms=(old,)).breakers, "it was bought before"
+    assert not learned(health, vms=(replace(old, submitted=NOW + 301),)).breakers
+
+
+def test_what_concerns_the_account_stops_every_shape() -> None:
+    health = learned(Health(), fault("vm1", THROTTLING))
+    assert set(health.breakers) == {ALL}
+    assert sift(health, (ONE, OTHER), (), NOW + 1)[0] == ()
+    kept, notes = sift(health, (ONE, OTHER, ONE), (), NOW + 61)
+    assert kept == (ONE,), "one probe in all"
+    assert len(notes) == 2
+
+
+def test_shapes_that_are_well_are_bought_beside_one_that_is_not() -> None:
+    health = learned(Health(), fault("vm1"))
+    kept, (note,) = sift(health, (ONE, OTHER, ONE, OTHER), (), NOW + 1)
+    assert kept == (OTHER, OTHER)
+    assert "0 of 2 ami-1/m5.large" in note
+    assert "no capacity: said" in note
+
+
+def test_a_shape_that_waits_is_refused_until_its_probe_is_due() -> None:
+    health = learned(Health(), fault("vm1"))
+    assert refused(health, {SHAPE, str(OTHER)}, (), NOW + 299) == {SHAPE}
+    assert refused(health, {SHAPE, str(OTHER)}, (), NOW + 300) == frozenset()
+
+
+def test_three_useless_machines_of_the_last_five_open_it_and_only_a_startd_closes_it() -> None:
+    bad = [fault(f"vm{i}", FAULTY) for i in range(3)]
+    assert not learned(Health(), *bad[:2]).breakers
+    assert learned(Health(), *bad).breakers[SHAPE].what == FAULTY
+    good = tuple(vm(f"vm{i}", VMState.BUSY, submitted=NOW - 10) for i in range(5, 8))
+    mixed = learned(learned(Health(), *bad[:2], vms=good), *bad[:2], vms=good)
+    assert mixed.launches[SHAPE].count(True) == 3
+    assert learned(mixed, bad[2], vms=good).breakers == {}
+    health = learned(Health(), *bad)
+    assert learned(health, vms=(vm("vm9", VMState.BOOTING, submitted=NOW + 301),)).breakers
+    assert not learned(health, vms=(vm("vm9", VMState.JOINED, submitted=NOW + 301),)).breakers
+
+
+def test_a_reset_forgets_what_opened_before_and_counts_nothing_twice() -> None:
+    health = learned(Health(), fault("vm1"))
+    cleared = reset(health, NOW + 1)
+    assert allowed(cleared, SHAPE, (), NOW + 1)[0] is None
+    assert learned(cleared, fault("vm1")).breakers == {}
+    assert reset(health, NOW - 1) == health
+
+
+def test_a_reset_from_before_the_clock_was_set_back_resets_nothing_that_came_after_it() -> None:
+    opened = {"Q": Health({SHAPE: Breaker(FAULTY, "x", NOW - 5, NOW + 300)})}
+    assert with_resets(opened, {"Q": NOW + 3000}, NOW) == opened
+    assert with_resets(opened, {"Q": NOW + 3000, ALL: NOW - 1}, NOW)["Q"].breakers == {}
+    assert with_resets(opened, {"Q": NOW}, NOW)["Q"].breakers == {}
+
+
+def test_a_breaker_that_nobody_tried_again_is_forgotten() -> None:
+    health = learned(Health(), fault("vm1"))
+    assert learned(health, now=NOW + 300 + 3 * 3600).breakers == {}
+
+
+def ramp(ask: int, *vms: VM, health: Health | None = None, now: float = NOW) -> Plan:
+    life = Life(queue="Q", shape=ONE, removefraction=1)
+    return plan(life, Ask(ask), BatchStatus.of_vms(vms), Memory(health={"Q": health or Health()}), now)
+
+
+def test_a_held_vm_job_is_removed_and_its_shape_is_not_bought_in_the_same_round() -> None:
+    held = vm("vm1", VMState.HELD, instance=None, hold=Hold(40, 12, "InsufficientInstanceCapacity"), entered_status=NOW)
+    answer = ramp(3, held)
+    (removal,) = answer.actions
+    assert isinstance(removal, Remove)
+    assert "InsufficientInstanceCapacity" in removal.reason
+    assert "InsufficientInstanceCapacity" in answer.notes[0]
+    later = ramp(3, health=answer.health, now=NOW + 301)
+    (submit,) = later.actions
+    assert isinstance(submit, Submit)
+    assert submit.n == 1, "a probe"
+
+
+def test_what_a_person_holds_is_left_alone_and_said() -> None:
+    answer = ramp(0, vm("vm1", VMState.HELD, hold=Hold(1, 0, "by hand"), entered_status=NOW))
+    assert answer.actions == ()
+    assert answer.notes == ("1 VM jobs are held by a person: left alone; release or remove them by hand",)
+
+
+faults = st.lists(
+    st.builds(
+        fault, st.sampled_from([f"vm{i}" for i in range(9)]), st.sampled_from(list(WAITS_S)),
+        st.floats(NOW - 5000, NOW + 5000), st.floats(NOW - 5000, NOW + 5000),
+    ),
+    max_size=12,
+)  # fmt: skip
+vms = st.lists(
+    st.builds(
+        lambda number, state, at: vm(f"vm{number}", state, submitted=at),
+        st.integers(0, 9), st.sampled_from(list(VMState)), st.floats(NOW - 5000, NOW + 5000),
+    ),
+    max_size=8,
+    unique_by=lambda known: known.uuid,
+)  # fmt: skip
+
+
+@given(faults, vms, st.lists(st.sampled_from([ONE, OTHER]), max_size=9), st.floats(NOW, NOW + 9000))
+def test_health_only_ever_takes_away_and_says_why(
+    failed: list[Fault], known: list[VM], shapes: list[Shape], now: float
+) -> None:
+    """Rule 1: what is remembered delays, and causes nothing."""
+    health = learn(Health(), known, failed, now)
+    kept, notes = sift(health, shapes, known, now)
+    assert all(kept.count(shape) <= shapes.count(shape) for shape in (ONE, OTHER))
+    assert bool(notes) is (len(kept) < len(shapes))
+    assert all(
+        isinstance(b, Breaker) and 0 < b.until - b.opened <= WAITS_S[b.what][1] for b in health.breakers.values()
+    )
+    if not health.breakers:
+        assert list(kept) == shapes
+
+
+def test_machines_that_end_before_they_join_speak_against_their_shape_once_the_cloud_confirms_it() -> None:
+    booting = tuple(vm(f"vm{i}", VMState.BOOTING) for i in range(4))
+    health = learn(Health(), booting, (), NOW)
+    waiting = learn(health, (), (), NOW + 60, missing={"vm0", "vm1", "vm2"})
+    assert waiting.launches == {}, "HTCondor may have given them up"
+    told = learn(waiting, (), (), NOW + 120, ended={"vm0", "vm1", "vm2"}, missing={"vm0", "vm1", "vm2"})
+    assert told.breakers[SHAPE].what == FAULTY
+    assert "before it joined" in told.breakers[SHAPE].text
+    assert learn(told, (), (), NOW + 180, ended={"vm0", "vm1", "vm2"}).launches == told.launches, "once"
+    names = {"vm0", "vm1", "vm2"}
+    alive = learn(waiting, (), (), NOW + 70, missing=names, alive=names)
+    assert learn(alive, (), (), NOW + 120, ended=names, missing=names).launches == {}, "it was we who ended them"
+
+
+def test_one_that_completes_while_it_boots_is_waited_for_and_one_that_was_removed_is_not() -> None:
+    health = learn(Health(), (vm("vm1", VMState.BOOTING), vm("vm2", VMState.BOOTING)), (), NOW)
+    done = (vm("vm1", VMState.DONE, job_status=4), vm("vm2", VMState.DONE, job_status=3))
+    health = learn(health, done, (), NOW + 1)
+    assert health.booting.keys() == {"vm1"}
+    joined = vm("vm3", VMState.JOINED)
+    assert learn(Health(), (joined,), (), NOW).booting == {}
+
+
+def test_machines_without_a_job_are_tried_again_with_one_that_must_get_a_job() -> None:
+    vms = tuple(vm(f"vm{i}", VMState.JOINED) for i in range(3))
+    health = learn(learn(Health(), vms, (), NOW), vms, [Fault(each, UNUSED, "no job", NOW) for each in vms], NOW)
+    assert health.breakers[SHAPE].what == UNUSED
+    later = NOW + 400
+    probe = vm("vm9", VMState.JOINED, submitted=NOW + 301)
+    health = learn(health, (probe,), (), later)
+    assert allowed(health, SHAPE, (probe,), later)[0] == 0, "it has joined; that proves nothing yet"
+    assert not learn(health, (replace(probe, state=VMState.BUSY),), (), later).breakers
+
+
+def test_machines_that_power_themselves_off_before_they_join_open_the_breaker_at_once() -> None:
+    """HTCondor completes their jobs, which have left the queue a moment later."""
+    fates: list[tuple[int, str, bool]] = [(4, "terminated", True), (4, "not-found", False), (3, "terminated", False)]
+    for status, word, opens in fates:
+        health = learn(Health(), tuple(vm(f"vm{i}", VMState.SUBMITTED) for i in range(3)), (), NOW)
+        done = tuple(vm(f"vm{i}", VMState.DONE, job_status=status, grid_status=word) for i in range(3))
+        health = learn(health, done, (), NOW + 30)
+        assert (SHAPE in health.breakers) is opens, (status, word)
+    over = vm("vm1", VMState.DONE, job_status=4, grid_status="terminated", lease_end=NOW)
+    health = learn(learn(Health(), (vm("vm1", VMState.BOOTING),), (), NOW - 60), (over,), (), NOW + 1)
+    assert health.launches == {}, "its lease has ended"
+    cancelled = learn(learn(Health(), (vm("vm1", VMState.SUBMITTED),), (), NOW), (), (), NOW + 1, ended={"vm1"})
+    assert cancelled.launches == {}, "it was sent away, whatever became of it"

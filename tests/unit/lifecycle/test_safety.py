@@ -1,0 +1,88 @@
+"""Faults that cost jobs, machines or money: what must not happen though everything looks fine."""
+
+import os
+import pwd
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from factory.condor.collector.machines import fold_instances, fold_masters, fold_slots
+from factory.lifecycle.held_jobs import Held
+from factory.lifecycle.plan import plan
+from factory.lifecycle.policy import Life
+from factory.model.actions import Remove, Submit
+from factory.model.ask import Ask
+from factory.model.memory import Memory, Seen
+from factory.model.shape import Shape
+from factory.model.status import BatchStatus
+from factory.model.vm import Hold, VMState
+from factory.settings.factory import account
+from plugins.batchsubmit.submitlines import SubmitLines
+from tests.rig.vms import NOW, vm
+
+LIFE = Life(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, repeat_s=60)
+SLOT: dict[str, Any] = {"APFVM": "u-1", "State": "Unclaimed", "LastHeardFrom": NOW, "MyCurrentTime": NOW}
+
+
+def test_a_vm_job_without_an_instance_goes_only_if_no_machine_of_it_is_in_the_pool() -> None:
+    """RunInstances may have worked though its answer was lost; then the machine joins before its id is known."""
+    asked = plan(LIFE, Ask(-1), BatchStatus.of_vms([vm("u-1", VMState.SUBMITTED)]), Memory(), NOW).actions
+    late = plan(
+        LIFE, Ask(), BatchStatus.of_vms([vm("u-1", VMState.SUBMITTED, submitted=NOW - 9999)]), Memory(), NOW
+    ).actions
+    hold = Hold(40, 12, "Error from GAHP: timed out", None)
+    held = Held(vm("u-1", VMState.HELD, job_status=5, instance=None, hold=hold)).action(0, 60, "drain", NOW)
+    for action in (*asked, *late, held):
+        assert isinstance(action, Remove)
+        assert action.absent
+        assert action.vm is not None
+
+
+def test_when_many_startds_vanish_at_once_nothing_is_bought_in_their_place() -> None:
+    lost = [vm(f"u-{i}", VMState.LOST) for i in range(8)]
+    memory = Memory(vms={known.uuid: Seen(joined=NOW - 900, gone=NOW - 5) for known in lost})
+    answer = plan(LIFE, Ask(8), BatchStatus.of_vms(lost), memory, NOW)
+    assert not [action for action in answer.actions if isinstance(action, Submit)]
+    assert any("nothing is bought" in note for note in answer.notes)
+
+
+def test_ads_under_a_name_that_is_not_the_vm_s_own_are_no_word_of_it() -> None:
+    """A job on another machine may advertise anything, but not under the name that our user-data gives."""
+    real = {**SLOT, "Name": "slot1@u-1@host"}
+    forged = {**SLOT, "Name": "slot1@zzz", "EC2InstanceID": "i-other"}
+    assert fold_slots([real, forged], NOW)["u-1"].name == "u-1@host"
+    assert fold_slots([forged], NOW) == {}
+    assert fold_instances([forged, {**real, "EC2InstanceID": "i-1"}]) == {"u-1": {"i-1"}}
+    assert fold_instances([real, {**real, "EC2InstanceID": "i-2"}]) == {"u-1": {"", "i-2"}}
+    masters: list[dict[str, Any]] = [
+        {"APFVM": "u-1", "Name": "zzz", "STARTD_StartTime": 0},
+        {"APFVM": "u-1", "Name": "u-1@host"},
+    ]
+    assert [row.name for row in fold_masters(masters, NOW).values()] == ["u-1@host"]
+
+
+def test_an_ad_that_can_t_be_read_hides_no_other_machine() -> None:
+    bad = {**SLOT, "Name": "slot1@u-2@host", "APFVM": "u-2", "NumDynamicSlots": "x"}
+    assert set(fold_slots([bad, {**SLOT, "Name": "slot1@u-1@host"}], NOW)) == {"u-1"}
+    masters = [{"APFVM": "u-2", "Name": "u-2", "STARTD_StartTime": "x"}, {"APFVM": "u-1", "Name": "u-1"}]
+    assert set(fold_masters(masters, NOW)) == {"u-1"}
+
+
+def test_the_owner_is_the_account_that_runs_not_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody")
+    assert account() == pwd.getpwuid(os.geteuid()).pw_name
+
+
+@pytest.mark.parametrize("name", ["+APFVM", "MY.APFFactory", "+match_apf_queue", "my.APF_QUEUE"])
+def test_extra_submit_lines_can_t_hide_a_job_from_its_factory(name: str) -> None:
+    with pytest.raises(ValidationError, match="set by the factory"):
+        SubmitLines(condor_attribute={name: '"x"'})
+    with pytest.raises(ValidationError, match="set by the factory"):
+        SubmitLines(condor_attributes=f'{name} = "x"')
+
+
+def test_an_extra_submit_line_can_t_swallow_the_next_one() -> None:
+    with pytest.raises(ValidationError, match="backslash"):
+        SubmitLines(condor_attribute={"arguments": "a \\"})

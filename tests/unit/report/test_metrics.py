@@ -1,0 +1,86 @@
+"""Metrics: what ``apf status`` shows, for Prometheus."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from factory.decide.chain import Chain
+from factory.decide.decision import Decision
+from factory.model.ask import Ask
+from factory.model.memory import Breaker, Health
+from factory.model.source import Reading
+from factory.model.status import BatchStatus, Unknown, WmsStatus
+from factory.model.vm import VMState
+from factory.report.metrics import StatusCollector
+from factory.report.status import decision_report, status_report
+from factory.settings.types import split_address
+from factory.state.directory import StateDir
+from tests.rig.vms import vm
+
+
+def scraped(path: Path) -> dict[str, float]:
+    registry = CollectorRegistry()
+    registry.register(StatusCollector(path))
+    lines = generate_latest(registry).decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+
+@pytest.fixture
+def statedir(tmp_path: Path) -> StateDir:
+    made = StateDir(tmp_path / "state", "f")
+    made.open()
+    return made
+
+
+def test_queues_vms_breakers_and_sources_are_told(statedir: StateDir) -> None:
+    busy = vm("a", VMState.BUSY, claims=1)
+    health = Health({"m5.large": Breaker("quota", "no more", opened=5, until=900), "*": Breaker("lost", "", 5, 50)})
+    decisions = [
+        Decision("A", Chain((), Ask(2)), wms=WmsStatus(ready=7), batch=BatchStatus.of_vms([busy]), health=health),
+        Decision("B", Chain((), Ask(0), hold="no answer"), wms=Unknown("no answer"), batch=Unknown("no answer")),
+    ]
+    queues = {each.queue: decision_report(each, (), 99) for each in decisions}
+    readings = [Reading("jobs", 10, 11.5, rows=()), Reading("machines", 10, 12, error="no answer")]
+    statedir.write_status(status_report("f", "i", queues, readings, (), 100))
+    told = scraped(statedir.status)
+    assert told['apf_vms{factory="f",queue="A",state="busy"}'] == 1
+    assert told['apf_jobs{factory="f",queue="A",state="ready"}'] == 7
+    assert told['apf_asked{factory="f",queue="A"}'] == 2
+    assert told['apf_holds{factory="f",queue="A"}'] == 0
+    assert told['apf_holds{factory="f",queue="B"}'] == 1
+    assert not [name for name in told if 'queue="B"' in name and ("jobs" in name or "vms" in name or "asked" in name)]
+    assert told['apf_breaker_open{factory="f",fault="quota",queue="A",shape="m5.large"}'] == 1
+    assert told['apf_breaker_open{factory="f",fault="lost",queue="A",shape="*"}'] == 0
+    assert told['apf_source_up{factory="f",source="jobs"}'] == 1
+    assert told['apf_source_up{factory="f",source="machines"}'] == 0
+    assert told['apf_source_seconds{factory="f",source="jobs"}'] == 1.5
+    assert (
+        asdict(health)["breakers"]["*"]["until"]
+        == told['apf_breaker_until_timestamp_seconds{factory="f",fault="lost",queue="A",shape="*"}']
+    )
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"factory": "f", "written": 1, "queues": [{"queue": "Q"}]}', "\xff"])
+def test_of_a_status_of_another_version_or_a_damaged_one_nothing_is_told(statedir: StateDir, text: str) -> None:
+    statedir.status.write_text(text, encoding="latin1")
+    assert scraped(statedir.status) == {}
+
+
+def test_before_the_first_round_there_is_nothing_to_tell(statedir: StateDir) -> None:
+    assert scraped(statedir.status) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("9100", ("127.0.0.1", 9100)), ("0.0.0.0:9100", ("0.0.0.0", 9100)), ("[::1]:9100", ("::1", 9100))],
+)
+def test_an_address_without_a_host_is_one_of_this_host_alone(text: str, address: tuple[str, int]) -> None:
+    assert split_address(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "host", "host:", "host:0", "70000", "host:http"])
+def test_what_is_no_address_is_said(text: str) -> None:
+    with pytest.raises(ValueError, match="is no HOST:PORT"):
+        split_address(text)

@@ -1,0 +1,81 @@
+"""What a running factory knows travels to other processes through its status."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from factory.model.demand import Room
+from factory.model.memory import (
+    Attempts,
+    Backoff,
+    Breaker,
+    FitMemory,
+    Health,
+    Memory,
+    Missing,
+    Newcomer,
+    Seen,
+    Told,
+    Waiting,
+)
+from factory.state.saved_memory import Known, known_of
+from tests.rig.vms import NOW, vm
+
+STUCK = Waiting(
+    NOW - 9999, 6, machines={"b": Room(1), "a": Room(8, 100)}, stuck="room stood free", stuck_since=NOW - 60
+)
+HEALTH = Health(
+    breakers={"s": Breaker("quota", "no more", NOW - 5, NOW + 60, 2)},
+    launches={"s": (True, False)},
+    counted={"vm1": True},
+    booting={"vm2": vm("vm2")},
+    proven=frozenset({"b"}),
+    canaries={"ami-1": "one machine first"},
+)
+KNOWN = Known(
+    Memory(
+        vms={"vm1": Seen(NOW - 5), "vm2": Seen(NOW - 9, NOW - 3)},
+        sent={"vm1": NOW - 2},
+        absent={"vm2": NOW - 1},
+        attempts={"vm1": Attempts("retire", 3)},
+        missing={"vm3": Missing("Q", NOW - 4)},
+        ended=frozenset({"vm4"}),
+        health={"Q": HEALTH},
+        fit=FitMemory(
+            {"stuck": STUCK, "fine": Waiting(NOW, 3)},
+            {"ami-1/m5.large/*/on-demand": Room(2, 7_800, 9, 0)},
+            {"vm5": Newcomer("Q", "s", NOW - 6)},
+            {"Q": Backoff(NOW + 900, 1)},
+        ),
+        staying={"vm1": "Q"},
+    ),
+    {"Q": 2},
+    Told(NOW - 30, frozenset({"vm6"}), frozenset({"vm7"})),
+)
+
+
+def test_it_comes_out_as_it_went_in_but_for_what_is_long_and_does_not_matter() -> None:
+    again = known_of(json.loads(json.dumps(KNOWN.report())))
+    short = replace(KNOWN.memory, staying={}, fit=replace(KNOWN.memory.fit, waiting={"stuck": STUCK}))
+    assert again == replace(KNOWN, memory=short)
+    assert known_of(Known().report()) == Known()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"memory": {}},
+        {"memory": 3},
+        {"told": None},
+        {"more": 1},
+        {"orphans": {"Q": "many"}},
+        {"memory": {**Known().report()["memory"], "sent": {"vm1": "long ago"}}},
+    ],
+)
+def test_what_another_version_wrote_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="no memory of a factory of this version"):
+        known_of({**Known().report(), **change})
+    for wrong in ("", "stuck rooms backoff"):
+        with pytest.raises(ValueError, match="no memory of a factory of this version"):
+            known_of({name: {} for name in wrong.split()})
