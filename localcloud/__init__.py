@@ -1,18 +1,18 @@
-"""An EC2 API whose instances are real HTCondor startds on this machine: for the demo, for tests, to try things out.
+"""An EC2 API whose instances are real HTCondor startds on this host, for the demo, for tests and for experiments.
 
     python -m localcloud --port 5000 --dir DIR [--flavour amazon|openstack] [--boot-delay S] [--shutdown-delay S]
 
-The endpoint for HTCondor is ``http://ec2.us-east-1.localhost:PORT/`` (ec2_gahp reads service and region from the host
-name); boto3 may as well use ``http://127.0.0.1:PORT/``. Credentials are in DIR/access_key and DIR/secret_key, and
-DIR/ready.json says all that when the API answers. In a test or a script::
+HTCondor uses the endpoint ``http://ec2.us-east-1.localhost:PORT/``, since ec2_gahp reads service and region from the
+host name. boto3 can also use ``http://127.0.0.1:PORT/``. The files DIR/access_key and DIR/secret_key hold the
+credentials. DIR/ready.json appears when the API answers and names all of these. In a test or a script::
 
     with CloudProcess(tmp_path / "cloud", boot_delay_s=0.5) as cloud:      # localcloud.process
         submit(f"grid_resource = ec2 {cloud.url}", cloud.access_key_file, cloud.secret_key_file)
-        cloud.wait(lambda machines: ..., "the instance runs")              # see also instances(), requests()
+        cloud.wait(lambda instances: ..., "the instance runs")             # see also instances(), requests()
         cloud.client().describe_instances()                                # boto3
 
-Each instance has DIR/instances/<id>/ as its root directory: ``console.log``, ``etc/condor``, ``var/log/condor``.
-It is configured by its user-data alone (cloud-config, plain or a jinja template), whose ``write_files`` land under
-that root; what image and hardware say is in ``etc/condor/condor_config``. User-data therefore names no absolute
-path of the machine inside a file's content: the image has set LOCAL_DIR, SEC_TOKEN_DIRECTORY and their like.
+Each instance has DIR/instances/<id>/ as its root directory, with ``console.log``, ``etc/condor`` and
+``var/log/condor``. The local cloud writes ``etc/condor/condor_config`` with the settings of image and hardware.
+All else comes from user-data (cloud-config, plain or a jinja template), whose ``write_files`` land under that root.
+The content of such a file must not contain absolute paths; use the macros LOCAL_DIR, SEC_TOKEN_DIRECTORY, … instead.
 """

@@ -1,4 +1,4 @@
-"""What moto lacks of Amazon's EC2, made good on the way in and out: pure functions on requests and responses."""
+"""Differences between moto and Amazon's EC2, corrected in requests and responses. Pure."""
 
 import base64
 import binascii
@@ -10,13 +10,13 @@ from localcloud.hardware import UnknownInstanceType, hardware
 from localcloud.query import ApiRequest, ApiResponse, encode, error
 
 USER_DATA_LIMIT = 16384
-"""Bytes of user-data before base64 that EC2 takes (EC2 User Guide, "Instance user data")."""
+"""Maximum size of user-data in bytes, before base64 (EC2 User Guide, "Instance user data")."""
 
 _EVERYTHING = "1000000"
 
 
 def refusal(request: ApiRequest) -> ApiResponse | None:
-    """The error with which EC2 refuses a launch that moto would accept; None if there is none."""
+    """Return the error with which EC2 refuses a launch that moto would accept; None if EC2 accepts it."""
     if request.action not in ("RunInstances", "RequestSpotInstances"):
         return None
     prefix = "LaunchSpecification." if request.action == "RequestSpotInstances" else ""
@@ -36,12 +36,12 @@ def refusal(request: ApiRequest) -> ApiResponse | None:
 
 
 def adapt(request: ApiRequest) -> ApiRequest:
-    """Say to moto what EC2 understands by the same request."""
+    """Rewrite a request so that moto treats it as EC2 treats the original."""
     params = dict(request.params)
     if request.action == "CreateTags":
         params = one_based(params, ("ResourceId", "Tag"))
     elif request.action == "DescribeInstances" and not any(name.startswith("InstanceId.") for name in params):
-        # ec2_gahp asks for no page and follows none: EC2 then answers with everything, moto with the first hundred.
+        # ec2_gahp does not paginate. Without MaxResults EC2 returns all instances, moto only the first hundred.
         params.setdefault("MaxResults", _EVERYTHING)
     elif request.action == "RunInstances":
         params["MinCount"] = params.get("MaxCount", params.get("MinCount", "1"))
@@ -49,7 +49,7 @@ def adapt(request: ApiRequest) -> ApiRequest:
 
 
 def one_based(params: Mapping[str, str], lists: tuple[str, ...]) -> dict[str, str]:
-    """Count the given list parameters from one where they were counted from zero, as ec2_gahp does."""
+    """Renumber the given list parameters from one where they start at zero (ec2_gahp starts at zero)."""
     zero_based = {name for name in lists if any(re.match(rf"{name}\.0(\.|$)", key) for key in params)}
 
     def shifted(key: str) -> str:
@@ -61,7 +61,7 @@ def one_based(params: Mapping[str, str], lists: tuple[str, ...]) -> dict[str, st
 
 
 def dress(response: ApiResponse) -> ApiResponse:
-    """Make an answer look like Amazon's. HTCondor tells the kinds of clouds apart by exactly these two things."""
+    """Give a response Amazon's Server header and XML prolog, by which HTCondor recognises Amazon."""
     headers = tuple((name, value) for name, value in response.headers if name.lower() != "server")
     prolog, found, rest = response.body.partition(b"?>")
     if found and prolog.startswith(b"<?xml"):

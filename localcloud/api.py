@@ -1,4 +1,4 @@
-"""The EC2 API: every request passes here, through the seam, to moto and back."""
+"""The EC2 API: a WSGI application that passes each request through the hooks to moto."""
 
 import base64
 import io
@@ -13,9 +13,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from localcloud import amazon
 from localcloud.boot import Console
-from localcloud.cloud import Cloud
+from localcloud.cloud import LocalCloud
 from localcloud.machine import Flavour
-from localcloud.query import ApiRequest, ApiResponse, error, read_request, result
+from localcloud.query import ApiRequest, ApiResponse, error, read_request, success
 from localcloud.seam import Drop, Seam
 from localcloud.signature import signed_with
 from localcloud.tokens import ClientTokens
@@ -26,13 +26,13 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
 class Api:
-    """A WSGI application that is the cloud's API; ``secret_keys`` are those it accepts, by access key id."""
+    """WSGI application of the cloud's API. ``secret_keys`` maps each accepted access key id to its secret."""
 
-    def __init__(self, cloud: Cloud, seam: Seam, secret_keys: Mapping[str, str]) -> None:
+    def __init__(self, cloud: LocalCloud, seam: Seam, secret_keys: Mapping[str, str]) -> None:
         self.requests: Counter[tuple[str, int]] = Counter()
-        """Requests by action and HTTP status; status 0 is a connection closed without an answer."""
+        """Number of requests by action and HTTP status; status 0 is a connection closed without a response."""
         self.down_until = 0.0
-        """Epoch until which no request is answered: an outage."""
+        """End of an outage (epoch); no request gets a response before it."""
         self._cloud = cloud
         self._secret_keys = secret_keys
         self._tokens = ClientTokens()
@@ -49,7 +49,7 @@ class Api:
             response = None
         if response is None:
             self._note(request, 0, started)
-            raise ConnectionAbortedError("dropped on purpose")  # the server closes the connection without a word
+            raise ConnectionAbortedError("dropped on purpose")  # makes the server close the connection
         self._note(request, response.status, started)
         headers = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
         start_response(f"{response.status} -", [*headers, ("Content-Length", str(len(response.body)))])
@@ -61,7 +61,7 @@ class Api:
         log.info("request service=%s action=%s status=%d ms=%.0f", request.service, request.action, status, elapsed_ms)
 
     def _serve(self, request: ApiRequest) -> ApiResponse:
-        """Answer a request without any hook."""
+        """Answer a request, without hooks."""
         dressed = self._cloud.settings.flavour is Flavour.AMAZON
         if not self._known(request):
             response = error(401, "AuthFailure", "AWS was not able to validate the provided access credentials")
@@ -72,7 +72,7 @@ class Api:
         return amazon.dress(response) if dressed else response
 
     def _known(self, request: ApiRequest) -> bool:
-        """Signed with a key pair that we know."""
+        """True if the request is signed with a known key pair."""
         secret_key = self._secret_keys.get(request.access_key or "")
         return secret_key is not None and (
             request.path != "/" or signed_with(secret_key, request.environ, request.body)
@@ -96,7 +96,7 @@ class Api:
         return response
 
     def _described(self, request: ApiRequest) -> ApiResponse:
-        """The answer to DescribeInstances, which costs moto 3 ms an instance and is the same while nothing changes."""
+        """Answer DescribeInstances from a cache, as moto needs 3 ms per instance; any change invalidates it."""
         key = request.region, request.body
         answered_at, response = self._descriptions.get(key, (-1, None))
         if response is None or answered_at != self._cloud.changes:
@@ -105,7 +105,7 @@ class Api:
         return response
 
     def _ask_moto(self, request: ApiRequest) -> ApiResponse:
-        """Let moto answer; what that did to its instances happens to the machines at once."""
+        """Let moto answer, then apply the changes of its instances to the machines."""
         environ = dict(request.environ)
         environ["wsgi.input"] = io.BytesIO(request.body)
         environ["CONTENT_LENGTH"] = str(len(request.body))
@@ -131,4 +131,4 @@ class Api:
         output = base64.b64encode(Console(machine.directory).read().encode()[-65536:]).decode()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         fields = {"instanceId": instance_id, "timestamp": stamp, "output": output}
-        return result(request.action, "".join(f"<{key}>{escape(text)}</{key}>" for key, text in fields.items()))
+        return success(request.action, "".join(f"<{key}>{escape(text)}</{key}>" for key, text in fields.items()))

@@ -1,4 +1,4 @@
-"""Booting a machine: its root directory from image and user-data, then condor_master under a guard."""
+"""Boot of a machine: lay out its root from image and user-data, then start condor_master under a guard."""
 
 import asyncio
 import contextlib
@@ -17,13 +17,13 @@ from localcloud.machine import Facts
 from localcloud.seam import Boot
 
 GRACE_S = 5.0
-"""How long HTCondor's fast shutdown may take before the power is cut."""
+"""Time limit of HTCondor's fast shutdown; after it, all processes are killed."""
 
 _GUARD = Path(__file__).with_name("guard.py")
 
 
 class Console:
-    """The machine's console.log: what GetConsoleOutput returns. Never holds content of user-data."""
+    """The machine's console.log, returned by GetConsoleOutput. Never contains content of user-data."""
 
     def __init__(self, root: Path) -> None:
         self.path = root / "console.log"
@@ -35,16 +35,16 @@ class Console:
             console.write(f"[{stamp}] {text}\n")
 
     def read(self) -> str:
-        """All of it; nothing is there before the first boot."""
+        """Return the whole text; empty before the first boot."""
         return self.path.read_text(errors="replace") if self.path.exists() else ""
 
 
 def prepare(
     root: Path, boot: Boot, size: Hardware, parts: Mapping[str, str], console: Console
 ) -> userdata.UserData | None:
-    """Lay out the machine's root and apply its user-data; None when that leaves it with nothing to start.
+    """Lay out the machine's root and apply its user-data; return None if HTCondor must not start.
 
-    What is wrong goes to the console, as on a real machine: the instance runs all the same.
+    Errors go to the console and the instance runs on, as on a real machine.
     """
     facts = boot.facts
     image.lay_out(root)
@@ -54,9 +54,9 @@ def prepare(
     console.say(f"cloud-init: {facts.instance_id} {facts.instance_type} in {facts.zone}, image {facts.image_id}")
     try:
         document = userdata.parse(boot.user_data, instance_data(facts))
-    except userdata.UserDataError as error:
+    except userdata.InvalidUserData as error:
         console.say(f"cloud-init: {error}")
-        console.say("cloud-init: user-data not applied; HTCondor has no pool and is not started")
+        console.say("cloud-init: user-data not applied; HTCondor is not started, as it has no pool")
         return None
     for warning in document.warnings:
         console.say(f"cloud-init: warning: {warning}")
@@ -66,14 +66,14 @@ def prepare(
         console.say(f"cloud-init: write_files: {error.strerror}: {_inside(root, error.filename)}")
         return None
     if not document.files:
-        console.say("cloud-init: user-data writes no file; HTCondor has no pool and is not started")
+        console.say("cloud-init: user-data writes no file; HTCondor is not started, as it has no pool")
         return None
     return document
 
 
 def _write(root: Path, document: userdata.UserData, console: Console) -> None:
     for file in document.files:
-        target = image.place(root, file.path)
+        target = image.host_path(root, file.path)
         target.parent.mkdir(parents=True, exist_ok=True)
         opener = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if file.append else os.O_TRUNC)
         with open(os.open(target, opener, 0o600), "wb") as out:
@@ -92,15 +92,15 @@ def _inside(root: Path, filename: str | None) -> str:
 
 
 class Power:
-    """A condor_master that runs under its guard: the machine's power, so to say."""
+    """A machine's power supply: condor_master under its guard."""
 
     def __init__(self, guard: asyncio.subprocess.Process, pid: int) -> None:
         self._guard = guard
         self.pid = pid
         self.status: int | None = None
-        """Exit status of condor_master, minus the signal that ended it; None while it runs."""
+        """Exit status of condor_master, or minus the signal that ended it; None while it runs."""
         self.off = asyncio.ensure_future(self._watch())
-        """Done when nothing of the machine runs any more."""
+        """Done when no process of the machine is left."""
 
     @classmethod
     async def on(cls, root: Path, boot: Boot) -> "Power":
@@ -137,12 +137,12 @@ class Power:
         await self._guard.wait()
 
     def order(self, word: str) -> None:
-        """``stop``: shut HTCondor down fast, cut the power after GRACE_S; ``kill``: cut it now."""
+        """Send an order to the guard: ``stop`` (fast shutdown, killed after GRACE_S) or ``kill`` (killed now)."""
         assert self._guard.stdin is not None
         with contextlib.suppress(ConnectionError, RuntimeError):
             self._guard.stdin.write(f"{word}\n".encode())
 
 
 def boot_of(facts: Facts, delay_s: float) -> Boot:
-    """The boot as it is without any hook."""
+    """Return the boot before any hook has changed it."""
     return Boot(facts=facts, user_data=facts.user_data, delay_s=delay_s)

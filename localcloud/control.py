@@ -1,10 +1,10 @@
-"""The control route ``/_localcloud/``: what tests and demos ask of the cloud behind the API's back. Loopback only.
+"""The control route ``/_localcloud/``, by which tests and the demo steer the cloud. Loopback only.
 
-* ``GET instances``: every machine there was, with its state, history and process;
-* ``GET requests``: how many requests, by action and status;
-* ``POST outage`` ``{"seconds": S}``: close every API connection without an answer for S seconds; 0 ends an outage;
-* ``POST end`` ``{"instance": ID, "code": C, "message": M}``: terminate a machine as the cloud itself would;
-* ``POST crash`` ``{"instance": ID}``: nothing on the machine runs any more, and the API still says that it does.
+* ``GET instances``: every machine ever launched, with its state, history and process;
+* ``GET requests``: number of requests by action and status;
+* ``POST outage`` ``{"seconds": S}``: close every API connection without a response for S seconds; 0 ends an outage;
+* ``POST end`` ``{"instance": ID, "code": C, "message": M}``: terminate a machine as the cloud itself does;
+* ``POST crash`` ``{"instance": ID}``: kill all processes of a machine while the API shows it as running.
 """
 
 import ipaddress
@@ -14,16 +14,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from localcloud.api import Api, StartResponse
-from localcloud.cloud import Cloud
-from localcloud.machine import Machine, Reason
+from localcloud.cloud import LocalCloud
+from localcloud.machine import LocalMachine, Reason
 
 PREFIX = "/_localcloud/"
 
 
 class Control:
-    """A WSGI application: the control route, and everything else to the API."""
+    """WSGI application that serves the control route and passes all other requests to the API."""
 
-    def __init__(self, cloud: Cloud, api: Api) -> None:
+    def __init__(self, cloud: LocalCloud, api: Api) -> None:
         self._cloud = cloud
         self._api = api
 
@@ -66,7 +66,7 @@ class Control:
         return 404, {"error": f"no {method} {name}"}
 
 
-def _described(machine: Machine) -> dict[str, Any]:
+def _described(machine: LocalMachine) -> dict[str, Any]:
     facts = machine.facts
     return {
         "id": facts.instance_id,

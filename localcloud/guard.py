@@ -1,14 +1,13 @@
-"""Guard of one instance: starts a command and sees to it that nothing which came from it survives.
+"""Guard of one instance: run a command, then kill every process that descends from it.
 
-Run as a program by path (``python -I -S guard.py GRACE_S COMMAND…``) with nothing but the standard library, so that
-it starts in milliseconds. It is the subreaper of everything below it: a descendant that leaves its process group or
-session, or whose parent dies, is still found by walking the process table.
+It runs by path (``python -I -S guard.py GRACE_S COMMAND…``) and imports only the standard library, so that it starts
+in milliseconds. It is the subreaper of its descendants. It finds them in the process table even if they leave the
+process group or session, or if their parent dies.
 
-* stdin: a line ``stop`` asks the command to leave (SIGQUIT, HTCondor's fast shutdown) and kills what is left after
-  GRACE_S; ``kill`` kills at once. End of file, which is also what the death of the local cloud looks like by
-  whatever cause, kills at once.
-* stdout: a line ``pid N`` when the command runs, ``status N`` when it has ended (exit code, or minus the signal), and
-  end of file when nothing is left.
+* stdin: the line ``stop`` sends SIGQUIT (HTCondor's fast shutdown) and kills the rest after GRACE_S. The line ``kill``
+  kills at once. End of file also kills at once; it means that the local cloud has died.
+* stdout: the line ``pid N`` when the command runs, ``status N`` (exit code, or minus the signal) when it has ended,
+  and end of file when no process is left.
 """
 
 import ctypes
@@ -33,7 +32,7 @@ def _report(what: str, number: int) -> None:
 
 
 def _start(command: list[str]) -> int:
-    """Start the command in a session of its own; stdout and stderr go to our stderr, the console."""
+    """Start the command in its own session; its stdout and stderr go to our stderr, the console."""
     pid = os.fork()
     if pid:
         return pid
@@ -43,7 +42,7 @@ def _start(command: list[str]) -> int:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell's background job begins with it ignored
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # background jobs of a shell start with it ignored
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.dup2(2, 1)
@@ -54,7 +53,7 @@ def _start(command: list[str]) -> int:
 
 
 def _descendants(ancestor: int) -> set[int]:
-    """Every process below ``ancestor``, from one pass over /proc."""
+    """Return the pids of all descendants of ``ancestor``, from one pass over /proc."""
     children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -76,7 +75,7 @@ def _descendants(ancestor: int) -> set[int]:
 
 
 def _reap() -> dict[int, int]:
-    """Collect every child that has ended: status by pid."""
+    """Reap every child that has ended; return status by pid."""
     ended: dict[int, int] = {}
     while True:
         try:
@@ -89,7 +88,7 @@ def _reap() -> dict[int, int]:
 
 
 def _kill_all() -> dict[int, int]:
-    """Kill everything below us until nothing is left, also what is born meanwhile."""
+    """Kill all descendants until none is left, including those that start meanwhile."""
     ended: dict[int, int] = {}
     while True:
         below = _descendants(os.getpid())
@@ -105,7 +104,7 @@ def _kill_all() -> dict[int, int]:
 
 
 def main(grace_s: float, command: list[str]) -> None:
-    """Guard ``command`` until it and everything that came from it is gone."""
+    """Guard ``command`` until it and all its descendants are gone."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     woken, wake = os.pipe()
     os.set_blocking(woken, False)

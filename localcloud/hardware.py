@@ -1,4 +1,4 @@
-"""Hardware: what an instance type has, whatever the host has."""
+"""Hardware of an instance type: cores, memory, disk and GPUs."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from moto.ec2.models.instance_types import INSTANCE_TYPES
 
 
 class UnknownInstanceType(ValueError):
-    """No such instance type."""
+    """The instance type does not exist."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class Hardware:
     memory_mb: int
     gpus: int
     disk_gb: int
-    """Instance store; EBS volumes come on top."""
+    """Instance store, without EBS volumes."""
 
 
 def hardware(instance_type: str) -> Hardware:
-    """The size of an instance type, from the descriptions of EC2's types that moto carries.
+    """Return the size of an instance type, from moto's descriptions of EC2's types.
 
     Raises UnknownInstanceType.
     """

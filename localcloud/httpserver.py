@@ -1,4 +1,4 @@
-"""A small HTTP(S) server for the demo and for tests: it keeps what it was asked, and can be told to misbehave."""
+"""HTTP(S) server for the demo and for tests that records requests and can send faulty replies."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked."""
+    """One HTTP request."""
 
     method: str
     path: str
@@ -30,31 +29,31 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer; the rest says what is wrong with it."""
+    """One HTTP reply, and its faults."""
 
     body: bytes = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     after_s: float = 0
-    """Wait before anything is sent."""
+    """Delay before the first byte."""
     byte_s: float = 0
-    """Wait after each byte of the body."""
+    """Delay after each byte of the body."""
     promised: int | None = None
-    """Content-Length, if not the truth; the connection is closed where the body ends."""
+    """Content-Length to send instead of the true one; the connection closes where the body ends."""
     repeat: int = 1
-    """The body, so many times over."""
+    """Number of times that the body is sent."""
 
 
 Answer = Callable[[Request], Reply]
 
 
 class HttpServer:
-    """Serves on a port of the loopback from ``with`` to its end. Subclasses say in ``answer`` what."""
+    """HTTP server on a port of the loopback, up within ``with``. Subclasses implement ``answer``."""
 
     def __init__(self, context: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.requests: list[Request] = []
         self.faults: dict[str, Reply] = {}
-        """Replies in place of the right ones, by a part of the path."""
+        """Replies that replace those of ``answer``, by a part of the path."""
         self._ending = threading.Event()
         server = self
 
@@ -65,14 +64,14 @@ class HttpServer:
             do_GET = do_PUT = do_POST = _any  # noqa: N815
 
             def log_message(self, *args: object) -> None:
-                """Nothing."""
+                """Log nothing."""
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
             request_queue_size = 128
 
             def handle_error(self, *args: object) -> None:
-                """A client that went away, or was refused, is its own affair."""
+                """Ignore errors of a connection, such as a client that closed it."""
 
         self._server = Server(("127.0.0.1", port), Handler)
         self.port: int = self._server.server_address[1]
@@ -84,11 +83,11 @@ class HttpServer:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     def answer(self, request: Request) -> Reply:
-        """The right answer."""
+        """Return the reply to a request."""
         raise NotImplementedError
 
     def serve(self, handler: BaseHTTPRequestHandler) -> None:
-        """One request."""
+        """Serve one request."""
         parts = urlsplit(handler.path)
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         request = Request(
@@ -114,16 +113,14 @@ class HttpServer:
                 handler.wfile.write(reply.body)
 
     def paths(self, method: str = "GET") -> list[str]:
-        """What was asked for, in order."""
+        """Return the paths requested with this method, in order."""
         return [request.path for request in self.requests if request.method == method]
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ending.set()
         self._server.shutdown()
         self._server.server_close()
@@ -131,12 +128,12 @@ class HttpServer:
 
 
 def as_json(value: object, content_type: str = "application/json") -> Reply:
-    """A JSON answer."""
+    """Return a JSON reply."""
     return Reply(json.dumps(value).encode(), headers={"Content-Type": content_type})
 
 
 def free_port_nobody_listens_on() -> int:
-    """A port on which connections are refused."""
+    """Return a port that refuses connections."""
     with HttpServer() as server:
         pass
     return server.port

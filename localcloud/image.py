@@ -1,7 +1,8 @@
-"""The machine image: directories and the HTCondor configuration that image and hardware bring; nothing of a pool.
+"""The machine image: directories, and the HTCondor configuration of image and hardware.
 
-Pool address, token, names, attributes, timers and policy come only from user-data, which finds the package's usual
-places under the instance's own root: ``/etc/condor/config.d``, ``/etc/condor/tokens.d``, ``/etc/condor/passwords.d``.
+It names no pool. Pool address, token, names, attributes, timers and policy come only from user-data. User-data finds
+the package's usual directories under the instance's root: ``/etc/condor/config.d``, ``/etc/condor/tokens.d`` and
+``/etc/condor/passwords.d``.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ _DIRECTORIES = {
 }
 
 _CONFIG = """\
-# Written by the local cloud: what the image and the hardware of this machine say.
+# Written by the local cloud: settings of this machine's image and hardware.
 {parts}
 LOCAL_DIR = {root}/var
 LOCAL_CONFIG_FILE =
@@ -49,9 +50,9 @@ NUM_CPUS = {cpus}
 MEMORY = {memory_mb}
 DISK = {disk_kb}
 {gpus}
-# Many machines share one host: its loopback is not this machine's family of daemons; and to keep them small, no
-# benchmarks, and one process less for each of two helpers.
+# Many machines share one host, so daemons on the loopback do not all belong to one family.
 SEC_USE_FAMILY_SESSION = False
+# Keep each machine small: no benchmarks, no shared port daemon, no procd.
 RUNBENCHMARKS = False
 BENCHMARKS_JOBLIST =
 USE_SHARED_PORT = False
@@ -60,7 +61,7 @@ USE_PROCD = False
 
 
 def lay_out(root: Path) -> None:
-    """Make the directories of a machine; those that are there already (a second boot) stay as they are."""
+    """Create the directories of a machine; keep their content at a second boot."""
     for name, mode in _DIRECTORIES.items():
         directory = root / name
         directory.mkdir(parents=True, exist_ok=True)
@@ -68,9 +69,9 @@ def lay_out(root: Path) -> None:
 
 
 def condor_config(root: Path, hostname: str, size: Hardware, disk_gb: int, parts: Mapping[str, str]) -> str:
-    """The image's condor_config for a machine of this size.
+    """Return the image's condor_config for a machine of this size.
 
-    ``disk_gb`` counts instance store and volumes; ``parts`` locates the installation (installed_parts()).
+    ``disk_gb`` is instance store plus volumes; ``parts`` locates the installation (``installed_parts()``).
     """
     gpus = ", ".join(f"GPU-{number:08x}" for number in range(size.gpus))
     return _CONFIG.format(
@@ -84,8 +85,8 @@ def condor_config(root: Path, hostname: str, size: Hardware, disk_gb: int, parts
     )
 
 
-def place(root: Path, path: str) -> Path:
-    """Where an absolute path of the machine is on this host: always inside ``root``, also with ``..`` in it."""
+def host_path(root: Path, path: str) -> Path:
+    """Return the path on this host of an absolute path of the machine; always inside ``root``, even with ``..``."""
     steps: list[str] = []
     for step in path.split("/"):
         if step == "..":

@@ -1,4 +1,4 @@
-"""Where the HTCondor that is installed here keeps its parts."""
+"""Location of the HTCondor that is installed on this host."""
 
 import os
 import shutil
@@ -9,18 +9,20 @@ _PARTS = ("RELEASE_DIR", "BIN", "SBIN", "LIB", "LIBEXEC", "SHARE")
 
 
 class NoHTCondor(RuntimeError):
-    """There is no HTCondor on PATH."""
+    """HTCondor is not on PATH."""
 
 
 def installed_parts() -> dict[str, str]:
-    """The configuration macros that locate the installation, whatever CONDOR_CONFIG says at the moment.
+    """Return the configuration macros that locate the installation; CONDOR_CONFIG is ignored.
 
     Raises NoHTCondor.
     """
     tool = shutil.which("condor_config_val")
     master = shutil.which("condor_master")
     if tool is None or master is None:
-        raise NoHTCondor("condor_master and condor_config_val are not on PATH: install HTCondor or enter the sandbox")
+        raise NoHTCondor(
+            "condor_master or condor_config_val is not on PATH; install HTCondor, or run in the sandbox: make shell"
+        )
     environment = {key: value for key, value in os.environ.items() if key != "CONDOR_CONFIG"}
     asked = subprocess.run([tool, *_PARTS], env=environment, capture_output=True, text=True, timeout=30, check=False)
     lines = asked.stdout.splitlines()

@@ -1,4 +1,4 @@
-"""What cloud-init knows about an instance: its instance-data, in the shape that templates use."""
+"""The instance-data that cloud-init offers to templates."""
 
 import platform
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ from localcloud.machine import Facts
 
 
 def instance_data(facts: Facts) -> dict[str, Any]:
-    """The variables of a ``## template: jinja`` document: ``v1``, ``ds`` and the top-level aliases of ``v1``.
+    """Return the variables of a ``## template: jinja`` document: ``v1``, ``ds`` and the aliases of ``v1``.
 
-    Keys and shapes as in cloud-init's "Instance metadata" page. The id is the EC2 id with both flavours.
+    Keys and shapes follow cloud-init's page "Instance metadata". Both flavours use the EC2 instance id.
     """
     openstack = facts.flavour == "openstack"
     short_name = facts.hostname.partition(".")[0]
@@ -48,7 +48,7 @@ def instance_data(facts: Facts) -> dict[str, Any]:
 
 
 def _with_aliases(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Give each key that jinja's dot notation cannot name an alias with underscores, as cloud-init does."""
+    """Add an alias with underscores for each key that jinja's dot notation cannot name, as cloud-init does."""
     result: dict[str, Any] = {}
     for key, value in data.items():
         result[key] = _with_aliases(value) if isinstance(value, Mapping) else value

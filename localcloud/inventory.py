@@ -1,7 +1,7 @@
-"""Moto's instances: the one module that reaches into moto's model of EC2.
+"""Moto's instances: the one module that uses moto's model of EC2.
 
-Moto starts and ends instances at once. The inventory shows what moto has, and puts our own states on it.
-All calls are made with the cloud's lock held, since moto's models know no threads.
+Moto starts and ends instances instantly. This module reads moto's instances and overwrites their states with those
+of the machines. Callers hold the cloud's lock, since moto's models are not thread-safe.
 """
 
 import base64
@@ -18,14 +18,14 @@ from localcloud.machine import BY_ITSELF, Facts, Flavour, Reason, State
 
 
 def instances() -> Iterator[Instance]:
-    """Every instance of every region that has been used."""
+    """Yield every instance of every region in use."""
     for backend in list(ec2_backends[DEFAULT_ACCOUNT_ID].values()):
         for reservation in list(backend.reservations.values()):
             yield from reservation.instances
 
 
 def facts_of(instance: Instance, flavour: Flavour) -> Facts:
-    """What a machine is launched with."""
+    """Return the facts of an instance's launch."""
     backend = instance.ec2_backend
     reservation_id = next(key for key, value in backend.reservations.items() if instance in value.instances)
     return Facts(
@@ -56,7 +56,7 @@ def _volumes(instance: Instance) -> list[tuple[str, Any]]:
 
 
 def _decoded(user_data: Any) -> bytes:
-    """User-data as the machine gets it; moto keeps what a launch configuration holds as it came."""
+    """Decode user-data; moto stores it as it came, with or without base64."""
     text = str(user_data or "")
     try:
         return base64.b64decode(text, validate=True)
@@ -64,8 +64,8 @@ def _decoded(user_data: Any) -> bytes:
         return text.encode()
 
 
-def show(instance: Instance, state: State, reason: Reason | None) -> None:
-    """Let the API show a state. The reason stays empty until the instance ends, which is what EC2 does."""
+def set_state(instance: Instance, state: State, reason: Reason | None) -> None:
+    """Set the state that the API shows. As with EC2, the reason stays empty until the instance ends."""
     instance._state = InstanceState(state.value, state.code)
     instance.state_reason = StateReason(reason.message, reason.code) if reason else StateReason()
     if reason is None:
@@ -75,13 +75,13 @@ def show(instance: Instance, state: State, reason: Reason | None) -> None:
         instance._reason = f"{who}({time.strftime('%Y-%m-%d %H:%M:%S GMT', time.gmtime())})"
 
 
-def release(instance: Instance) -> None:
-    """Free what an instance holds in moto's model (addresses, volumes) when it ends by itself."""
+def free_resources(instance: Instance) -> None:
+    """Free an instance's addresses and volumes in moto's model, when it ends by itself."""
     instance.ec2_backend.terminate_instances([instance.id])
 
 
 def forget(instance: Instance) -> None:
-    """Take an instance out of the model; DescribeInstances no longer shows it."""
+    """Delete an instance from the model, so that DescribeInstances no longer shows it."""
     reservations = instance.ec2_backend.reservations
     for key, reservation in list(reservations.items()):
         if instance in reservation.instances:
@@ -91,5 +91,5 @@ def forget(instance: Instance) -> None:
 
 
 def find(instance_id: str) -> Instance | None:
-    """The instance with this id, in whatever region."""
+    """Return the instance with this id, in any region."""
     return next((instance for instance in instances() if instance.id == instance_id), None)

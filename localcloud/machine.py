@@ -1,4 +1,4 @@
-"""A machine of the local cloud: the facts it was launched with, its state, and what has happened to it."""
+"""A machine of the local cloud: the facts of its launch, its state and its history."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 class Flavour(StrEnum):
-    """Whose EC2 API the local cloud imitates."""
+    """The EC2 implementation that the local cloud imitates."""
 
     AMAZON = "amazon"
     OPENSTACK = "openstack"
 
 
 class State(StrEnum):
-    """Instance states by the names that EC2 gives them; ``code`` is EC2's number."""
+    """Instance states, by EC2's names."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -23,11 +23,11 @@ class State(StrEnum):
     STOPPING = "stopping"
     STOPPED = "stopped"
     ERROR = "error"
-    """Of OpenStack: it could not be started, and stays until somebody terminates it."""
+    """OpenStack only: the instance failed to start, and exists until it is terminated."""
 
     @property
     def code(self) -> int:
-        """The number of this state in EC2's replies."""
+        """EC2's number of this state."""
         return _CODES[self]
 
 
@@ -43,7 +43,7 @@ _CODES = {
 
 
 class Order(Enum):
-    """What someone wants of a machine."""
+    """An order to a machine."""
 
     TERMINATE = "terminate"
     STOP = "stop"
@@ -53,7 +53,7 @@ class Order(Enum):
 
 @dataclass(frozen=True)
 class Reason:
-    """EC2's stateReason of a machine that is ending or has ended."""
+    """EC2's stateReason of an instance that is ending or has ended."""
 
     code: str
     message: str
@@ -65,7 +65,7 @@ BY_ITSELF = Reason("Client.InstanceInitiatedShutdown", "Client.InstanceInitiated
 
 @dataclass(frozen=True)
 class Facts:
-    """What a machine is launched with. ``user_data`` is the decoded document, empty when there is none."""
+    """Facts of a launch. ``user_data`` is the decoded document, or empty."""
 
     instance_id: str
     reservation_id: str
@@ -83,15 +83,15 @@ class Facts:
     public_ip: str
     tags: tuple[tuple[str, str], ...]
     stops_itself: bool
-    """Shutting down from inside stops the machine instead of terminating it."""
+    """True if a shutdown from inside stops the instance instead of terminating it."""
     disk_gb: int
-    """EBS volumes attached at launch, together."""
+    """Total size of the EBS volumes attached at launch."""
     user_data: bytes = field(repr=False)
 
 
 @dataclass
-class Machine:
-    """One instance, from its launch on; the cloud remembers it for as long as it runs."""
+class LocalMachine:
+    """One instance and its processes; the cloud keeps it as long as the cloud runs."""
 
     facts: Facts
     directory: Path
@@ -99,22 +99,22 @@ class Machine:
     state: State = State.PENDING
     reason: Reason | None = None
     history: list[tuple[State, float]] = field(default_factory=list)
-    """Each state it entered and when, in seconds since the epoch."""
+    """The states that it entered, with times (epoch)."""
     boots: int = 0
     pid: int | None = None
-    """Its condor_master, while that runs."""
+    """Process id of its condor_master; None while that does not run."""
     crashed: bool = False
-    """Nothing runs on it, and its cloud has not noticed."""
+    """True if its processes were killed by ``crash`` while the API shows it as running."""
     visible: bool = True
-    """The API still shows it. EC2 forgets an instance some time after its termination."""
+    """True while the API shows it. EC2 drops an instance some time after its termination."""
 
     @property
     def alive(self) -> bool:
-        """Neither terminated nor on the way there."""
+        """True unless the machine is shutting down or terminated."""
         return self.state not in (State.SHUTTING_DOWN, State.TERMINATED)
 
     def enter(self, state: State, now: float) -> None:
-        """Record the change to another state; to be in it already is no change."""
+        """Enter a state; record the time if it is another one."""
         if not self.history or self.history[-1][0] is not state:
             self.history.append((state, now))
         self.state = state

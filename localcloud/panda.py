@@ -1,7 +1,7 @@
-"""A PanDA server for tests and the demo: job counts, site status and jobs for pilots, as panda-server answers.
+"""A stand-in for the PanDA server, for tests and the demo: job counts, site status, and jobs for pilots.
 
-Paths and shapes are those of ``pandaserver/api/v1`` (statistics_api.py, metaconfig_api.py, pilot_api.py), with its
-habit of sending JSON as text/plain, and of calling it a failure when there is nothing to count.
+Paths and shapes are those of ``pandaserver/api/v1`` (statistics_api.py, metaconfig_api.py, pilot_api.py). Like the
+original it sends JSON as text/plain, and reports a failure when there are no jobs to count.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from localcloud.httpserver import HttpServer, Reply, Request, as_json
 
 ROOT = "/api/v1"
 JOBS = "/statistics/"
-"""In ``faults``: the calls that count jobs."""
+"""Part of the paths that count jobs, for ``faults``."""
 SITES = "/metaconfig/"
-"""In ``faults``: the call for site specs."""
+"""Part of the path of the site specs, for ``faults``."""
 
 
 class PandaServer(HttpServer):
-    """``set`` says how many jobs there are; ``sites`` what PanDA says of each queue."""
+    """A PanDA server. ``set`` sets its job counts; ``sites`` is the status of each queue."""
 
     def __init__(self, context: ssl.SSLContext | None = None, port: int = 0) -> None:
         super().__init__(context, port)
@@ -29,22 +29,22 @@ class PandaServer(HttpServer):
         self._lock = threading.Lock()
         self._jobs: dict[str, dict[str, dict[str, int]]] = {}
         self._given: dict[int, tuple[str, str]] = {}
-        """Queue and resource type of each job that a pilot has got."""
+        """Queue and resource type of each job given to a pilot."""
 
     def set(self, queue: str, *, resource: str = "SCORE", site: str | None = "online", **states: int) -> None:
-        """So many jobs of a resource type in these states; states that are not named have none."""
+        """Set the job counts of a resource type by state; states not named become zero."""
         with self._lock:
             self._jobs.setdefault(queue, {})[resource] = dict(states)
             if site is not None:
                 self.sites[queue] = site
 
     def counts(self, queue: str) -> dict[str, int]:
-        """Jobs of a queue by state."""
+        """Return the number of jobs of a queue, by state."""
         with self._lock:
             return _sum(list(self._jobs.get(queue, {}).values()))
 
     def answer(self, request: Request) -> Reply:
-        """What PanDA answers."""
+        """Return PanDA's reply."""
         if request.headers.get("Accept") != "application/json":
             return Reply(b"not as JSON", 500)
         path = request.path.removeprefix(ROOT)
@@ -73,7 +73,7 @@ class PandaServer(HttpServer):
         return self._reply(bool(data), data)
 
     def _give(self, queue: str) -> dict[str, Any]:
-        """An activated job for a pilot; StatusCode 20: there is none."""
+        """Give an activated job to a pilot; StatusCode 20 means that there is none."""
         with self._lock:
             for resource, states in self._jobs.get(queue, {}).items():
                 if states.get("activated"):
@@ -84,7 +84,7 @@ class PandaServer(HttpServer):
         return {"StatusCode": 20}
 
     def _take(self, job: int, state: str) -> None:
-        """What a pilot says of its job at the end."""
+        """Record the final state that a pilot reports for its job."""
         with self._lock:
             self._move(job, "running", state)
 

@@ -1,6 +1,6 @@
-"""A personal HTCondor pool in a box: central manager, schedd and gridmanager of the user who starts it, no startd.
+"""A personal HTCondor pool without startds: collector, negotiator and schedd of the user who starts it.
 
-For the demo, for tests, and to try a ``queues.conf``; the startds come from a cloud.
+The demo, the tests and experiments with a ``queues.conf`` use it. The startds come from a cloud.
 """
 
 import getpass
@@ -11,7 +11,6 @@ import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from localcloud.installation import installed_parts
@@ -22,15 +21,15 @@ DOMAIN = "pool.test"
 
 
 class CommandFailed(RuntimeError):
-    """An HTCondor tool exited with a failure."""
+    """An HTCondor tool exited with an error."""
 
 
 class PoolFailed(RuntimeError):
-    """The pool did not start, or has ended by itself."""
+    """The pool failed to start, or ended unexpectedly."""
 
 
 class Pool:
-    """A pool from ``start`` (or ``with``) to ``stop``; ``config`` is added at the end of its configuration."""
+    """A pool that runs from ``start`` (or ``with``) to ``stop``; ``config`` is appended to its configuration."""
 
     def __init__(self, directory: Path, config: str = "", name: str = "test@pool") -> None:
         self.directory = directory
@@ -41,17 +40,17 @@ class Pool:
 
     @property
     def user(self) -> str:
-        """The identity of the user, the daemons and the tokens."""
+        """Identity of the user, the daemons and the tokens."""
         return f"{getpass.getuser()}@{DOMAIN}"
 
     @property
     def address(self) -> str:
-        """The collector, for COLLECTOR_HOST in a VM's configuration."""
+        """Address of the collector, for COLLECTOR_HOST in a VM's configuration."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment in which HTCondor's tools and bindings talk to this pool."""
+        """Environment that points HTCondor's tools and bindings to this pool."""
         return {**os.environ, "CONDOR_CONFIG": str(self.directory / "condor_config")}
 
     @property
@@ -60,7 +59,7 @@ class Pool:
         return self.directory / "log"
 
     def start(self, timeout_s: float = 30.0) -> None:
-        """Start the daemons; returns when the schedd and the negotiator are in the collector."""
+        """Start the daemons and wait until schedd and negotiator are in the collector."""
         for name in ("config.d", "log", "lock", "run", "spool", "execute", "passwords.d", "tokens.d"):
             (self.directory / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         config = pool_config(self.directory, self.port, self.name, DOMAIN, installed_parts(), self._extra)
@@ -72,7 +71,7 @@ class Pool:
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
-                process_group=0,  # Ctrl-C is for who started the pool, and who ends it in order
+                process_group=0,  # Ctrl-C reaches only the process that started the pool, which then stops it
             )
         self.wait_ready(timeout_s)
 
@@ -90,7 +89,7 @@ class Pool:
     def run(
         self, tool: str, *arguments: str, stdin: str | None = None, check: bool = True, timeout_s: float = 60
     ) -> str:
-        """Run a tool against this pool and return what it prints. Raises CommandFailed unless ``check`` is off."""
+        """Run a tool against this pool and return its stdout. Raises CommandFailed unless ``check`` is off."""
         done = subprocess.run(
             [tool, *arguments],
             env=self.env,
@@ -105,31 +104,31 @@ class Pool:
         return done.stdout
 
     def submit(self, description: Mapping[str, object] | str, count: int = 1) -> int:
-        """Submit jobs; returns the cluster id."""
+        """Submit jobs and return the cluster id."""
         if not isinstance(description, str):
             description = "".join(f"{key} = {value}\n" for key, value in description.items()) + f"queue {count}\n"
         printed = self.run("condor_submit", "-terse", "-", stdin=description)
         return int(printed.split(".")[0])
 
     def jobs(self, constraint: str = "true", *attributes: str) -> list[dict[str, Any]]:
-        """Ads of the jobs in the queue."""
+        """Return the ads of the jobs in the queue."""
         projection = ["-attributes", ",".join(attributes)] if attributes else []
         return _ads(self.run("condor_q", "-all", "-constraint", constraint, "-json", *projection))
 
     def history(self, constraint: str = "true") -> list[dict[str, Any]]:
-        """Ads of the jobs that have left the queue."""
+        """Return the ads of the jobs in the history."""
         return _ads(self.run("condor_history", "-constraint", constraint, "-json"))
 
     def slots(self, constraint: str = "true") -> list[dict[str, Any]]:
-        """Ads of the startds' slots."""
+        """Return the ads of the startds' slots."""
         return _ads(self.run("condor_status", "-constraint", constraint, "-json"))
 
     def masters(self, constraint: str = "true") -> list[dict[str, Any]]:
-        """Ads of the masters, the pool's own among them."""
+        """Return the ads of the masters, including the pool's own."""
         return _ads(self.run("condor_status", "-master", "-constraint", constraint, "-json"))
 
     def stop(self, timeout_s: float = 20.0) -> None:
-        """End all daemons, fast; kills what does not go within ``timeout_s``."""
+        """Shut all daemons down fast; kill condor_master after ``timeout_s``."""
         if self._master is None:
             return
         self._master.send_signal(signal.SIGQUIT)
@@ -144,9 +143,7 @@ class Pool:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 

@@ -1,4 +1,4 @@
-"""The configuration of a personal pool: quick, on the loopback, everything in one directory."""
+"""Configuration of a personal pool: short intervals, loopback only, all files in one directory."""
 
 import getpass
 from collections.abc import Mapping
@@ -30,15 +30,15 @@ UID_DOMAIN = {domain}
 TRUST_DOMAIN = {domain}
 
 use security:recommended_v9_0
-# The daemons run as the user, who is also administrator and factory.
+# The daemons run as the user, who is also the administrator and runs the factory.
 ALLOW_DAEMON = {user}@{domain}, condor@{domain}
 ALLOW_NEGOTIATOR = $(ALLOW_DAEMON)
 ALLOW_ADMINISTRATOR = $(ALLOW_DAEMON)
-# A VM has a token of the same identity that carries no more than these rights.
+# A VM's token has the same identity, limited to these rights.
 ALLOW_ADVERTISE_STARTD = {user}@{domain}
 ALLOW_ADVERTISE_MASTER = {user}@{domain}
 
-# Quick: somebody waits for these.
+# Short intervals, since people and tests wait for them.
 NEGOTIATOR_INTERVAL = 2
 NEGOTIATOR_MIN_INTERVAL = 1
 NEGOTIATOR_CYCLE_DELAY = 1
@@ -64,7 +64,7 @@ EC2_GAHP_LOG = $(LOG)/EC2GahpLog.$(USERNAME)
 
 
 def pool_config(root: Path, port: int, name: str, domain: str, parts: Mapping[str, str], extra: str) -> str:
-    """A pool's condor_config; ``parts`` locates the installation, ``extra`` comes last."""
+    """Return a pool's condor_config; ``parts`` locates the installation, ``extra`` comes last."""
     return _CONFIG.format(
         parts="\n".join(f"{key} = {value}" for key, value in parts.items()),
         root=root,

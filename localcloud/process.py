@@ -1,4 +1,4 @@
-"""A local cloud as a child process: what tests, the demo and benchmarks use."""
+"""A local cloud as a child process, for tests, the demo and benchmarks."""
 
 import json
 import subprocess
@@ -9,20 +9,20 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
-from localcloud.address import ACCESS_KEY, READY, SECRET_KEY
+from localcloud.settings import ACCESS_KEY, READY, SECRET_KEY
+from localcloud.wait import until
 
 
 class CloudFailed(RuntimeError):
-    """The local cloud did not start, or has ended by itself."""
+    """The local cloud failed to start, or ended unexpectedly."""
 
 
 class CloudProcess:
-    """A local cloud that runs as a child from ``start`` (or ``with``) to ``stop``.
+    """A local cloud that runs as a child process from ``start`` (or ``with``) to ``stop``.
 
-    ``directory`` receives instances, credentials and the log; ``port`` 0 takes a free one.
+    ``directory`` receives instances, credentials and the log; ``port`` 0 takes a free port.
     """
 
     def __init__(
@@ -46,22 +46,22 @@ class CloudProcess:
 
     @property
     def url(self) -> str:
-        """The endpoint for ec2_gahp: ``grid_resource = ec2 URL``."""
+        """Endpoint for ec2_gahp: ``grid_resource = ec2 URL``."""
         return str(self._about["url"])
 
     @property
     def endpoint_url(self) -> str:
-        """The same endpoint by address, for boto3 where ``*.localhost`` does not resolve."""
+        """Endpoint by address, for boto3 where ``*.localhost`` does not resolve."""
         return f"http://127.0.0.1:{self._about['port']}/"
 
     @property
     def access_key_file(self) -> Path:
-        """File with the access key id, as ``ec2_access_key_id`` wants it."""
+        """File with the access key id, for ``ec2_access_key_id``."""
         return Path(self._about["access_key_file"])
 
     @property
     def secret_key_file(self) -> Path:
-        """File with the secret key, as ``ec2_secret_access_key`` wants it."""
+        """File with the secret key, for ``ec2_secret_access_key``."""
         return Path(self._about["secret_key_file"])
 
     @property
@@ -71,11 +71,11 @@ class CloudProcess:
 
     @property
     def log(self) -> Path:
-        """The cloud's log."""
+        """Log file of the cloud."""
         return self.directory / "localcloud.log"
 
     def start(self, timeout_s: float = 30.0) -> None:
-        """Start it and wait until its API answers. Raises CloudFailed."""
+        """Start the cloud and wait until its API answers. Raises CloudFailed."""
         ready = self.directory / READY
         self.directory.mkdir(parents=True, exist_ok=True)
         ready.unlink(missing_ok=True)
@@ -85,7 +85,7 @@ class CloudProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                process_group=0,  # Ctrl-C is for who started the cloud, and who ends it in order
+                process_group=0,  # Ctrl-C reaches only the process that started the cloud, which then stops it
             )
         deadline = time.monotonic() + timeout_s
         while not ready.exists():
@@ -98,7 +98,7 @@ class CloudProcess:
         self._about = json.loads(ready.read_text())
 
     def stop(self, timeout_s: float = 30.0) -> None:
-        """End it and everything it booted; kills it if that takes longer than ``timeout_s``."""
+        """End the cloud and its machines; kill it after ``timeout_s``."""
         if self._child is None:
             return
         self._child.terminate()
@@ -109,7 +109,7 @@ class CloudProcess:
         self._child = None
 
     def kill(self) -> None:
-        """Kill the cloud with SIGKILL; its machines die with it, a moment later."""
+        """Kill the cloud with SIGKILL; its machines die a moment later."""
         if self._child is not None:
             self._child.kill()
             self._child.wait()
@@ -119,9 +119,7 @@ class CloudProcess:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def client(
@@ -131,8 +129,8 @@ class CloudProcess:
         access_key: str = ACCESS_KEY,
         secret_key: str = SECRET_KEY,
     ) -> Any:
-        """A boto3 client of this cloud, without retries."""
-        import boto3  # costs half a second, and not every user needs it
+        """Return a boto3 client of this cloud, without retries."""
+        import boto3  # takes half a second, which not every caller needs
         from botocore.config import Config
 
         return boto3.client(
@@ -145,39 +143,38 @@ class CloudProcess:
         )
 
     def instances(self) -> dict[str, dict[str, Any]]:
-        """Every machine there was, by id, as ``localcloud.control`` describes it."""
+        """Return every instance ever launched, by id, as ``localcloud.control`` describes it."""
         return {machine["id"]: machine for machine in self._ask("instances")}
 
     def states(self) -> Counter[str]:
-        """How many machines are in each state."""
+        """Return the number of instances in each state."""
         return Counter(machine["state"] for machine in self.instances().values())
 
     def requests(self) -> Counter[str]:
-        """How many requests came, by action."""
+        """Return the number of API requests, by action."""
         counts: Counter[str] = Counter()
         for entry in self._ask("requests"):
             counts[entry["action"]] += entry["count"]
         return counts
 
     def outage(self, seconds: float) -> None:
-        """Close every API connection without an answer for so long, from now; 0 ends an outage."""
+        """Close every API connection without a response for ``seconds`` from now; 0 ends an outage."""
         self._ask("outage", {"seconds": seconds})
 
     def end(self, instance_id: str, code: str) -> None:
-        """Terminate a machine as the cloud itself would, with ``code`` as its state reason."""
+        """Terminate an instance as the cloud itself does, with ``code`` as its state reason."""
         self._ask("end", {"instance": instance_id, "code": code})
 
     def crash(self, instance_id: str) -> None:
-        """Let a machine crash: nothing on it runs any more, and the API still says that it does."""
+        """Kill all processes of an instance while the API shows it as running."""
         self._ask("crash", {"instance": instance_id})
 
     def wait(self, condition: Callable[[dict[str, dict[str, Any]]], object], what: str, timeout_s: float = 30) -> None:
-        """Wait until ``condition(instances())`` is true. Raises TimeoutError, which says ``what`` was awaited."""
-        deadline = time.monotonic() + timeout_s
-        while not condition(self.instances()):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{what}: not within {timeout_s:.0f} s; machines: {dict(self.states())}")
-            time.sleep(0.1)
+        """Wait until ``condition(instances())`` is true. Raises TimeoutError that names ``what``."""
+        try:
+            until(lambda: condition(self.instances()), what, timeout_s)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; instances: {dict(self.states())}") from None
 
     def _ask(self, name: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -190,4 +187,4 @@ class CloudProcess:
 
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Loopback is never behind a proxy."""
+"""Opens URLs without a proxy, since the loopback is never behind one."""

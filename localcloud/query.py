@@ -1,4 +1,4 @@
-"""Requests and responses of the EC2 Query API, as values."""
+"""Requests and responses of the EC2 Query API."""
 
 import re
 import uuid
@@ -13,7 +13,7 @@ _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_reques
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """One request. ``params`` are those of the Query API: empty for services that don't use it."""
+    """One request. ``params`` is empty for services that do not use the Query API."""
 
     method: str
     path: str
@@ -24,22 +24,22 @@ class ApiRequest:
     params: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     environ: Mapping[str, Any] = field(repr=False)
-    """The WSGI environment that it came with, its body read."""
+    """The WSGI environment; its body has been read."""
 
     @property
     def is_ec2(self) -> bool:
-        """Meant for EC2, by the scope of its signature."""
+        """True if the scope of the signature names EC2."""
         return self.service == "ec2"
 
     @property
     def changes_nothing(self) -> bool:
-        """A read: can't have started or ended an instance."""
+        """True if the action only reads, so that it cannot start or end an instance."""
         return self.action.startswith(("Describe", "Get", "List"))
 
 
 @dataclass(frozen=True)
 class ApiResponse:
-    """One answer."""
+    """One response."""
 
     status: int
     body: bytes = field(repr=False)
@@ -47,7 +47,7 @@ class ApiResponse:
 
 
 def read_request(environ: Mapping[str, Any]) -> ApiRequest:
-    """Take a request from a WSGI environment; reads its body to the end."""
+    """Read a request and its body from a WSGI environment."""
     length = int(environ.get("CONTENT_LENGTH") or 0)
     body: bytes = environ["wsgi.input"].read(length) if length else b""
     params = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
@@ -70,12 +70,12 @@ def read_request(environ: Mapping[str, Any]) -> ApiRequest:
 
 
 def encode(params: Mapping[str, str]) -> bytes:
-    """The body of a Query API request."""
+    """Encode parameters as the body of a Query API request."""
     return urlencode(params).encode()
 
 
 def error(status: int, code: str, message: str) -> ApiResponse:
-    """An error as EC2 words it. ec2_gahp looks for ``<Error><Code>…`` literally."""
+    """Return an error response in EC2's format. ec2_gahp searches it for the literal ``<Error><Code>…``."""
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n<Response><Errors><Error>'
         f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error></Errors>"
@@ -84,8 +84,8 @@ def error(status: int, code: str, message: str) -> ApiResponse:
     return ApiResponse(status, body.encode())
 
 
-def result(action: str, inner_xml: str) -> ApiResponse:
-    """A successful EC2 answer around ``inner_xml``."""
+def success(action: str, inner_xml: str) -> ApiResponse:
+    """Return a successful EC2 response that contains ``inner_xml``."""
     body = (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<{action}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">'
         f"<requestId>{uuid.uuid4()}</requestId>{inner_xml}</{action}Response>"

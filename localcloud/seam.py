@@ -1,8 +1,7 @@
-"""The seam for faults: the one place where every request passes, and the one where every boot passes.
+"""The seam for faults: hooks that see, change or answer every API request and every boot.
 
-A hook is any callable of the shape below; ``--hook MODULE:NAME`` adds one to a local cloud, and ``NAME`` is called
-without arguments to make an object with ``request`` or ``boot`` or both. Hooks are nested in the order given, the
-first one outermost.
+``--hook MODULE:NAME`` adds a hook to a local cloud. ``NAME`` is called without arguments and returns an object with a
+method ``request``, a method ``boot``, or both. Hooks are nested in the order given, the first one outermost.
 """
 
 import importlib
@@ -14,19 +13,19 @@ from localcloud.machine import Facts
 from localcloud.query import ApiRequest, ApiResponse
 
 Forward = Callable[[ApiRequest], ApiResponse]
-"""Hands a request on, to the next hook and in the end to the cloud."""
+"""Passes a request to the next hook, and finally to the cloud."""
 
 
 class Drop(Exception):
-    """Raised by a request hook: close the connection without an answer."""
+    """Raised by a request hook to close the connection without a response."""
 
 
 @runtime_checkable
 class RequestHook(Protocol):
-    """Sees every API request, in the thread that serves it."""
+    """A hook that is called with every API request, in the thread that serves it."""
 
     def request(self, request: ApiRequest, forward: Forward) -> ApiResponse:
-        """Answer a request: with ``forward(request)``, or later, or changed, or without it, or raise Drop."""
+        """Answer a request, with or without ``forward(request)``; may delay, change or raise Drop."""
 
 
 @dataclass(frozen=True)
@@ -36,23 +35,23 @@ class Boot:
     facts: Facts
     user_data: bytes = field(repr=False)
     delay_s: float
-    """Time in ``pending``."""
+    """Time in ``pending``, in seconds."""
     joins: bool = True
-    """False: the machine runs, but HTCondor is never started on it."""
+    """False: the machine runs without HTCondor."""
     fails: bool = False
-    """True: it does not start, and stays in OpenStack's state ERROR until it is terminated."""
+    """True: the machine does not start, and stays in OpenStack's state ERROR until it is terminated."""
     wrapper: tuple[str, ...] = ()
-    """Put before condor_master's command line: a command that in the end becomes what follows it."""
+    """Command prepended to condor_master's command line; it must exec the rest of the line."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Added to condor_master's environment."""
+    """Variables added to condor_master's environment."""
 
 
 @runtime_checkable
 class BootHook(Protocol):
-    """Sees every boot, before its delay starts."""
+    """A hook that is called with every boot, before its delay starts."""
 
     def boot(self, boot: Boot) -> Boot:
-        """Return the boot as it shall be: often ``dataclasses.replace(boot, …)``."""
+        """Return the boot to carry out, usually ``dataclasses.replace(boot, …)``."""
 
 
 Hook = RequestHook | BootHook
@@ -66,18 +65,18 @@ class Seam:
 
     @classmethod
     def load(cls, names: Iterable[str]) -> "Seam":
-        """Make the hooks named ``MODULE:NAME``. Raises ImportError, AttributeError or TypeError for a bad name."""
+        """Load the hooks named ``MODULE:NAME``. Raises ImportError, AttributeError or TypeError for a bad name."""
         hooks = []
         for name in names:
             module, _, attribute = name.partition(":")
             hook = getattr(importlib.import_module(module), attribute)()
             if not isinstance(hook, RequestHook | BootHook):
-                raise TypeError(f"{name} has neither a method request nor a method boot")
+                raise TypeError(f"hook {name} has neither a method request nor a method boot")
             hooks.append(hook)
         return cls(tuple(hooks))
 
     def wrap(self, answer: Forward) -> Forward:
-        """Put all request hooks around ``answer``."""
+        """Wrap ``answer`` in all request hooks."""
         for hook in reversed(self.hooks):
             if isinstance(hook, RequestHook):
                 answer = _around(hook, answer)

@@ -1,4 +1,4 @@
-"""The server: API and control route on one port, the cloud's event loop, and a clean end on SIGTERM."""
+"""The server: API and control route on one port, the cloud's event loop, and a clean shutdown on SIGTERM."""
 
 import asyncio
 import json
@@ -12,42 +12,41 @@ from typing import Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from localcloud.address import ACCESS_KEY, READY, SECRET_KEY, url_of
 from localcloud.api import Api
-from localcloud.cloud import Cloud
+from localcloud.cloud import LocalCloud
 from localcloud.control import Control
 from localcloud.installation import installed_parts
 from localcloud.seam import Seam
-from localcloud.settings import CloudSettings
+from localcloud.settings import ACCESS_KEY, READY, SECRET_KEY, CloudSettings, url_of
 
 log = logging.getLogger(__name__)
 
 
 class _Handler(WSGIRequestHandler):
-    """Leaves logging and the Server header to the API, and lets it drop a connection."""
+    """Request handler that leaves logging and the Server header to the API, which may drop a connection."""
 
     protocol_version = "HTTP/1.1"
 
     def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:
-        """Close the connection: the API has raised ConnectionAbortedError, or the client is gone."""
+        """Close the connection, because the API raised ConnectionAbortedError or the client is gone."""
         self.close_connection = True
 
     def send_response(self, code: int, message: str | None = None) -> None:
-        """Send the status line, and no header but the date."""
+        """Send the status line and the Date header."""
         self.send_response_only(code, message)
         self.send_header("Date", self.date_time_string())
 
     def log(self, *_: object) -> None:
-        """Say nothing: the API logs each request, werkzeug's line would repeat it."""
+        """Log nothing, since the API logs each request."""
 
 
-async def serve(
+async def serve_cloud(
     settings: CloudSettings, host: str, port: int, hooks: Iterable[str], secret_keys: Mapping[str, str]
 ) -> None:
-    """Run a local cloud until SIGTERM or SIGINT; no process of a machine is left when it returns."""
+    """Run a local cloud until SIGTERM or SIGINT; return when no process of a machine is left."""
     settings.directory.mkdir(parents=True, exist_ok=True)
     seam = Seam.load(hooks)
-    cloud = Cloud(settings, seam, installed_parts())
+    cloud = LocalCloud(settings, seam, installed_parts())
     api = Api(cloud, seam, {ACCESS_KEY: SECRET_KEY, **secret_keys})
     server = make_server(host, port, Control(cloud, api), threaded=True, request_handler=_Handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), name="api", daemon=True).start()
@@ -64,7 +63,7 @@ async def serve(
 
 
 def _announce(settings: CloudSettings, port: int) -> Path:
-    """Write credentials and the ready file, in that order: whoever sees the file can begin."""
+    """Write the credentials, then the ready file, so that a reader of the ready file finds both."""
     keys = {"access_key_file": ACCESS_KEY, "secret_key_file": SECRET_KEY}
     files = {}
     for name, content in keys.items():

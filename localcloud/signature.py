@@ -1,7 +1,7 @@
-"""AWS Signature Version 4: whether a request was signed with the secret key that belongs to its access key.
+"""Verification of AWS Signature Version 4.
 
-The algorithm is AWS's "Create a signed AWS API request"; only for signatures in headers and the path ``/``, which is
-how ec2_gahp and boto3 ask EC2 and all services that have no resources in their paths.
+The algorithm is AWS's "Create a signed AWS API request". It covers signatures in headers for the path ``/``, which
+ec2_gahp and boto3 use for EC2 and for all services without resources in their paths.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ _AUTHORIZATION = re.compile(
 
 
 def signed_with(secret_key: str, environ: Mapping[str, Any], body: bytes) -> bool:
-    """Whether the WSGI request ``environ`` with this body carries a signature made with ``secret_key``."""
+    """True if the WSGI request ``environ`` with this body is signed with ``secret_key``."""
     claimed = _AUTHORIZATION.fullmatch(environ.get("HTTP_AUTHORIZATION", ""))
     if claimed is None:
         return False

@@ -1,4 +1,4 @@
-"""Client tokens: a launch that is asked for twice happens once."""
+"""Client tokens: a launch requested twice with the same token happens once."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ class _Launch:
 
 @dataclass
 class ClientTokens:
-    """The launches that were made with a ClientToken, as EC2 remembers them.
+    """Launches made with a ClientToken, remembered as EC2 does.
 
-    The same token with the same parameters gives the answer of the first time; with other parameters it is
-    an IdempotentParameterMismatch. A launch that failed is not remembered.
+    The same token with the same parameters gets the first response again. With other parameters it gets the error
+    IdempotentParameterMismatch. Failed launches are not remembered.
     """
 
     _launches: dict[tuple[str, str], _Launch] = field(default_factory=dict)
 
     def recall(self, request: ApiRequest) -> ApiResponse | None:
-        """The answer to a launch that has been made already, or None."""
+        """Return the response to an earlier launch with this token, or None."""
         launch = self._launches.get(_key(request))
         if launch is None:
             return None
@@ -36,7 +36,7 @@ class ClientTokens:
         return launch.response
 
     def remember(self, request: ApiRequest, response: ApiResponse) -> None:
-        """Note the answer to a launch, if it has a token and succeeded."""
+        """Remember the response to a launch, if it has a token and succeeded."""
         if request.params.get("ClientToken") and response.status == 200:
             self._launches[_key(request)] = _Launch(_fingerprint(request), response)
 

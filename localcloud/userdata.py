@@ -1,4 +1,4 @@
-"""User-data as cloud-init reads it: jinja, cloud-config, MIME multi-part; what it says, and nothing done yet."""
+"""User-data as cloud-init parses it: jinja, cloud-config, MIME multi-part. Pure."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ import jinja2
 import yaml
 
 MISSING_PREFIX = "CI_MISSING_JINJA_VAR/"
-"""What cloud-init puts where a template names a variable that does not exist."""
+"""Text that cloud-init writes for a template variable that does not exist."""
 
 _JINJA_HEADER = re.compile(r"##\s*template:\s*jinja\s*$", re.IGNORECASE)
 _NOT_RUN = ("bootcmd", "runcmd", "packages", "package_update", "package_upgrade", "users", "ssh_authorized_keys")
@@ -32,8 +32,8 @@ _ENCODINGS = {
 }
 
 
-class UserDataError(ValueError):
-    """The document cannot be used. The message names the place, never the content (it may hold a token)."""
+class InvalidUserData(ValueError):
+    """The document cannot be used. The message names the place, never the content, which may hold a token."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class WriteFile:
 
 @dataclass(frozen=True)
 class PowerState:
-    """``power_state``: what the machine does when its set-up is done, ``delay_s`` later."""
+    """``power_state``: the machine powers off or reboots ``delay_s`` after its set-up."""
 
     mode: str
     delay_s: float
@@ -56,7 +56,7 @@ class PowerState:
 
 @dataclass(frozen=True)
 class UserData:
-    """What a document asks for. ``recorded`` holds what the local cloud does not run."""
+    """A parsed document. ``recorded`` holds the parts that the local cloud does not run."""
 
     files: tuple[WriteFile, ...] = ()
     power_state: PowerState | None = None
@@ -65,16 +65,16 @@ class UserData:
 
 
 class _Missing(jinja2.Undefined):
-    """A variable that is not in the instance-data: rendered as cloud-init does, and iterable as nothing."""
+    """A variable that is not in the instance-data, rendered as cloud-init does; iterates as empty."""
 
     def __str__(self) -> str:
         return f"{MISSING_PREFIX}{self._undefined_name}"
 
 
 def parse(raw: bytes, instance_data: Mapping[str, Any]) -> UserData:
-    """Read user-data as cloud-init would on a machine with this instance-data.
+    """Parse user-data as cloud-init does on a machine with this instance-data.
 
-    Raises UserDataError where cloud-init would give up on the document.
+    Raises InvalidUserData where cloud-init rejects the document.
     """
     config: dict[str, Any] = {}
     warnings: list[str] = []
@@ -87,7 +87,7 @@ def parse(raw: bytes, instance_data: Mapping[str, Any]) -> UserData:
         if first.startswith("#cloud-config") or (kind == "text/cloud-config" and not is_template):
             config |= _cloud_config(text)
         elif first:
-            warnings.append(f"user-data that is neither cloud-config nor a template of one is not run ({kind})")
+            warnings.append(f"user-data part ignored, as it is neither cloud-config nor a template of it ({kind})")
     return UserData(
         files=tuple(_write_file(n, entry) for n, entry in enumerate(_list(config, "write_files"), 1)),
         power_state=_power_state(config.get("power_state"), warnings),
@@ -102,15 +102,15 @@ def _inflate(raw: bytes) -> bytes:
     try:
         return gzip.decompress(raw)
     except (OSError, EOFError, zlib.error):
-        raise UserDataError("user-data: looks like gzip but cannot be decompressed") from None
+        raise InvalidUserData("user-data: has a gzip header but cannot be decompressed") from None
 
 
 def _parts(raw: bytes) -> list[tuple[str, str]]:
-    """(content type, text) of each part; a document that is not MIME is one part."""
+    """Return (content type, text) of each part; a document that is not MIME is one part."""
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        raise UserDataError("user-data: not UTF-8 text") from None
+        raise InvalidUserData("user-data: not UTF-8 text") from None
     if not re.match(r"(?i)(content-type:\s*multipart/|mime-version:)", text):
         return [("text/plain", text)]
     parts = []
@@ -130,9 +130,9 @@ def _render(text: str, instance_data: Mapping[str, Any]) -> str:
     try:
         return environment.from_string(text).render(**instance_data)
     except jinja2.TemplateSyntaxError as error:
-        raise UserDataError(f"user-data: jinja: syntax error in line {error.lineno + 1}") from None
+        raise InvalidUserData(f"user-data: jinja: syntax error in line {error.lineno + 1}") from None
     except (jinja2.TemplateError, TypeError) as error:
-        raise UserDataError(f"user-data: jinja: {type(error).__name__}") from None
+        raise InvalidUserData(f"user-data: jinja: {type(error).__name__}") from None
 
 
 def _cloud_config(text: str) -> dict[str, Any]:
@@ -140,37 +140,37 @@ def _cloud_config(text: str) -> dict[str, Any]:
         document = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UserDataError(f"cloud-config: not YAML{where}") from None
+        raise InvalidUserData(f"cloud-config: not YAML{where}") from None
     except yaml.YAMLError as error:
-        raise UserDataError(f"cloud-config: not YAML ({type(error).__name__})") from None
+        raise InvalidUserData(f"cloud-config: not YAML ({type(error).__name__})") from None
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise UserDataError("cloud-config: not a mapping at the top")
+        raise InvalidUserData("cloud-config: not a mapping at the top")
     return document
 
 
 def _list(config: Mapping[str, Any], key: str) -> list[Any]:
     entries = config.get(key) or []
     if not isinstance(entries, list):
-        raise UserDataError(f"cloud-config: {key}: not a list")
+        raise InvalidUserData(f"cloud-config: {key}: not a list")
     return entries
 
 
 def _write_file(number: int, entry: Any) -> WriteFile:
     where = f"cloud-config: write_files entry {number}"
     if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
-        raise UserDataError(f"{where}: has no path")
+        raise InvalidUserData(f"{where}: has no path")
     content = entry.get("content") or ""
     data = content if isinstance(content, bytes) else str(content).encode()
     encoding = str(entry.get("encoding") or "").strip().lower()
     if encoding not in _ENCODINGS:
-        raise UserDataError(f"{where}: unknown encoding")
+        raise InvalidUserData(f"{where}: unknown encoding")
     for step in _ENCODINGS[encoding]:
         try:
             data = base64.b64decode(data) if step == "b64" else gzip.decompress(data)
         except (binascii.Error, OSError, EOFError, zlib.error):
-            raise UserDataError(f"{where}: content is not {encoding}") from None
+            raise InvalidUserData(f"{where}: content is not {encoding}") from None
     return WriteFile(entry["path"], data, _mode(where, entry.get("permissions")), bool(entry.get("append", False)))
 
 
@@ -182,11 +182,11 @@ def _mode(where: str, permissions: Any) -> int:
     try:
         return int(str(permissions), 8)
     except ValueError:
-        raise UserDataError(f"{where}: permissions are not octal") from None
+        raise InvalidUserData(f"{where}: permissions are not octal") from None
 
 
 def _power_state(entry: Any, warnings: list[str]) -> PowerState | None:
-    """A power_state that cloud-init would refuse is ignored with a warning, as there."""
+    """Parse power_state; like cloud-init, ignore an invalid one with a warning."""
     if entry is None:
         return None
     mode = entry.get("mode") if isinstance(entry, dict) else None
@@ -195,7 +195,7 @@ def _power_state(entry: Any, warnings: list[str]) -> PowerState | None:
         return None
     condition = entry.get("condition", True)
     if not isinstance(condition, bool):
-        warnings.append("power_state: a condition that is a command is not run, and taken as not met")
+        warnings.append("power_state: the condition is a command, which is not run; treated as false")
         return None
     delay = str(entry.get("delay", "now")).strip()
     if not re.fullmatch(r"now|\+?\d+", delay):

@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a deadline."""
+"""Wait for a condition, with a deadline."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], what: str, timeout_s: float = 30.0, every_s: float = 0.1) -> T:
-    """Return the first true value of ``condition()``. Raises TimeoutError, which says ``what`` was awaited."""
+    """Return the first true value of ``condition()``. Raises TimeoutError that names ``what``."""
     deadline = time.monotonic() + timeout_s
     while True:
         value = condition()

@@ -1,4 +1,4 @@
-"""Hooks for the seam, as a fault library would write them."""
+"""Example hooks for the seam."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from localcloud.seam import Boot, Drop, Forward
 
 
 class Throttle:
-    """Nobody gets anything out of eu-west-1."""
+    """Refuse every request to eu-west-1."""
 
     def request(self, request: ApiRequest, forward: Forward) -> ApiResponse:
         if request.region == "eu-west-1":
@@ -16,7 +16,7 @@ class Throttle:
 
 
 class LoseAnswer:
-    """Every launch is carried out, but the first answer about it is lost."""
+    """Carry out every launch, but drop the first response about it."""
 
     def __init__(self) -> None:
         self._lost: set[str] = set()
@@ -31,7 +31,7 @@ class LoseAnswer:
 
 
 class NeverJoins:
-    """Machines tagged ``fault = never-joins`` run without HTCondor; those tagged ``slow`` take their time."""
+    """Boot machines tagged ``fault = never-joins`` without HTCondor, and those tagged ``slow`` one second later."""
 
     def boot(self, boot: Boot) -> Boot:
         match dict(boot.facts.tags).get("fault"):

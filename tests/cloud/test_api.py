@@ -1,4 +1,4 @@
-"""The EC2 API of the local cloud, as boto3 sees it."""
+"""The EC2 API of the local cloud, used through boto3."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from tests.rig.wait import until
 
 @pytest.fixture
 def launched(cloud: CloudProcess) -> Iterator[list[str]]:
-    """Ids to be terminated after the test."""
+    """Instance ids to terminate after the test."""
     ids: list[str] = []
     yield ids
     if ids:
@@ -41,7 +41,7 @@ def refused(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
     return reply["Error"]["Code"], reply["ResponseMetadata"]["HTTPStatusCode"]
 
 
-def test_states_take_their_time_and_have_a_reason_only_at_the_end(cloud: CloudProcess, launched: list[str]) -> None:
+def test_states_last_their_delays_and_get_a_reason_at_the_end(cloud: CloudProcess, launched: list[str]) -> None:
     instance_id = run(cloud, launched)["Instances"][0]["InstanceId"]
     assert state(cloud, instance_id) == "pending"
     until(lambda: state(cloud, instance_id) == "running", "running")
@@ -59,14 +59,14 @@ def test_states_take_their_time_and_have_a_reason_only_at_the_end(cloud: CloudPr
     assert times["terminated"] - times["shutting-down"] >= 0.5
 
 
-def test_an_instance_ended_while_pending_never_runs(cloud: CloudProcess, launched: list[str]) -> None:
+def test_instance_terminated_while_pending_never_runs(cloud: CloudProcess, launched: list[str]) -> None:
     instance_id = run(cloud, launched)["Instances"][0]["InstanceId"]
     cloud.client().terminate_instances(InstanceIds=[instance_id])
     until(lambda: state(cloud, instance_id) == "terminated", "terminated")
     assert "running" not in dict(cloud.instances()[instance_id]["history"])
 
 
-def test_the_same_client_token_launches_once(cloud: CloudProcess, launched: list[str]) -> None:
+def test_same_client_token_launches_once(cloud: CloudProcess, launched: list[str]) -> None:
     first = run(cloud, launched, ClientToken="once")["Instances"][0]
     again = run(cloud, launched, ClientToken="once")["Instances"][0]
     assert first["InstanceId"] == again["InstanceId"]
@@ -76,7 +76,7 @@ def test_the_same_client_token_launches_once(cloud: CloudProcess, launched: list
     assert refused(error) == ("IdempotentParameterMismatch", 400)
 
 
-def test_tags_at_launch_are_found_by_filter(cloud: CloudProcess, launched: list[str]) -> None:
+def test_filter_finds_tags_set_at_launch(cloud: CloudProcess, launched: list[str]) -> None:
     tags = [{"Key": "apf:factory", "Value": "f1"}, {"Key": "apf:queue", "Value": "q"}]
     spec = [{"ResourceType": "instance", "Tags": tags}]
     instance_id = run(cloud, launched, TagSpecifications=spec)["Instances"][0]["InstanceId"]
@@ -93,12 +93,12 @@ def test_tags_at_launch_are_found_by_filter(cloud: CloudProcess, launched: list[
     assert cloud.instances()[instance_id]["tags"] == {"apf:factory": "f1", "apf:queue": "q"}
 
 
-def test_max_count_is_how_many_are_launched(cloud: CloudProcess, launched: list[str]) -> None:
+def test_launches_as_many_as_max_count(cloud: CloudProcess, launched: list[str]) -> None:
     reply = run(cloud, launched, MinCount=1, MaxCount=3)
     assert len(reply["Instances"]) == 3
 
 
-def test_spot_by_market_options(cloud: CloudProcess, launched: list[str]) -> None:
+def test_market_options_launch_a_spot_instance(cloud: CloudProcess, launched: list[str]) -> None:
     reply = run(cloud, launched, InstanceMarketOptions={"MarketType": "spot"})
     instance_id = reply["Instances"][0]["InstanceId"]
     assert described(cloud, instance_id)["InstanceLifecycle"] == "spot"
@@ -108,7 +108,7 @@ def test_spot_by_market_options(cloud: CloudProcess, launched: list[str]) -> Non
     assert described(cloud, instance_id)["StateReason"]["Code"] == "Server.SpotInstanceTermination"
 
 
-def test_a_spot_request_gets_an_instance(cloud: CloudProcess, launched: list[str]) -> None:
+def test_spot_request_launches_an_instance(cloud: CloudProcess, launched: list[str]) -> None:
     specification = {"ImageId": "ami-12345678", "InstanceType": "m5.large"}
     cloud.client().request_spot_instances(InstanceCount=1, LaunchSpecification=specification)
     request = until(lambda: cloud.client().describe_spot_instance_requests()["SpotInstanceRequests"], "a spot request")[
@@ -118,10 +118,10 @@ def test_a_spot_request_gets_an_instance(cloud: CloudProcess, launched: list[str
     assert cloud.instances()[request["InstanceId"]]["spot"]
 
 
-def test_machines_of_a_spot_fleet_come_and_go_with_it(cloud: CloudProcess) -> None:
-    """A hundred and one of them, which is one more than fits on moto's page.
+def test_spot_fleet_launches_and_terminates_101_instances(cloud: CloudProcess) -> None:
+    """101 instances are one more than fits on moto's page.
 
-    ec2_gahp asks for no page and follows no NextToken: it would take the last one for purged.
+    ec2_gahp follows no NextToken, so it would treat the last instance as purged.
     """
     client = cloud.client()
     subnet = client.describe_subnets()["Subnets"][0]["SubnetId"]
@@ -148,7 +148,7 @@ def test_machines_of_a_spot_fleet_come_and_go_with_it(cloud: CloudProcess) -> No
     cloud.wait(lambda machines: all(machines[i]["state"] == "terminated" for i in ids), "all terminated")
 
 
-def test_types_and_prices_are_described(cloud: CloudProcess) -> None:
+def test_describes_types_and_prices(cloud: CloudProcess) -> None:
     types = cloud.client().describe_instance_types(InstanceTypes=["m5.large"])["InstanceTypes"]
     assert types[0]["VCpuInfo"]["DefaultVCpus"] == 2
     prices = cloud.client().describe_spot_price_history(InstanceTypes=["m5.large"])["SpotPriceHistory"]
@@ -163,19 +163,17 @@ def test_types_and_prices_are_described(cloud: CloudProcess) -> None:
         ({"ImageId": "ami-12345678", "SecurityGroupIds": ["sg-nowhere"]}, "InvalidGroup.NotFound"),
     ],
 )
-def test_bad_launches_are_refused(
-    cloud: CloudProcess, launched: list[str], parameters: dict[str, Any], code: str
-) -> None:
+def test_refuses_bad_launches(cloud: CloudProcess, launched: list[str], parameters: dict[str, Any], code: str) -> None:
     with pytest.raises(ClientError) as error:
         run(cloud, launched, **parameters)
     assert refused(error) == (code, 400)
 
 
-def test_user_data_of_16_kb_is_taken(cloud: CloudProcess, launched: list[str]) -> None:
+def test_accepts_user_data_of_16_kb(cloud: CloudProcess, launched: list[str]) -> None:
     run(cloud, launched, UserData="x" * 16384)
 
 
-def test_unknown_instances_are_not_found(cloud: CloudProcess) -> None:
+def test_unknown_instance_is_not_found(cloud: CloudProcess) -> None:
     for call in ("describe_instances", "terminate_instances"):
         with pytest.raises(ClientError) as error:
             getattr(cloud.client(), call)(InstanceIds=["i-0123456789abcdef0"])
@@ -185,19 +183,19 @@ def test_unknown_instances_are_not_found(cloud: CloudProcess) -> None:
     assert refused(error) == ("InvalidInstanceID.NotFound", 400)
 
 
-def test_wrong_keys_are_not_let_in(cloud: CloudProcess) -> None:
+def test_refuses_wrong_keys(cloud: CloudProcess) -> None:
     for client in (cloud.client(access_key="AKIANOBODY0000000000"), cloud.client(secret_key="wrong")):
         with pytest.raises(ClientError) as error:
             client.describe_instances()
         assert refused(error) == ("AuthFailure", 401)
 
 
-def test_answers_look_like_amazons(cloud: CloudProcess) -> None:
+def test_responses_have_amazons_headers(cloud: CloudProcess) -> None:
     headers = cloud.client().describe_key_pairs()["ResponseMetadata"]["HTTPHeaders"]
     assert headers["server"] == "AmazonEC2"
 
 
-def test_bad_user_data_is_told_on_the_console_without_its_content(cloud: CloudProcess, launched: list[str]) -> None:
+def test_console_reports_bad_user_data_without_its_content(cloud: CloudProcess, launched: list[str]) -> None:
     document = "#cloud-config\nwrite_files:\n- path: /etc/x\n  encoding: b64\n  content: s3cret!\n"
     instance_id = run(cloud, launched, UserData=document)["Instances"][0]["InstanceId"]
     until(lambda: state(cloud, instance_id) == "running", "running")
@@ -210,7 +208,7 @@ def test_bad_user_data_is_told_on_the_console_without_its_content(cloud: CloudPr
     assert cloud.instances()[instance_id]["pid"] is None
 
 
-def test_stop_and_start(cloud: CloudProcess, launched: list[str]) -> None:
+def test_stopped_instance_starts_again(cloud: CloudProcess, launched: list[str]) -> None:
     instance_id = run(cloud, launched)["Instances"][0]["InstanceId"]
     until(lambda: state(cloud, instance_id) == "running", "running")
     cloud.client().stop_instances(InstanceIds=[instance_id])
@@ -222,7 +220,7 @@ def test_stop_and_start(cloud: CloudProcess, launched: list[str]) -> None:
     assert cloud.instances()[instance_id]["boots"] == 2
 
 
-def test_an_outage_leaves_requests_without_answer_and_ends(cloud: CloudProcess) -> None:
+def test_outage_drops_requests_until_it_ends(cloud: CloudProcess) -> None:
     cloud.outage(30)
     with pytest.raises(ConnectionClosedError):
         cloud.client().describe_instances()
@@ -232,7 +230,7 @@ def test_an_outage_leaves_requests_without_answer_and_ends(cloud: CloudProcess) 
     assert cloud.requests()["DescribeInstances"] == before + 1
 
 
-def test_other_services_answer_too(cloud: CloudProcess) -> None:
+def test_s3_and_sts_answer_too(cloud: CloudProcess) -> None:
     cloud.client("s3").create_bucket(Bucket="config")
     assert [bucket["Name"] for bucket in cloud.client("s3").list_buckets()["Buckets"]] == ["config"]
     assert cloud.client("sts").get_caller_identity()["Account"]

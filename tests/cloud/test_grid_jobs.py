@@ -1,4 +1,4 @@
-"""EC2 grid jobs of a real schedd against the local cloud: instance, startd, job, and every way it ends."""
+"""EC2 grid jobs of a real schedd against the local cloud, from submission to every kind of end."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -31,7 +31,7 @@ def openstack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess
 def vms(
     pool: Pool, cloud: CloudProcess, openstack: CloudProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, int]]:
-    """The VM jobs of all tests, submitted together: a gridmanager and its gahp take 8 s to come up."""
+    """VM jobs of all tests, submitted together since gridmanager and gahp need 8 s to start."""
     directory = tmp_path_factory.mktemp("vms")
     key = directory / "access_key"
     key.write_text("AKIANOBODY0000000000\n")
@@ -47,17 +47,17 @@ def vms(
 
 
 def instance_of(pool: Pool, cluster: int) -> str:
-    """The instance of a VM job, once it has one."""
+    """Wait until a VM job has an instance and return its id."""
     ads = until(lambda: pool.jobs(f"ClusterId == {cluster} && EC2InstanceName isnt undefined"), "an instance")
     return str(ads[0]["EC2InstanceName"])
 
 
 def joined(pool: Pool, instance_id: str) -> dict[str, object]:
-    """The slot ad of an instance, once its startd has joined."""
+    """Wait until an instance's startd has joined and return its slot ad."""
     return until(lambda: pool.slots(f'EC2InstanceID == "{instance_id}"'), f"{instance_id} joins")[0]
 
 
-def test_a_vm_joins_runs_a_job_and_is_removed(pool: Pool, cloud: CloudProcess, vms: dict[str, int]) -> None:
+def test_vm_joins_runs_a_job_and_is_removed(pool: Pool, cloud: CloudProcess, vms: dict[str, int]) -> None:
     vm = vms["runs a job"]
     instance_id = instance_of(pool, vm)
     machine = cloud.instances()[instance_id]
@@ -82,8 +82,8 @@ def test_a_vm_joins_runs_a_job_and_is_removed(pool: Pool, cloud: CloudProcess, v
     cloud.wait(lambda machines: machines[instance_id]["state"] == "terminated", "terminated")
 
 
-def test_a_vm_whose_startd_is_turned_off_goes(pool: Pool, cloud: CloudProcess, vms: dict[str, int]) -> None:
-    """MASTER.DAEMON_SHUTDOWN_FAST: a master without startd ends, and the machine with it."""
+def test_condor_off_of_the_startd_ends_the_vm(pool: Pool, cloud: CloudProcess, vms: dict[str, int]) -> None:
+    """MASTER.DAEMON_SHUTDOWN_FAST ends a master without startd; then the machine powers off."""
     instance_id = instance_of(pool, vms["turned off"])
     name = str(joined(pool, instance_id)["Name"]).removeprefix("slot1@")
     until(lambda: pool.masters(f'Name == "{name}"'), "its master is in the collector")
@@ -92,22 +92,22 @@ def test_a_vm_whose_startd_is_turned_off_goes(pool: Pool, cloud: CloudProcess, v
     assert cloud.instances()[instance_id]["reason"] == "Client.InstanceInitiatedShutdown"
 
 
-def test_a_vm_that_shuts_itself_down_completes_its_job(pool: Pool, cloud: CloudProcess, vms: dict[str, int]) -> None:
+def test_vm_that_shuts_itself_down_completes_its_job(pool: Pool, cloud: CloudProcess, vms: dict[str, int]) -> None:
     done = until(lambda: pool.history(f"ClusterId == {vms['ends itself']}"), "the VM job is done")[0]
     assert (done["JobStatus"], done["EC2StatusReasonCode"]) == (4, "Client.InstanceInitiatedShutdown")
     machine = cloud.instances()[done["EC2InstanceName"]]
     assert (machine["state"], machine["reason"]) == ("terminated", "Client.InstanceInitiatedShutdown")
 
 
-def test_a_wrong_key_holds_the_job(pool: Pool, vms: dict[str, int]) -> None:
+def test_wrong_key_holds_the_job(pool: Pool, vms: dict[str, int]) -> None:
     held = until(lambda: pool.jobs(f"ClusterId == {vms['wrong key']} && JobStatus == 5"), "held")[0]
     assert (held["HoldReasonCode"], held["HoldReasonSubCode"]) == (37, 9)
 
 
-def test_openstack_is_recognised_and_keeps_a_machine_that_stopped(
+def test_openstack_instance_that_shut_down_is_stopped_then_terminated(
     pool: Pool, openstack: CloudProcess, vms: dict[str, int]
 ) -> None:
-    """As on OpenStack: shut down from inside it is SHUTOFF, and the gridmanager has to terminate it."""
+    """On OpenStack a shutdown from inside leads to SHUTOFF, and the gridmanager must terminate the instance."""
     done = until(lambda: pool.history(f"ClusterId == {vms['openstack']}"), "the VM job is done")[0]
     assert done["EC2ServerType"] == "OpenStack"
     history = openstack.instances()[done["EC2InstanceName"]]["history"]

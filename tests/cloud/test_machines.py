@@ -1,4 +1,4 @@
-"""The machines of the local cloud: what they run, and that nothing of them is left behind."""
+"""The machines of the local cloud: their processes, and that all of these end."""
 
 import os
 import signal
@@ -16,20 +16,20 @@ from tests.rig.wait import until
 LAUNCH = {"ImageId": "ami-12345678", "InstanceType": "m5.large", "MinCount": 1, "MaxCount": 1}
 
 
-def a_cloud(tmp_path_factory: pytest.TempPathFactory) -> CloudProcess:
+def make_cloud(tmp_path_factory: pytest.TempPathFactory) -> CloudProcess:
     return CloudProcess(tmp_path_factory.mktemp("machines"), boot_delay_s=0.1, shutdown_delay_s=0.1)
 
 
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
-    with a_cloud(tmp_path_factory) as running:
+    with make_cloud(tmp_path_factory) as running:
         yield running
 
 
 @pytest.fixture
 def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
     """A cloud that the test ends."""
-    with a_cloud(tmp_path_factory) as running:
+    with make_cloud(tmp_path_factory) as running:
         yield running
 
 
@@ -39,7 +39,7 @@ def launch(cloud: CloudProcess, document: str, **parameters: Any) -> str:
 
 
 def processes(directory: Path) -> dict[int, str]:
-    """Processes that belong to a machine: its CONDOR_CONFIG or its directories are in their environment."""
+    """Return the processes of a machine, whose environment names its directory, by pid."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -59,7 +59,7 @@ def alive(pid: int) -> bool:
 
 
 def running_job(pool: Pool, cloud: CloudProcess) -> tuple[str, int, int]:
-    """A machine whose startd runs a job, whose job has moved to a session of its own: id, cluster, the job's pid."""
+    """Start a machine and a job on it that leaves its session; return instance id, cluster and the job's pid."""
     instance_id = launch(cloud, user_data(pool, "START = TARGET.OnlyHere =?= EC2InstanceID"))
     pid_file = cloud.directory / "job.pid"
     commands: dict[str, Any] = {
@@ -73,7 +73,7 @@ def running_job(pool: Pool, cloud: CloudProcess) -> tuple[str, int, int]:
     return instance_id, job, int(pid_file.read_text())
 
 
-def test_terminating_a_machine_ends_its_jobs_too(pool: Pool, mine: CloudProcess) -> None:
+def test_terminating_an_instance_ends_its_jobs(pool: Pool, mine: CloudProcess) -> None:
     instance_id, job, pid = running_job(pool, mine)
     assert alive(pid)
     mine.client().terminate_instances(InstanceIds=[instance_id])
@@ -83,7 +83,7 @@ def test_terminating_a_machine_ends_its_jobs_too(pool: Pool, mine: CloudProcess)
     pool.run("condor_rm", str(job))
 
 
-def test_no_machine_survives_a_cloud_that_is_killed(pool: Pool, doomed: CloudProcess) -> None:
+def test_killing_the_cloud_kills_its_machines(pool: Pool, doomed: CloudProcess) -> None:
     instance_id, job, pid = running_job(pool, doomed)
     root = doomed.directory / "instances" / instance_id
     assert {"condor_master", "condor_startd"} <= set(processes(root).values())
@@ -92,7 +92,7 @@ def test_no_machine_survives_a_cloud_that_is_killed(pool: Pool, doomed: CloudPro
     pool.run("condor_rm", str(job))
 
 
-def test_no_machine_survives_a_cloud_that_stops(pool: Pool, doomed: CloudProcess) -> None:
+def test_stopping_the_cloud_ends_its_machines(pool: Pool, doomed: CloudProcess) -> None:
     instance_id = launch(doomed, user_data(pool))
     root = doomed.directory / "instances" / instance_id
     until(lambda: "condor_startd" in processes(root).values(), "its startd runs")
@@ -100,7 +100,7 @@ def test_no_machine_survives_a_cloud_that_stops(pool: Pool, doomed: CloudProcess
     assert processes(root) == {}
 
 
-def test_a_timer_powers_the_machine_off(pool: Pool, mine: CloudProcess) -> None:
+def test_power_state_timer_powers_the_machine_off(pool: Pool, mine: CloudProcess) -> None:
     document = user_data(pool) + "power_state: {mode: poweroff, delay: now}\n"
     stops = launch(mine, document)
     ends = launch(mine, document, InstanceInitiatedShutdownBehavior="terminate")
@@ -109,14 +109,14 @@ def test_a_timer_powers_the_machine_off(pool: Pool, mine: CloudProcess) -> None:
     mine.wait(lambda machines: machines[stops]["state"] == "stopped", "stopped")
 
 
-def test_a_machine_whose_master_dies_shuts_down(pool: Pool, mine: CloudProcess) -> None:
+def test_machine_shuts_down_when_its_master_ends(pool: Pool, mine: CloudProcess) -> None:
     instance_id = launch(mine, user_data(pool), InstanceInitiatedShutdownBehavior="terminate")
     until(lambda: pool.slots(f'EC2InstanceID == "{instance_id}"'), "joined")
     os.kill(mine.instances()[instance_id]["pid"], signal.SIGQUIT)
     mine.wait(lambda machines: machines[instance_id]["state"] == "terminated", "terminated")
 
 
-def test_a_machine_that_crashed_looks_as_if_it_ran(pool: Pool, mine: CloudProcess) -> None:
+def test_crashed_machine_still_shows_as_running(pool: Pool, mine: CloudProcess) -> None:
     instance_id = launch(mine, user_data(pool, "START = False"))
     until(lambda: pool.slots(f'EC2InstanceID == "{instance_id}"'), "joined")
     mine.crash(instance_id)
@@ -130,7 +130,7 @@ def test_a_machine_that_crashed_looks_as_if_it_ran(pool: Pool, mine: CloudProces
     mine.wait(lambda machines: machines[instance_id]["state"] == "terminated", "terminated")
 
 
-def test_a_configuration_that_htcondor_refuses_leaves_a_machine_that_never_joins(mine: CloudProcess) -> None:
+def test_machine_with_an_invalid_htcondor_config_runs_without_joining(mine: CloudProcess) -> None:
     document = "#cloud-config\nwrite_files:\n- path: /etc/condor/config.d/50\n  content: use nonsense:here\n"
     instance_id = launch(mine, document)
     root = mine.directory / "instances" / instance_id
@@ -139,7 +139,7 @@ def test_a_configuration_that_htcondor_refuses_leaves_a_machine_that_never_joins
     assert mine.instances()[instance_id]["state"] == "running"
 
 
-def test_secrets_are_readable_by_the_owner_alone(pool: Pool, mine: CloudProcess) -> None:
+def test_only_the_owner_can_read_secrets(pool: Pool, mine: CloudProcess) -> None:
     instance_id = launch(mine, user_data(pool))
     token = mine.directory / "instances" / instance_id / "etc/condor/tokens.d/vm"
     until(token.exists, "the token is written")

@@ -1,4 +1,4 @@
-"""The pool of the tests: its daemons come back."""
+"""The pool of the tests: restart of its daemons."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
         yield running
 
 
-def test_daemons_that_are_killed_or_restarted_come_back(breakable: Pool) -> None:
+def test_killed_and_restarted_daemons_come_back(breakable: Pool) -> None:
     old = breakable.pid_of("schedd")
     breakable.kill_daemon("schedd")
     until(lambda: breakable.run("condor_q", "-totals", check=False), "a schedd answers")

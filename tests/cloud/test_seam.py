@@ -1,4 +1,4 @@
-"""The seam: hooks see every request and every boot, and may change what happens."""
+"""The seam on a running cloud: hooks that change requests and boots."""
 
 from collections.abc import Iterator
 
@@ -22,12 +22,12 @@ def hooked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
 
 @pytest.fixture(scope="module", autouse=True)
 def vm_job(hooked: CloudProcess, pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> int:
-    """A VM job submitted before all else, since the gridmanager needs some seconds to come to it."""
+    """A VM job, submitted first since the gridmanager needs some seconds to start."""
     return submit_vm(pool, hooked, tmp_path_factory.mktemp("vm"), user_data(pool, "START = False"))
 
 
 def launch(cloud: CloudProcess, fault: str, document: str = "") -> str:
-    """Launch a machine; the first answer is lost, as ``LoseAnswer`` wants it."""
+    """Launch a machine twice with one token, since ``LoseAnswer`` drops the first response."""
     tags = [{"ResourceType": "instance", "Tags": [{"Key": "fault", "Value": fault}]}]
     parameters = LAUNCH | {"ClientToken": f"{fault}-token", "TagSpecifications": tags, "UserData": document}
     with pytest.raises(ConnectionClosedError):
@@ -35,20 +35,20 @@ def launch(cloud: CloudProcess, fault: str, document: str = "") -> str:
     return str(cloud.client().run_instances(**parameters)["Instances"][0]["InstanceId"])
 
 
-def test_a_request_hook_may_answer_itself(hooked: CloudProcess) -> None:
+def test_request_hook_can_answer_itself(hooked: CloudProcess) -> None:
     with pytest.raises(ClientError) as refusal:
         hooked.client(region="eu-west-1").describe_instances()
     assert refusal.value.response["Error"]["Code"] == "RequestLimitExceeded"
     assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
 
 
-def test_an_answer_lost_after_the_launch_can_be_asked_for_again(hooked: CloudProcess) -> None:
+def test_retry_after_a_lost_answer_launches_once(hooked: CloudProcess) -> None:
     instance_id = launch(hooked, "lost")
     found = [m["id"] for m in hooked.instances().values() if m["client_token"] == "lost-token"]
     assert found == [instance_id]
 
 
-def test_a_boot_hook_may_delay_a_boot_and_keep_it_from_joining(hooked: CloudProcess, pool: Pool) -> None:
+def test_boot_hook_can_delay_a_boot_or_prevent_joining(hooked: CloudProcess, pool: Pool) -> None:
     document = user_data(pool)
     joins, never, slow = (launch(hooked, fault, document) for fault in ("none", "never-joins", "slow"))
     hooked.wait(lambda machines: all(machines[i]["state"] == "running" for i in (joins, never, slow)), "all run")
@@ -60,7 +60,7 @@ def test_a_boot_hook_may_delay_a_boot_and_keep_it_from_joining(hooked: CloudProc
     assert times[slow]["running"] - times[slow]["pending"] > times[joins]["running"] - times[joins]["pending"] + 0.9
 
 
-def test_the_gridmanager_survives_a_lost_answer(hooked: CloudProcess, pool: Pool, vm_job: int) -> None:
+def test_gridmanager_survives_a_lost_answer(hooked: CloudProcess, pool: Pool, vm_job: int) -> None:
     ad = until(lambda: pool.jobs(f"ClusterId == {vm_job} && GridJobId isnt undefined"), "a client token")[0]
     token = str(ad["GridJobId"]).split()[2]
     hooked.wait(lambda machines: any(m["client_token"] == token for m in machines.values()), "an instance")
@@ -71,7 +71,7 @@ def test_the_gridmanager_survives_a_lost_answer(hooked: CloudProcess, pool: Pool
     assert mine[0] in ("shutting-down", "terminated")
 
 
-def test_a_hook_that_is_none_is_an_error(tmp_path_factory: pytest.TempPathFactory) -> None:
-    cloud = CloudProcess(tmp_path_factory.mktemp("cloud"), hooks=["localcloud.machine:Machine"])
+def test_cloud_fails_to_start_with_an_invalid_hook(tmp_path_factory: pytest.TempPathFactory) -> None:
+    cloud = CloudProcess(tmp_path_factory.mktemp("cloud"), hooks=["localcloud.machine:LocalMachine"])
     with pytest.raises(CloudFailed):
         cloud.start()

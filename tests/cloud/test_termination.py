@@ -1,4 +1,4 @@
-"""Ending instances through EC2's API: each has its own outcome, whatever another runs into."""
+"""Termination of instances through EC2's API, with one outcome per instance."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -27,7 +27,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
 
 @pytest.fixture
 def three(own: CloudProcess) -> Iterator[dict[str, InstanceRow]]:
-    """Instances as an audit sees them; afterwards the cloud is whole again."""
+    """Three instances as an audit sees them; afterwards the cloud refuses nothing any more."""
     with ExitStack() as stack:
         ids = [stack.enter_context(launched(own, TAGS)) for _ in range(3)]
         yield {each: InstanceRow(each, "running", "vm1", "Q", "t2.small", "", 0, "ap@pool") for each in ids}
@@ -48,14 +48,14 @@ def ended(cloud: CloudProcess) -> set[str]:
     return {each["id"] for each in cloud.instances().values() if each["state"] in DONE}
 
 
-def test_all_are_ended_by_one_request(own: CloudProcess, three: dict[str, InstanceRow]) -> None:
+def test_one_request_terminates_all_instances(own: CloudProcess, three: dict[str, InstanceRow]) -> None:
     before = own.requests()["TerminateInstances"]
     assert end(own, *three.values()) == dict.fromkeys(three)
     assert own.requests()["TerminateInstances"] == before + 1
     assert three.keys() <= ended(own)
 
 
-def test_one_that_is_protected_keeps_no_other(own: CloudProcess, three: dict[str, InstanceRow]) -> None:
+def test_protected_instance_does_not_stop_other_terminations(own: CloudProcess, three: dict[str, InstanceRow]) -> None:
     one, protected, other = three
     deny(own.directory, f"TerminateInstances OperationNotPermitted {protected}")
     found = end(own, *three.values())
@@ -64,16 +64,14 @@ def test_one_that_is_protected_keeps_no_other(own: CloudProcess, three: dict[str
     assert ended(own) & three.keys() == {one, other}
 
 
-def test_one_that_the_cloud_shows_and_does_not_know_keeps_no_other(
-    own: CloudProcess, three: dict[str, InstanceRow]
-) -> None:
+def test_unknown_instance_does_not_stop_other_terminations(own: CloudProcess, three: dict[str, InstanceRow]) -> None:
     one, unknown, other = three
     deny(own.directory, f"TerminateInstances InvalidInstanceID.NotFound {unknown}")
     assert {name for name, error in end(own, *three.values()).items() if error is None} == {one, other}
 
 
-def test_what_is_not_as_it_was_chosen_is_left_alone(own: CloudProcess, three: dict[str, InstanceRow]) -> None:
-    """Rule 10."""
+def test_instance_that_changed_since_the_audit_is_left_alone(own: CloudProcess, three: dict[str, InstanceRow]) -> None:
+    """Rule 10: an instance is ended only in the state in which the audit chose it."""
     one, gone, other = three
     own.client().terminate_instances(InstanceIds=[gone])
     own.client().create_tags(Resources=[other], Tags=[{"Key": "apf:vm", "Value": "another"}])
@@ -85,9 +83,7 @@ def test_what_is_not_as_it_was_chosen_is_left_alone(own: CloudProcess, three: di
 
 
 @pytest.mark.parametrize("code", ["RequestLimitExceeded", "AuthFailure"])
-def test_a_cloud_that_takes_nothing_now_is_not_asked_for_each(
-    own: CloudProcess, three: dict[str, InstanceRow], code: str
-) -> None:
+def test_general_refusal_stops_further_requests(own: CloudProcess, three: dict[str, InstanceRow], code: str) -> None:
     deny(own.directory, f"TerminateInstances {code}", f"DeleteKeyPair {code}")
     before = own.requests()
     found = end(own, *three.values(), key_pairs=("SSH_1", "SSH_2"))
@@ -98,7 +94,7 @@ def test_a_cloud_that_takes_nothing_now_is_not_asked_for_each(
     assert max(asked) <= 3, "but for the retries of boto3"
 
 
-def test_key_pairs_have_outcomes_of_their_own(own: CloudProcess) -> None:
+def test_each_key_pair_has_its_own_outcome(own: CloudProcess) -> None:
     names = ("SSH_1", "SSH_2", "SSH_3")
     for name in names:
         own.client().create_key_pair(KeyName=name)
@@ -111,6 +107,6 @@ def test_key_pairs_have_outcomes_of_their_own(own: CloudProcess) -> None:
     assert left.key_pairs == ("SSH_2",)
 
 
-def test_what_there_is_no_time_for_is_not_tried(own: CloudProcess, three: dict[str, InstanceRow]) -> None:
+def test_nothing_is_tried_when_no_time_is_left(own: CloudProcess, three: dict[str, InstanceRow]) -> None:
     assert end(own, *three.values(), key_pairs=("SSH_1",), within_s=0) == {}
     assert not ended(own) & three.keys()

@@ -1,4 +1,4 @@
-"""What the local cloud makes good of moto's differences from EC2."""
+"""Corrections of moto's differences from EC2."""
 
 import base64
 import io
@@ -33,7 +33,7 @@ def dotted(params: Mapping[str, str]) -> dict[str, str]:
     return {key.replace("_", "."): value for key, value in params.items()}
 
 
-def test_a_request_knows_who_where_and_what() -> None:
+def test_request_has_action_service_region_and_key() -> None:
     read_back = request("RunInstances", ImageId="ami-1")
     assert (read_back.action, read_back.service, read_back.region) == ("RunInstances", "ec2", "eu-west-1")
     assert read_back.access_key == "AKIA1"
@@ -41,19 +41,19 @@ def test_a_request_knows_who_where_and_what() -> None:
     assert not read_back.changes_nothing
 
 
-def test_a_request_without_signature_has_no_key() -> None:
+def test_unsigned_request_has_no_access_key() -> None:
     assert read("Action=RunInstances", HTTP_AUTHORIZATION="").access_key is None
 
 
-def test_parameters_may_be_in_the_address() -> None:
+def test_reads_parameters_from_the_query_string() -> None:
     assert read("", QUERY_STRING="Action=DescribeInstances").action == "DescribeInstances"
 
 
-def test_representations_hold_no_parameters() -> None:
+def test_repr_of_a_request_hides_its_parameters() -> None:
     assert "s3cret" not in repr(request("RunInstances", UserData="s3cret"))
 
 
-def test_lists_counted_from_zero_are_counted_from_one() -> None:
+def test_lists_numbered_from_zero_are_renumbered_from_one() -> None:
     zero = dotted({"ResourceId_0": "i-1", "Tag_0_Key": "a", "Tag_0_Value": "b", "Tag_1_Key": "c", "Other_0": "x"})
     one = dotted({"ResourceId_1": "i-1", "Tag_1_Key": "a", "Tag_1_Value": "b", "Tag_2_Key": "c", "Other_0": "x"})
     assert one_based(zero, ("ResourceId", "Tag")) == one
@@ -73,7 +73,7 @@ def test_lists_counted_from_zero_are_counted_from_one() -> None:
         ("DescribeKeyPairs", {}, {}),
     ],
 )
-def test_requests_are_adapted(action: str, params: dict[str, str], changed: dict[str, str]) -> None:
+def test_adapts_requests_for_moto(action: str, params: dict[str, str], changed: dict[str, str]) -> None:
     adapted = adapt(request(action, **params))
     assert dict(adapted.params) == {"Action": action} | changed
     assert dict(parse_qsl(adapted.body.decode())) == {"Action": action} | changed
@@ -90,7 +90,7 @@ def test_requests_are_adapted(action: str, params: dict[str, str], changed: dict
         ({"UserData": "a"}, b"InvalidUserData.Malformed"),
     ],
 )
-def test_launches_that_ec2_refuses_are_refused(params: dict[str, str], code: bytes | None) -> None:
+def test_refuses_launches_that_ec2_refuses(params: dict[str, str], code: bytes | None) -> None:
     for action, prefix in (("RunInstances", ""), ("RequestSpotInstances", "LaunchSpecification.")):
         answer = refusal(request(action, **{prefix + key: value for key, value in params.items()}))
         if code is None:
@@ -101,7 +101,7 @@ def test_launches_that_ec2_refuses_are_refused(params: dict[str, str], code: byt
             assert b"<Error><Code>" + code + b"</Code>" in answer.body
 
 
-def test_an_answer_is_dressed_as_amazons() -> None:
+def test_response_gets_amazons_server_header_and_prolog() -> None:
     moto = ApiResponse(200, b'<?xml version="1.0" encoding="utf-8"?>\n<A/>', (("server", "amazon.com"), ("X", "y")))
     dressed = dress(moto)
     assert dressed.body == b'<?xml version="1.0" encoding="UTF-8"?>\n<A/>'
@@ -109,17 +109,17 @@ def test_an_answer_is_dressed_as_amazons() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b'{"encoding": "utf-8"}', b"<A/>"])
-def test_an_answer_without_prolog_keeps_its_body(body: bytes) -> None:
+def test_response_without_prolog_keeps_its_body(body: bytes) -> None:
     assert dress(ApiResponse(200, body)).body == body
 
 
-def test_an_error_is_worded_as_ec2_gahp_looks_for_it() -> None:
+def test_error_has_the_format_that_ec2_gahp_searches_for() -> None:
     answer = error(503, "RequestLimitExceeded", "slow <down>")
     assert b"<Error><Code>RequestLimitExceeded</Code>" in answer.body
     assert b"slow &lt;down&gt;" in answer.body
 
 
-def test_a_token_recalls_its_launch() -> None:
+def test_client_token_returns_the_response_of_its_launch() -> None:
     tokens = ClientTokens()
     launch = request("RunInstances", ClientToken="t", ImageId="ami-1")
     answer = ApiResponse(200, b"launched")
@@ -132,7 +132,7 @@ def test_a_token_recalls_its_launch() -> None:
     assert tokens.recall(request("RunInstances", ClientToken="u", ImageId="ami-1")) is None
 
 
-def test_a_launch_that_failed_or_has_no_token_is_not_recalled() -> None:
+def test_launch_that_failed_or_has_no_token_is_not_remembered() -> None:
     tokens = ClientTokens()
     failed = request("RunInstances", ClientToken="t")
     tokens.remember(failed, ApiResponse(500, b""))

@@ -1,4 +1,4 @@
-"""The guard ends everything that came from its command."""
+"""The guard kills every descendant of its command."""
 
 import signal
 import subprocess
@@ -16,12 +16,12 @@ GUARD = localcloud.guard.__file__
 ESCAPES = (
     "setsid sh -c 'sleep 600 & setsid sleep 601 & echo ready >&2; wait' & trap '' QUIT TERM; while :; do sleep 60; done"
 )
-"""A shell whose children leave its session, and which itself ignores being asked to leave."""
+"""A shell that ignores SIGQUIT and whose children leave its session."""
 
 
 @pytest.fixture
 def guard() -> Iterator[subprocess.Popen[str]]:
-    """A guard of ESCAPES, once that has escaped."""
+    """A guard of ESCAPES, after the children have left the session."""
     with start("sh", "-c", ESCAPES) as running:
         assert running.stderr is not None
         assert running.stderr.readline() == "ready\n"
@@ -30,7 +30,7 @@ def guard() -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def ignored_quit() -> Iterator[None]:
-    """As in a background job of a shell."""
+    """SIGQUIT ignored, as in a background job of a shell."""
     before = signal.signal(signal.SIGQUIT, signal.SIG_IGN)
     yield
     signal.signal(signal.SIGQUIT, before)
@@ -55,26 +55,26 @@ def reported(guard: "subprocess.Popen[str]") -> dict[str, int]:
     return {what: int(number) for what, number in (line.split() for line in guard.stdout)}
 
 
-def test_the_exit_status_is_reported() -> None:
+def test_reports_the_exit_status() -> None:
     with start("sh", "-c", "exit 3") as guard:
         assert reported(guard)["status"] == 3
 
 
-def test_a_command_that_is_not_there_is_reported() -> None:
+def test_reports_a_missing_command() -> None:
     with start("/no/such/command") as guard:
         assert reported(guard)["status"] == 127
         assert guard.stderr is not None
         assert "/no/such/command" in guard.stderr.read()
 
 
-def test_children_that_outlive_the_command_are_killed() -> None:
+def test_kills_children_that_outlive_the_command() -> None:
     with start("sh", "-c", "setsid sleep 600 & sleep 0.1; exit 0") as guard:
         assert reported(guard)["status"] == 0
         guard.wait(5)
         assert gone(family(guard.pid))
 
 
-def test_stop_asks_first_also_where_a_shell_s_background_job_ignores_that(ignored_quit: None) -> None:
+def test_stop_sends_sigquit_even_if_guard_started_with_it_ignored(ignored_quit: None) -> None:
     with start("sh", "-c", "trap 'exit 7' QUIT; echo ready >&2; while :; do sleep 0.05; done", grace_s=30) as guard:
         assert guard.stderr is not None
         assert guard.stdin is not None
@@ -85,7 +85,7 @@ def test_stop_asks_first_also_where_a_shell_s_background_job_ignores_that(ignore
 
 
 @pytest.mark.parametrize("how", ["stop", "kill", "eof", "SIGTERM"])
-def test_nothing_escapes(guard: "subprocess.Popen[str]", how: str) -> None:
+def test_kills_descendants_that_left_the_session(guard: "subprocess.Popen[str]", how: str) -> None:
     below = family(guard.pid)
     assert len(below) >= 4
     assert guard.stdin is not None

@@ -1,4 +1,4 @@
-"""The image: where files of the machine are, and what its configuration says."""
+"""The machine image: file paths, hardware and HTCondor configuration."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.hardware import Hardware, UnknownInstanceType, hardware
-from localcloud.image import condor_config, lay_out, place
+from localcloud.image import condor_config, host_path, lay_out
 
 
 @pytest.mark.parametrize(
@@ -20,14 +20,14 @@ from localcloud.image import condor_config, lay_out, place
         ("/a/b/../c", "/root/i-1/a/c"),
     ],
 )
-def test_paths_are_placed_under_the_machines_root(path: str, expected: str) -> None:
-    assert place(Path("/root/i-1"), path) == Path(expected)
+def test_paths_map_under_the_machines_root(path: str, expected: str) -> None:
+    assert host_path(Path("/root/i-1"), path) == Path(expected)
 
 
 @given(st.text(alphabet="./ab", max_size=20))
-def test_no_path_leads_out_of_the_root(path: str) -> None:
+def test_no_path_escapes_the_root(path: str) -> None:
     root = Path("/root/i-1")
-    assert place(root, path).resolve().is_relative_to(root)
+    assert host_path(root, path).resolve().is_relative_to(root)
 
 
 @pytest.mark.parametrize(
@@ -38,16 +38,16 @@ def test_no_path_leads_out_of_the_root(path: str) -> None:
         ("g4dn.xlarge", Hardware(cpus=4, memory_mb=16384, gpus=1, disk_gb=125)),
     ],
 )
-def test_size_follows_the_instance_type(instance_type: str, size: Hardware) -> None:
+def test_hardware_follows_the_instance_type(instance_type: str, size: Hardware) -> None:
     assert hardware(instance_type) == size
 
 
-def test_an_unknown_type_has_no_size() -> None:
+def test_unknown_instance_type_raises() -> None:
     with pytest.raises(UnknownInstanceType):
         hardware("m5.gigantic")
 
 
-def test_the_configuration_tells_the_hardware_and_nothing_of_a_pool() -> None:
+def test_image_config_has_the_hardware_and_no_pool() -> None:
     text = condor_config(Path("/r"), "ip-1.ec2.internal", Hardware(4, 16384, 2, 0), 8, {"SBIN": "/usr/sbin"})
     lines = dict(line.split(" = ", 1) for line in text.splitlines() if " = " in line)
     assert lines["NUM_CPUS"] == "4"
@@ -59,7 +59,7 @@ def test_the_configuration_tells_the_hardware_and_nothing_of_a_pool() -> None:
     assert not {"COLLECTOR_HOST", "CONDOR_HOST", "STARTD_NAME", "START"} & set(lines)
 
 
-def test_laying_out_twice_keeps_what_is_there(tmp_path: Path) -> None:
+def test_second_lay_out_keeps_existing_files(tmp_path: Path) -> None:
     lay_out(tmp_path)
     token = tmp_path / "etc/condor/tokens.d/vm"
     token.write_text("token")

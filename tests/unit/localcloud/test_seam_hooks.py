@@ -1,4 +1,4 @@
-"""Hooks are nested in the order given."""
+"""Hooks of the seam, and the instance-data of a launch."""
 
 import io
 from dataclasses import replace
@@ -33,7 +33,7 @@ FACTS = Facts(
 
 
 class Around:
-    """Marks requests on the way in and answers on the way out."""
+    """Append a mark to requests on the way in and to responses on the way out."""
 
     def __init__(self, mark: str) -> None:
         self.mark = mark
@@ -50,19 +50,19 @@ def echo(request: ApiRequest) -> ApiResponse:
     return ApiResponse(200, request.action.encode())
 
 
-def test_the_first_hook_is_outermost() -> None:
+def test_first_hook_is_outermost() -> None:
     seam = Seam((Around("a"), Around("b")))
     request = read_request({"REQUEST_METHOD": "GET", "QUERY_STRING": "Action=X", "wsgi.input": io.BytesIO()})
     assert seam.wrap(echo)(request).body == b"Xabba"
 
 
-def test_a_boot_passes_all_hooks() -> None:
+def test_boot_passes_through_all_hooks() -> None:
     boot = Boot(FACTS, FACTS.user_data, 1.0)
     assert Seam((Around("a"), Around("b"))).boot(boot).wrapper == ("a", "b")
     assert Seam().boot(boot) == boot
 
 
-def test_hooks_are_loaded_by_name() -> None:
+def test_loads_hooks_by_name() -> None:
     assert [type(hook).__name__ for hook in Seam.load(["tests.cloud.hooks:NeverJoins"]).hooks] == ["NeverJoins"]
 
 
@@ -74,16 +74,16 @@ def test_hooks_are_loaded_by_name() -> None:
         ("collections:OrderedDict", TypeError),
     ],
 )
-def test_a_bad_name_is_an_error(name: str, error: type[Exception]) -> None:
+def test_bad_hook_name_raises(name: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         Seam.load([name])
 
 
-def test_no_representation_tells_user_data() -> None:
+def test_repr_hides_user_data() -> None:
     assert "s3cret" not in repr(FACTS) + repr(Boot(FACTS, FACTS.user_data, 1.0))
 
 
-def test_instance_data_has_cloud_inits_keys_and_aliases() -> None:
+def test_instance_data_has_the_keys_and_aliases_of_cloud_init() -> None:
     data = instance_data(FACTS)
     assert data["v1"]["instance_id"] == data["instance_id"] == "i-1"
     assert data["v1"]["local_hostname"] == "ip-10-0-0-1"

@@ -1,4 +1,4 @@
-"""Signatures are checked as AWS makes them."""
+"""Verification of signatures that botocore makes."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ BODY = b"Action=DescribeInstances"
 
 @pytest.fixture(params=["", "?Action=DescribeRegions&Filter=a%2Fb&Empty="])
 def environ(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """A request that botocore has signed with the secret key ``right``."""
+    """A request signed by botocore with the secret key ``right``."""
     headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "X-Amz-Meta": "two   blanks"}
     url = f"http://ec2.us-east-1.localhost:5000/{request.param}"
     signed = AWSRequest("POST", url, data=BODY, headers=headers)
@@ -29,16 +29,16 @@ def environ(request: pytest.FixtureRequest) -> dict[str, Any]:
     }
 
 
-def test_the_right_key_is_known(environ: dict[str, Any]) -> None:
+def test_accepts_a_signature_made_with_the_secret_key(environ: dict[str, Any]) -> None:
     assert signed_with("right", environ, BODY)
 
 
-def test_another_key_body_or_date_is_not(environ: dict[str, Any]) -> None:
+def test_rejects_another_key_body_or_date(environ: dict[str, Any]) -> None:
     assert not signed_with("wrong", environ, BODY)
     assert not signed_with("right", environ, BODY + b"&DryRun=true")
     assert not signed_with("right", environ | {"HTTP_X_AMZ_DATE": "20260101T000000Z"}, BODY)
 
 
 @pytest.mark.parametrize("authorization", ["", "AWS4-HMAC-SHA256 nonsense", "Basic AKIA1:right"])
-def test_no_signature_is_no_key(environ: dict[str, Any], authorization: str) -> None:
+def test_rejects_a_missing_or_malformed_signature(environ: dict[str, Any], authorization: str) -> None:
     assert not signed_with("right", environ | {"HTTP_AUTHORIZATION": authorization}, BODY)

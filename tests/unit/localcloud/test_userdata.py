@@ -1,4 +1,4 @@
-"""User-data is read as cloud-init reads it."""
+"""Parsing of user-data as cloud-init does it."""
 
 import base64
 import gzip
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.userdata import PowerState, UserDataError, WriteFile, parse
+from localcloud.userdata import InvalidUserData, PowerState, WriteFile, parse
 
 DATA = {"v1": {"instance_id": "i-1", "region": "us-east-1"}, "ds": {"meta_data": {"tags": {"a": "b"}}}}
 
@@ -18,12 +18,12 @@ def files(document: str) -> tuple[WriteFile, ...]:
     return parse(document.encode(), DATA).files
 
 
-def test_nothing_asks_for_nothing() -> None:
+def test_empty_document_writes_no_file() -> None:
     assert parse(b"", DATA) == parse(b"#cloud-config\n", DATA)
     assert parse(b"", DATA).files == ()
 
 
-def test_files_have_path_content_mode_and_append() -> None:
+def test_parses_path_content_mode_and_append_of_files() -> None:
     document = """#cloud-config
 write_files:
 - path: /etc/a
@@ -57,13 +57,13 @@ PACKED = base64.b64encode(gzip.compress(b"content", mtime=0)).decode()
         ("text/plain", "content"),
     ],
 )
-def test_encodings(encoding: str, content: str) -> None:
+def test_decodes_file_content(encoding: str, content: str) -> None:
     assert files(f"#cloud-config\nwrite_files: [{{path: /a, encoding: {encoding}, content: {content}}}]")[
         0
     ].content == (b"content")
 
 
-def test_a_template_sees_the_instance_data() -> None:
+def test_template_uses_instance_data() -> None:
     document = """## template: jinja
 #cloud-config
 write_files:
@@ -73,13 +73,13 @@ write_files:
     assert files(document) == (WriteFile("/etc/us-east-1", b"i-1"),)
 
 
-def test_without_the_header_nothing_is_rendered() -> None:
+def test_renders_nothing_without_the_template_header() -> None:
     assert files("#cloud-config\nwrite_files: [{path: /a, content: '{{ v1.instance_id }}'}]")[0].content == (
         b"{{ v1.instance_id }}"
     )
 
 
-def test_a_missing_variable_is_shown_and_warned_of() -> None:
+def test_missing_variable_is_marked_and_warned_about() -> None:
     document = "## template: jinja\n#cloud-config\nwrite_files: [{path: /a, content: '{{ v1.zone }}'}]"
     read = parse(document.encode(), DATA)
     assert read.files[0].content == b"CI_MISSING_JINJA_VAR/zone"
@@ -100,19 +100,19 @@ def test_a_missing_variable_is_shown_and_warned_of() -> None:
         ("poweroff", None),
     ],
 )
-def test_power_state(power_state: str, expected: PowerState | None) -> None:
+def test_parses_power_state(power_state: str, expected: PowerState | None) -> None:
     read = parse(f"#cloud-config\npower_state: {power_state}".encode(), DATA)
     assert read.power_state == expected
     condition_is_plain = "condition: false" in power_state
     assert bool(read.warnings) == (expected is None and not condition_is_plain)
 
 
-def test_commands_and_packages_are_recorded() -> None:
+def test_records_commands_and_packages() -> None:
     read = parse(b"#cloud-config\nruncmd: [[systemctl, start, condor]]\npackages: [condor]\n", DATA)
     assert read.recorded == {"runcmd": [["systemctl", "start", "condor"]], "packages": ["condor"]}
 
 
-def test_parts_of_a_mime_document_are_read_in_order() -> None:
+def test_reads_parts_of_a_mime_document_in_order() -> None:
     message = MIMEMultipart()
     message.attach(MIMEText("write_files: [{path: /a, content: first}]\npackages: [x]", "cloud-config"))
     message.attach(MIMEText("#!/bin/sh\necho hello\n", "x-shellscript"))
@@ -123,11 +123,11 @@ def test_parts_of_a_mime_document_are_read_in_order() -> None:
     assert read.files == (WriteFile("/b", b"us-east-1"),)
     assert read.recorded == {"packages": ["x"]}
     assert read.warnings == (
-        "user-data that is neither cloud-config nor a template of one is not run (text/x-shellscript)",
+        "user-data part ignored, as it is neither cloud-config nor a template of it (text/x-shellscript)",
     )
 
 
-def test_a_compressed_document_is_unpacked() -> None:
+def test_decompresses_a_gzip_document() -> None:
     document = gzip.compress(b"#cloud-config\nwrite_files: [{path: /a, content: x}]")
     assert parse(document, DATA).files == (WriteFile("/a", b"x"),)
 
@@ -152,16 +152,16 @@ def test_a_compressed_document_is_unpacked() -> None:
         (b"\x1f\x8b s3cret", "cannot be decompressed"),
     ],
 )
-def test_bad_documents_are_refused_without_telling_their_content(document: bytes, message: str) -> None:
-    with pytest.raises(UserDataError, match=message) as error:
+def test_errors_about_bad_documents_hide_their_content(document: bytes, message: str) -> None:
+    with pytest.raises(InvalidUserData, match=message) as error:
         parse(document, DATA)
     assert "s3cret" not in str(error.value)
 
 
 @given(st.text())
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_any_text_parses_or_raises_invalid_user_data(text: str) -> None:
     for document in (text, f"#cloud-config\n{text}", f"## template: jinja\n#cloud-config\n{text}"):
         try:
             parse(document.encode(errors="replace"), DATA)
-        except UserDataError:
+        except InvalidUserData:
             continue

@@ -1,4 +1,4 @@
-"""The life of one machine: boot, run, shut down, and perhaps start again, on real processes."""
+"""Lifecycle of one machine on real processes: boot, run, shut down, start again."""
 
 import asyncio
 import contextlib
@@ -7,37 +7,37 @@ from typing import Any, Protocol
 
 from localcloud.boot import Console, Power, boot_of, prepare
 from localcloud.hardware import UnknownInstanceType, hardware
-from localcloud.machine import Machine, Order, State
+from localcloud.machine import LocalMachine, Order, State
 from localcloud.seam import Boot, Seam
 from localcloud.settings import CloudSettings
 from localcloud.userdata import UserData
 
 FAILED_START_S = 10.0
-"""A condor_master that fails within this time never ran: the machine stays up without it, as under systemd."""
+"""A condor_master that fails within this time failed to start; the machine stays up without it, as under systemd."""
 
 NO_RESTART = 99
-"""Exit status of an HTCondor daemon that does not want to be started again: a clean end."""
+"""Exit status of an HTCondor daemon that ended cleanly and must not be restarted."""
 
 
 class Host(Protocol):
-    """What a machine needs of the cloud that it runs in."""
+    """The cloud, as a machine uses it."""
 
-    def enter(self, machine: Machine, state: State) -> None:
-        """The machine has come into another state."""
+    def enter(self, machine: LocalMachine, state: State) -> None:
+        """Record that the machine enters another state."""
 
-    def powers_off(self, machine: Machine) -> Order:
-        """The machine powers itself off; returns what that means for it, STOP or TERMINATE."""
+    def powers_off(self, machine: LocalMachine) -> Order:
+        """Record that the machine powers itself off; return STOP or TERMINATE."""
 
 
-class Life:
-    """One machine's life, told in coroutines of the cloud's event loop.
+class MachineLifecycle:
+    """One machine's lifecycle, as coroutines of the cloud's event loop.
 
-    ``starting`` bounds how many machines start up at once.
+    The semaphore ``starting`` limits the number of machines that start at once.
     """
 
     def __init__(
         self,
-        machine: Machine,
+        machine: LocalMachine,
         host: Host,
         settings: CloudSettings,
         seam: Seam,
@@ -54,7 +54,7 @@ class Life:
         self._console = Console(machine.directory)
 
     async def live(self) -> None:
-        """From the launch until the machine is terminated."""
+        """Run the machine from its launch until it is terminated."""
         order = Order.START
         while order is Order.START:
             order = await self._session()
@@ -66,14 +66,14 @@ class Life:
         self._host.enter(self._machine, State.TERMINATED)
 
     def crash(self) -> None:
-        """End everything that runs, unnoticed by the cloud. Raises KeyError if nothing runs."""
+        """Kill all processes without telling the cloud. Raises KeyError if none runs."""
         if self.power is None or self.power.off.done():
             raise KeyError(self._machine.facts.instance_id)
         self._machine.crashed = True
         self.power.order("kill")
 
     async def _session(self) -> Order:
-        """From ``pending`` until the processes are gone; returns how it ended, TERMINATE or STOP."""
+        """Run from ``pending`` until the processes are gone; return the order that ended it, TERMINATE or STOP."""
         boot = self._seam.boot(boot_of(self._machine.facts, self._settings.boot_delay_s))
         order = await self._next_order(boot.delay_s)
         if order is None and boot.fails:
@@ -92,13 +92,13 @@ class Life:
         return order
 
     async def _next_order(self, wait_s: float) -> Order | None:
-        """The next order, or None when none has come for ``wait_s``."""
+        """Return the next order, or None after ``wait_s``."""
         with contextlib.suppress(TimeoutError):
             return await asyncio.wait_for(self._machine.orders.get(), wait_s)
         return None
 
     async def _power_on(self, boot: Boot) -> UserData | None:
-        """Apply user-data and start HTCondor; whatever keeps it from starting is told on the console."""
+        """Apply user-data and start HTCondor; write errors to the console."""
         machine = self._machine
         machine.directory.mkdir(parents=True, exist_ok=True)
         machine.boots += 1
@@ -114,7 +114,7 @@ class Life:
             return document
         async with self._starting:
             if machine.state is not State.RUNNING:
-                return document  # somebody ended it while it waited for its turn
+                return document  # it was ended while it waited for its turn
             try:
                 self.power = await Power.on(machine.directory, boot)
             except OSError as error:
@@ -131,7 +131,7 @@ class Life:
         self._machine.pid = None
 
     async def _run(self, document: UserData | None) -> Order:
-        """Until somebody orders otherwise, the machine's timer is up, or its condor_master is gone."""
+        """Wait for an order, for the machine's timer, or for the end of its condor_master; return the order."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         timer = document.power_state if document else None
@@ -153,7 +153,7 @@ class Life:
             ordered.cancel()
 
     def _shuts_down(self, ran_s: float) -> bool:
-        """Whether the machine shuts down, now that its condor_master has ended after ``ran_s``."""
+        """True if the machine shuts down because its condor_master ended after ``ran_s``."""
         self._machine.pid = None
         if self.power is None or self._machine.crashed:
             return False
