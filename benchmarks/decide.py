@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from factory.fit.share import Share, Terms, judge
+from factory.fit.share import FitSettings, Share, plan_purchase
 from factory.fit.supply import Supply
 from factory.model.demand import Demand, JobGroup, Machine, Offer, Room
 from factory.model.matches import Match, Matches
@@ -105,7 +105,7 @@ def decide_s(share: Share, tries: int = 5) -> float:
 
     def once() -> float:
         started = time.perf_counter()
-        judge(replace(share), Terms())
+        plan_purchase(replace(share), FitSettings())
         return time.perf_counter() - started
 
     return min(once() for _ in range(tries))

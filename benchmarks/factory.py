@@ -23,7 +23,7 @@ def main() -> None:
     lock = statedir.lock()
     workers = Workers(statedir.workers_lock)
     rounds = Rounds(config, workers, statedir, f"{time.time():.3f} bench 1", (lock,))
-    names = {queue.name for queue in config.watched}
+    names = {queue.name for queue in config.all_queues}
     try:
         for line in sys.stdin:
             started = time.monotonic()

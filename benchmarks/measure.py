@@ -10,7 +10,7 @@ from typing import Any
 from xml.dom import minidom
 
 from factory.condor.collector.slots import slots_that_matter
-from factory.condor.schedd.vm_jobs import ours
+from factory.condor.schedd.vm_jobs import our_vm_jobs
 from factory.config import load
 from factory.decide.decide import decide
 from factory.decide.decision import Round
@@ -79,7 +79,8 @@ def bare_queries(factory_id: str, demand: Demand) -> dict[str, Callable[[], Any]
             projection=["Name", "State", "Cpus", "Memory", "Disk", "TotalSlotCpus"],
         ),
         "VM jobs": lambda: schedd.query(
-            constraint=ours(account, factory_id), projection=["ClusterId", "ProcId", "APFVM", "JobStatus", "APFShape"]
+            constraint=our_vm_jobs(account, factory_id),
+            projection=["ClusterId", "ProcId", "APFVM", "JobStatus", "APFShape"],
         ),
     }
 

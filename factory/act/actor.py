@@ -13,11 +13,11 @@ from itertools import groupby, repeat
 from threading import Lock
 from typing import TypeVar
 
-from factory.act.other_schedds import Elsewhere, ends_a_machine, look_elsewhere
-from factory.condor.classad.literals import same
+from factory.act.other_schedds import OtherSchedds, ends_a_machine, query_other_schedds
+from factory.condor.classad.literals import same_text
 from factory.condor.connect import schedd_name
 from factory.condor.schedd import actions as acts
-from factory.condor.schedd.vm_jobs import ours
+from factory.condor.schedd.vm_jobs import our_vm_jobs
 from factory.condor.tools import run as tools
 from factory.condor.tools.budget import PARALLEL, Commands, NotBegun
 from factory.condor.tools.tokens import token_argv
@@ -34,7 +34,7 @@ from factory.state.directory import StateDir, write_private
 
 T = TypeVar("T")
 
-After = Callable[[str, Action], None]
+Hook = Callable[[str, Action], None]
 """Called after each step that leaves a trace outside the process: its name, and the action it belongs to."""
 
 _TOKEN_S = 2
@@ -46,7 +46,7 @@ def _attempt(action: Action) -> int:
     return action.attempt if isinstance(action, Retire | Unretire) else 1
 
 
-def nothing(step: str, action: Action) -> None:
+def no_hook(step: str, action: Action) -> None:
     """The usual ``after``: go on."""
 
 
@@ -70,7 +70,7 @@ class Actor:
     incarnation: str
     keep_fds: tuple[int, ...] = ()
     """Descriptors that commands inherit: the lock that a successor waits for."""
-    after: After = nothing
+    after: Hook = no_hook
     silent: frozenset[str] = frozenset()
     """Addresses that did not answer when they were polled."""
     _hung: set[str] = field(default_factory=set)
@@ -81,17 +81,19 @@ class Actor:
         """Carry out the actions: those of one kind side by side, kinds in the order given."""
         outcomes: list[Outcome] = []
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="act") as threads:
-            for _, same in groupby(actions, key=type):
-                group = sorted(same, key=_attempt)
+            for _, alike in groupby(actions, key=type):
+                group = sorted(alike, key=_attempt)
                 endings = [action for action in group if ends_a_machine(action)]
-                elsewhere = look_elsewhere(endings, self._schedd, self.config, self.silent, self._on_machines, threads)
+                elsewhere = query_other_schedds(
+                    endings, self._schedd, self.config, self.silent, self._on_machines, threads
+                )
                 outcomes += threads.map(self._outcome, group, repeat(elsewhere))
         return tuple(outcomes)
 
     def _on_machines(self, schedd: ScheddAddress, startds: Collection[str]) -> Mapping[str, str]:
         return self._call(acts.on_machines, schedd, sorted(startds))
 
-    def _outcome(self, action: Action, elsewhere: Elsewhere) -> Outcome:
+    def _outcome(self, action: Action, elsewhere: OtherSchedds) -> Outcome:
         objection = elsewhere.objection(action) if ends_a_machine(action) else None
         if objection is not None:
             return Outcome(action, error=objection)
@@ -227,7 +229,7 @@ class Actor:
 
     def _edit(self, vm: VM, still: str, attribute: str, value: str) -> None:
         self._call(
-            acts.edit, self._schedd, vm.job, self._ours(f"{still} && {same('APFVM', vm.uuid)}"), attribute, value
+            acts.edit, self._schedd, vm.job, self._ours(f"{still} && {same_text('APFVM', vm.uuid)}"), attribute, value
         )
 
     def _call(self, function: Callable[..., T], schedd: ScheddAddress, *args: object) -> T:
@@ -243,15 +245,15 @@ class Actor:
                 raise
 
     def _run(self, argv: list[str]) -> str:
-        return tools.run(argv, self._factory.command_timeout, self.keep_fds)
+        return tools.run_tool(argv, self._factory.command_timeout, self.keep_fds)
 
     def _own(self, still: str) -> str:
         """VM jobs and plain jobs of this factory."""
         factory = self._factory
-        return f"{same('Owner', factory.owner)} && {same('APFFactory', factory.id)} && ({still})"
+        return f"{same_text('Owner', factory.owner)} && {same_text('APFFactory', factory.id)} && ({still})"
 
     def _ours(self, still: str) -> str:
-        return f"{ours(self._factory.owner, self._factory.id)} && ({still})"
+        return f"{our_vm_jobs(self._factory.owner, self._factory.id)} && ({still})"
 
     def _plugin(self, queue: str) -> BatchSubmitPlugin:
         return self._queues[queue].batchsubmit
@@ -262,12 +264,12 @@ class Actor:
 
     @cached_property
     def _queues(self) -> dict[str, Queue]:
-        return {queue.name: queue for queue in self.config.watched}
+        return {queue.name: queue for queue in self.config.all_queues}
 
     @cached_property
     def _collector(self) -> str:
         """The collector that machines join; asked of HTCondor's configuration once."""
-        return self._factory.pool or tools.run(["condor_config_val", "COLLECTOR_HOST"], 10).strip()
+        return self._factory.pool or tools.run_tool(["condor_config_val", "COLLECTOR_HOST"], 10).strip()
 
     @cached_property
     def _schedd_name(self) -> str:

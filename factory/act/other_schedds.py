@@ -19,7 +19,7 @@ def ends_a_machine(action: Action) -> TypeGuard[Remove | Release]:
     return isinstance(action, Remove) or (isinstance(action, Release) and action.ends)
 
 
-class Ask(Protocol):
+class QuerySchedd(Protocol):
     """Asks one schedd for the startds on which its jobs run, and those jobs."""
 
     def __call__(self, schedd: ScheddAddress, startds: Collection[str], /) -> Mapping[str, str]:
@@ -31,7 +31,7 @@ class Ask(Protocol):
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class OtherSchedds:
     """What the other schedds said of the machines of one round."""
 
     jobs: Mapping[str, str] = field(default_factory=dict)
@@ -52,31 +52,31 @@ class Elsewhere:
         return None if unknown is None else f"not done, tried again: a job may run on {name}, for {unknown}"
 
 
-def look_elsewhere(
+def query_other_schedds(
     endings: Iterable[Remove | Release],
     own: ScheddAddress,
     config: Config,
     silent: Collection[str],
-    ask: Ask,
+    ask: QuerySchedd,
     threads: Executor,
-) -> Elsewhere:
+) -> OtherSchedds:
     """Ask every schedd that is polled but our own, which is asked when a job is removed or released.
 
     ``silent``: addresses that did not answer when they were polled, and so are not waited for again.
     """
     startds = {action.vm.uuid for action in endings if action.vm is not None}
     if not startds:
-        return Elsewhere()
+        return OtherSchedds()
     schedds, faults = polled_schedds(config)
     others = [schedd for schedd in schedds if schedd != own]
     for schedd in others:
         if str(schedd) in silent:
-            return Elsewhere(unknown=f"{schedd} did not answer when it was polled")
+            return OtherSchedds(unknown=f"{schedd} did not answer when it was polled")
     jobs: dict[str, str] = {}
     calls = [(schedd, threads.submit(ask, schedd, startds)) for schedd in others]
     for schedd, call in calls:
         try:
             jobs |= {startd: f"job {job} of {schedd}" for startd, job in call.result().items()}
         except CallFailed as error:
-            return Elsewhere(unknown=f"{schedd}: {error}")
-    return Elsewhere(jobs, None, faults)
+            return OtherSchedds(unknown=f"{schedd}: {error}")
+    return OtherSchedds(jobs, None, faults)

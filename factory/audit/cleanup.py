@@ -7,13 +7,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
 
-from factory.audit.orphans import Orphan, Step
-from factory.audit.snapshot import Look, own_schedd
-from factory.condor.classad.literals import quoted
+from factory.audit.orphans import Orphan, OrphanStep
+from factory.audit.snapshot import Snapshot, own_schedd
+from factory.condor.classad.literals import quote
 from factory.condor.schedd import actions as acts
 from factory.condor.schedd import orphan_checks as reap
-from factory.condor.schedd.orphan_checks import Claimed
-from factory.condor.schedd.vm_jobs import ours
+from factory.condor.schedd.orphan_checks import VMsInUse
+from factory.condor.schedd.vm_jobs import our_vm_jobs
 from factory.condor.tools import run as tools
 from factory.condor.tools.budget import PARALLEL, Commands, NotBegun
 from factory.config.queues import Config
@@ -22,16 +22,21 @@ from factory.model.cloud import STOPPED, perform
 from factory.observe.schedds import polled_schedds
 from factory.process.deadline import side_by_side
 from factory.process.faults import FAULTS, fault
-from factory.process.workers import CallFailed, CallTimedOut, Workers, result
+from factory.process.workers import CallFailed, CallTimedOut, Workers, call_result
 
 T = TypeVar("T")
 
-COMMANDS = {Step.DRAIN: "drain", Step.TERMINATE: "terminate", Step.REMOVE: "remove", Step.DELETE: "delete"}
+COMMANDS = {
+    OrphanStep.DRAIN: "drain",
+    OrphanStep.TERMINATE: "terminate",
+    OrphanStep.REMOVE: "remove",
+    OrphanStep.DELETE: "delete",
+}
 """Steps that do something, by the names that the journal gives them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class CleanupResult:
     """What became of an orphan about which something was to be done."""
 
     error: str | None = None
@@ -40,32 +45,32 @@ class Ending:
     """It had its turn."""
 
 
-_NO_TIME = Ending("not tried: those before it took all the time", tried=False)
+_NO_TIME = CleanupResult("not tried: those before it took all the time", tried=False)
 
 
 @dataclass(frozen=True)
-class Endings:
+class Cleanup:
     """Carries out the steps of one audit."""
 
     config: Config
     workers: Workers
-    seen: Look
+    seen: Snapshot
     keep_fds: tuple[int, ...] = ()
 
-    def all(self, orphans: Iterable[Orphan]) -> dict[str, Ending]:
+    def all(self, orphans: Iterable[Orphan]) -> dict[str, CleanupResult]:
         """What became of each orphan about which something was to be done, by name.
 
         What can't be taken back comes first, while the answers that allow it are fresh; commands to machines, which
         may be out of reach, come after it, side by side.
         """
         wanted = [orphan for orphan in orphans if orphan.step in COMMANDS]
-        refused = self._objections([orphan for orphan in wanted if orphan.step is not Step.DELETE])
-        ends = {name: Ending(why) for name, why in refused.items()}
+        refused = self._objections([orphan for orphan in wanted if orphan.step is not OrphanStep.DELETE])
+        ends = {name: CleanupResult(why) for name, why in refused.items()}
         ready = {step: [o for o in wanted if o.step is step and o.name not in refused] for step in COMMANDS}
-        ends |= self._in_clouds(ready[Step.TERMINATE])
-        ends |= self._removed(ready[Step.REMOVE])
-        ends |= self._drained(ready[Step.DRAIN])
-        ends |= self._in_clouds(ready[Step.DELETE])
+        ends |= self._in_clouds(ready[OrphanStep.TERMINATE])
+        ends |= self._removed(ready[OrphanStep.REMOVE])
+        ends |= self._drained(ready[OrphanStep.DRAIN])
+        ends |= self._in_clouds(ready[OrphanStep.DELETE])
         return ends
 
     def _objections(self, orphans: Sequence[Orphan]) -> dict[str, str]:
@@ -77,11 +82,11 @@ class Endings:
         others, faults = polled_schedds(self.config)
         schedds = dict.fromkeys((own_schedd(self.config), *others))
         # Side by side, so that none is old when the last has answered.
-        calls = [self.workers.submit(str(each), within_s, reap.claimed, each, vms) for each in schedds]
-        in_pool = self.workers.submit(str(pool), within_s, reap.in_pool, pool, vms)
+        calls = [self.workers.submit(str(each), within_s, reap.vms_in_use, each, vms) for each in schedds]
+        in_pool = self.workers.submit(str(pool), within_s, reap.instances_in_pool, pool, vms)
         try:
-            found = [result(call, within_s) for call in calls]
-            there = result(in_pool, within_s)
+            found = [call_result(call, within_s) for call in calls]
+            there = call_result(in_pool, within_s)
         except CallFailed as error:
             return dict.fromkeys((orphan.name for orphan in orphans), f"not done: {error}")
         if faults:
@@ -89,7 +94,7 @@ class Endings:
         against = {orphan.name: objection(orphan, found, there) for orphan in orphans}
         return {name: f"not done: {why}" for name, why in against.items() if why is not None}
 
-    def _in_clouds(self, orphans: Sequence[Orphan]) -> dict[str, Ending]:
+    def _in_clouds(self, orphans: Sequence[Orphan]) -> dict[str, CleanupResult]:
         """All accounts side by side."""
         keys = dict.fromkeys(orphan.account for orphan in orphans)
         of = {key: [orphan for orphan in orphans if orphan.account == key] for key in keys}
@@ -100,41 +105,41 @@ class Endings:
         """The call that does it, or why there is none."""
         cloud = self.seen.clouds[key]
         instances = [orphan.instance for orphan in orphans if orphan.instance is not None]
-        key_pairs = [orphan.name for orphan in orphans if orphan.step is Step.DELETE]
+        key_pairs = [orphan.name for orphan in orphans if orphan.step is OrphanStep.DELETE]
         try:
             act = cloud.plugin.terminate(cloud.account, instances, key_pairs)
             return self.workers.submit(act.address, self._deadline_s, perform, act)
         except FAULTS as error:
             return fault(error)
 
-    def _removed(self, orphans: Sequence[Orphan]) -> dict[str, Ending]:
+    def _removed(self, orphans: Sequence[Orphan]) -> dict[str, CleanupResult]:
         schedd, pool = own_schedd(self.config), PoolAddress(self.config.factory.pool)
-        mine = ours(self.config.factory.owner, self.config.factory.id)
+        mine = our_vm_jobs(self.config.factory.owner, self.config.factory.id)
         ends = {orphan.name: _NO_TIME for orphan in orphans}
         for orphan in orphans:
             job = orphan.job
             assert job is not None
-            still = f"{mine} && JobStatus == {job.status} && EC2InstanceName == {quoted(job.instance or '')}"
+            still = f"{mine} && JobStatus == {job.status} && EC2InstanceName == {quote(job.instance or '')}"
             absent = (pool, orphan.vm)
             try:
                 self._call(str(schedd), acts.remove, schedd, job.job, still, orphan.why, orphan.vm, absent)
             except CallFailed as error:
-                ends[orphan.name] = Ending(str(error))
+                ends[orphan.name] = CleanupResult(str(error))
                 if isinstance(error, CallTimedOut):
                     break  # it hangs, and each further one would be waited for as long
             else:
-                ends[orphan.name] = Ending()
+                ends[orphan.name] = CleanupResult()
         return ends
 
-    def _drained(self, orphans: Sequence[Orphan]) -> dict[str, Ending]:
+    def _drained(self, orphans: Sequence[Orphan]) -> dict[str, CleanupResult]:
         commands = Commands(self.config.factory.command_timeout, self.keep_fds)
 
-        def drained(orphan: Orphan) -> Ending:
+        def drained(orphan: Orphan) -> CleanupResult:
             try:
                 commands.run(self._leave_argv(orphan))
             except tools.ToolError as error:
-                return Ending(str(error), tried=not isinstance(error, NotBegun))
-            return Ending()
+                return CleanupResult(str(error), tried=not isinstance(error, NotBegun))
+            return CleanupResult()
 
         ends = side_by_side(drained, orphans, PARALLEL)
         return {orphan.name: end for orphan, end in zip(orphans, ends, strict=True)}
@@ -156,14 +161,14 @@ class Endings:
         return self.workers.call(address, self._deadline_s, function, *args)
 
 
-def objection(orphan: Orphan, found: Iterable[Claimed], there: Mapping[str, frozenset[str]]) -> str | None:
+def objection(orphan: Orphan, found: Iterable[VMsInUse], there: Mapping[str, frozenset[str]]) -> str | None:
     """What schedds and collector say against it. ``there``: the instances that ads come from, by ``APFVM``."""
     vm = orphan.vm
     owned = next((each.owned[vm] for each in found if vm in each.owned), None)
     busy = next((each.busy[vm] for each in found if vm in each.busy), None)
-    if orphan.step is Step.DRAIN:
+    if orphan.step is OrphanStep.DRAIN:
         return owned
-    if orphan.step is Step.REMOVE:
+    if orphan.step is OrphanStep.REMOVE:
         return busy or ("it is in the pool after all" if vm in there else None)
     if orphan.job is None:
         return owned or busy or ("it is in the pool after all" if orphan.absent and vm in there else None)
@@ -178,12 +183,12 @@ def objection(orphan: Orphan, found: Iterable[Claimed], there: Mapping[str, froz
 
 def _ended(
     orphans: Sequence[Orphan], call: Future[Mapping[str, str | None]] | str, deadline_s: float
-) -> dict[str, Ending]:
+) -> dict[str, CleanupResult]:
     """What became of the orphans of one account."""
     if isinstance(call, str):
-        return dict.fromkeys((orphan.name for orphan in orphans), Ending(call))
+        return dict.fromkeys((orphan.name for orphan in orphans), CleanupResult(call))
     try:
-        ends = result(call, deadline_s)
+        ends = call_result(call, deadline_s)
     except CallFailed as error:
-        return dict.fromkeys((orphan.name for orphan in orphans), Ending(str(error)))
-    return {o.name: Ending(ends[o.name]) if o.name in ends else _NO_TIME for o in orphans}
+        return dict.fromkeys((orphan.name for orphan in orphans), CleanupResult(str(error)))
+    return {o.name: CleanupResult(ends[o.name]) if o.name in ends else _NO_TIME for o in orphans}

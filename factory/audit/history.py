@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from factory.audit.inventory import Books
+from factory.audit.inventory import Inventory
 from factory.model.pool import MachineRow, MasterRow
 
 Key = tuple[str, str]
@@ -19,10 +19,10 @@ _LOST_S = 3600
 
 
 @dataclass(frozen=True)
-class Scene:
+class AuditSnapshot:
     """What one audit saw. ``now`` is the epoch, ``tick`` a clock that never jumps; both in seconds."""
 
-    books: Books
+    inventory: Inventory
     schedd: str
     """Full name of our schedd."""
     now: float
@@ -38,7 +38,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Rules:
+class OrphanRules:
     """How orphans are treated. Times in seconds."""
 
     apart_s: float = 300
@@ -53,7 +53,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Sightings:
+class AuditHistory:
     """What is remembered from audit to audit. Moments are of a clock that never jumps."""
 
     first: Mapping[Key, float] = field(default_factory=dict)
@@ -79,9 +79,9 @@ class Sightings:
     """Second instances: since when all ads of their name have come from the instance that the VM job has."""
 
 
-def noted(scene: Scene, sightings: Sightings, rules: Rules) -> Sightings:
+def observe(scene: AuditSnapshot, sightings: AuditHistory, rules: OrphanRules) -> AuditHistory:
     """What is remembered after this scene, but for the orphans in it."""
-    lines = scene.books.lines
+    lines = scene.inventory.records
     began = scene.now if sightings.began is None else sightings.began
     alive = {each.id: each for line in lines for each in line.alive}
     unwatched = {
@@ -91,7 +91,9 @@ def noted(scene: Scene, sightings: Sightings, rules: Rules) -> Sightings:
     }
     wanted = {line.job.instance for line in lines if line.job is not None}
     seen = {
-        line.vm: scene.tick for line in lines if fresh(scene, rules, line.startd) or fresh(scene, rules, line.master)
+        line.vm: scene.tick
+        for line in lines
+        if is_fresh(scene, rules, line.startd) or is_fresh(scene, rules, line.master)
     }
     old = dict.fromkeys(unwatched, scene.tick) | dict(sightings.old)
     in_pool = dict(sightings.in_pool) | seen
@@ -101,7 +103,7 @@ def noted(scene: Scene, sightings: Sightings, rules: Rules) -> Sightings:
         each.id: sightings.silent.get(each.id, scene.tick)
         for line in lines
         for each in line.second
-        if line.job is not None and line.shown == {line.job.instance} and fresh(scene, rules, line.startd)
+        if line.job is not None and line.shown == {line.job.instance} and is_fresh(scene, rules, line.startd)
     }
     if scene.complete:  # of what nobody could look at nothing is forgotten
         there = {line.vm for line in lines}
@@ -123,7 +125,7 @@ def noted(scene: Scene, sightings: Sightings, rules: Rules) -> Sightings:
     )
 
 
-def found(scene: Scene, sightings: Sightings, orphans: Iterable[Key]) -> Sightings:
+def remember(scene: AuditSnapshot, sightings: AuditHistory, orphans: Iterable[Key]) -> AuditHistory:
     """What is remembered of the orphans in this scene."""
     first = {key: sightings.first.get(key, scene.tick) for key in orphans}
     if not scene.complete:
@@ -132,11 +134,11 @@ def found(scene: Scene, sightings: Sightings, orphans: Iterable[Key]) -> Sightin
     return replace(sightings, first=first, tried={key: t for key, t in sightings.tried.items() if key in first})
 
 
-def tried(sightings: Sightings, orphans: Iterable[Key], tick: float) -> Sightings:
+def mark_tried(sightings: AuditHistory, orphans: Iterable[Key], tick: float) -> AuditHistory:
     """What is remembered after something was done about these orphans, whatever came of it."""
     return replace(sightings, tried={**sightings.tried, **dict.fromkeys(orphans, tick)})
 
 
-def fresh(scene: Scene, rules: Rules, row: MachineRow | MasterRow | None) -> bool:
+def is_fresh(scene: AuditSnapshot, rules: OrphanRules, row: MachineRow | MasterRow | None) -> bool:
     """Whether an ad is young enough to be believed."""
     return row is not None and scene.now - row.heard <= rules.fresh_s

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from factory.health.hold_reasons import meaning, said
-from factory.model.cloud import ENDED, InstanceRow, Whose
+from factory.health.hold_reasons import classify, short_text
+from factory.model.cloud import ENDED, InstanceRow, KeyPairOwner
 from factory.model.pool import MachineRow, MasterRow, PoolRows
 from factory.model.vm import counted
 from factory.model.vm_job import VMJobRow
@@ -17,7 +17,7 @@ _RUNNING, _REMOVED, _COMPLETED = 2, 3, 4
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class VMRecord:
     """One VM as its sources know it, joined by ``APFVM``."""
 
     vm: str
@@ -62,10 +62,10 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Books:
+class Inventory:
     """What there is, and what is wrong."""
 
-    lines: tuple[Line, ...]
+    records: tuple[VMRecord, ...]
     key_pairs: tuple[str, ...] = ()
     """Left behind by a gridmanager, which made them for VM jobs of this factory."""
     unclaimed: tuple[str, ...] = ()
@@ -76,16 +76,16 @@ class Books:
     @property
     def wrong(self) -> int:
         """Lines with something wrong, and key pairs left."""
-        return sum(1 for line in self.lines if line.wrong) + len(self.key_pairs)
+        return sum(1 for line in self.records if line.wrong) + len(self.key_pairs)
 
 
-def books(
+def build_inventory(
     jobs: Iterable[VMJobRow],
     pool: PoolRows,
     instances: Iterable[InstanceRow] | None,
-    key_pairs: Mapping[str, Whose] = MappingProxyType({}),
+    key_pairs: Mapping[str, KeyPairOwner] = MappingProxyType({}),
     asked: frozenset[str] | None = None,
-) -> Books:
+) -> Inventory:
     """The books of a factory. ``instances`` None: the clouds are unknown, and nothing is said of them.
 
     ``asked``: queues whose cloud answered; None: all.
@@ -102,18 +102,18 @@ def books(
         queue = job.queue if job is not None else found[0].queue if found else ""
         known = instances is not None and (asked is None or not queue or queue in asked)
         shown = pool.instances.get(vm, frozenset())
-        line = Line(vm, queue, job, found, pool.machines.get(vm), pool.masters.get(vm), (), known, shown)
+        line = VMRecord(vm, queue, job, found, pool.machines.get(vm), pool.masters.get(vm), (), known, shown)
         lines.append(replace(line, wrong=tuple(_wrong(line))))
     left, unclaimed = (
         tuple(sorted(name for name, each in key_pairs.items() if each is whose))
-        for whose in (Whose.LEFT, Whose.UNKNOWN)
+        for whose in (KeyPairOwner.LEFT, KeyPairOwner.UNKNOWN)
     )
     alive = {each.vm for each in shown_by_cloud if each.state not in ENDED}
     ended = frozenset(each.vm for each in shown_by_cloud if each.vm and each.vm not in alive)
-    return Books(tuple(lines), left, unclaimed, ended)
+    return Inventory(tuple(lines), left, unclaimed, ended)
 
 
-def _wrong(line: Line) -> Iterator[str]:
+def _wrong(line: VMRecord) -> Iterator[str]:
     job, alive = line.job, line.alive
     if job is None:
         for each in alive:
@@ -129,8 +129,8 @@ def _wrong(line: Line) -> Iterator[str]:
     for each in line.second:
         yield f"instance {each.id} is {each.state}, and the VM job has {job.instance}"
     if job.hold is not None:
-        found = meaning(job.hold)
-        yield f"its VM job is held: {found.kind.value}, {said(job.hold)}"
+        found = classify(job.hold)
+        yield f"its VM job is held: {found.kind.value}, {short_text(job.hold)}"
     if line.gone:
         ended = next((each.state for each in line.instances if each.id == job.instance), None)
         yield f"its instance {job.instance} is {ended or 'not there'}"

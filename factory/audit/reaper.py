@@ -14,14 +14,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from factory.audit.cleanup import COMMANDS, Endings
-from factory.audit.history import Rules, Scene, Sightings, tried
-from factory.audit.orphans import Orphan, Step, judge
-from factory.audit.result import Audited
-from factory.audit.snapshot import Look, clouds, look
+from factory.audit.cleanup import COMMANDS, Cleanup
+from factory.audit.history import AuditHistory, AuditSnapshot, OrphanRules, mark_tried
+from factory.audit.orphans import Orphan, OrphanStep, find_orphans
+from factory.audit.result import AuditReport
+from factory.audit.snapshot import Snapshot, clouds_by_account, take_snapshot
 from factory.config.queues import Config
-from factory.model.cloud import Maker
-from factory.model.memory import Told
+from factory.model.cloud import KeyPairMaker
+from factory.model.memory import AuditResult
 from factory.process.clock import steady
 from factory.process.faults import FAULTS, fault
 from factory.process.workers import Workers
@@ -50,15 +50,15 @@ class Reaper:
         clock: Callable[[], float] = steady,
     ) -> None:
         self.config = config
-        self.audited = Audited()
+        self.audited = AuditReport()
         self._workers = workers
         self._statedir = statedir
         self._incarnation = incarnation
         self._keep_fds = tuple(keep_fds)
         self._clock = clock
-        self._sightings = Sightings()
-        self._makers: Mapping[str, Maker | None] = {}
-        self._said: dict[tuple[str, str], Step] = {}
+        self._sightings = AuditHistory()
+        self._makers: Mapping[str, KeyPairMaker | None] = {}
+        self._said: dict[tuple[str, str], OrphanStep] = {}
         self._noted: frozenset[str] = frozenset()
         self._looked = False
         self._asked: frozenset[str] = frozenset()
@@ -91,7 +91,7 @@ class Reaper:
         if self._all_asked is config:
             return frozenset()
         try:
-            accounts = clouds(config)
+            accounts = clouds_by_account(config)
         except FAULTS:
             return frozenset()  # the audit says so
         names = frozenset(name for key, cloud in accounts.items() if key not in self._asked for name in cloud.queues)
@@ -99,7 +99,7 @@ class Reaper:
             self._all_asked = config
         return names
 
-    def hurry(self) -> None:
+    def wake(self) -> None:
         """Audit soon: something is missing."""
         self._wake.set()
 
@@ -127,23 +127,25 @@ class Reaper:
     def audit(self) -> None:
         """One audit: look, judge, act, tell."""
         config, tick = self.config, self._clock()
-        seen = look(config, self._workers, self._makers)
+        seen = take_snapshot(config, self._workers, self._makers)
         self._makers = seen.makers
         unknown = list(seen.unknown)
         orphans: tuple[Orphan, ...] = self.audited.orphans
         outcomes: dict[str, str | None] = {}
-        told = self.audited.told
+        result = self.audited.result
         scene = self._scene(seen, tick)
         young = None if scene is None else self._young(config, seen)
         if scene is not None and young is not None:  # what is an orphan is known, not what the pool has of it
             unknown.append(young)
-            orphans, _ = judge(scene, self._sightings, replace(self._rules(config, seen), hands_off={"*": young}))
+            orphans, _ = find_orphans(
+                scene, self._sightings, replace(self._rules(config, seen), hands_off={"*": young})
+            )
         elif scene is not None:
-            orphans, self._sightings = judge(scene, self._sightings, self._rules(config, seen))
-            ends = Endings(config, self._workers, seen, self._keep_fds).all(orphans)
+            orphans, self._sightings = find_orphans(scene, self._sightings, self._rules(config, seen))
+            ends = Cleanup(config, self._workers, seen, self._keep_fds).all(orphans)
             outcomes = {name: end.error for name, end in ends.items()}
             had_turn = (orphan.key for orphan in orphans if orphan.name in ends and ends[orphan.name].tried)
-            self._sightings = tried(self._sightings, had_turn, tick)
+            self._sightings = mark_tried(self._sightings, had_turn, tick)
         for address in {cloud.source.address for cloud in seen.clouds.values()}:
             self._workers.end(address)
         if not seen.clouds:
@@ -152,10 +154,10 @@ class Reaper:
             orphans += tuple(o for o in self.audited.orphans if o.account in seen.clouds.keys() - seen.answered)
         self._say_gone(orphans, seen)
         done = [o for o in orphans if o.name in outcomes and outcomes[o.name] is None]
-        reaped = self.audited.reaped + sum(1 for orphan in done if orphan.step is Step.TERMINATE)
+        reaped = self.audited.reaped + sum(1 for orphan in done if orphan.step is OrphanStep.TERMINATE)
         if scene is not None and scene.complete:
-            told = told_by(scene, orphans)
-        self.audited = Audited(time.time(), orphans, tuple(unknown), seen.notes, outcomes, reaped, told)
+            result = summarize(scene, orphans)
+        self.audited = AuditReport(time.time(), orphans, tuple(unknown), seen.notes, outcomes, reaped, result)
         if not seen.lacking:
             self._asked |= seen.clouds.keys()
         for text in sorted(frozenset(seen.notes) - self._noted):
@@ -163,39 +165,39 @@ class Reaper:
         self._noted |= frozenset(seen.notes)
         self._tell(orphans, outcomes, unknown)
 
-    def _scene(self, seen: Look, tick: float) -> Scene | None:
+    def _scene(self, seen: Snapshot, tick: float) -> AuditSnapshot | None:
         """What is to be judged; None if schedd or collector did not answer (rule 2)."""
         if not seen.clouds or not seen.pool:
             return None
-        return Scene(
-            books=seen.books, schedd=seen.schedd, now=seen.asked, tick=tick, instances=seen.instances,
+        return AuditSnapshot(
+            inventory=seen.inventory, schedd=seen.schedd, now=seen.asked, tick=tick, instances=seen.instances,
             key_pairs=seen.key_pairs, answered=seen.answered, complete=len(seen.answered) == len(seen.clouds),
         )  # fmt: skip
 
-    def _young(self, config: Config, seen: Look) -> str | None:
+    def _young(self, config: Config, seen: Snapshot) -> str | None:
         """Why the collector can't be believed yet, if so: no machine is judged by what it does not show (rule 2)."""
         believed_after_s = 2 * config.factory.update_interval
         if seen.collector_up_s >= believed_after_s:
             return None
         return f"the collector has been up for {seen.collector_up_s:.0f} s, not {believed_after_s} s yet"
 
-    def _rules(self, config: Config, seen: Look) -> Rules:
+    def _rules(self, config: Config, seen: Snapshot) -> OrphanRules:
         factory = config.factory
         try:
-            held = hands_off(read_pauses(self._statedir.paused), seen)
+            held = exempt_queues(read_pauses(self._statedir.paused), seen)
         except PausesError as error:
             held = {"*": f"what is paused is unknown: {error}"}
         usurper = newer_incarnation((job.incarnation for job in seen.jobs), self._incarnation)
         if usurper is not None:
             held = {"*": f"a newer factory with this id is at work: {usurper}"}
-        return Rules(
+        return OrphanRules(
             apart_s=factory.audit_interval,
             fresh_s=2 * factory.update_interval,
             reaps=factory.orphans == "terminate",
             hands_off=held,
         )
 
-    def _say_gone(self, orphans: Iterable[Orphan], seen: Look) -> None:
+    def _say_gone(self, orphans: Iterable[Orphan], seen: Snapshot) -> None:
         """Log which orphans of the last audit are none any more, before this one is the last."""
         there = {orphan.key for orphan in orphans}
         for orphan in self.audited.orphans:
@@ -231,23 +233,23 @@ class Reaper:
                 log.error('statedir=%s failed="%s"', self._statedir.path, error)
 
 
-def told_by(scene: Scene, orphans: Iterable[Orphan]) -> Told:
+def summarize(scene: AuditSnapshot, orphans: Iterable[Orphan]) -> AuditResult:
     """What the rounds may conclude of VM jobs that they miss; when the audit began is a steady time."""
-    return Told(
+    return AuditResult(
         began=scene.tick,
-        ended=scene.books.ended,
+        ended=scene.inventory.ended,
         counted=frozenset(orphan.vm for orphan in orphans if orphan.counts and orphan.job is None),
     )
 
 
-def hands_off(pauses: Pauses, seen: Look) -> dict[str, str]:
+def exempt_queues(pauses: Pauses, seen: Snapshot) -> dict[str, str]:
     """Queues and accounts of which nothing is touched, and why; ``*``: all, whatever queue it is of.
 
     A key pair is of no queue: it is left alone while a queue that uses its account is paused.
     """
     names = {queue for cloud in seen.clouds.values() for queue in cloud.queues}
-    names |= {line.queue for line in seen.books.lines}
-    names |= {each.queue for line in seen.books.lines for each in line.instances}
+    names |= {line.queue for line in seen.inventory.records}
+    names |= {each.queue for line in seen.inventory.records for each in line.instances}
     found = pauses.reasons({*names, "*"})
     users = {key: sorted(cloud.queues & found.keys()) for key, cloud in seen.clouds.items()}
     return found | {key: found[queues[0]] for key, queues in users.items() if queues}

@@ -9,11 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 from factory.audit.orphans import Orphan
-from factory.model.memory import Told
+from factory.model.memory import AuditResult
 
 
 @dataclass(frozen=True)
-class Audited:
+class AuditReport:
     """What the last audit found."""
 
     ended: float = 0
@@ -27,7 +27,7 @@ class Audited:
     """What was done about orphans, by name: None, or why it failed."""
     reaped: int = 0
     """Instances that were terminated since the factory started."""
-    told: Told = field(default_factory=Told)
+    result: AuditResult = field(default_factory=AuditResult)
     """What the rounds may conclude of VM jobs that they miss; when it began is a steady time."""
 
     @property

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
 
-from factory.audit.inventory import Books, books
-from factory.audit.key_pairs import key_pair_jobs, whose
+from factory.audit.inventory import Inventory, build_inventory
+from factory.audit.key_pairs import key_pair_jobs, key_pair_owner
 from factory.condor.connect import schedd_name
 from factory.condor.schedd import orphan_checks as reap
 from factory.config.installed_plugins import installed
 from factory.config.queues import Config, Queue
 from factory.model.address import ScheddAddress
-from factory.model.cloud import Account, CloudRows, Maker, Stamped, Whose
+from factory.model.cloud import Account, CloudRows, KeyPairMaker, KeyPairOwner, StampedJob
 from factory.model.pool import PoolRows
 from factory.model.status import Unknown
 from factory.model.vm_job import VMJobRow, VMJobRows
@@ -37,7 +37,7 @@ def own_schedd(config: Config) -> ScheddAddress:
 
 
 @dataclass(frozen=True)
-class Cloud:
+class AccountCloud:
     """An account, and what knows how to ask there."""
 
     plugin: CloudPlugin
@@ -47,10 +47,10 @@ class Cloud:
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """What was seen."""
 
-    books: Books = field(default_factory=lambda: Books(()))
+    inventory: Inventory = field(default_factory=lambda: Inventory(()))
     unknown: tuple[str, ...] = ()
     """Sources that did not answer, and why."""
     notes: tuple[str, ...] = ()
@@ -65,31 +65,31 @@ class Look:
     asked: float = 0
     """Epoch at which the collector was asked."""
     jobs: tuple[VMJobRow, ...] = ()
-    clouds: Mapping[str, Cloud] = field(default_factory=dict)
+    clouds: Mapping[str, AccountCloud] = field(default_factory=dict)
     instances: Mapping[str, str] = field(default_factory=dict)
     """Instance → key in ``clouds``."""
     key_pairs: Mapping[str, str] = field(default_factory=dict)
     """Key pair → key in ``clouds``."""
-    makers: Mapping[str, Maker | None] = field(default_factory=dict)
+    makers: Mapping[str, KeyPairMaker | None] = field(default_factory=dict)
     """What the history said, by key pair of a job that has left the queue; None: it does not know the job."""
     answered: frozenset[str] = frozenset()
 
 
-def clouds(config: Config) -> dict[str, Cloud]:
+def clouds_by_account(config: Config) -> dict[str, AccountCloud]:
     """The accounts of all queues, also of those that do not run, by the key of their source.
 
     Raises:
         PluginError: a cloud plugin is missing or broken.
     """
-    found: dict[str, Cloud] = {}
-    for queue in (*config.queues, *config.stopped):
+    found: dict[str, AccountCloud] = {}
+    for queue in (*config.queues, *config.disabled_queues):
         account = queue.batchsubmit.account()
         if account is not None:
             made = _plugin(config, queue, account)
             source = made.instances(account)
             known = found.get(source.key)
             names = (known.queues if known is not None else frozenset()) | {queue.name}
-            found[source.key] = Cloud(made, account, source, names)
+            found[source.key] = AccountCloud(made, account, source, names)
     return found
 
 
@@ -100,13 +100,15 @@ def _plugin(config: Config, queue: Queue, account: Account) -> CloudPlugin:
     return made
 
 
-def look(config: Config, workers: Workers, makers: Mapping[str, Maker | None] = MappingProxyType({})) -> Look:
+def take_snapshot(
+    config: Config, workers: Workers, makers: Mapping[str, KeyPairMaker | None] = MappingProxyType({})
+) -> Snapshot:
     """Ask the clouds, then the collector, then the schedd. ``makers``: of an earlier look; the history stays as it is.
 
     Raises:
         PluginError: a cloud plugin is missing or broken.
     """
-    accounts = clouds(config)
+    accounts = clouds_by_account(config)
     in_clouds = fetch_all(workers, {key: cloud.source for key, cloud in accounts.items()})
     asked = time.time()
     rest = fetch_all(workers, _sources(config, {name for cloud in accounts.values() for name in cloud.queues}))
@@ -115,24 +117,24 @@ def look(config: Config, workers: Workers, makers: Mapping[str, Maker | None] = 
     schedds = [rows for rows in rest.values() if isinstance(rows, VMJobRows)]
     pools = [rows for rows in rest.values() if isinstance(rows, PoolRows)]
     if not accounts:
-        return Look(unknown=unknown)
+        return Snapshot(unknown=unknown)
     if not (schedds and pools):
         lacking = any(isinstance(rows, Unknown) for rows in rest.values())
-        return Look(unknown=unknown, pool=False, lacking=lacking, clouds=accounts)
+        return Snapshot(unknown=unknown, pool=False, lacking=lacking, clouds=accounts)
     ours = _OurSchedd(config, workers)
     try:
         schedd = ours.name()
     except CallFailed as error:
         unknown = (*unknown, f"name of {ours.address}: {error}")
-        return Look(unknown=unknown, pool=False, lacking=True, clouds=accounts)
+        return Snapshot(unknown=unknown, pool=False, lacking=True, clouds=accounts)
     jobs = tuple(job for rows in schedds for job in rows.jobs)
     instances = {each.id: each for rows in answered.values() for each in rows.instances}
     key_pairs = {key: rows.key_pairs for key, rows in answered.items() if not isinstance(rows.key_pairs, Unknown)}
     made_for = key_pair_jobs({name for each in key_pairs.values() for name in each}, schedd)
     theirs, makers, not_told = ours.whose(made_for, makers)
     known = frozenset(name for key in answered for name in accounts[key].queues)
-    return Look(
-        books=books(jobs, _one(pools), instances.values(), theirs, known),
+    return Snapshot(
+        inventory=build_inventory(jobs, _one(pools), instances.values(), theirs, known),
         unknown=unknown + not_told,
         notes=tuple(rows.key_pairs.reason for rows in answered.values() if isinstance(rows.key_pairs, Unknown)),
         collector_up_s=min((each.collector_up_s for each in pools), default=0),
@@ -162,14 +164,14 @@ class _OurSchedd:
         return self._call(str(self.address), schedd_name, self.address)
 
     def whose(
-        self, jobs: Mapping[str, Stamped], known: Mapping[str, Maker | None]
-    ) -> tuple[dict[str, Whose], dict[str, Maker | None], tuple[str, ...]]:
+        self, jobs: Mapping[str, StampedJob], known: Mapping[str, KeyPairMaker | None]
+    ) -> tuple[dict[str, KeyPairOwner], dict[str, KeyPairMaker | None], tuple[str, ...]]:
         """Whose the key pairs of these jobs are, what the history said of them, and what could not be asked."""
         if not jobs:
             return {}, {}, ()
-        me = Maker(self.config.factory.id, self.config.factory.owner)
+        me = KeyPairMaker(self.config.factory.id, self.config.factory.owner)
         try:
-            queued = self._call(str(self.address), reap.queued, self.address)
+            queued = self._call(str(self.address), reap.queued_grid_jobs, self.address)
         except CallFailed as error:
             return {}, dict(known), (f"jobs of key pairs in {self.address}: {error}",)
         makers = {name: known[name] for name in jobs if name in known}
@@ -178,11 +180,15 @@ class _OurSchedd:
         for start in range(0, len(left), _AT_ONCE):
             some = {name: jobs[name] for name in left[start : start + _AT_ONCE]}
             try:
-                found = self._call(history, reap.makers, self.address, tuple(some.values()))
+                found = self._call(history, reap.key_pair_owners, self.address, tuple(some.values()))
             except CallFailed as error:
-                return whose(jobs, queued, makers, me), makers, (f"jobs of key pairs in the {history}: {error}",)
+                return (
+                    key_pair_owner(jobs, queued, makers, me),
+                    makers,
+                    (f"jobs of key pairs in the {history}: {error}",),
+                )
             makers |= {name: found.get(job) for name, job in some.items()}
-        return whose(jobs, queued, makers, me), makers, ()
+        return key_pair_owner(jobs, queued, makers, me), makers, ()
 
     def _call(self, address: str, function: Callable[..., T], *args: object) -> T:
         return self.workers.call(address, self.config.factory.deadline, function, *args)

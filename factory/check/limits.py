@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from factory.check.chains import burst, reach
 from factory.condor.tools.config_val import DaemonConfig
 from factory.config.queues import Queue
-from factory.plugin.batchsubmit import Machines
+from factory.plugin.batchsubmit import MachineFacts
 from factory.plugin.finding import Finding
 
 PER_RESOURCE = "GRIDMANAGER_MAX_SUBMITTED_JOBS_PER_RESOURCE_EC2"
@@ -45,7 +45,7 @@ def may_run(queue: Queue, upto: int) -> int | None:
 
 
 def _per_resource(queues: Sequence[Queue], schedd: DaemonConfig) -> Iterator[Finding]:
-    by_resource: dict[str, list[tuple[Queue, Machines]]] = defaultdict(list)
+    by_resource: dict[str, list[tuple[Queue, MachineFacts]]] = defaultdict(list)
     for queue in queues:
         machines = queue.batchsubmit.machines()
         if machines is not None:

@@ -8,7 +8,7 @@ from factory.check.chains import ask, kept_warm, lets_go_after
 from factory.check.limits import may_run
 from factory.check.queues import in_groups
 from factory.condor.classad.evaluate import Answer, Question
-from factory.condor.classad.literals import quoted
+from factory.condor.classad.literals import quote
 from factory.condor.tools.config_val import DaemonConfig, Matchmaking
 from factory.config.queues import Queue
 from factory.model.status import BatchStatus
@@ -106,21 +106,21 @@ def slot_ad(queue: Queue, factory: FactorySettings) -> str:
     machines = queue.batchsubmit.machines()
     cores = (machines.cores if machines else None) or 1
     values = {
-        "MyType": quoted("Machine"),
-        "Name": quoted("slot1@vm"),
-        "Machine": quoted("vm"),
-        "SlotType": quoted("Partitionable"),
+        "MyType": quote("Machine"),
+        "Name": quote("slot1@vm"),
+        "Machine": quote("vm"),
+        "SlotType": quote("Partitionable"),
         "PartitionableSlot": "true",
         "DynamicSlot": "false",
-        "State": quoted("Unclaimed"),
-        "Activity": quoted("Idle"),
+        "State": quote("Unclaimed"),
+        "Activity": quote("Idle"),
         "Cpus": str(cores),
         "TotalCpus": str(cores),
         "TotalSlotCpus": str(cores),
         "Memory": str(2048 * cores),
         "TotalMemory": str(2048 * cores),
-        "APFFactory": quoted(factory.id),
-        "APFQueue": quoted(queue.name),
-        "APFVM": quoted("00000000-0000-4000-8000-000000000000"),
+        "APFFactory": quote(factory.id),
+        "APFQueue": quote(queue.name),
+        "APFVM": quote("00000000-0000-4000-8000-000000000000"),
     }
     return "[" + "; ".join(f"{name} = {value}" for name, value in values.items()) + "]"

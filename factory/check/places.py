@@ -7,7 +7,7 @@ from pathlib import Path
 
 from factory.config.all_files import read_everything
 from factory.config.files.scan import DEFAULT, FACTORY
-from factory.config.files.sections import Section, local_path, merge, read_path
+from factory.config.files.sections import Section, local_path, merge_groups, read_path
 from factory.config.fill.section import Problems
 from factory.config.installed_plugins import installed
 from factory.config.problems import ConfigError
@@ -39,5 +39,5 @@ class Places:
             queues = read_everything(paths, installed(), Problems()).queues
         except (ConfigError, ValueError):
             return {}
-        first = merge([read_path(path) for path in paths])[0]
+        first = merge_groups([read_path(path) for path in paths])[0]
         return {**queues, **{name: section for name, section in first.items() if name in (FACTORY, DEFAULT)}}

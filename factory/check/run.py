@@ -26,14 +26,14 @@ from factory.config.queues import Config, Queue
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.plugin.base import Plugin
 from factory.plugin.finding import Finding
-from factory.process.workers import CallFailed, Workers, one_line, result
+from factory.process.workers import CallFailed, Workers, call_result, one_line
 from factory.service.rehearsal import Rehearsal, rehearse
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """What was found, and what each queue would do; None: the pool was left out."""
 
     findings: tuple[Finding, ...]
@@ -45,7 +45,7 @@ class Verdict:
         return all(finding.severity != "error" for finding in self.findings)
 
 
-def check(config: Config, offline: bool = False) -> Verdict:
+def run_checks(config: Config, offline: bool = False) -> CheckResult:
     """Check a valid configuration. ``offline``: the pool is left out. Changes nothing anywhere."""
     findings = list(_local(config))
     broken = {finding.section for finding in findings if finding.severity == "error"}
@@ -53,7 +53,7 @@ def check(config: Config, offline: bool = False) -> Verdict:
     findings += samples.findings
     without = [] if offline else list(check_bindings())
     if offline or without:
-        return Verdict(_sorted([*without, *findings]), None)
+        return CheckResult(_sorted([*without, *findings]), None)
     workers = Workers()
     try:
         in_pool = _Pool(config, workers)
@@ -62,7 +62,7 @@ def check(config: Config, offline: bool = False) -> Verdict:
     finally:
         workers.stop()
     findings += [Finding("unchecked", f"{reading.key}: {reading.error}") for reading in rehearsal.failed]
-    return Verdict(_sorted(findings), rehearsal)
+    return CheckResult(_sorted(findings), rehearsal)
 
 
 def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -147,7 +147,7 @@ class _Pool:
 
     def _result(self, future: Future[T], what: str, found: list[Finding]) -> T | None:
         try:
-            return result(future, self._factory.deadline)
+            return call_result(future, self._factory.deadline)
         except CallFailed as error:
             found.append(Finding("unchecked", f"{what}: {error}"))
             return None

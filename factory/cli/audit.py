@@ -11,10 +11,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from factory.audit.inventory import Line
-from factory.audit.snapshot import Look, look
+from factory.audit.inventory import VMRecord
+from factory.audit.snapshot import Snapshot, take_snapshot
 from factory.cli.options import CONF
-from factory.cli.place import nothing
+from factory.cli.place import nothing_to_do
 from factory.cli.terminal import Output
 from factory.config import load
 from factory.config.installed_plugins import PluginError
@@ -38,31 +38,31 @@ def audit(conf: tuple[Path, ...], as_json: bool, everything: bool) -> None:
     try:
         config = load(conf)
     except ConfigError as error:
-        raise nothing(f"the configuration has errors, see 'apf check': {error.problems[0]}") from None
+        raise nothing_to_do(f"the configuration has errors, see 'apf check': {error.problems[0]}") from None
     seen = _look(config)
     if as_json:
-        lines = [asdict(line) for line in seen.books.lines]
-        key_pairs = {"key_pairs": seen.books.key_pairs, "unclaimed_key_pairs": seen.books.unclaimed}
+        lines = [asdict(line) for line in seen.inventory.records]
+        key_pairs = {"key_pairs": seen.inventory.key_pairs, "unclaimed_key_pairs": seen.inventory.unclaimed}
         known = {"lines": lines, **key_pairs, "unknown": seen.unknown, "notes": seen.notes}
         click.echo(json.dumps(known, indent=1, default=sorted))  # sets
     else:
         _show(seen, everything)
-    raise SystemExit(1 if seen.books.wrong or seen.unknown else 0)
+    raise SystemExit(1 if seen.inventory.wrong or seen.unknown else 0)
 
 
-def _look(config: Config) -> Look:
+def _look(config: Config) -> Snapshot:
     workers = Workers()
     try:
-        return look(config, workers)
+        return take_snapshot(config, workers)
     except PluginError as error:
-        raise nothing(str(error)) from None
+        raise nothing_to_do(str(error)) from None
     finally:
         workers.stop()
 
 
-def _show(seen: Look, everything: bool) -> None:
-    output, found = Output(), seen.books
-    shown = [line for line in found.lines if line.wrong or everything]
+def _show(seen: Snapshot, everything: bool) -> None:
+    output, found = Output(), seen.inventory
+    shown = [line for line in found.records if line.wrong or everything]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     for name in ("queue", "VM", "job", "instance", "startd", "wrong"):
         table.add_column(name, overflow="fold")
@@ -78,11 +78,11 @@ def _show(seen: Look, everything: bool) -> None:
         output.put(Text(f"unknown: {text}", "magenta"))
     for text in seen.notes:
         output.put(Text(f"note: {text}", "yellow"))
-    wrong = sum(1 for line in found.lines if line.wrong)
-    output.put(f"{len(found.lines)} VMs, {wrong} with something wrong, {len(found.key_pairs)} key pairs left")
+    wrong = sum(1 for line in found.records if line.wrong)
+    output.put(f"{len(found.records)} VMs, {wrong} with something wrong, {len(found.key_pairs)} key pairs left")
 
 
-def _cells(line: Line) -> tuple[str, ...]:
+def _cells(line: VMRecord) -> tuple[str, ...]:
     job = "" if line.job is None else f"{line.job.job} {_STATUS.get(line.job.status, line.job.status)}"
     instances = ", ".join(f"{each.id} {each.state}" for each in line.instances)
     startd = "" if line.startd is None else counted(line.startd.claims, "claim")

@@ -50,7 +50,7 @@ def check(conf: tuple[Path, ...], offline: bool, key: str | None) -> None:
         counts = {word: severities.count(word) for word in ("error", "warning")}
         output.put(Text(f"not good: {_counted(counts)}", "bold red"))
         raise SystemExit(1) from None
-    from factory.check.run import check as check_all
+    from factory.check.run import run_checks as check_all
 
     verdict = check_all(config, offline)
     places = Places(conf)

@@ -22,7 +22,7 @@ from factory.report.explain import explain_job, explain_queue, state_of
 from factory.service.rehearsal import Instead, rehearse
 from factory.state.directory import StateDir
 from factory.state.pauses import PausesError, read_pauses
-from factory.state.saved_memory import known_of
+from factory.state.saved_memory import load_memory
 
 _JOB = re.compile(r"(\d+)\.(\d+)")
 
@@ -65,14 +65,14 @@ def explain_one_job(conf: tuple[Path, ...], job: str) -> None:
 
 def _instead(config: Config) -> Instead:
     """The running factory: what it knows, and which queues are paused; what can't be known is said."""
-    factory, names = config.factory, [queue.name for queue in config.watched]
+    factory, names = config.factory, [queue.name for queue in config.all_queues]
     statedir = StateDir(factory.statedir, factory.id)
     try:
         if not statedir.running():
             return Instead()
         report = json.loads(statedir.status.read_text(encoding="utf-8"))
         paused = read_pauses(statedir.paused).reasons(names)
-        return Instead(known_of(report["known"]), paused, str(report["incarnation"]))
+        return Instead(load_memory(report["known"]), paused, str(report["incarnation"]))
     except FileNotFoundError:
         return Instead()  # it has decided nothing yet
     except PermissionError as error:
@@ -136,7 +136,7 @@ def explain_one_queue(conf: tuple[Path, ...], queue: str) -> None:
     config = load_or_exit(conf)
     chosen, workers = find_queue(config, queue), Workers()
     try:
-        done = rehearse(config, workers, _instead(config), tended=True).round
+        done = rehearse(config, workers, _instead(config), winding_down=True).round
     finally:
         workers.stop()
     for decision in done.decisions:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from factory.cli.options import CONF
 from factory.cli.pause import known_queues
-from factory.cli.place import Place, nothing, place, showing
+from factory.cli.place import Place, find_place, nothing_to_do, showing
 from factory.cli.statuspage import age, broken_text
 from factory.cli.terminal import Output
 from factory.health.breakers import ALL
@@ -30,7 +30,7 @@ def health(context: click.Context, conf: tuple[Path, ...], as_json: bool) -> Non
     """Show what became of the machines of each shape, and which shapes wait before they are tried again."""
     if context.invoked_subcommand is not None:
         return
-    where = place(conf)
+    where = find_place(conf)
     report = _report(where)
     with showing(where.statedir.status):
         _show(report, as_json)
@@ -41,13 +41,13 @@ def health(context: click.Context, conf: tuple[Path, ...], as_json: bool) -> Non
 @click.argument("queues", metavar="[QUEUE]...", nargs=-1)
 def reset(conf: tuple[Path, ...], queues: tuple[str, ...]) -> None:
     """Forget why shapes are not bought, in these queues or in all: from the next round on they are."""
-    where = place(conf)
+    where = find_place(conf)
     known_queues(where.queues, queues)
     try:
         where.statedir.add_resets(queues or (ALL,), time.time())
     except OSError as error:
         text = f"{where.statedir.resets} can't be written: {error.strerror}"
-        raise nothing(f"{text}; run this as {where.factory.owner} or as root") from None
+        raise nothing_to_do(f"{text}; run this as {where.factory.owner} or as root") from None
 
 
 def _show(report: Mapping[str, Any], as_json: bool) -> None:
@@ -98,9 +98,9 @@ def _report(where: Place) -> Mapping[str, Any]:
     try:
         report: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise nothing(f"factory {where.factory.id} has decided nothing yet: there is no {path}") from None
+        raise nothing_to_do(f"factory {where.factory.id} has decided nothing yet: there is no {path}") from None
     except OSError as error:
-        raise nothing(f"{path} can't be read: {error}; run this as {where.factory.owner} or as root") from None
+        raise nothing_to_do(f"{path} can't be read: {error}; run this as {where.factory.owner} or as root") from None
     except ValueError as error:
-        raise nothing(f"{path} can't be read: {error}") from None
+        raise nothing_to_do(f"{path} can't be read: {error}") from None
     return report

@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 
 from factory.cli.options import CONF
-from factory.cli.place import nothing, place
-from factory.condor.classad.literals import same
+from factory.cli.place import find_place, nothing_to_do
+from factory.condor.classad.literals import same_text
 from factory.condor.schedd import actions as acts
-from factory.condor.schedd.vm_jobs import VMJobsSource, ours
-from factory.lifecycle.leases import Extension, extension, meant
+from factory.condor.schedd.vm_jobs import VMJobsSource, our_vm_jobs
+from factory.lifecycle.leases import Extension, extend_lease, find_vm_jobs
 from factory.model.address import ScheddAddress
 from factory.model.status import Unknown
 from factory.model.vm_job import VMJobRow, VMJobRows
@@ -42,15 +42,17 @@ def extend(conf: tuple[Path, ...], target: str, by: str) -> None:
     1 if some were not, 2 if nothing could be tried.
     """
     by_s = _seconds(by)
-    where = place(conf)
+    where = find_place(conf)
     workers = Workers()
     try:
-        jobs = meant(_jobs(workers, where.factory), target)
+        jobs = find_vm_jobs(_jobs(workers, where.factory), target)
         if not jobs and target in where.queues:
-            raise nothing(f"queue {target} has no VM job")
+            raise nothing_to_do(f"queue {target} has no VM job")
         if not jobs:
             near = difflib.get_close_matches(target, where.queues, 1)
-            raise nothing(f"no queue and no VM is called {target}" + (f"; did you mean {near[0]}?" if near else ""))
+            raise nothing_to_do(
+                f"no queue and no VM is called {target}" + (f"; did you mean {near[0]}?" if near else "")
+            )
         done = [_extended(job, by_s, where.factory, workers) for job in jobs]
     finally:
         workers.stop()
@@ -65,9 +67,9 @@ def _seconds(by: str) -> int:
     try:
         seconds = int(parse_duration(by))
     except ValueError as error:
-        raise nothing(str(error)) from None
+        raise nothing_to_do(str(error)) from None
     if seconds <= 0:
-        raise nothing("a lease is only ever extended; say by how much, as 12h")
+        raise nothing_to_do("a lease is only ever extended; say by how much, as 12h")
     return seconds
 
 
@@ -77,17 +79,18 @@ def _jobs(workers: Workers, factory: FactorySettings) -> tuple[VMJobRow, ...]:
     )
     rows = fetch_all(workers, {source.key: source})[source.key]
     if isinstance(rows, Unknown):
-        raise nothing(f"{source.key}: {rows.reason}")
+        raise nothing_to_do(f"{source.key}: {rows.reason}")
     assert isinstance(rows, VMJobRows)
     return rows.jobs
 
 
 def _extended(job: VMJobRow, by_s: int, factory: FactorySettings, workers: Workers) -> Extension:
-    found = extension(job, by_s, time.time())
+    found = extend_lease(job, by_s, time.time())
     if found.end is None:
         return found
     still = (
-        f"{ours(factory.owner, factory.id)} && {same('APFVM', job.uuid)} && APFLeaseEnd == {job.lease_end:.0f}"
+        f"{our_vm_jobs(factory.owner, factory.id)} && {same_text('APFVM', job.uuid)} "
+        f"&& APFLeaseEnd == {job.lease_end:.0f}"
         " && JobStatus =!= 3 && JobStatus =!= 4"
     )
     schedd = _schedd(factory)

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from factory.cli.options import CONF
-from factory.cli.place import Place, nothing, place
+from factory.cli.place import Place, find_place, nothing_to_do
 from factory.settings.factory import account
 from factory.state.directory import StateDirError
 from factory.state.pauses import Pause, Pauses, PausesError, changing_pauses
@@ -30,7 +30,7 @@ def pause(conf: tuple[Path, ...], why: str, queues: tuple[str, ...]) -> None:
     started anew. Machines that exist live on: their jobs run, new ones start there, and they end by what they have
     themselves: their lease, and their own shutdown when they are unclaimed for long.
     """
-    where = place(conf)
+    where = find_place(conf)
     known_queues(where.queues, queues)
     now = Pause(time.time(), _who(), " ".join(why.split()))
     _change(where, lambda pauses: pauses.paused(queues, now))
@@ -41,7 +41,7 @@ def pause(conf: tuple[Path, ...], why: str, queues: tuple[str, ...]) -> None:
 @_QUEUES
 def resume(conf: tuple[Path, ...], queues: tuple[str, ...]) -> None:
     """Go on with these queues, or with the factory as a whole; queues that were paused by name stay so then."""
-    where = place(conf)
+    where = find_place(conf)
 
     def resumed(pauses: Pauses) -> Pauses:
         known_queues((*where.queues, *pauses.queues), queues)
@@ -61,9 +61,9 @@ def _change(where: Place, change: Callable[[Pauses], Pauses]) -> Pauses:
             held[0] = change(held[0])
         pauses = held[0]
     except StateDirError as error:
-        raise nothing(str(error)) from None
+        raise nothing_to_do(str(error)) from None
     except PausesError as error:
-        raise nothing(f"{error}; run this as {where.factory.owner} or as root") from None
+        raise nothing_to_do(f"{error}; run this as {where.factory.owner} or as root") from None
     _show(pauses)
     return pauses
 
@@ -83,7 +83,7 @@ def known_queues(known: Iterable[str], wanted: Iterable[str]) -> None:
     for name in wanted:
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
-            raise nothing(f"there is no queue {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
+            raise nothing_to_do(f"there is no queue {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
 
 
 def _who() -> str:

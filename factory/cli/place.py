@@ -36,7 +36,7 @@ class Place:
         return StateDir(self.factory.statedir, self.factory.id)
 
 
-def place(conf: tuple[Path, ...]) -> Place:
+def find_place(conf: tuple[Path, ...]) -> Place:
     """[Factory], also of a configuration whose queues are wrong: the factory may run on with the one before."""
     try:
         config = load(conf)
@@ -49,10 +49,10 @@ def place(conf: tuple[Path, ...]) -> Place:
     try:
         everything = read_everything([local_path(str(path)) for path in conf], installed(), problems)
     except (ConfigError, ValueError) as error:
-        raise nothing(str(error)) from None
+        raise nothing_to_do(str(error)) from None
     unread = any(found.line is None and found.section is None for found in problems.all())
     if unread and everything.factory == FactorySettings():
-        raise nothing("so nobody knows which factory is meant, or where its statedir is")
+        raise nothing_to_do("so nobody knows which factory is meant, or where its statedir is")
     return Place(everything.factory, tuple(everything.queues), _UNSURE_S)
 
 
@@ -63,10 +63,10 @@ def showing(path: Path) -> Iterator[None]:
         yield
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         text = "is of another version, or damaged: the factory writes it anew with its next round"
-        raise nothing(f"{path} {text}") from None
+        raise nothing_to_do(f"{path} {text}") from None
 
 
-def nothing(text: str) -> SystemExit:
+def nothing_to_do(text: str) -> SystemExit:
     """Say why a command can do nothing; exit status 2."""
     click.echo(f"apf: {text}", err=True)
     return SystemExit(2)

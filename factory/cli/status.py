@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from factory.cli.options import CONF
-from factory.cli.place import Place, nothing, place, showing
+from factory.cli.place import Place, find_place, nothing_to_do, showing
 from factory.cli.statuspage import show
 from factory.cli.terminal import Output
 from factory.state.pauses import Pauses, PausesError, read_pauses
@@ -44,7 +44,7 @@ def status(conf: tuple[Path, ...], as_json: bool, vms: bool) -> None:
     Needs no HTCondor, only the factory's statedir. Exit status: 0 if there is a status to show, which says whether
     the factory runs; 2 if there is none.
     """
-    where = place(conf)
+    where = find_place(conf)
     found = _read(where)
     with showing(where.statedir.status):
         if as_json:
@@ -62,11 +62,11 @@ def _read(where: Place) -> Status:
         pauses = read_pauses(statedir.paused)
     except FileNotFoundError:
         says = "has decided nothing yet" if statedir.path.exists() and running else "has not run here"
-        raise nothing(f"factory {factory.id} {says}: there is no {statedir.status}") from None
+        raise nothing_to_do(f"factory {factory.id} {says}: there is no {statedir.status}") from None
     except PausesError as error:
-        raise nothing(str(error)) from None
+        raise nothing_to_do(str(error)) from None
     except PermissionError as error:
-        raise nothing(f"{error.filename} is the factory's own; run this as {factory.owner} or as root") from None
+        raise nothing_to_do(f"{error.filename} is the factory's own; run this as {factory.owner} or as root") from None
     except (OSError, ValueError) as error:
-        raise nothing(f"{statedir.status} can't be read: {error}") from None
+        raise nothing_to_do(f"{statedir.status} can't be read: {error}") from None
     return Status(report, running, where.fresh_s, time.time(), pauses)

@@ -16,7 +16,7 @@ from factory.condor.collector.partial_slots import with_what_is_left
 from factory.condor.collector.slots import Model, Slots, open_slots
 from factory.condor.connect import open_schedd
 from factory.condor.negotiator import PATIENCE_S, Asking, limits_of
-from factory.condor.schedd.idle_jobs import Queue
+from factory.condor.schedd.idle_jobs import ScheddQueue
 from factory.condor.schedd.job_groups import IdleJobs, evaluate_ask
 from factory.condor.schedd.selections import Selection
 from factory.condor.schedd.start_limits import saturation, schedd_ad
@@ -57,7 +57,7 @@ _needs: dict[str, _Needs] = {}
 
 
 @dataclass(frozen=True)
-class Want:
+class DemandQuery:
     """What a queue wants to know."""
 
     selection: Selection = None
@@ -77,7 +77,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class FitRows:
+class JobDemandRows:
     """What one poll found: for all selections the same machines and limits, for each its own jobs."""
 
     pool: Demand
@@ -94,7 +94,7 @@ class FitRows:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitSource(Source):
+class JobDemandSource(Source):
     """Idle jobs of a schedd and the machines of the pool they run in, as these jobs see them.
 
     Slots are read before the jobs are counted, so that skew buys too little rather than too much. Each schedd has a
@@ -103,7 +103,7 @@ class FitSource(Source):
 
     pool: PoolAddress
     schedd: ScheddAddress = ScheddAddress()
-    wants: frozenset[Want] = frozenset({Want()})
+    wants: frozenset[DemandQuery] = frozenset({DemandQuery()})
     factory_id: str = ""
 
     @property
@@ -114,18 +114,18 @@ class FitSource(Source):
     def address(self) -> str:
         return f"{self.schedd} and {self.pool}"
 
-    def merge(self, other: FitSource) -> FitSource:
+    def merge(self, other: JobDemandSource) -> JobDemandSource:
         """One poll for all queues that read this schedd."""
         return replace(super().merge(other), wants=self.wants | other.wants)
 
-    def fetch(self) -> FitRows:
+    def fetch(self) -> JobDemandRows:
         """Autoclusters, then slots, then exact counts; then matchmaking.
 
         Slots are read with what the jobs of the last poll asked for; again, and the counts too, if some ask for
         less or refer to more. Whether jobs wait to be materialised is known as often as the schedd updates its ad.
         """
         needs = _needs.get(self.key, _Needs())
-        ad, queue = schedd_ad(self.schedd), Queue(open_schedd(self.schedd), str(self.schedd))
+        ad, queue = schedd_ad(self.schedd), ScheddQueue(open_schedd(self.schedd), str(self.schedd))
         offered = self._offered()
         while True:
             clusters = queue.autoclusters()
@@ -153,7 +153,7 @@ class FitSource(Source):
         full = saturation(ad, groups)
         negotiator = asking.answer(min(PATIENCE_S, self.deadline_s / 10))
         limits = (*limits_of(groups, jobs, negotiator), *([full] if full else []))
-        return FitRows(
+        return JobDemandRows(
             Demand(machines=free, on_kinds=on_kinds, limits=limits),
             work | {selection: jobs for selection, jobs in found.items() if isinstance(jobs, Unknown)},
         )

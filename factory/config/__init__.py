@@ -22,7 +22,7 @@ def load(paths: Sequence[Path], registry: Plugins = None) -> Config:
     ``registry`` has the plugins, by category and name; without it they are those that are installed.
 
     Raises:
-        factory.config.settings.ConfigError: with everything that is wrong, errors and warnings.
+        factory.config.problems.ConfigError: with everything that is wrong, errors and warnings.
     """
     from factory.config.build import build
 
@@ -35,9 +35,9 @@ def explain(name: str, registry: Plugins = None) -> str:
     Raises:
         LookupError: nothing is called so; the text says what may have been meant.
     """
-    from factory.config.explain_key import explain
+    from factory.config.explain_key import explain_key
 
-    return explain(name, _registry(registry))
+    return explain_key(name, _registry(registry))
 
 
 def _registry(plugins: Plugins) -> Registry:

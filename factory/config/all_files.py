@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.config.factory_defaults import inherit
-from factory.config.files.interpolate import references
+from factory.config.files.interpolate import referenced_keys
 from factory.config.files.scan import FACTORY
 from factory.config.files.sections import (
     Defaults,
     Group,
     Section,
     local_path,
-    merge,
+    merge_groups,
     read_directory,
     read_file,
     read_path,
@@ -42,11 +42,11 @@ class Everything:
 def read_everything(paths: Sequence[Path], registry: Registry, problems: Problems) -> Everything:
     """Read these files and directories, and what their [Factory] names."""
     groups = [read_path(path) for path in paths]
-    section = merge(groups)[0].get(FACTORY, Section(FACTORY, str(paths[0]), 0))
+    section = merge_groups(groups)[0].get(FACTORY, Section(FACTORY, str(paths[0]), 0))
     form = Form(section, problems)
     factory = form.fill(FactorySettings) or _only_files(form)
     groups += _named_files(form, factory, problems)
-    sections, defaults, found = merge(groups)
+    sections, defaults, found = merge_groups(groups)
     sections.pop(FACTORY, None)
     monitors, monitor_groups = _monitors(form, factory, problems)
     scanned = [file for group in (*groups, *monitor_groups) for file in group]
@@ -57,7 +57,7 @@ def read_everything(paths: Sequence[Path], registry: Registry, problems: Problem
         for file in scanned
         for entries in file.sections.values()
         for entry in entries.values()
-        for name in references(entry.value)
+        for name in referenced_keys(entry.value)
     }
     keys = Keys(registry, referenced)
     factory, inherited = inherit(form, factory, keys)
@@ -121,7 +121,7 @@ def _monitors(
     group = _placed(form, "monitorConf", read)
     if unread:
         return None, ()
-    sections, _, found = merge([group])
+    sections, _, found = merge_groups([group])
     for problem in found:
         problems.add(problem)
     return sections, (group,)

@@ -14,7 +14,7 @@ from factory.config.fill import section_names as names
 from factory.config.fill.known_keys import CHOICE, FREE
 from factory.config.fill.section import MAX_ERRORS, Form, Problems, TooMany
 from factory.config.installed_plugins import PluginError, Registry
-from factory.config.make_plugins import Maker
+from factory.config.make_plugins import PluginMaker
 from factory.config.monitors import Monitors
 from factory.config.problems import ConfigError, Problem
 from factory.config.queues import Config, Queue
@@ -37,11 +37,11 @@ def build(paths: Sequence[Path], registry: Registry) -> Config:
     problems = Problems()
     try:
         everything = read_everything(_local(paths), registry, problems)
-        builder = _Builder(everything, Maker(registry, everything.factory), problems)
+        builder = _Builder(everything, PluginMaker(registry, everything.factory), problems)
         sections = [section for name, section in everything.queues.items() if not names.is_misspelt(name)]
         sound = [queue for queue in map(builder.queue, sections) if queue is not None]
         builder.check_defaults()
-        names.check(everything.queues, problems)
+        names.check_section_name(everything.queues, problems)
     except TooMany:
         more = Problem(str(paths[0]), None, None, None, f"has more than {MAX_ERRORS} errors; these are the first")
         raise ConfigError([*problems.all(), more]) from None
@@ -56,7 +56,7 @@ def build(paths: Sequence[Path], registry: Registry) -> Config:
         factory=everything.factory,
         queues=tuple(sorted(running, key=lambda queue: queue.settings.priority)),
         disabled=tuple(name for name in everything.queues if name not in runs),
-        stopped=tuple(queue for queue in sound if queue.name not in runs),
+        disabled_queues=tuple(queue for queue in sound if queue.name not in runs),
         warnings=tuple(found),
     )
 
@@ -90,7 +90,7 @@ def _templates(queue: str, sched: Sequence[SchedPlugin], batchsubmit: BatchSubmi
 class _Builder:
     """Makes queues of sections."""
 
-    def __init__(self, everything: Everything, maker: Maker, problems: Problems) -> None:
+    def __init__(self, everything: Everything, maker: PluginMaker, problems: Problems) -> None:
         self.everything = everything
         self.maker = maker
         self.problems = problems

@@ -23,7 +23,7 @@ class UnknownKey(LookupError):
     """Nothing is called so; the text may say what is."""
 
 
-def explain(name: str, registry: Registry) -> str:
+def explain_key(name: str, registry: Registry) -> str:
     """What a key means, or what a plugin does and which keys it has.
 
     Raises:

@@ -14,7 +14,7 @@ from factory.settings.types import Settings
 
 
 @dataclass(frozen=True)
-class Maker:
+class PluginMaker:
     """Makes plugins; what goes wrong is an error of the key that names the plugin."""
 
     registry: Registry

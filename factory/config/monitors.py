@@ -9,7 +9,7 @@ from factory.config.all_files import Everything
 from factory.config.files.sections import Section
 from factory.config.fill.section import Form, Problems
 from factory.config.installed_plugins import PluginError
-from factory.config.make_plugins import Maker
+from factory.config.make_plugins import PluginMaker
 from factory.plugin.base import Plugin
 from factory.settings.queue import MonitorSettings, QueueSettings
 from factory.settings.types import Settings
@@ -29,7 +29,7 @@ class _Monitor:
 class Monitors:
     """Reads each section once, and makes a plugin of it for each queue that names it."""
 
-    def __init__(self, everything: Everything, maker: Maker, problems: Problems) -> None:
+    def __init__(self, everything: Everything, maker: PluginMaker, problems: Problems) -> None:
         self.everything = everything
         self.maker = maker
         self.problems = problems

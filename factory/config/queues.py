@@ -46,27 +46,27 @@ class Config:
     """Enabled queues, in the order of priority, then of the file."""
     disabled: tuple[str, ...] = ()
     """Names of the queues that do not run."""
-    stopped: tuple[Queue, ...] = ()
+    disabled_queues: tuple[Queue, ...] = ()
     """Those of them with which nothing is wrong."""
     warnings: tuple[Problem, ...] = ()
-    adopted: tuple[Queue, ...] = ()
+    removed: tuple[Queue, ...] = ()
     """Queues that are not configured any more and have VMs (``factory.adopt``)."""
 
     @cached_property
-    def tended(self) -> tuple[Queue, ...]:
+    def winding_down(self) -> tuple[Queue, ...]:
         """Queues that do not run and may have machines from before: these are seen to their end, and none is bought."""
         stopped = tuple(
             replace(queue, wmsstatus=None, sched=(), monitors=())
-            for queue in self.stopped
+            for queue in self.disabled_queues
             if queue.batchsubmit.machines() is not None
         )
-        return (*stopped, *self.adopted)
+        return (*stopped, *self.removed)
 
     @property
-    def watched(self) -> tuple[Queue, ...]:
+    def all_queues(self) -> tuple[Queue, ...]:
         """Queues that run, and those that are only tended."""
-        return (*self.queues, *self.tended)
+        return (*self.queues, *self.winding_down)
 
     def queue(self, name: str) -> Queue | None:
         """The queue of that name, whether it runs or not."""
-        return next((queue for queue in (*self.queues, *self.stopped) if queue.name == name), None)
+        return next((queue for queue in (*self.queues, *self.disabled_queues) if queue.name == name), None)

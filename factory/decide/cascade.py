@@ -19,7 +19,7 @@ from factory.fit.share import Share
 from factory.fit.stuck_groups import came_in_vain, probed, watch
 from factory.fit.supply import Supply
 from factory.fit.unclaimed_vms import see_vms
-from factory.health.breakers import refused
+from factory.health.breakers import blocked_shapes
 from factory.model.demand import Demand, Offer, Room
 from factory.model.memory import FitMemory, Health, Newcomer
 from factory.model.status import BatchStatus, Unknown, WmsStatus
@@ -29,7 +29,7 @@ from factory.process.faults import FAULTS
 
 
 @dataclass(frozen=True, eq=False)
-class Party:
+class QueueDemand:
     """A queue as far as it shares jobs with others."""
 
     queue: Queue
@@ -52,7 +52,7 @@ class Party:
 class Cascade:
     """Carried from queue to queue while a round is decided."""
 
-    parties: Mapping[str, Party]
+    parties: Mapping[str, QueueDemand]
     memory: FitMemory
     now: float
     covered: Mapping[str, int] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Cascade:
         closed = self._closed(party, near)
         return Share(supply, party.buyable, self.covered, self.memory.waiting, self.probes, closed)
 
-    def _closed(self, party: Party, near: Sequence[Party]) -> str | None:
+    def _closed(self, party: QueueDemand, near: Sequence[QueueDemand]) -> str | None:
         """Which queue before this one does not know what it has, or what it may buy: it passes on nothing."""
         for other in near:
             if other.rank < party.rank:
@@ -148,7 +148,7 @@ _LEAVES = (VMState.RETIRING, VMState.RETIRED)
 NO_GROUPS = Unknown("the WMS status names no groups of jobs")
 
 
-def begin(
+def start_cascade(
     queues: Sequence[Queue],
     wms: Mapping[str, WmsStatus | Unknown],
     batch: Mapping[str, BatchStatus | Unknown],
@@ -172,12 +172,12 @@ def begin(
             memory = _sizes(memory, demand, vms)
             offers = _offers(queue, memory)
             shapes = {str(offer.shape) for offer in offers}
-            no = refused(health.get(queue.name, Health()), shapes, vms if isinstance(vms, tuple) else (), now)
-            parties[queue.name] = Party(queue, rank, _sources(queue), demand, vms, offers, no)
+            no = blocked_shapes(health.get(queue.name, Health()), shapes, vms if isinstance(vms, tuple) else (), now)
+            parties[queue.name] = QueueDemand(queue, rank, _sources(queue), demand, vms, offers, no)
     return Cascade(parties, memory, now)
 
 
-def beside(queues: Sequence[Queue], due: Collection[str]) -> set[str]:
+def also_decide(queues: Sequence[Queue], due: Collection[str]) -> set[str]:
     """Queues that decide because one after them that shares jobs with them is due: what they may buy counts."""
     looking = [(queue.name, _sources(queue)) for queue in queues if _looks(queue)]
     return {

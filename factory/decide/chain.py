@@ -12,7 +12,7 @@ from factory.plugin.sched import AskPlugin, AskStep, SchedPlugin, Step, View
 from factory.process.faults import FAULTS, fault
 
 if TYPE_CHECKING:
-    from factory.fit.share import Verdict
+    from factory.fit.share import FitResult
 
 
 LIMIT = 10**9
@@ -106,7 +106,7 @@ class Chain:
     hold: str | None = None
     unknown: bool = False
     """It holds because something is not known, and not because it is paused or broken."""
-    verdict: Verdict | None = None
+    verdict: FitResult | None = None
     """Which waiting jobs the asked machines are for, where a step looked at job groups."""
 
     @property

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from factory.config.queues import Config, Queue
-from factory.config.removed import sibling
+from factory.config.removed import template_queue
 from factory.decide import cascade
 from factory.decide.chain import Chain, StepRecord, run_chain
 from factory.decide.decision import Decision, Round
-from factory.decide.plugin_answers import checked_plan, checked_status
+from factory.decide.plugin_answers import validate_plan, validate_status
 from factory.model.actions import Action, Plan, Submit, Unretire
 from factory.model.ask import Ask
 from factory.model.ledger import Cost, Ledger
@@ -45,13 +45,13 @@ def decide(config: Config, world: World, due: Collection[str]) -> Round:
     A queue that is not due and shares jobs with one that is decides too, so that the other knows what it may leave to
     it; nothing of that is done now.
     """
-    statuses = {queue.name: _read(queue, world) for queue in config.watched}
+    statuses = {queue.name: _read(queue, world) for queue in config.all_queues}
     wms = {name: status.wms for name, status in statuses.items()}
     batch = {name: status.batch for name, status in statuses.items()}
-    shared = cascade.begin(config.queues, wms, batch, world.memory.fit, world.now, world.memory.health)
+    shared = cascade.start_cascade(config.queues, wms, batch, world.memory.fit, world.now, world.memory.health)
     ledger = Ledger(_total(statuses, world), _owned(config, statuses, world.orphans))
     decisions = []
-    deciding = {*due, *cascade.beside(config.queues, due)}
+    deciding = {*due, *cascade.also_decide(config.queues, due)}
     for queue in (queue for queue in config.queues if queue.name in deciding):
         decision = _unbroken(_decide, queue, statuses[queue.name], ledger, shared, world)
         shared = shared.after(queue.name, decision.chain, _gained(decision.actions), now=queue.name in due)
@@ -59,7 +59,7 @@ def decide(config: Config, world: World, due: Collection[str]) -> Round:
             bought = sum(a.n for a in decision.actions if isinstance(a, Submit))
             ledger = ledger.add(bought, _bought(queue, decision.actions))
             decisions.append(decision)
-    tended = [queue for queue in config.tended if queue.name in due]
+    tended = [queue for queue in config.winding_down if queue.name in due]
     decisions += [_unbroken(_tend, queue, statuses[queue.name], world) for queue in tended]
     return Round(world.now, tuple(decisions), shared.remembered())
 
@@ -87,10 +87,10 @@ def _total(statuses: Mapping[str, _Status], world: World) -> int | Unknown:
 
 
 def _owned(config: Config, statuses: Mapping[str, _Status], orphans: Mapping[str, int]) -> Counter[Cost]:
-    like = sibling(config)
+    like = template_queue(config)
     price = None if like is None else _cost(like, "").usd_per_hour
     owned: Counter[Cost] = Counter()
-    for queue in config.watched:
+    for queue in config.all_queues:
         batch = statuses[queue.name].batch
         shapes = Counter(vm.shape for vm in batch.vms) if isinstance(batch, BatchStatus) else Counter()
         if isinstance(batch, BatchStatus):
@@ -135,7 +135,7 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, shared: cascade.Casca
     def bought(ask: Ask) -> tuple[Cost, ...]:
         known = status.batch
         made = queue.batchsubmit.plan(ask, known, world.memory, world.now) if isinstance(known, BatchStatus) else Plan()
-        return _bought(queue, checked_plan(made, queue.name).actions)
+        return _bought(queue, validate_plan(made, queue.name).actions)
 
     view = View(
         queue.name,
@@ -159,7 +159,7 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, shared: cascade.Casca
     plan = Plan()
     if isinstance(status.batch, BatchStatus):
         try:
-            plan = checked_plan(queue.batchsubmit.plan(chain.ask, status.batch, world.memory, world.now), queue.name)
+            plan = validate_plan(queue.batchsubmit.plan(chain.ask, status.batch, world.memory, world.now), queue.name)
         except FAULTS as error:  # it stops its own queue only
             chain = Chain(chain.steps, Ask(), f"plugin {queue.batchsubmit.name} failed: {fault(error)}")
     partial = status.wms.partial if isinstance(status.wms, WmsStatus) else None
@@ -175,7 +175,7 @@ def _tend(queue: Queue, status: _Status, world: World) -> Decision:
     plan = Plan()
     if stop is None and isinstance(status.batch, BatchStatus):
         try:
-            plan = checked_plan(queue.batchsubmit.plan(Ask(), status.batch, world.memory, world.now), queue.name)
+            plan = validate_plan(queue.batchsubmit.plan(Ask(), status.batch, world.memory, world.now), queue.name)
         except FAULTS as error:  # it stops its own queue only
             chain = Chain(hold=f"plugin {queue.batchsubmit.name} failed: {fault(error)}")
     return Decision(queue.name, chain, plan.actions, plan.notes, None, status.batch, None, plan.health)
@@ -228,6 +228,6 @@ def _judged(queue: Queue, batch: BatchStatus, now: float) -> BatchStatus | Unkno
 def _guard(plugin: Plugin, read: Callable[[], object], kind: type[T]) -> T | Unknown:
     """What a status plugin says; what it raises, or nonsense, is unknown and stops its own queue only."""
     try:
-        return checked_status(read(), kind)
+        return validate_status(read(), kind)
     except FAULTS as error:
         return Unknown(f"plugin {plugin.name} failed: {fault(error)}")

@@ -19,11 +19,11 @@ _COUNTS = {
 }
 
 
-class NonsenseError(TypeError):
+class InvalidAnswer(TypeError):
     """A plugin's answer makes no sense; the message says what is wrong with it."""
 
 
-def checked_status(status: object, kind: type[T]) -> T | Unknown:
+def validate_status(status: object, kind: type[T]) -> T | Unknown:
     """The status, if it is one.
 
     Raises:
@@ -32,35 +32,35 @@ def checked_status(status: object, kind: type[T]) -> T | Unknown:
     if isinstance(status, Unknown):
         return Unknown(str(status.reason))
     if not isinstance(status, kind):
-        raise NonsenseError(f"answered {type(status).__name__}, not {kind.__name__}")
+        raise InvalidAnswer(f"answered {type(status).__name__}, not {kind.__name__}")
     for name in _COUNTS.get(kind, ()):
         value = getattr(status, name)
         if type(value) is not int or value < 0:
-            raise NonsenseError(f"answered {name} = {value!r}, which is no count")
+            raise InvalidAnswer(f"answered {name} = {value!r}, which is no count")
     if isinstance(status, SiteStatus) and not isinstance(status.status, str):
-        raise NonsenseError(f"answered {status.status!r} as the status of the site, which is no text")
+        raise InvalidAnswer(f"answered {status.status!r} as the status of the site, which is no text")
     if isinstance(status, BatchStatus) and not (isinstance(status.vms, tuple) and isinstance(status.jobs, tuple)):
-        raise NonsenseError("answered vms or jobs that are no tuple")
+        raise InvalidAnswer("answered vms or jobs that are no tuple")
     return status
 
 
-def checked_plan(plan: object, queue: str) -> Plan:
+def validate_plan(plan: object, queue: str) -> Plan:
     """The plan, if it is one, and one for this queue.
 
     Raises:
         NonsenseError: it is not.
     """
     if not isinstance(plan, Plan):
-        raise NonsenseError(f"answered {type(plan).__name__}, not Plan")
+        raise InvalidAnswer(f"answered {type(plan).__name__}, not Plan")
     for action in plan.actions:
         if not isinstance(action, get_args(Action)):
-            raise NonsenseError(f"planned {type(action).__name__}, which is no action")
+            raise InvalidAnswer(f"planned {type(action).__name__}, which is no action")
         if action.queue != queue:
-            raise NonsenseError(f"planned for queue {action.queue!r}, which is not its own")
+            raise InvalidAnswer(f"planned for queue {action.queue!r}, which is not its own")
         if isinstance(action, Submit) and (type(action.n) is not int or action.n < 1):
-            raise NonsenseError(f"planned to submit {action.n!r} jobs")
+            raise InvalidAnswer(f"planned to submit {action.n!r} jobs")
     if plan.health is not None and not isinstance(plan.health, Health):
-        raise NonsenseError(f"answered {type(plan.health).__name__} as health, which is none")
+        raise InvalidAnswer(f"answered {type(plan.health).__name__} as health, which is none")
     if not all(isinstance(note, str) for note in plan.notes):
-        raise NonsenseError("gave notes that are no text")
+        raise InvalidAnswer("gave notes that are no text")
     return plan

@@ -10,7 +10,7 @@ from factory.model.demand import Demand, JobGroup, Limit, Machine, Room
 from factory.model.matches import Match, Table
 
 
-def joined(demands: Sequence[Demand]) -> Demand:
+def join_demands(demands: Sequence[Demand]) -> Demand:
     """One demand of several. They know different groups, and most machines all of them.
 
     Machines were looked at for each schedd on its own, a moment apart: the most room that one of them saw free counts,

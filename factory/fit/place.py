@@ -89,7 +89,7 @@ class _Free:
         capacity = how_often(self.free[candidates[:count]], ask)
         if self.any_static:
             capacity = np.where(self.static[candidates[:count]], np.minimum(capacity, 1), capacity)
-        taken = fill(capacity, count)
+        taken = fill_machines(capacity, count)
         hit = np.flatnonzero(taken)
         at = candidates[hit]
         self.free[at] -= taken[hit, None] * ask
@@ -98,7 +98,7 @@ class _Free:
         return {self.names[i]: n for i, n in zip(at.tolist(), taken[hit].tolist(), strict=True)}
 
 
-def fill(capacity: Ints, count: int) -> Ints:
+def fill_machines(capacity: Ints, count: int) -> Ints:
     """How many of ``count`` jobs each machine takes, in the order given."""
     before = np.cumsum(capacity) - capacity
     return np.asarray(np.clip(count - before, 0, capacity), dtype=np.int64)

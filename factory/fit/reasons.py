@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from factory.fit.share import Share, Verdict
+from factory.fit.share import FitResult, Share
 from factory.model.demand import JobGroup, Offer, Room
 
 _MANY = 4
@@ -13,7 +13,7 @@ _MANY = 4
 _ONE = {"are": "is", "ask": "asks"}
 
 
-def buying_words(share: Share, verdict: Verdict) -> str:
+def buying_words(share: Share, verdict: FitResult) -> str:
     """What waits, what is covered, what is bought."""
     waiting, left = verdict.waiting, sum(verdict.left.values())
     head = f"{waiting} {'job waits' if waiting == 1 else 'jobs wait'}, {waiting - left} of them have room or will"
@@ -31,7 +31,7 @@ def buying_words(share: Share, verdict: Verdict) -> str:
     return f"{head}; {bought} for {served}"
 
 
-def other_words(share: Share, verdict: Verdict) -> Iterator[str]:
+def other_words(share: Share, verdict: FitResult) -> Iterator[str]:
     """Jobs for which nothing is bought, and why."""
     groups = {group.key: group for group in share.demand.groups}
     reasons: dict[str, int] = defaultdict(int)
@@ -54,7 +54,7 @@ def other_words(share: Share, verdict: Verdict) -> Iterator[str]:
         yield f"{hidden} jobs are not materialised yet"
 
 
-def _beyond(verdict: Verdict) -> dict[str, int]:
+def _beyond(verdict: FitResult) -> dict[str, int]:
     """Jobs that a limit of the pool keeps waiting, by limit."""
     reasons: dict[str, int] = defaultdict(int)
     for key, jobs in verdict.admitted.beyond.items():

@@ -42,7 +42,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Terms:
+class FitSettings:
     """What a queue asks of machines and of jobs."""
 
     minlife_s: float = 0
@@ -54,7 +54,7 @@ class Terms:
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class FitResult:
     """What a queue should buy, and which machines the waiting jobs need."""
 
     purchase: Purchase
@@ -81,7 +81,7 @@ class Verdict:
     stuck_s: float = STUCK_S
 
 
-def judge(share: Share, terms: Terms) -> Verdict:
+def plan_purchase(share: Share, terms: FitSettings) -> FitResult:
     """Place what waits on what is there or on its way; buy for the rest, but never for what is stuck."""
     supply = share.supply
     groups = [_whole(group, terms) for group in share.demand.groups if group.problem is None]
@@ -94,7 +94,7 @@ def judge(share: Share, terms: Terms) -> Verdict:
     vm_of = {machine.name: machine.vm for machine in machines}
     in_pool = {machine.name: machine.free for machine in supply.demand.machines}
     ready = {key: sum(n for name, n in on.items() if name in in_pool) for key, on in placed.placed.items()}
-    verdict = Verdict(
+    verdict = FitResult(
         Purchase(),
         waiting=sum(group.count for group in able),
         left=left,
@@ -124,11 +124,11 @@ def judge(share: Share, terms: Terms) -> Verdict:
     return verdict if purchase.order else _probe(share, verdict, groups, machines)
 
 
-def _whole(group: JobGroup, terms: Terms) -> JobGroup:
+def _whole(group: JobGroup, terms: FitSettings) -> JobGroup:
     return replace(group, count=group.count + group.unmaterialised) if terms.unmaterialised else group
 
 
-def _probe(share: Share, verdict: Verdict, groups: Sequence[JobGroup], machines: Sequence[Machine]) -> Verdict:
+def _probe(share: Share, verdict: FitResult, groups: Sequence[JobGroup], machines: Sequence[Machine]) -> FitResult:
     """One machine, where nothing else is bought, to find out more.
 
     For jobs of which only a running machine can tell, where no queue surely serves them and none of the shape is

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from factory.health import canary
-from factory.health.hold_reasons import Kind
+from factory.health.hold_reasons import HoldKind
 from factory.model.memory import Breaker, Health
 from factory.model.shape import Shape
 from factory.model.vm import TERMINATED, VM, VMState
@@ -26,24 +26,24 @@ UNUSED = "machines without a job"
 """What is wrong when machines joined and no job came, though jobs waited."""
 
 WAITS_S: Mapping[str, tuple[float, float]] = {
-    Kind.THROTTLING.value: (60, 600),
-    Kind.ENDPOINT.value: (60, 600),
-    Kind.CAPACITY.value: (300, 3600),
-    Kind.QUOTA.value: (600, 3600),
-    Kind.AUTHENTICATION.value: (3600, 3600),
-    Kind.BAD_REQUEST.value: (3600, 3600),
-    Kind.LOCAL.value: (60, 3600),
-    Kind.LOST.value: (300, 3600),
-    Kind.UNKNOWN.value: (300, 3600),
+    HoldKind.THROTTLING.value: (60, 600),
+    HoldKind.ENDPOINT.value: (60, 600),
+    HoldKind.CAPACITY.value: (300, 3600),
+    HoldKind.QUOTA.value: (600, 3600),
+    HoldKind.AUTHENTICATION.value: (3600, 3600),
+    HoldKind.BAD_REQUEST.value: (3600, 3600),
+    HoldKind.LOCAL.value: (60, 3600),
+    HoldKind.LOST.value: (300, 3600),
+    HoldKind.UNKNOWN.value: (300, 3600),
     FAULTY: (300, 3600),
     UNUSED: (300, 3600),
 }
 """By what is wrong: the first wait, and the longest; it doubles from one to the other."""
 
-_WIDE = {Kind.THROTTLING.value, Kind.ENDPOINT.value, Kind.AUTHENTICATION.value, Kind.LOCAL.value}
+_WIDE = {HoldKind.THROTTLING.value, HoldKind.ENDPOINT.value, HoldKind.AUTHENTICATION.value, HoldKind.LOCAL.value}
 """These concern whatever the queue buys."""
 
-_COUNTED = {FAULTY, UNUSED, Kind.LOST.value}
+_COUNTED = {FAULTY, UNUSED, HoldKind.LOST.value}
 """One of these may be chance."""
 
 _RING, _STRIKES = 5, 3
@@ -56,7 +56,7 @@ _IN_POOL = {VMState.JOINED, *_HAD_A_JOB}
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class LaunchFailure:
     """A launch that came to nothing. Times are epoch seconds."""
 
     vm: VM
@@ -67,10 +67,10 @@ class Fault:
     at: float
 
 
-def learn(
+def update_breakers(
     health: Health,
     vms: Iterable[VM],
-    faults: Iterable[Fault],
+    faults: Iterable[LaunchFailure],
     now: float,
     ended: Collection[str] = (),
     missing: Collection[str] = (),
@@ -88,7 +88,7 @@ def learn(
     off = [vm for uuid, vm in gone.items() if uuid in ended and (vm.instance is not None or uuid in missing)]
     off += [vm for vm in vms if vm.uuid in health.booting and _powered_off(vm, now)]
     left = "its instance ended by itself before it joined the pool"
-    faults = [*faults, *(Fault(vm, FAULTY, left, now) for vm in off)]
+    faults = [*faults, *(LaunchFailure(vm, FAULTY, left, now) for vm in off)]
     faults.sort(key=lambda fault: (fault.at, fault.vm.uuid))
     counted = {uuid: useful for uuid, useful in health.counted.items() if uuid in there}
     breakers, launches = dict(health.breakers), dict(health.launches)
@@ -115,7 +115,7 @@ def learn(
             counted[vm.uuid] = True
             launches[vm.shape] = (*launches.get(vm.shape, ()), True)[-_RING:]
     breakers = {key: breaker for key, breaker in breakers.items() if now < breaker.until + _FORGET_S}
-    proven = health.proven | canary.proven(vms)
+    proven = health.proven | canary.proven_builds(vms)
     booting = {vm.uuid: vm for vm in vms if _boots(vm, health.booting) and counted.get(vm.uuid) is None}
     booting |= {uuid: vm for uuid, vm in gone.items() if uuid in missing and uuid not in ended}
     return Health(breakers, launches, counted, booting, proven)
@@ -135,7 +135,7 @@ def _powered_off(vm: VM, now: float) -> bool:
     return vm.state is VMState.DONE and vm.job_status == _COMPLETED and said and not over
 
 
-def _opened(before: Breaker | None, fault: Fault) -> Breaker:
+def _opened(before: Breaker | None, fault: LaunchFailure) -> Breaker:
     if before is not None and fault.vm.submitted <= before.opened:
         return before  # of the same burst: it was under way when the first one failed
     times = before.times + 1 if before is not None and before.what == fault.what else 1
@@ -150,7 +150,7 @@ def _cured(breaker: Breaker, vm: VM) -> bool:
     return vm.submitted > breaker.opened and (breaker.what not in _COUNTED or vm.state in proof)
 
 
-def allowed(health: Health, shape: str, vms: Iterable[VM], now: float) -> tuple[int | None, str]:
+def purchase_limit(health: Health, shape: str, vms: Iterable[VM], now: float) -> tuple[int | None, str]:
     """How many of a shape may be bought (None: no limit), and why so few."""
     vms = tuple(vms)
     answer: tuple[int | None, str] = (None, "")
@@ -167,10 +167,12 @@ def allowed(health: Health, shape: str, vms: Iterable[VM], now: float) -> tuple[
     return answer
 
 
-def sift(health: Health, shapes: Iterable[Shape], vms: Iterable[VM], now: float) -> tuple[tuple[Shape, ...], list[str]]:
+def filter_shapes(
+    health: Health, shapes: Iterable[Shape], vms: Iterable[VM], now: float
+) -> tuple[tuple[Shape, ...], list[str]]:
     """Of these shapes, one for each machine to buy, those that may be bought; and notes on the others."""
     shapes, vms = tuple(shapes), tuple(vms)
-    room = {shape: allowed(health, str(shape), vms, now) for shape in dict.fromkeys(shapes)}
+    room = {shape: purchase_limit(health, str(shape), vms, now) for shape in dict.fromkeys(shapes)}
     probes = 1 if ALL in health.breakers else len(shapes)
     taken: Counter[Shape] = Counter()
     kept: list[Shape] = []
@@ -187,10 +189,10 @@ def sift(health: Health, shapes: Iterable[Shape], vms: Iterable[VM], now: float)
     return tuple(kept), notes
 
 
-def refused(health: Health, shapes: Iterable[str], vms: Iterable[VM], now: float) -> frozenset[str]:
+def blocked_shapes(health: Health, shapes: Iterable[str], vms: Iterable[VM], now: float) -> frozenset[str]:
     """Those of these shapes of which nothing may be bought."""
     vms = tuple(vms)
-    return frozenset(shape for shape in shapes if allowed(health, shape, vms, now)[0] == 0)
+    return frozenset(shape for shape in shapes if purchase_limit(health, shape, vms, now)[0] == 0)
 
 
 def _is_probe(vm: VM, key: str, breaker: Breaker) -> bool:
@@ -199,7 +201,7 @@ def _is_probe(vm: VM, key: str, breaker: Breaker) -> bool:
     return (under_way or waits) and vm.submitted > breaker.opened and key in {ALL, vm.shape}
 
 
-def reset(health: Health, at: float) -> Health:
+def reset_breakers(health: Health, at: float) -> Health:
     """Without the breakers that opened before ``at``; what was counted is not counted again."""
     breakers = {key: breaker for key, breaker in health.breakers.items() if breaker.opened > at}
     launches = {
@@ -208,13 +210,13 @@ def reset(health: Health, at: float) -> Health:
     return replace(health, breakers=breakers, launches=launches)
 
 
-def with_resets(health: Mapping[str, Health], resets: Mapping[str, float], now: float) -> dict[str, Health]:
+def apply_resets(health: Mapping[str, Health], resets: Mapping[str, float], now: float) -> dict[str, Health]:
     """The health of queues after what somebody reset, by queue and when (``*``: all).
 
     One that is yet to come is from before the clock was set back, and was heeded then.
     """
     resets = {queue: at for queue, at in resets.items() if at <= now}
     return {
-        queue: reset(known, max(resets.get(queue, 0), resets.get(ALL, 0))) if known.breakers else known
+        queue: reset_breakers(known, max(resets.get(queue, 0), resets.get(ALL, 0))) if known.breakers else known
         for queue, known in health.items()
     }

@@ -17,12 +17,12 @@ _DONE = {VMState.DONE, VMState.RETIRED}
 _HAD_A_JOB = {VMState.BUSY, VMState.IDLE}
 
 
-def proven(vms: Iterable[VM]) -> set[str]:
+def proven_builds(vms: Iterable[VM]) -> set[str]:
     """Builds of which a machine has joined and a job has run on it, or does."""
     return {vm.build for vm in vms if vm.build and (vm.state in _HAD_A_JOB or vm.claims > 0)}
 
 
-def sift(
+def hold_back_unproven(
     builds: Mapping[str, str], known: Collection[str], shapes: Iterable[Shape], vms: Iterable[VM]
 ) -> tuple[tuple[Shape, ...], list[str]]:
     """Of these shapes, one for each machine to buy, those that may be bought; and notes on the others.
@@ -50,7 +50,7 @@ def sift(
     return tuple(kept), notes
 
 
-def words(builds: Mapping[str, str], known: Collection[str], vms: Iterable[VM]) -> dict[str, str]:
+def canary_states(builds: Mapping[str, str], known: Collection[str], vms: Iterable[VM]) -> dict[str, str]:
     """What is known of each image with its user-data, for people."""
     at_work = {vm.build: vm for vm in vms if vm.state not in _DONE}
     found = {}

@@ -14,7 +14,7 @@ from enum import Enum
 from factory.model.vm import Hold
 
 
-class Kind(Enum):
+class HoldKind(Enum):
     """What is wrong, in words for people."""
 
     CAPACITY = "no capacity"
@@ -31,10 +31,10 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class HoldReason:
     """What a hold means."""
 
-    kind: Kind
+    kind: HoldKind
     code: str
     """The cloud's error code, or what else told."""
 
@@ -42,30 +42,30 @@ class Meaning:
 _REMOVED = 3
 _USER, _JOB_POLICY, _SYSTEM_POLICY = 1, 3, 26
 
-_CODES: dict[Kind, tuple[str, ...]] = {
-    Kind.THROTTLING: (
+_CODES: dict[HoldKind, tuple[str, ...]] = {
+    HoldKind.THROTTLING: (
         "RequestLimitExceeded", "Throttl", "RequestThrottled", "SlowDown", "TooManyRequests", "BandwidthLimitExceeded",
         "OverLimit",
     ),
-    Kind.CAPACITY: (
+    HoldKind.CAPACITY: (
         "Insufficient", "SpotMaxPriceTooLow", "SpotInstanceShutdown", "SpotInstanceTermination",
         "UnfulfillableCapacity", "ReservationCapacityExceeded", "CapacityReservation", "NoValidHost",
     ),
-    Kind.QUOTA: (
+    HoldKind.QUOTA: (
         "InstanceLimitExceeded", "VcpuLimitExceeded", "MaxSpotInstanceCountExceeded", "MaxIOPSLimitExceeded",
         "ResourceCountExceeded", "ResourceLimitExceeded", "VolumeLimitExceeded", "TooManyInstances", "QuotaError",
         "Quota", "CreditSpecificationLimitExceeded",
     ),
-    Kind.AUTHENTICATION: (
+    HoldKind.AUTHENTICATION: (
         "AuthFailure", "Unauthorized", "InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch",
         "IncompleteSignature", "ExpiredToken", "RequestExpired", "MissingAuthenticationToken", "OptInRequired",
         "Blocked", "PendingVerification", "AccessDenied", "NotAuthorized", "Forbidden", "InvalidUserID",
     ),
-    Kind.ENDPOINT: (
+    HoldKind.ENDPOINT: (
         "InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable", "HTTPInternalServerError",
         "RequestTimeout",
     ),
-    Kind.BAD_REQUEST: (
+    HoldKind.BAD_REQUEST: (
         "Invalid", "Unsupported", "Missing", "Malformed", "Unknown", "IdempotentParameterMismatch", "VPCIdNotSpecified",
         "ParameterNotFound", "InstanceTypeNotSupported", "ImageNotFound", "ImageNotActive", "FlavorNotFound",
         "KeypairNotFound", "SecurityGroupNotFound", "NetworkNotFound", "NotExportable", "OperationNotPermitted",
@@ -74,21 +74,24 @@ _CODES: dict[Kind, tuple[str, ...]] = {
 }  # fmt: skip
 """Beginnings of error codes; the longest that fits decides."""
 
-_TEXTS: tuple[tuple[str, Kind], ...] = (
-    (r"no valid host was found|not enough hosts available|insufficient capacity", Kind.CAPACITY),
-    (r"quota exceeded|exceeded .*quota|quota has been|too many instances", Kind.QUOTA),
-    (r"rate exceeded|too many requests|HTTP_RESPONSE_NOT_200 \((429)\)", Kind.THROTTLING),
-    (r"(access|secret) ?key|HTTP_RESPONSE_NOT_200 \((401|403)\)|not authorized", Kind.AUTHENTICATION),
-    (r"failed to start gahp|ec2_gahp not|E_FILE_IO|unable to read", Kind.LOCAL),
-    (r"image .* (could not be found|not found)|flavor .* (could not be found|not found)", Kind.BAD_REQUEST),
-    (r"HTTP_RESPONSE_NOT_200 \(5\d\d\)|E_CURL_IO|timed? ?out|connection|resolve host", Kind.ENDPOINT),
+_TEXTS: tuple[tuple[str, HoldKind], ...] = (
+    (r"no valid host was found|not enough hosts available|insufficient capacity", HoldKind.CAPACITY),
+    (r"quota exceeded|exceeded .*quota|quota has been|too many instances", HoldKind.QUOTA),
+    (r"rate exceeded|too many requests|HTTP_RESPONSE_NOT_200 \((429)\)", HoldKind.THROTTLING),
+    (r"(access|secret) ?key|HTTP_RESPONSE_NOT_200 \((401|403)\)|not authorized", HoldKind.AUTHENTICATION),
+    (r"failed to start gahp|ec2_gahp not|E_FILE_IO|unable to read", HoldKind.LOCAL),
+    (r"image .* (could not be found|not found)|flavor .* (could not be found|not found)", HoldKind.BAD_REQUEST),
+    (r"HTTP_RESPONSE_NOT_200 \(5\d\d\)|E_CURL_IO|timed? ?out|connection|resolve host", HoldKind.ENDPOINT),
 )
 """What else a text may say, in this order."""
 
 _SUBCODES = {
-    1: Kind.BAD_REQUEST, 2: Kind.BAD_REQUEST, 4: Kind.BAD_REQUEST, 6: Kind.LOCAL, 9: Kind.AUTHENTICATION,
-    10: Kind.BAD_REQUEST, 13: Kind.LOST, 14: Kind.LOST, 19: Kind.LOST, 20: Kind.LOST, 21: Kind.LOST, 22: Kind.ENDPOINT,
-}  # fmt: skip
+    **dict.fromkeys((1, 2, 4, 10), HoldKind.BAD_REQUEST),
+    6: HoldKind.LOCAL,
+    9: HoldKind.AUTHENTICATION,
+    **dict.fromkeys((13, 14, 19, 20, 21), HoldKind.LOST),
+    22: HoldKind.ENDPOINT,
+}
 """What the gridmanager's own subcodes say, where the text says nothing better."""
 
 _XML_CODE = re.compile(r"<Code>\s*([A-Za-z0-9._-]+)\s*</Code>")
@@ -96,31 +99,31 @@ _WORD = re.compile(r"\b(?:(?:Client|Server)\.)?[A-Z][A-Za-z]+(?:\.[A-Z][A-Za-z]+
 _SAID = re.compile(r"<Message>\s*(.*?)\s*</Message>", re.DOTALL)
 
 
-def meaning(hold: Hold) -> Meaning:
+def classify(hold: Hold) -> HoldReason:
     """What a hold means; a code of the cloud tells more than one of HTCondor."""
     if hold.status_on_release == _REMOVED:
-        return Meaning(Kind.TERMINATION, f"{hold.code}/{hold.subcode}")
+        return HoldReason(HoldKind.TERMINATION, f"{hold.code}/{hold.subcode}")
     if hold.code == _USER:
-        return Meaning(Kind.PURPOSE, "by a person")
+        return HoldReason(HoldKind.PURPOSE, "by a person")
     if hold.code in (_JOB_POLICY, _SYSTEM_POLICY):
-        return Meaning(Kind.PURPOSE, "by a policy")
+        return HoldReason(HoldKind.PURPOSE, "by a policy")
     if hold.code == 42 and hold.subcode != 19:
-        return Meaning(Kind.TERMINATION, f"42/{hold.subcode}")
+        return HoldReason(HoldKind.TERMINATION, f"42/{hold.subcode}")
     told = _by_code(hold.reason) or _by_text(hold.reason)
     if told is not None:
         return told
-    kind = _SUBCODES.get(hold.subcode, Kind.UNKNOWN) if 37 <= hold.code <= 42 else Kind.UNKNOWN
-    return Meaning(kind, f"{hold.code}/{hold.subcode}")
+    kind = _SUBCODES.get(hold.subcode, HoldKind.UNKNOWN) if 37 <= hold.code <= 42 else HoldKind.UNKNOWN
+    return HoldReason(kind, f"{hold.code}/{hold.subcode}")
 
 
-def said(hold: Hold) -> str:
+def short_text(hold: Hold) -> str:
     """What the cloud said, without its XML, in one line of at most 200 characters."""
     message = _SAID.search(hold.reason)
     text = message.group(1) if message else hold.reason
     return " ".join(text.split())[:200]
 
 
-def _by_code(reason: str) -> Meaning | None:
+def _by_code(reason: str) -> HoldReason | None:
     xml = _XML_CODE.search(reason)
     if xml is not None:
         return _of_code(xml.group(1))
@@ -129,19 +132,19 @@ def _by_code(reason: str) -> Meaning | None:
     return next((found for word in words if (found := _of_code(word)) is not None), None)
 
 
-def _of_code(code: str) -> Meaning | None:
+def _of_code(code: str) -> HoldReason | None:
     bare = code.removeprefix("Client.").removeprefix("Server.")
     fits = [(len(start), kind) for kind, starts in _CODES.items() for start in starts if bare.startswith(start)]
     if not fits and bare.endswith("LimitExceeded"):
-        return Meaning(Kind.QUOTA, code)
+        return HoldReason(HoldKind.QUOTA, code)
     if not fits and bare.endswith((".NotFound", "NotFound")):
-        return Meaning(Kind.BAD_REQUEST, code)
-    return Meaning(max(fits, key=lambda fit: fit[0])[1], code) if fits else None
+        return HoldReason(HoldKind.BAD_REQUEST, code)
+    return HoldReason(max(fits, key=lambda fit: fit[0])[1], code) if fits else None
 
 
-def _by_text(reason: str) -> Meaning | None:
+def _by_text(reason: str) -> HoldReason | None:
     for pattern, kind in _TEXTS:
         found = re.search(pattern, reason, re.IGNORECASE)
         if found:
-            return Meaning(kind, found.group(0)[:60])
+            return HoldReason(kind, found.group(0)[:60])
     return None

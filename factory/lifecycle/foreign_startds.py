@@ -10,7 +10,7 @@ _PART = 0.3
 """More than this part of the VMs, and more than one: then the fault is rather in what is expected of them."""
 
 
-def strangers(vms: Sequence[VM]) -> str | None:
+def identity_mismatch(vms: Sequence[VM]) -> str | None:
     """Why nothing may be bought, removed or retired; None: there are few strangers, or none.
 
     A trust domain or a mapfile that was changed makes strangers of all machines at once, and of those that would be

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from factory.health.breakers import Fault
-from factory.health.hold_reasons import Kind, meaning, said
+from factory.health.breakers import LaunchFailure
+from factory.health.hold_reasons import HoldKind, classify, short_text
 from factory.model.actions import Method, Release, Remove, Retire
 from factory.model.vm import VM
 
@@ -18,29 +18,29 @@ _AGAIN_S = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldJob:
     """A VM job on hold."""
 
     vm: VM
 
     @property
-    def fault(self) -> Fault | None:
+    def fault(self) -> LaunchFailure | None:
         """What it says of its shape; None: nothing."""
         hold = self.vm.hold
         if hold is None:
             return None
-        found = meaning(hold)
-        if found.kind in {Kind.PURPOSE, Kind.TERMINATION}:
+        found = classify(hold)
+        if found.kind in {HoldKind.PURPOSE, HoldKind.TERMINATION}:
             return None
-        text = said(hold)
+        text = short_text(hold)
         text = text if found.code in text else f"{found.code}: {text}"
-        return Fault(self.vm, found.kind.value, text, self.vm.entered_status)
+        return LaunchFailure(self.vm, found.kind.value, text, self.vm.entered_status)
 
     @property
     def purpose(self) -> str | None:
         """Who holds it on purpose; None: nobody."""
-        found = meaning(self.vm.hold) if self.vm.hold is not None else None
-        return found.code if found is not None and found.kind is Kind.PURPOSE else None
+        found = classify(self.vm.hold) if self.vm.hold is not None else None
+        return found.code if found is not None and found.kind is HoldKind.PURPOSE else None
 
     def action(self, sent: float, repeat_s: float, method: Method, now: float) -> Remove | Release | Retire | None:
         """What to do about it. ``sent``: when a command about it was last sent; ``method``: how machines leave.
@@ -54,8 +54,8 @@ class Held:
         vm, hold = self.vm, self.vm.hold
         if hold is None or self.purpose is not None:
             return None
-        kind = meaning(hold).kind
-        what = f"{kind.value}: {said(hold)[:120]}"
+        kind = classify(hold).kind
+        what = f"{kind.value}: {short_text(hold)[:120]}"
         still = f"JobStatus == 5 && HoldReasonCode == {hold.code}"
         if hold.status_on_release == 3:
             over = vm.lease_end is not None and now > vm.lease_end
@@ -80,8 +80,8 @@ class Held:
         return Release(queue=vm.queue, vm=vm, still=still, reason=f"held, look again at its instance, {what}")
 
 
-def on_purpose(vms: Iterable[VM]) -> Iterator[str]:
+def held_by_person(vms: Iterable[VM]) -> Iterator[str]:
     """Notes on VM jobs that somebody holds on purpose."""
-    who = [purpose for vm in vms if (purpose := Held(vm).purpose) is not None]
+    who = [purpose for vm in vms if (purpose := HeldJob(vm).purpose) is not None]
     for name in sorted(set(who)):
         yield f"{who.count(name)} VM jobs are held {name}: left alone; release or remove them by hand"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from factory.health.breakers import FAULTY, UNUSED, Fault
-from factory.lifecycle.held_jobs import Held
+from factory.health.breakers import FAULTY, UNUSED, LaunchFailure
+from factory.lifecycle.held_jobs import HeldJob
 from factory.lifecycle.timeouts import Overdue, Timeouts, Traces
 from factory.model.memory import Memory
 from factory.model.vm import VM, VMState
@@ -24,17 +24,17 @@ def overdue(vms: Iterable[VM], timeouts: Timeouts, memory: Memory, now: float) -
 
 def failures(
     vms: Iterable[VM], timeouts: Timeouts, memory: Memory, late: Mapping[str, Overdue], now: float
-) -> Iterator[Fault]:
+) -> Iterator[LaunchFailure]:
     """Machines that the cloud refused, that did not come in time (``late``), that were lost, or that no job claimed."""
     for vm in vms:
-        fault = Held(vm).fault if vm.state is VMState.HELD else None
+        fault = HeldJob(vm).fault if vm.state is VMState.HELD else None
         if fault is not None:
             yield fault
         if vm.uuid in late:
-            yield Fault(vm, FAULTY, late[vm.uuid].why, late[vm.uuid].since)
+            yield LaunchFailure(vm, FAULTY, late[vm.uuid].why, late[vm.uuid].since)
         if vm.state is VMState.RETIRED and vm.retire_time is None and traces(memory, vm).watched(vm):
-            yield Fault(vm, FAULTY, "its master joined the pool, its startd never did", now)
+            yield LaunchFailure(vm, FAULTY, "its master joined the pool, its startd never did", now)
         why = timeouts.never_claimed(vm, now)
         newcomer = memory.fit.newcomers.get(vm.uuid)
         if why is not None and newcomer is not None and newcomer.wanted:
-            yield Fault(vm, UNUSED, f"{why}, though jobs waited", now)
+            yield LaunchFailure(vm, UNUSED, f"{why}, though jobs waited", now)

@@ -30,25 +30,25 @@ class Extension:
         who = f"VM {job.uuid} (job {job.job} of {job.queue})"
         if self.end is None:
             return f"{who}: NOT extended: {self.why}"
-        before = "" if job.lease_end is None else f" instead of {utc(job.lease_end)}"
-        return f"{who}: ends {utc(self.end)}{before}" + (f"; {self.why}" if self.why else "")
+        before = "" if job.lease_end is None else f" instead of {format_utc(job.lease_end)}"
+        return f"{who}: ends {format_utc(self.end)}{before}" + (f"; {self.why}" if self.why else "")
 
 
-def extension(job: VMJobRow, by_s: int, now: float) -> Extension:
+def extend_lease(job: VMJobRow, by_s: int, now: float) -> Extension:
     """The lease of this VM, longer by ``by_s`` than it is, or why that can't be."""
     if job.status in _LEAVES:
         return Extension(job, None, _LEAVES[job.status])
     if job.lease_end is None or not job.lease_moves:
         return Extension(job, None, "it was submitted by an apf whose leases can't be extended")
     if now > job.lease_end:
-        return Extension(job, None, f"its lease is over since {utc(job.lease_end)}")
+        return Extension(job, None, f"its lease is over since {format_utc(job.lease_end)}")
     latest = job.lease_end if job.lease_max is None else job.lease_max
     if job.lease_end + by_s > latest:
         room = int(latest - job.lease_end)
         most = (
             f"at most {duration(room)} more" if room > 0 else "so does its lease; a higher lease_max is for VMs to come"
         )
-        return Extension(job, None, f"its timer and its token end at its lease_max, {utc(latest)}: {most}")
+        return Extension(job, None, f"its timer and its token end at its lease_max, {format_utc(latest)}: {most}")
     end = job.lease_end + by_s
     if job.lease_end - now < _SEEN_AFTER_S:
         return Extension(job, end, "this may come too late: HTCondor looks only once a minute")
@@ -57,11 +57,11 @@ def extension(job: VMJobRow, by_s: int, now: float) -> Extension:
     return Extension(job, end)
 
 
-def meant(jobs: Iterable[VMJobRow], target: str) -> list[VMJobRow]:
+def find_vm_jobs(jobs: Iterable[VMJobRow], target: str) -> list[VMJobRow]:
     """VM jobs of the queue, or of the VM, that is called so (APFVM or CLUSTER.PROC); the oldest first."""
     return sorted((job for job in jobs if target in {job.queue, job.uuid, str(job.job)}), key=lambda job: job.job)
 
 
-def utc(epoch: float) -> str:
+def format_utc(epoch: float) -> str:
     """A moment, for people."""
     return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -15,7 +15,7 @@ GONE = {*TERMINATED, "not-found"}
 
 
 @dataclass(frozen=True, slots=True)
-class Fall:
+class MassLoss:
     """Many startds left at once, unasked."""
 
     text: str
@@ -23,9 +23,9 @@ class Fall:
     """It has just happened: nothing is bought in their place yet."""
 
 
-def sudden_fall(
+def detect_mass_loss(
     vms: Iterable[VM], seen: Mapping[str, Seen], fresh_s: float, longest_s: float, now: float
-) -> Fall | None:
+) -> MassLoss | None:
     """Whether many startds left within ``fresh_s`` of each other that the cloud does not say have ended (rule 2).
 
     A startd whose instance has ended, by the gridmanager's word, did leave. Of the others nobody knows: a collector
@@ -42,13 +42,13 @@ def sudden_fall(
     recent = [gone for gone, _ in left if now - gone < fresh_s]
     if len(recent) > max(1, _PART * (there + len(recent))):
         text = f"{len(recent)} of {there + len(recent)} startds left unasked within {fresh_s:.0f} s: "
-        return Fall(text + "nothing is bought, removed or retired until they have been away for longer", fresh=True)
+        return MassLoss(text + "nothing is bought, removed or retired until they have been away for longer", fresh=True)
     doubtful = [gone for gone, status in left if status.lower() not in GONE]
     most = max((sum(1 for gone in doubtful if 0 <= gone - first < fresh_s) for first in doubtful), default=0)
     if most <= max(1, _PART * (there + len(doubtful))):
         return None
     until = max(doubtful) + longest_s - now
-    return Fall(
+    return MassLoss(
         f"{most} of {there + len(doubtful)} startds left at once, and the cloud does not say that their "
         f"instances have ended: nothing is removed or retired until it does or they are back, {until:.0f} s at most",
         fresh=False,

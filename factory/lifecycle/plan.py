@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import TypeGuard
 
 from factory.health import canary
-from factory.health.breakers import learn, sift
-from factory.lifecycle.foreign_startds import strangers
-from factory.lifecycle.held_jobs import Held, on_purpose
+from factory.health.breakers import filter_shapes, update_breakers
+from factory.lifecycle.foreign_startds import identity_mismatch
+from factory.lifecycle.held_jobs import HeldJob, held_by_person
 from factory.lifecycle.launch_failures import failures, overdue
-from factory.lifecycle.mass_loss import Fall, sudden_fall
-from factory.lifecycle.policy import Life
-from factory.lifecycle.retire_order import victim_order
-from factory.lifecycle.unresponsive import deaf, patience_s, shows_nothing
+from factory.lifecycle.mass_loss import MassLoss, detect_mass_loss
+from factory.lifecycle.policy import VMPolicy
+from factory.lifecycle.retire_order import retire_order
+from factory.lifecycle.unresponsive import ignores_retire, patience_s, unresponsive_note
 from factory.model.actions import Action, ClearRetire, Method, Plan, Remove, Retire, Submit, Unretire
 from factory.model.ask import Ask
 from factory.model.memory import Health, Memory
@@ -32,7 +32,7 @@ _SETTLE_S = 120
 """A startd that was called back is waited for this long before its VM may be removed as empty."""
 
 
-def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
+def plan(life: VMPolicy, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
     """Actions for this ask, and what is due in any case.
 
     n > 0: retiring VMs of the shapes asked for are taken back first, shape by shape, the rest is bought, never more
@@ -53,11 +53,11 @@ def plan(life: Life, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -
     limit = max(1, int(life.removefraction * len(batch.vms)))
     notes = list(up.notes + down.notes)
     fall = ramp.sudden_fall()
-    notes += [*on_purpose(batch.vms), *deaf(batch.vms, memory)]
+    notes += [*held_by_person(batch.vms), *unresponsive_note(batch.vms, memory)]
     if fall is not None:
         calm = _no_purchase(up.actions) if fall.fresh else up.actions
         return Plan((*calm, *upkeep), (*notes, fall.text), ramp.health)
-    strange = strangers(batch.vms)
+    strange = identity_mismatch(batch.vms)
     if strange is not None:
         return Plan((*_no_purchase(up.actions), *upkeep), (*notes, strange), ramp.health)
     for kind, wanted in (("removals", len(removals)), ("retirements", len(leaving))):
@@ -78,7 +78,7 @@ def _no_purchase(actions: Iterable[Action]) -> tuple[Action, ...]:
 class _Ramp:
     """The VMs of a queue as one round sees them."""
 
-    def __init__(self, life: Life, batch: BatchStatus, memory: Memory, now: float) -> None:
+    def __init__(self, life: VMPolicy, batch: BatchStatus, memory: Memory, now: float) -> None:
         self.life = life
         self.batch = batch
         self.memory = memory
@@ -86,8 +86,8 @@ class _Ramp:
         known = memory.health.get(life.queue, Health())
         self._late = overdue(batch.vms, life.timeouts, memory, now)
         faults = failures(batch.vms, life.timeouts, memory, self._late, now)
-        health = learn(known, batch.vms, faults, now, memory.ended, memory.missing, memory.alive)
-        self.health = replace(health, canaries=canary.words(life.builds, health.proven, batch.vms))
+        health = update_breakers(known, batch.vms, faults, now, memory.ended, memory.missing, memory.alive)
+        self.health = replace(health, canaries=canary.canary_states(life.builds, health.proven, batch.vms))
         """What is known of the machines that were bought, with what this round shows."""
 
     def taken_back(self, ask: Ask) -> list[VM]:
@@ -126,8 +126,8 @@ class _Ramp:
             notes.append(f"maxinstances = {cap}: {exist}, room for {room} of {len(shapes)}")
             shapes = shapes[:room]
         if shapes:
-            shapes, sifted = sift(self.health, shapes, self.batch.vms, self.now)
-            shapes, kept_back = canary.sift(self.life.builds, self.health.proven, shapes, self.batch.vms)
+            shapes, sifted = filter_shapes(self.health, shapes, self.batch.vms, self.now)
+            shapes, kept_back = canary.hold_back_unproven(self.life.builds, self.health.proven, shapes, self.batch.vms)
             notes += sifted + kept_back
             reason = f"{len(shapes)} of {ask.n} asked for" + (f", {len(back)} taken back" if back else "")
             for market in dict.fromkeys(shape.spot for shape in shapes):
@@ -162,7 +162,7 @@ class _Ramp:
         return vm.claims == 0 or vm.drain is not None or not vm.retire_seen
 
     def down(self, ask: Ask, leaving: set[JobId]) -> Plan:
-        order = victim_order(self.batch.vms, self.life.ondemand_first)
+        order = retire_order(self.batch.vms, self.life.ondemand_first)
         by_uuid = {vm.uuid: vm for vm in order}
         named = [by_uuid[uuid] for uuid in ask.victims if uuid in by_uuid]
         more = -ask.n - len(ask.victims)  # one that was named and has gone is not replaced by another
@@ -227,15 +227,15 @@ class _Ramp:
             if why is not None and vm.job not in leaving and not self._ends_soon(vm):
                 yield Retire(queue=self.life.queue, vm=vm, method=self._method(vm), reason=why)
 
-    def sudden_fall(self) -> Fall | None:
+    def sudden_fall(self) -> MassLoss | None:
         """Whether many startds left at once, so that nothing may be concluded from that."""
         life = self.life
-        return sudden_fall(self.batch.vms, self.memory.vms, life.repeat_s, life.timeouts.lost_s, self.now)
+        return detect_mass_loss(self.batch.vms, self.memory.vms, life.repeat_s, life.timeouts.lost_s, self.now)
 
     def upkeep(self, kept: set[str]) -> Iterator[Action]:
         """Commands to repeat, marks to clear, VM jobs on hold."""
         for vm in self.batch.vms:
-            if shows_nothing(vm) and vm.uuid not in kept and not self._recently_sent(vm):
+            if ignores_retire(vm) and vm.uuid not in kept and not self._recently_sent(vm):
                 reason = "asked to retire, shows no sign of it"
                 yield Retire(
                     queue=self.life.queue, vm=vm, method=self._method(vm), repeat=True,
@@ -245,7 +245,7 @@ class _Ramp:
                 yield ClearRetire(queue=self.life.queue, vm=vm, reason="in service again")
             if vm.state is VMState.HELD:
                 sent, patience_s = self.memory.sent.get(vm.uuid, 0), self._patience_s(vm)
-                action = Held(vm).action(sent, patience_s, self._method(vm), self.now)
+                action = HeldJob(vm).action(sent, patience_s, self._method(vm), self.now)
                 if action is not None:
                     yield action
 

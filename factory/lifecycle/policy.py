@@ -11,7 +11,7 @@ from factory.model.shape import Shape
 
 
 @dataclass(frozen=True)
-class Life:
+class VMPolicy:
     """How the VMs of a queue live and leave. Times in seconds."""
 
     queue: str

@@ -9,7 +9,7 @@ from factory.model.vm import VM, VMState
 _LEAVE_ORDER = (VMState.SUBMITTED, VMState.BOOTING, VMState.IDLE, VMState.JOINED, VMState.BUSY)
 
 
-def victim_order(vms: Iterable[VM], ondemand_first: bool = False) -> list[VM]:
+def retire_order(vms: Iterable[VM], ondemand_first: bool = False) -> list[VM]:
     """VMs that may be asked to leave, the least useful first.
 
     No instance yet (newest first), then booting (newest first), then unclaimed (longest idle first), then

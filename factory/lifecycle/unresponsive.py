@@ -11,9 +11,9 @@ _IN_VAIN = 3
 """Commands in a row after which it is no matter of patience."""
 
 
-def deaf(vms: Iterable[VM], memory: Memory) -> Iterator[str]:
+def unresponsive_note(vms: Iterable[VM], memory: Memory) -> Iterator[str]:
     """A note on VMs that do not obey: they are told ever more rarely, and end by their own timers or their lease."""
-    told = [(memory.attempts[vm.uuid], vm) for vm in vms if shows_nothing(vm) and vm.uuid in memory.attempts]
+    told = [(memory.attempts[vm.uuid], vm) for vm in vms if ignores_retire(vm) and vm.uuid in memory.attempts]
     many = [(known.times, vm) for known, vm in told if known.what == "retire" and known.times >= _IN_VAIN]
     if many:
         times, worst = max(many, key=lambda each: each[0])
@@ -23,7 +23,7 @@ def deaf(vms: Iterable[VM], memory: Memory) -> Iterator[str]:
         )
 
 
-def shows_nothing(vm: VM) -> bool:
+def ignores_retire(vm: VM) -> bool:
     """Whether a VM was asked to leave, is in the pool, and shows no sign of it."""
     return vm.state is VMState.RETIRING and vm.asked_to_leave and not vm.retire_seen and vm.startd is not None
 

@@ -7,7 +7,7 @@ from factory.model.pool import MachineRow, MasterRow, PoolRows
 from factory.model.vm import VM, Drain, VMState, counted
 from factory.model.vm_job import VMJobRow
 
-Seat = tuple[VMState, str]
+StateReason = tuple[VMState, str]
 """A state, and the evidence for it."""
 
 
@@ -38,7 +38,7 @@ class Joiner:
         """The VM of this job."""
         machine = self._pool.machines.get(job.uuid)
         master = self._pool.masters.get(job.uuid)
-        stranger = None if machine is None else _stranger(job, machine)
+        stranger = None if machine is None else _identity_mismatch(job, machine)
         early = machine is not None and stranger is None and job.instance is None
         silent = job.status == _HELD and machine is not None and not self._fresh(machine, job)
         starts = job.status == _IDLE and job.instance is not None  # its launch was answered late, or twice
@@ -87,7 +87,9 @@ class Joiner:
         """Whether the poll that is read now is the first that missed a startd."""
         return gone is None or gone >= self._now
 
-    def _seat(self, job: VMJobRow, machine: MachineRow | None, master: MasterRow | None, drain: Drain | None) -> Seat:
+    def _seat(
+        self, job: VMJobRow, machine: MachineRow | None, master: MasterRow | None, drain: Drain | None
+    ) -> StateReason:
         if job.hold is not None:
             return VMState.HELD, f"held {job.hold.code}/{job.hold.subcode}"
         if job.status in _GONE:
@@ -97,18 +99,18 @@ class Joiner:
         if machine is not None and not self._fresh(machine, job):
             return VMState.LOST, f"last word of its startd is {self._now - machine.heard:.0f} s old"
         if machine is not None:
-            return _seat_in_pool(job, machine, drain)
+            return _state_in_pool(job, machine, drain)
         state, why = self._seat_outside(job, master)
-        if state is VMState.BOOTING and _asked(job):
+        if state is VMState.BOOTING and _restart_asked(job):
             return VMState.RETIRING, f"{why}; will retire as soon as it joins"
         return state, why
 
     def _fresh(self, row: MachineRow | MasterRow, job: VMJobRow) -> bool:
         return self._now - row.heard <= max(self._fresh_s, 2 * job.update_s)
 
-    def _seat_outside(self, job: VMJobRow, master: MasterRow | None) -> Seat:
+    def _seat_outside(self, job: VMJobRow, master: MasterRow | None) -> StateReason:
         seen = self._memory.vms.get(job.uuid)
-        asked = _asked(job)
+        asked = _restart_asked(job)
         if job.status != _RUNNING and master is None and seen is None:
             return VMState.BOOTING, f"instance {job.grid_status or 'starting'}"
         if master is None:
@@ -127,14 +129,14 @@ class Joiner:
         return VMState.BOOTING, "master in the pool, no startd yet"
 
 
-def _seat_in_pool(job: VMJobRow, machine: MachineRow, drain: Drain | None) -> Seat:
+def _state_in_pool(job: VMJobRow, machine: MachineRow, drain: Drain | None) -> StateReason:
     if drain is not None:
         whose = "ours" if drain.ours else f"not ours: {drain.reason or 'no reason given'}"
         return VMState.RETIRING, f"drains ({whose}), {counted(machine.claims, 'claim')}"
     if machine.retiring > 0:
-        back = ", comes back when they end" if job.retire_time is not None and not _asked(job) else ""
+        back = ", comes back when they end" if job.retire_time is not None and not _restart_asked(job) else ""
         return VMState.RETIRING, f"{machine.retiring} of {counted(machine.claims, 'claim')} retiring{back}"
-    if _asked(job):
+    if _restart_asked(job):
         return VMState.RETIRING, "asked to retire, no sign of it yet"
     if machine.claims > 0:
         return VMState.BUSY, counted(machine.claims, "claim")
@@ -143,11 +145,11 @@ def _seat_in_pool(job: VMJobRow, machine: MachineRow, drain: Drain | None) -> Se
     return VMState.JOINED, "never claimed yet"
 
 
-def _asked(job: VMJobRow) -> bool:
+def _restart_asked(job: VMJobRow) -> bool:
     return job.retire_time is not None and (job.unretire_time or 0) < job.retire_time
 
 
-def _stranger(job: VMJobRow, machine: MachineRow) -> str | None:
+def _identity_mismatch(job: VMJobRow, machine: MachineRow) -> str | None:
     """Why a startd with this job's APFVM is not its startd, if so."""
     if job.identity and machine.identity != job.identity:
         return f"startd {machine.name} claims its APFVM as {machine.identity or 'nobody'}, not {job.identity}"

@@ -104,7 +104,7 @@ class Outcome:
     """False: there was no time left for the command."""
 
 
-def told(actions: Iterable[Action]) -> dict[str, str]:
+def commands_sent(actions: Iterable[Action]) -> dict[str, str]:
     """VMs that were told something, and what; one without a startd is told when it has one."""
     return {
         action.vm.uuid: type(action).__name__.lower()

@@ -78,11 +78,11 @@ def perform(act: CloudAct) -> Mapping[str, str | None]:
     return act.perform()
 
 
-Stamped = tuple[JobId, int]
+StampedJob = tuple[JobId, int]
 """A job and its QDate: a schedd that lost its spool counts from 1 again."""
 
 
-class Whose(Enum):
+class KeyPairOwner(Enum):
     """What a key pair of a job of our schedd is to this factory."""
 
     NEEDED = "its job is in the queue, whosever it is"
@@ -92,7 +92,7 @@ class Whose(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Maker:
+class KeyPairMaker:
     """Whose a job was that has left the queue, by the history; empty: it does not say."""
 
     factory: str

@@ -118,7 +118,7 @@ class Health:
 
 
 @dataclass(frozen=True)
-class Told:
+class AuditResult:
     """What the last audit that could see everything says of instances."""
 
     began: float = 0
@@ -140,7 +140,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class VanishedJob:
     """A VM job that left the queue though nobody sent it away."""
 
     queue: str
@@ -176,7 +176,7 @@ class Memory:
     """Removals of a VM that came to nothing, in a row."""
     staying: Mapping[str, str] = field(default_factory=dict)
     """VM jobs that nobody has sent away, and their queues."""
-    missing: Mapping[str, Missing] = field(default_factory=dict)
+    missing: Mapping[str, VanishedJob] = field(default_factory=dict)
     """VM jobs that have left the queue all the same (factory/world/vanished_jobs.py)."""
     ended: frozenset[str] = frozenset()
     """VMs of which the last audit saw that their instances have ended."""

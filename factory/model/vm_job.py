@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from factory.model.demand import Life
+from factory.model.demand import VMLease
 from factory.model.vm import Hold, JobId
 
 _AT_AN_END = (3, 4, 5)
@@ -52,10 +52,10 @@ class VMJobRows:
     """Names of startds on which a job runs that set its own MaxJobRetirementTime."""
 
     @cached_property
-    def lives(self) -> dict[str, Life]:
+    def lives(self) -> dict[str, VMLease]:
         """By APFVM, what matters to jobs that may find room on the machine."""
         return {
-            job.uuid: Life(
+            job.uuid: VMLease(
                 job.lease_end,
                 job.status in _AT_AN_END or (job.retire_time or 0) > (job.unretire_time or 0),
                 job.update_s,

@@ -12,12 +12,12 @@ from typing import Any
 from factory.config.queues import Queue
 from factory.model.source import REREAD_PART, Reading, Source
 from factory.model.status import Unknown
-from factory.observe.sources import wanted
+from factory.observe.sources import plan_sources
 from factory.process.clock import Clock
 from factory.process.faults import FAULTS, fault
 from factory.process.poll import poll
-from factory.process.workers import CallFailed, CallTimedOut, Workers, result
-from factory.world.clock_step import shifted
+from factory.process.workers import CallFailed, CallTimedOut, Workers, call_result
+from factory.world.clock_step import shift_times
 
 _SLOW_S = 1
 """A source that took longer to fail is polled in the background, until it answers again."""
@@ -45,7 +45,7 @@ class Observer:
     @property
     def readings(self) -> dict[str, Reading]:
         """The newest reading of each source."""
-        return {key: shifted(reading, self._clock.at(0)) for key, reading in self._readings.items()}
+        return {key: shift_times(reading, self._clock.at(0)) for key, reading in self._readings.items()}
 
     @property
     def silent(self) -> frozenset[str]:
@@ -57,7 +57,7 @@ class Observer:
 
         ``acted``: the steady time at which each queue's last act ended.
         """
-        all_wanted = wanted(all_queues)
+        all_wanted = plan_sources(all_queues)
         self.faults = all_wanted.faults
         sources = all_wanted.sources
         acts: dict[str, float] = {}
@@ -77,7 +77,7 @@ class Observer:
 
     def forget(self, queues: Iterable[Queue]) -> None:
         """Drop the readings of sources that none of these queues wants, also those that are under way."""
-        keep = wanted(queues).sources
+        keep = plan_sources(queues).sources
         self._running = {key: running for key, running in self._running.items() if key in keep}
         self._readings = {key: reading for key, reading in self._readings.items() if key in keep}
         self._slow = {key: address for key, address in self._slow.items() if key in keep}
@@ -126,7 +126,7 @@ class Observer:
         for key in list(keys):
             source, future, asked = self._running.pop(key)
             try:
-                started, ended, pickled = result(future, source.deadline_s)
+                started, ended, pickled = call_result(future, source.deadline_s)
                 rows = pickle.loads(pickled)  # noqa: S301  from our own worker
             except CallFailed as error:
                 self._readings[key] = Reading(key, asked, self._clock.steady(), None, str(error), source.maxage_s)
@@ -151,7 +151,7 @@ def fetch_all(workers: Workers, sources: Mapping[str, Source]) -> dict[str, Any]
         }
         for key, (source, call) in calls.items():
             try:
-                rows[key] = pickle.loads(result(call, source.deadline_s)[2])  # noqa: S301  from our own worker
+                rows[key] = pickle.loads(call_result(call, source.deadline_s)[2])  # noqa: S301  from our own worker
             except CallFailed as error:
                 rows[key] = Unknown(str(error))
     return rows

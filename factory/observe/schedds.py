@@ -11,8 +11,8 @@ def polled_schedds(config: Config) -> tuple[tuple[ScheddAddress, ...], dict[str,
     """Every schedd whose jobs a queue serves; and the queues whose plugin can't say which these are, and why."""
     found: dict[ScheddAddress, None] = {}
     faults = {}
-    tended = {queue.name for queue in config.tended}
-    for queue in (*config.queues, *(queue for queue in config.stopped if queue.name in tended)):
+    tended = {queue.name for queue in config.winding_down}
+    for queue in (*config.queues, *(queue for queue in config.disabled_queues if queue.name in tended)):
         if queue.wmsstatus is None:
             continue
         try:

@@ -14,7 +14,7 @@ from factory.process.faults import FAULTS, fault
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SourcePlan:
     """Sources of all queues."""
 
     sources: Mapping[str, Source] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Wanted:
     """Queues of which a plugin could not say what it reads, and why: their chains hold."""
 
 
-def wanted(queues: Iterable[Queue]) -> Wanted:
+def plan_sources(queues: Iterable[Queue]) -> SourcePlan:
     """What these queues want. A plugin that fails, or whose source does not fit the others, stops its queue only."""
     queues = tuple(queues)
     sources: dict[str, Source] = {}
@@ -37,7 +37,7 @@ def wanted(queues: Iterable[Queue]) -> Wanted:
             if plugin is None:
                 continue
             try:
-                found = merged(plugin.sources(), sources)
+                found = merge_sources(plugin.sources(), sources)
             except FAULTS as error:
                 faults.setdefault(queue.name, f"plugin {plugin.name} can't say what it reads: {fault(error)}")
             else:
@@ -48,7 +48,7 @@ def wanted(queues: Iterable[Queue]) -> Wanted:
     for queue in queues if others else ():
         if _has_machines(queue):
             keys[queue.name] |= dict.fromkeys(others)
-    return Wanted(sources, keys, faults)
+    return SourcePlan(sources, keys, faults)
 
 
 def _elsewhere(queues: Iterable[Queue]) -> dict[str, Source]:
@@ -75,7 +75,7 @@ def _has_machines(queue: Queue) -> bool:
         return False
 
 
-def merged(sources: Iterable[Source], known: Mapping[str, Source] = MappingProxyType({})) -> dict[str, Source]:
+def merge_sources(sources: Iterable[Source], known: Mapping[str, Source] = MappingProxyType({})) -> dict[str, Source]:
     """These sources by key; those with equal keys are united, also with the one that is known.
 
     Raises:

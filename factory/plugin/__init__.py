@@ -13,8 +13,8 @@ from factory.condor.classad.expressions import checked as checked
 from factory.condor.schedd.history import HistorySource as HistorySource
 from factory.condor.schedd.history import HistoryWindow as HistoryWindow
 from factory.condor.schedd.history import RecentJobs as RecentJobs
+from factory.fit.share import FitResult as FitResult
 from factory.fit.share import Share as Share
-from factory.fit.share import Verdict as Verdict
 from factory.model.actions import Plan as Plan
 from factory.model.address import ScheddAddress as ScheddAddress
 from factory.model.ask import Ask as Ask
@@ -45,7 +45,7 @@ from factory.plugin.base import PluginSettings as PluginSettings
 from factory.plugin.batchstatus import BatchStatusPlugin as BatchStatusPlugin
 from factory.plugin.batchsubmit import BatchSubmitPlugin as BatchSubmitPlugin
 from factory.plugin.batchsubmit import Cap as Cap
-from factory.plugin.batchsubmit import Machines as Machines
+from factory.plugin.batchsubmit import MachineFacts as MachineFacts
 from factory.plugin.batchsubmit import Submission as Submission
 from factory.plugin.batchsubmit import SubmitTools as SubmitTools
 from factory.plugin.cloud import CloudPlugin as CloudPlugin

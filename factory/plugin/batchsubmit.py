@@ -71,7 +71,7 @@ class SubmitTools:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machines:
+class MachineFacts:
     """What ``apf check`` compares with the pool's configuration: the machines that a submit plugin starts."""
 
     resource: str
@@ -115,7 +115,7 @@ class BatchSubmitPlugin(Plugin, ABC):
         """Where the cloud itself can be asked for the machines. None: nowhere."""
         return None
 
-    def machines(self) -> Machines | None:
+    def machines(self) -> MachineFacts | None:
         """The machines that it starts. None: it submits plain jobs."""
         return None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
 
-from factory.fit.share import Share, Verdict
+from factory.fit.share import FitResult, Share
 from factory.model.ask import Ask
 from factory.model.ledger import Cost
 from factory.model.source import Readings, Source
@@ -118,7 +118,7 @@ class AskStep:
 
     ask: Ask
     reason: str
-    verdict: Verdict | None = field(default=None, repr=False)
+    verdict: FitResult | None = field(default=None, repr=False)
     """Which waiting jobs the machines are for, where that is known."""
 
 

@@ -95,7 +95,7 @@ class Workers:
             CallTimedOut: it took too long; whether it had an effect is unknown.
             CallFailed: it raised, or its worker died.
         """
-        return result(self.submit(address, deadline_s, function, *args), deadline_s)
+        return call_result(self.submit(address, deadline_s, function, *args), deadline_s)
 
     def end(self, address: str) -> None:
         """End the worker of an address that will not be needed for a while."""
@@ -116,7 +116,7 @@ class Workers:
         self._starter.shutdown()
 
 
-def result(future: Future[T], deadline_s: float) -> T:
+def call_result(future: Future[T], deadline_s: float) -> T:
     """The result of a call that was submitted; errors as in :meth:`Workers.call`."""
     try:
         return future.result()

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from factory.decide.decision import Decision
-from factory.fit.share import Verdict
-from factory.health.breakers import ALL, allowed
+from factory.fit.share import FitResult
+from factory.health.breakers import ALL, purchase_limit
 from factory.health.canary import PROVEN
 from factory.model.actions import Remove, Retire, Submit, Unretire
 from factory.model.demand import Demand, JobGroup, Room
@@ -92,7 +92,7 @@ def _no_group(job: JobFacts, demand: Demand) -> Iterator[str]:
     yield from (f"{jobs} idle jobs are left out: {why}" for why, jobs in demand.excluded.items())
 
 
-def _placed(group: JobGroup, demand: Demand, decision: Decision, verdict: Verdict) -> Iterator[str]:
+def _placed(group: JobGroup, demand: Demand, decision: Decision, verdict: FitResult) -> Iterator[str]:
     batch = decision.batch
     purchase, key, left = verdict.purchase, group.key, verdict.left.get(group.key, 0)
     beyond, limit = verdict.admitted.beyond.get(key, 0), verdict.admitted.why.get(key)
@@ -137,7 +137,7 @@ def _may_serve(vm: VM, group: JobGroup, demand: Demand) -> bool:
     return not matches or any(match.ok or match.maybe for match in matches)
 
 
-def _against(group: JobGroup, demand: Demand, queue: str, verdict: Verdict) -> Iterator[str]:
+def _against(group: JobGroup, demand: Demand, queue: str, verdict: FitResult) -> Iterator[str]:
     """For each shape what stands against it."""
     for (key, name), match in demand.on_shapes.items():
         whose, _, shape = name.rpartition(" ")
@@ -171,7 +171,7 @@ def _health(decision: Decision, now: float) -> Iterator[str]:
     health, batch = decision.health or Health(), decision.batch
     vms = batch.vms if isinstance(batch, BatchStatus) else ()
     for shape in sorted(health.breakers):
-        limit, why = allowed(health, shape, vms, now)
+        limit, why = purchase_limit(health, shape, vms, now)
         if any(why in note for note in decision.notes):
             continue
         yield f"{'any shape' if shape == ALL else shape}: {'nothing' if limit == 0 else 'one machine'} is bought: {why}"
@@ -180,7 +180,7 @@ def _health(decision: Decision, now: float) -> Iterator[str]:
             yield f"{image} is new: {known}"
 
 
-def _margin(decision: Decision, verdict: Verdict) -> Iterator[str]:
+def _margin(decision: Decision, verdict: FitResult) -> Iterator[str]:
     """What one machine more or fewer would do for the jobs that wait."""
     asked, n = len(verdict.purchase.order), coming(decision)
     if asked and n:

@@ -34,7 +34,7 @@ class StatusCollector(Collector):
         yield from found
 
 
-def serve(address: str, status: Path) -> None:
+def serve_metrics(address: str, status: Path) -> None:
     """Answer at ``http://HOST:PORT/metrics`` from a thread, until the process ends.
 
     Raises:
@@ -47,7 +47,7 @@ def serve(address: str, status: Path) -> None:
 
 
 def families(status: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
-    """Metric families of a status (``factory.report.status_report``); pure."""
+    """Metric families of a status (``factory.report.status.status_report``); pure."""
     factory = str(status["factory"])
 
     def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

@@ -25,7 +25,7 @@ _SAY_S = 60
 Item = tuple[MonitorPlugin, Mapping[str, Any]] | None
 
 
-class Teller:
+class MonitorDispatcher:
     """Passes reports on. Monitors of one kind with equal ``channel`` share a thread, others never wait for them."""
 
     def __init__(self, waiting: int = _WAITING, slow_s: float = _SLOW_S) -> None:
@@ -33,7 +33,7 @@ class Teller:
         self._slow_s = slow_s
         self._channels: dict[tuple[type, str], _Channel] = {}
 
-    def tell(self, monitor: MonitorPlugin, report: Mapping[str, Any]) -> None:
+    def send(self, monitor: MonitorPlugin, report: Mapping[str, Any]) -> None:
         """Have the monitor told; returns at once."""
         key = (type(monitor), str(monitor.channel))
         channel = self._channels.get(key)

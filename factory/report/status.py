@@ -13,7 +13,7 @@ from factory.model.memory import Health
 from factory.model.source import Reading
 from factory.model.status import BatchStatus, Unknown, WmsStatus
 from factory.model.vm import VM
-from factory.state.saved_memory import Known
+from factory.state.saved_memory import SavedMemory
 
 _COUNTS = ("pending", "stuck", "running", "suspended", "done", "retiring", "retired", "held", "lost", "orphans")
 
@@ -123,7 +123,7 @@ def status_report(
     now: float,
     broken: object = None,
     audit: Mapping[str, Any] | None = None,
-    known: Known | None = None,
+    known: SavedMemory | None = None,
 ) -> dict[str, Any]:
     """What ``apf status`` shows. ``broken``: what is known of rounds that an error ended, a dataclass."""
     return {
@@ -135,7 +135,7 @@ def status_report(
         "disabled": list(disabled),
         "audit": audit,
         "sources": [source_report(reading) for reading in readings],
-        "known": (known or Known()).report(),
+        "known": (known or SavedMemory()).report(),
     }
 
 

@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from factory.act.actor import After, nothing
+from factory.act.actor import Hook, no_hook
 from factory.audit.reaper import Reaper
 from factory.config import load
 from factory.config.problems import ConfigError
@@ -61,7 +61,7 @@ def _of(config: Config, field: str) -> object:
 class Daemon:
     """The factory as a process, made in its main thread. ``after`` is called after each step of each action."""
 
-    def __init__(self, paths: Sequence[Path], after: After = nothing) -> None:
+    def __init__(self, paths: Sequence[Path], after: Hook = no_hook) -> None:
         self._paths = paths
         self._after = after
         # A signal handler may interrupt whoever holds the lock of an Event; SimpleQueue.put has none to wait for.
@@ -96,7 +96,7 @@ class Daemon:
             (lock,),
             self._after,
             audited=lambda: self._reaper.audited,
-            missed=self._reaper.hurry,
+            missed=self._reaper.wake,
             unasked=lambda: self._reaper.unasked,
         )
         for warning in self.config.warnings:
@@ -105,7 +105,7 @@ class Daemon:
             with Watchdog():
                 if once:
                     self._reaper.guarded()
-                    self._rounds.run({queue.name for queue in self.config.watched})
+                    self._rounds.run({queue.name for queue in self.config.all_queues})
                 else:
                     self._serve()
             self._rounds.stop()
@@ -139,7 +139,7 @@ class Daemon:
             if self._reload:
                 self._reload = False
                 self._reread()
-            due &= {queue.name for queue in self.config.watched}
+            due &= {queue.name for queue in self.config.all_queues}
             if due:
                 self._rounds.guarded(due)
         self._scheduler.shutdown(wait=False)
@@ -165,7 +165,7 @@ class Daemon:
         from factory.report import metrics
 
         try:
-            metrics.serve(address, self._statedir.status)
+            metrics.serve_metrics(address, self._statedir.status)
         except (OSError, ValueError) as error:
             log.error('metrics=%s failed="%s": nobody can ask; the factory goes on', address, error)
 
@@ -221,7 +221,7 @@ class Daemon:
 
         Queues with equal ``apfqueue.sleep`` are due at the same moments, so that one poll serves them all.
         """
-        wanted = {queue.name: queue.settings.sleep for queue in self.config.watched}
+        wanted = {queue.name: queue.settings.sleep for queue in self.config.all_queues}
         known = {job.id: job for job in self._scheduler.get_jobs() if job.id != _CLEANLOGS}
         for name in known.keys() - wanted.keys():
             self._scheduler.remove_job(name)
@@ -271,5 +271,5 @@ class Daemon:
         self.config = self._reaper.config = config
         self._rounds.reconfigure(config)
         self._schedule()
-        self._reaper.hurry()  # there may be other accounts, or another interval
-        log.info("configuration reread queues=%d", len(config.watched))
+        self._reaper.wake()  # there may be other accounts, or another interval
+        log.info("configuration reread queues=%d", len(config.all_queues))

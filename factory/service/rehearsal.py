@@ -12,7 +12,7 @@ from factory.decide.decision import Round
 from factory.model.source import Reading
 from factory.observe.observer import Observer
 from factory.process.workers import Workers
-from factory.state.saved_memory import Known
+from factory.state.saved_memory import SavedMemory
 from factory.world.build import make_world
 
 
@@ -33,26 +33,26 @@ class Rehearsal:
 class Instead:
     """The factory in whose place a round is rehearsed."""
 
-    known: Known = field(default_factory=Known)
+    known: SavedMemory = field(default_factory=SavedMemory)
     paused: Mapping[str, str] = field(default_factory=dict)
     """Queues that are, and why."""
     incarnation: str | None = None
     """None: a factory that starts now, so that none at work counts as newer."""
 
 
-def rehearse(config: Config, workers: Workers, instead: Instead | None = None, tended: bool = False) -> Rehearsal:
+def rehearse(config: Config, workers: Workers, instead: Instead | None = None, winding_down: bool = False) -> Rehearsal:
     """Poll every source once, and decide for every queue, as a factory that knows this and no more would.
 
-    ``tended``: also for the queues that do not run and may have machines.
+    ``winding_down``: also for the queues that do not run and may have machines.
     """
     instead = instead or Instead()
-    queues = config.watched if tended else config.queues
+    queues = config.all_queues if winding_down else config.queues
     observer = Observer(workers)
-    observer.observe(config.watched, config.watched, {})
+    observer.observe(config.all_queues, config.all_queues, {})
     now = time.time()
     known, believed_s = instead.known, 2 * config.factory.update_interval
     world = make_world(
         now, observer.readings, known.memory, {}, instead.incarnation or f"{now:.3f} apf-check 0", believed_s,
-        instead.paused, observer.faults, known.orphans, known.told, known.unasked,
+        instead.paused, observer.faults, known.orphans, known.audit, known.unasked,
     )  # fmt: skip
     return Rehearsal(decide(config, world, {queue.name for queue in queues}), tuple(observer.readings.values()))

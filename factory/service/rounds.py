@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from factory.act.actor import Actor, After, nothing
-from factory.audit.result import Audited
+from factory.act.actor import Actor, Hook, no_hook
+from factory.audit.result import AuditReport
 from factory.config.queues import Config, Queue
-from factory.config.removed import sibling, with_adopted
-from factory.decide.cascade import beside
+from factory.config.removed import add_removed_queues, template_queue
+from factory.decide.cascade import also_decide
 from factory.decide.decide import decide
 from factory.decide.decision import Round
-from factory.health.breakers import with_resets
-from factory.model.actions import Outcome, Remove, told
+from factory.health.breakers import apply_resets
+from factory.model.actions import Outcome, Remove, commands_sent
 from factory.model.memory import Health, Memory
 from factory.model.vm_job import VMJobRows
 from factory.observe.observer import Observer
@@ -25,16 +25,16 @@ from factory.process.clock import Clock
 from factory.process.faults import fault
 from factory.process.poll import give_back
 from factory.process.workers import Workers
-from factory.report.monitors import Teller
+from factory.report.monitors import MonitorDispatcher
 from factory.report.status import decision_report, log_line, status_report, what
 from factory.state.directory import StateDir, write_private
-from factory.state.health_file import dumped, loaded
+from factory.state.health_file import dump_health, load_health
 from factory.state.pauses import PausesError, read_pauses
-from factory.state.saved_memory import Known
+from factory.state.saved_memory import SavedMemory
 from factory.world.build import make_world
-from factory.world.clock_step import shifted
+from factory.world.clock_step import shift_times
 from factory.world.tracking import remember_refused, remember_sent
-from factory.world.vanished_jobs import sent_away
+from factory.world.vanished_jobs import mark_removed
 
 log = logging.getLogger("apf")
 
@@ -65,9 +65,9 @@ class Rounds:
         statedir: StateDir,
         incarnation: str,
         keep_fds: tuple[int, ...] = (),
-        after: After = nothing,
+        after: Hook = no_hook,
         clock: Clock | None = None,
-        audited: Callable[[], Audited] = Audited,
+        audited: Callable[[], AuditReport] = AuditReport,
         missed: Callable[[], None] = lambda: None,
         unasked: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
@@ -82,9 +82,9 @@ class Rounds:
         self._missed = missed
         self._unasked = unasked
         self._observer = Observer(workers, self._clock)
-        self._teller = Teller()
+        self._dispatcher = MonitorDispatcher()
         self._kept = _read(statedir.health)
-        self._memory = Memory(health=loaded(self._kept, config.watched, self._clock.now()))
+        self._memory = Memory(health=load_health(self._kept, config.all_queues, self._clock.now()))
         self._acted: dict[str, float] = {}
         """The steady time at which each queue's last act ended."""
         self._orphaned: Counter[str] = Counter()
@@ -93,17 +93,17 @@ class Rounds:
 
     def stop(self) -> None:
         """Let the monitors be told what is left to tell."""
-        self._teller.stop()
+        self._dispatcher.stop()
 
     def reconfigure(self, config: Config) -> None:
         """Go on with another configuration. What is known of the launches of changed queues is forgotten."""
-        known = {queue.name: queue.text for queue in self.config.watched}
-        changed = {queue.name: Health() for queue in config.watched if queue.text != known.get(queue.name)}
+        known = {queue.name: queue.text for queue in self.config.all_queues}
+        changed = {queue.name: Health() for queue in config.all_queues if queue.text != known.get(queue.name)}
         self._memory = replace(self._memory, health={**self._memory.health, **changed})
         self.config = config
-        names = {queue.name for queue in config.watched}
+        names = {queue.name for queue in config.all_queues}
         self._reports = {name: report for name, report in self._reports.items() if name in names}
-        self._observer.forget(config.watched)
+        self._observer.forget(config.all_queues)
 
     def guarded(self, due: Collection[str]) -> None:
         """One round; whatever ends it early is logged, shown in the status, and left behind.
@@ -132,26 +132,28 @@ class Rounds:
         by_s = self._clock.was_set()
         if by_s:
             log.warning("the clock of this host was set by %.1f s: what is remembered moves with it", by_s)
-            self._memory = shifted(self._memory, by_s)
+            self._memory = shift_times(self._memory, by_s)
         started = self._clock.now()
         config = self.config
         whole = any(plugin.whole_factory for queue in config.queues for plugin in queue.sched)
         capped = config.factory.max_per_factory is not None or whole  # the sum over all queues must be known
-        deciding = {*due, *beside(config.queues, due)}
-        queues = [queue for queue in config.watched if capped or queue.name in deciding]
-        self._observer.observe(queues, self.config.watched, self._acted)
+        deciding = {*due, *also_decide(config.queues, due)}
+        queues = [queue for queue in config.all_queues if capped or queue.name in deciding]
+        self._observer.observe(queues, self.config.all_queues, self._acted)
         self._adopt()
-        like = sibling(self.config)
+        like = template_queue(self.config)
         if like is not None and like.name in due:
-            due = {*due, *(queue.name for queue in self.config.adopted)}
+            due = {*due, *(queue.name for queue in self.config.removed)}
         now = self._clock.now()
-        self._memory = replace(self._memory, health=with_resets(self._memory.health, self._statedir.read_resets(), now))
+        self._memory = replace(
+            self._memory, health=apply_resets(self._memory.health, self._statedir.read_resets(), now)
+        )
         acted = {queue: self._clock.at(moment) for queue, moment in self._acted.items()}
         unasked, audited = self._unasked(), self._last_audit()  # in this order: what was asked in between is in both
         world = make_world(
             now, self._observer.readings, self._memory, acted, self.incarnation,
             2 * self.config.factory.update_interval, self._paused(), self._observer.faults,
-            audited.counts, audited.told, unasked,
+            audited.counts, audited.result, unasked,
         )  # fmt: skip
         if world.memory.missing.keys() - self._memory.missing.keys() or (unasked and self._vm_jobs()):
             self._missed()
@@ -170,18 +172,18 @@ class Rounds:
 
     def _adopt(self) -> None:
         """Tend the VMs of sections that were removed or renamed while they had some."""
-        configured = {queue.name for queue in self.config.watched} - {queue.name for queue in self.config.adopted}
+        configured = {queue.name for queue in self.config.all_queues} - {queue.name for queue in self.config.removed}
         rows = self._vm_jobs()
         if not rows:
             return  # what is unknown ends nothing (rule 2)
         found = Counter(job.queue for row in rows for job in row.jobs if job.queue not in configured)
-        if found.keys() != {queue.name for queue in self.config.adopted}:
-            self.config = with_adopted(self.config, found)
-            names = {queue.name for queue in self.config.watched}
+        if found.keys() != {queue.name for queue in self.config.removed}:
+            self.config = add_removed_queues(self.config, found)
+            names = {queue.name for queue in self.config.all_queues}
             self._reports = {name: report for name, report in self._reports.items() if name in names}
         if found != self._orphaned:
             self._orphaned = found
-            like = sibling(self.config)
+            like = template_queue(self.config)
             how = "they end by themselves and count nowhere" if like is None else f"tended as {like.settings.name} says"
             for queue, n in sorted(found.items()):
                 log.warning(
@@ -189,17 +191,17 @@ class Rounds:
                     'are gone"', queue, n, how,
                 )  # fmt: skip
 
-    def _last_audit(self) -> Audited:
+    def _last_audit(self) -> AuditReport:
         """Its times by the host's clock, as it stands now."""
         audited = self._audited()
-        return replace(audited, told=replace(audited.told, began=self._clock.at(audited.told.began)))
+        return replace(audited, result=replace(audited.result, began=self._clock.at(audited.result.began)))
 
     def _vm_jobs(self) -> list[VMJobRows]:
         return [each.rows for each in self._observer.readings.values() if isinstance(each.rows, VMJobRows)]
 
     def _paused(self) -> dict[str, str]:
         """The queues that somebody paused, and why; all of them, if that can't be known."""
-        names = [queue.name for queue in self.config.watched]
+        names = [queue.name for queue in self.config.all_queues]
         try:
             return read_pauses(self._statedir.paused).reasons(names)
         except PausesError as error:
@@ -220,10 +222,10 @@ class Rounds:
         finally:  # whatever happened: only a later poll shows what came of it (rule 3)
             self._acted.update(dict.fromkeys({action.queue for action in actions}, self._clock.steady()))
             not_told = {id(outcome.action) for outcome in outcomes if not outcome.tried}
-            commands = told(action for action in actions if id(action) not in not_told)
+            commands = commands_sent(action for action in actions if id(action) not in not_told)
             self._memory = remember_sent(self._memory, commands, self._clock.now())
             removed = (action.vm.uuid for action in actions if isinstance(action, Remove) and action.vm is not None)
-            self._memory = sent_away(self._memory, frozenset(removed))
+            self._memory = mark_removed(self._memory, frozenset(removed))
             done = {
                 outcome.action.vm.uuid: outcome.error is None
                 for outcome in outcomes
@@ -246,7 +248,7 @@ class Rounds:
             self._reports[decision.queue] = report
             log.info("%s", log_line(report))
             for monitor in self._queue(decision.queue).monitors:
-                self._teller.tell(monitor, report)
+                self._dispatcher.send(monitor, report)
         self._record(round_)
 
     def _record(self, round_: Round) -> None:
@@ -261,7 +263,7 @@ class Rounds:
 
     def _keep_health(self) -> None:
         """Write down what a restart need not forget, when it has changed."""
-        now = dumped(self._memory.health, self.config.watched)
+        now = dump_health(self._memory.health, self.config.all_queues)
         if now != self._kept:
             write_private(self._statedir.health, now)
             self._kept = now
@@ -271,7 +273,7 @@ class Rounds:
         status = status_report(
             config.factory.id, self.incarnation, self._reports, self._observer.readings.values(), config.disabled,
             self._clock.now(), self._broken, audited.report(),
-            Known(self._memory, audited.counts, audited.told, self._unasked()),
+            SavedMemory(self._memory, audited.counts, audited.result, self._unasked()),
         )  # fmt: skip
         try:
             self._statedir.write_status(status)
@@ -279,7 +281,7 @@ class Rounds:
             log.error('statedir=%s failed="%s"', self._statedir.path, error)
 
     def _queue(self, name: str) -> Queue:
-        return next(queue for queue in self.config.watched if queue.name == name)
+        return next(queue for queue in self.config.all_queues if queue.name == name)
 
     def _sweep(self, now: float) -> None:
         """Remove user-data that no VM job needs any more, by a poll that has seen all our acts."""

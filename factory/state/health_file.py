@@ -34,7 +34,7 @@ class Kept:
 _FILE = TypeAdapter(dict[str, Kept])
 
 
-def dumped(health: Mapping[str, Health], queues: Iterable[Queue]) -> bytes:
+def dump_health(health: Mapping[str, Health], queues: Iterable[Queue]) -> bytes:
     """The file's content; the same for the same health."""
     kept = {
         queue.name: Kept(_digest(queue), dict(known.breakers), known.proven)
@@ -47,7 +47,7 @@ def dumped(health: Mapping[str, Health], queues: Iterable[Queue]) -> bytes:
     return json.dumps(said, sort_keys=True).encode()
 
 
-def loaded(content: bytes, queues: Iterable[Queue], now: float) -> dict[str, Health]:
+def load_health(content: bytes, queues: Iterable[Queue], now: float) -> dict[str, Health]:
     """What the file says of these queues, as far as their sections are as they were; nothing, if it can't be read.
 
     No wait is longer than the longest there is, whatever has become of the clock since.

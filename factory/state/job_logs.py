@@ -34,7 +34,7 @@ def days_kept(config: Config) -> dict[str, float]:
     a directory keep it as long as one of them wants.
     """
     kept: dict[str, float] = {}
-    sound = {queue.name: queue.settings.keepdays for queue in (*config.queues, *config.stopped)}
+    sound = {queue.name: queue.settings.keepdays for queue in (*config.queues, *config.disabled_queues)}
     for name in (*sound, *config.disabled):
         days = _days(sound[name], config.factory.keepdays) if name in sound else math.inf
         kept[log_name(name)] = max(days, kept.get(log_name(name), 0))

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from factory.model.memory import Memory, Told
+from factory.model.memory import AuditResult, Memory
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 
 @dataclass(frozen=True)
-class Known:
+class SavedMemory:
     """What the factory remembers, and what its last audit found."""
 
     memory: Memory = field(default_factory=Memory)
     orphans: Mapping[str, int] = field(default_factory=dict)
     """Instances without a VM job that count against the caps, by queue."""
-    told: Told = field(default_factory=Told)
+    audit: AuditResult = field(default_factory=AuditResult)
     unasked: frozenset[str] = frozenset()
     """Queues whose cloud no audit has asked yet."""
 
@@ -32,19 +32,19 @@ class Known:
         fit = self.memory.fit
         stuck = {key: seen for key, seen in fit.waiting.items() if seen.stuck is not None}
         memory = replace(self.memory, fit=replace(fit, waiting=stuck), staying={})
-        short = Known(memory, dict(self.orphans), self.told, self.unasked)
+        short = SavedMemory(memory, dict(self.orphans), self.audit, self.unasked)
         report: dict[str, Any] = _adapter().dump_python(short, mode="json")
         return report
 
 
-def known_of(report: Mapping[str, Any]) -> Known:
+def load_memory(report: Mapping[str, Any]) -> SavedMemory:
     """The same again.
 
     Raises:
         ValueError: it is no such report, or one of another version.
     """
     try:
-        parts = ((Known, report), (Memory, report["memory"]), (Told, report["told"]))
+        parts = ((SavedMemory, report), (Memory, report["memory"]), (AuditResult, report["audit"]))
         same = all(part.keys() == {each.name for each in fields(kind)} for kind, part in parts)
         known, why = (_adapter().validate_python(report), "") if same else (None, "it has other parts")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -55,7 +55,7 @@ def known_of(report: Mapping[str, Any]) -> Known:
 
 
 @cache
-def _adapter() -> TypeAdapter[Known]:
+def _adapter() -> TypeAdapter[SavedMemory]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Known)
+    return TypeAdapter(SavedMemory)

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from factory.userdata.jinja import Quoted, TemplateError, check_template, literals, quoted
+from factory.userdata.jinja import Quoted, TemplateError, check_template, literals, quote_jinja
 
 MAX_BYTES = 16384
 """EC2 takes no more."""
@@ -44,7 +44,7 @@ class UserDataError(Exception):
     """The user-data can't be made; the message says which layer and why."""
 
 
-def fill(name: str, template: str, values: Mapping[str, str]) -> str:
+def fill_layer(name: str, template: str, values: Mapping[str, str]) -> str:
     """The text of the layer of this name with each ``@…@`` replaced.
 
     Raises:
@@ -90,7 +90,7 @@ def parse_layer(name: str, text: str) -> dict[str, Any]:
     if text.count("{%") > str(document).count("{%"):
         raise UserDataError(f"{name}: a statement of Jinja stands in a comment of YAML{_ONLY_IN_VALUES}")
     try:
-        changed = _texts(document, quoted)
+        changed = _texts(document, quote_jinja)
     except TemplateError as error:
         raise UserDataError(f"{name}: Jinja refuses it: {error}") from None
     return changed
@@ -157,7 +157,7 @@ def _template(document: str) -> str:
     return f"## template: jinja\n#cloud-config\n{variables}{text}"
 
 
-def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+def merge_layers(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     """Two layers in one: lists are joined, mappings merged, anything else is the upper layer's."""
     merged = dict(lower)
     for key, value in upper.items():
@@ -165,7 +165,7 @@ def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(below, list) and isinstance(value, list):
             merged[key] = below + value
         elif isinstance(below, dict) and isinstance(value, dict):
-            merged[key] = merge(below, value)
+            merged[key] = merge_layers(below, value)
         else:
             merged[key] = value
     return merged
@@ -203,11 +203,11 @@ def compose_config(layers: Sequence[tuple[str, str]]) -> str:
     document: dict[str, Any] = {}
     for name, text in layers:
         if not is_script(text):
-            document = merge(document, parse_layer(name, text))
+            document = merge_layers(document, parse_layer(name, text))
     return _template(yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=_WIDTH))
 
 
-def refused(layers: Sequence[tuple[str, str]]) -> list[str]:
+def jinja_errors(layers: Sequence[tuple[str, str]]) -> list[str]:
     """Where cloud-init's Jinja refuses these layers, and why; it would then do nothing at all on the machine.
 
     Layers that can't be composed for another reason are none of its business.

@@ -53,7 +53,7 @@ class Quoted(str):
     __slots__ = ()
 
 
-def quoted(text: str) -> str:
+def quote_jinja(text: str) -> str:
     """The template in a form that can stand between quotes of YAML, which Jinja does not know.
 
     What is quoted or broken into lines there looks different to Jinja than to YAML: so literals become variables, of

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from factory.model.memory import Memory, Told
+from factory.model.memory import AuditResult, Memory
 from factory.model.pool import PoolRows
 from factory.model.source import Reading
 from factory.model.vm_job import VMJobRows
 from factory.world.tracking import track
-from factory.world.vanished_jobs import counts, miss
+from factory.world.vanished_jobs import count_vanished, update_vanished
 from factory.world.world import World
 
 
@@ -25,7 +25,7 @@ def make_world(
     paused: Mapping[str, str] = MappingProxyType({}),
     faults: Mapping[str, str] = MappingProxyType({}),
     orphans: Mapping[str, int] = MappingProxyType({}),
-    told: Told = Told(),  # noqa: B008 - it is immutable
+    audit: AuditResult = AuditResult(),  # noqa: B008 - it is immutable
     unasked: frozenset[str] = frozenset(),
 ) -> World:
     """The World at ``now``; its memory has been moved on by what the readings show.
@@ -47,8 +47,8 @@ def make_world(
         masters = {row.vm for row, asked in its_masters if asked - row.heard <= fresh_s.get(row.vm, believed_after_s)}
         memory = track(memory, heard, {job.uuid for job in jobs}, now, masters)
     if schedds:
-        memory = miss(memory, jobs, told, now)
-    unowned = Counter(orphans) + Counter(counts(memory, told))
+        memory = update_vanished(memory, jobs, audit, now)
+    unowned = Counter(orphans) + Counter(count_vanished(memory, audit))
     usurper = newer_incarnation((job.incarnation for job in jobs), incarnation)
     return World(now, readings, memory, acted, usurper, paused, faults, unowned, unasked)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
-from factory.model.memory import Backoff, Breaker, FitMemory, Health, Memory, Missing, Newcomer, Seen, Waiting
+from factory.model.memory import Backoff, Breaker, FitMemory, Health, Memory, Newcomer, Seen, VanishedJob, Waiting
 from factory.model.source import Reading
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ TIMES: Mapping[type, tuple[str, ...]] = {
     Health: (),
     Memory: ("sent", "absent", "alone", "unseen"),
     Seen: ("joined", "gone"),
-    Missing: ("since",),
+    VanishedJob: ("since",),
     Breaker: ("opened", "until"),
     Newcomer: ("joined",),
     Waiting: ("since", "free_since", "stuck_since", "probed"),
@@ -30,16 +30,16 @@ TIMES: Mapping[type, tuple[str, ...]] = {
 """What in these is a moment by the host's clock, or maps names to such moments."""
 
 
-def shifted(thing: T, by_s: float) -> T:
+def shift_times(thing: T, by_s: float) -> T:
     """The same with all moments in it later by ``by_s``."""
     moved: Any = thing
     if isinstance(thing, Mapping):
-        moved = {key: shifted(value, by_s) for key, value in thing.items()}
+        moved = {key: shift_times(value, by_s) for key, value in thing.items()}
     elif isinstance(thing, tuple(TIMES)):
         times = TIMES.get(type(thing), ())
         inside = () if isinstance(thing, Reading) else [each.name for each in fields(moved) if each.name not in times]
         changes = {name: _later(getattr(moved, name), by_s) for name in times}
-        moved = replace(moved, **changes, **{name: shifted(getattr(moved, name), by_s) for name in inside})
+        moved = replace(moved, **changes, **{name: shift_times(getattr(moved, name), by_s) for name in inside})
     return moved  # type: ignore[no-any-return]
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from factory.model.memory import Memory, Missing, Told
+from factory.model.memory import AuditResult, Memory, VanishedJob
 from factory.model.vm import TERMINATED
 from factory.model.vm_job import VMJobRow
 
@@ -21,21 +21,21 @@ _LONGEST_S = 1800
 _REMOVED = 3
 
 
-def miss(memory: Memory, jobs: Iterable[VMJobRow], told: Told, now: float) -> Memory:
+def update_vanished(memory: Memory, jobs: Iterable[VMJobRow], audit: AuditResult, now: float) -> Memory:
     """The memory after a look at all VM jobs of the factory."""
     there = {job.uuid: job for job in jobs}
     missing = {
         uuid: known
         for uuid, known in memory.missing.items()
         if uuid not in there
-        and uuid not in told.ended
-        and told.began < known.since + _SETTLES_S
+        and uuid not in audit.ended
+        and audit.began < known.since + _SETTLES_S
         and now - known.since < _LONGEST_S
     }
-    left = {uuid: queue for uuid, queue in memory.staying.items() if uuid not in there and uuid not in told.ended}
-    missing |= {uuid: Missing(queue, now) for uuid, queue in left.items()}
+    left = {uuid: queue for uuid, queue in memory.staying.items() if uuid not in there and uuid not in audit.ended}
+    missing |= {uuid: VanishedJob(queue, now) for uuid, queue in left.items()}
     staying = {uuid: job.queue for uuid, job in there.items() if not _goes(job, now)}
-    return replace(memory, staying=staying, missing=missing, ended=told.ended, alive=told.counted)
+    return replace(memory, staying=staying, missing=missing, ended=audit.ended, alive=audit.counted)
 
 
 def _goes(job: VMJobRow, now: float) -> bool:
@@ -44,11 +44,11 @@ def _goes(job: VMJobRow, now: float) -> bool:
     return ends or job.status == _REMOVED or (job.grid_status or "").lower() in TERMINATED
 
 
-def sent_away(memory: Memory, uuids: Collection[str]) -> Memory:
+def mark_removed(memory: Memory, uuids: Collection[str]) -> Memory:
     """The memory after these VM jobs were removed."""
     return replace(memory, staying={uuid: queue for uuid, queue in memory.staying.items() if uuid not in uuids})
 
 
-def counts(memory: Memory, told: Told) -> Mapping[str, int]:
+def count_vanished(memory: Memory, audit: AuditResult) -> Mapping[str, int]:
     """By queue: missing VM jobs whose instances are not counted as orphans already."""
-    return Counter(known.queue for uuid, known in memory.missing.items() if uuid not in told.counted)
+    return Counter(known.queue for uuid, known in memory.missing.items() if uuid not in audit.counted)

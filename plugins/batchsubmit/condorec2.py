@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import submit_templates
-from factory.condor.classad.literals import same
-from factory.condor.schedd.vm_jobs import ours
+from factory.condor.classad.literals import same_text
+from factory.condor.schedd.vm_jobs import our_vm_jobs
 from factory.condor.tools.tokens import token_subject
 from factory.lifecycle.plan import plan
-from factory.lifecycle.policy import Life
+from factory.lifecycle.policy import VMPolicy
 from factory.lifecycle.timeouts import Timeouts
 from factory.model.actions import Plan
 from factory.plugin import (
@@ -32,8 +32,8 @@ from factory.plugin import (
     files,
 )
 from factory.plugin.base import Jobs
-from factory.plugin.batchsubmit import BatchSubmitPlugin, Cap, Machines, Submission, SubmitTools
-from factory.userdata.compose import UserDataError, compose, fill, refused
+from factory.plugin.batchsubmit import BatchSubmitPlugin, Cap, MachineFacts, Submission, SubmitTools
+from factory.userdata.compose import UserDataError, compose, fill_layer, jinja_errors
 from factory.userdata.startd_attributes import startd_attributes
 from plugins.batchsubmit.ec2commands import command_lines, parameter_lines
 from plugins.batchsubmit.ec2settings import EC2Settings
@@ -129,7 +129,7 @@ class CondorEC2(BatchSubmitPlugin):
     def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
         """Unretire before buying; retire the least useful first."""
         settings = self.settings
-        life = Life(
+        life = VMPolicy(
             queue=self.queue.name,
             shape=self.shape,
             retire=settings.retire,
@@ -193,10 +193,10 @@ class CondorEC2(BatchSubmitPlugin):
             return Account("EC2", settings.gridresource)
         return Account("EC2", settings.gridresource, *map(Path, files_))
 
-    def machines(self) -> Machines:
+    def machines(self) -> MachineFacts:
         """The VMs; the gridmanager limits them by endpoint and pair of key files."""
         settings = self.settings
-        return Machines(
+        return MachineFacts(
             resource=f"{settings.gridresource} {settings.access_key_id} {settings.secret_access_key}",
             host=urlsplit(settings.gridresource).hostname or "",
             instance_type=settings.instance_type[0],
@@ -232,7 +232,7 @@ class CondorEC2(BatchSubmitPlugin):
 
     def _check_templates(self) -> Iterator[Finding]:
         try:
-            found = refused(self._layers("", str(self.shape), "", ""))
+            found = jinja_errors(self._layers("", str(self.shape), "", ""))
         except UserDataError:
             return  # so nothing can be submitted, and what tries that says why
         for text in found:
@@ -244,7 +244,7 @@ class CondorEC2(BatchSubmitPlugin):
     def _cap(self) -> Cap | None:
         if self.settings.maxinstances is None:
             return None
-        constraint = f"{ours(self.factory.owner, self.factory.id)} && {same('APF_QUEUE', self.queue.name)}"
+        constraint = f"{our_vm_jobs(self.factory.owner, self.factory.id)} && {same_text('APF_QUEUE', self.queue.name)}"
         return Cap(constraint, self.settings.maxinstances)
 
     def _tags(self, schedd: str) -> dict[str, str]:
@@ -285,7 +285,7 @@ class CondorEC2(BatchSubmitPlugin):
             layers.append((str(settings.user_data_file), _layer(settings.user_data_file)))
         if settings.user_data is not None:
             layers.append(("user_data", settings.user_data))
-        return [(name, fill(name, text, values)) for name, text in layers]
+        return [(name, fill_layer(name, text, values)) for name, text in layers]
 
 
 def _layer(path: Path) -> str:

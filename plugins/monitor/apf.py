@@ -77,7 +77,7 @@ class APF(MonitorPlugin):
         if jobs:
             body = [{"cid": job, "label": self.queue.name, "factory": factory.id} for job in jobs]
             server.send("PUT", "jobs", json.dumps(body), _JSON, timeout_s)
-        form = urlencode({"status": status(decision)})
+        form = urlencode({"status": round_status(decision)})
         server.send("POST", f"labels/{quote(self._label, safe=':')}", form, _FORM, timeout_s)
 
 
@@ -122,7 +122,7 @@ def submitted(decision: Mapping[str, Any]) -> list[str]:
     return [job for action in decision["actions"] if action["kind"] == "submit" for job in action["jobs"]]
 
 
-def status(decision: Mapping[str, Any]) -> str:
+def round_status(decision: Mapping[str, Any]) -> str:
     """Why the round came out so, as AutoPyFactory put it: the reasons of the steps, one after the other."""
     steps = [f"{step['plugin']}: {step['reason']} (ret={step['n_out']})" for step in decision["steps"]]
     text = "; ".join([*steps, *([f"holds: {decision['hold']}"] if decision["hold"] else [])])

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from factory.fit.reasons import buying_words, other_words
-from factory.fit.share import Share, Terms, Verdict, judge
+from factory.fit.share import FitResult, FitSettings, Share, plan_purchase
 from factory.plugin import ATTRIBUTE, VM, Ask, Duration, Named, Switch, VMState, checked
 from factory.plugin.base import PluginSettings
 from factory.plugin.sched import AskPlugin, AskStep, Info, View
@@ -61,8 +61,8 @@ class Fit(AskPlugin):
 
     def step_ask(self, ask: Ask, view: View) -> AskStep:
         settings, share = self.settings, view.demand
-        terms = Terms(settings.minlife, settings.stuck, settings.unmaterialised)
-        verdict = judge(share, terms)
+        terms = FitSettings(settings.minlife, settings.stuck, settings.unmaterialised)
+        verdict = plan_purchase(share, terms)
         if share.closed is not None:
             return AskStep(Ask(), _reason(share, verdict, ""), verdict)
         idle = sorted((vm.idle_since or 0, vm.uuid) for vm in view.batch.vms if _is_idle(vm))
@@ -86,5 +86,5 @@ def _is_idle(vm: VM) -> bool:
     )
 
 
-def _reason(share: Share, verdict: Verdict, idle: str) -> str:
+def _reason(share: Share, verdict: FitResult, idle: str) -> str:
     return "; ".join([buying_words(share, verdict), *([idle] if idle else []), *other_words(share, verdict)])

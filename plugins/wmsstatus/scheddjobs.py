@@ -10,12 +10,12 @@ from dataclasses import replace
 from pydantic import Field, field_validator
 
 from factory.condor.classad.expressions import ATTRIBUTE, checked
-from factory.condor.classad.literals import same
-from factory.condor.job_demand import FitRows, FitSource, Want
-from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, DemandRows, DemandSource
-from factory.fit.join_schedds import joined
+from factory.condor.classad.literals import same_text
+from factory.condor.job_demand import DemandQuery, JobDemandRows, JobDemandSource
+from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, JobCountRows, JobCountSource
+from factory.fit.join_schedds import join_demands
 from factory.model.address import PoolAddress
-from factory.model.demand import Demand, Life
+from factory.model.demand import Demand, VMLease
 from factory.model.status import SiteStatus
 from factory.model.vm_job import VMJobRows
 from factory.plugin import Duration, Finding, Readings, ScheddAddress, Source, Template, Unknown, WmsStatus
@@ -72,13 +72,13 @@ class ScheddJobs(WmsStatusPlugin):
         """The jobs of each schedd, one source for all queues that read it; or job groups, if the chain wants them."""
         return self._sources() if self.templates is None else self._fit(self.templates)
 
-    def _fit(self, templates: tuple[Template, ...]) -> tuple[FitSource, ...]:
+    def _fit(self, templates: tuple[Template, ...]) -> tuple[JobDemandSource, ...]:
         settings = self.settings
         return tuple(
-            FitSource(
+            JobDemandSource(
                 pool=PoolAddress(self.factory.pool),
                 schedd=schedd,
-                wants=frozenset({Want(self._selection(), templates)}),
+                wants=frozenset({DemandQuery(self._selection(), templates)}),
                 factory_id=self.factory.id,
                 interval_s=settings.interval,
                 deadline_s=self.factory.deadline,
@@ -112,13 +112,13 @@ class ScheddJobs(WmsStatusPlugin):
             return settings.constraint
         if settings.queueskey == ANY or wmsqueue in (None, ANY):
             return None
-        return same(settings.queueskey, str(wmsqueue))
+        return same_text(settings.queueskey, str(wmsqueue))
 
-    def _sources(self) -> tuple[DemandSource, ...]:
+    def _sources(self) -> tuple[JobCountSource, ...]:
         settings = self.settings
         attributes = {QUEUE_ATTRIBUTE} if settings.queueskey == ANY else {QUEUE_ATTRIBUTE, settings.queueskey}
         return tuple(
-            DemandSource(
+            JobCountSource(
                 schedd=schedd,
                 attributes=frozenset(attributes),
                 constraints=frozenset(() if settings.constraint is None else (settings.constraint,)),
@@ -157,28 +157,28 @@ class ScheddJobs(WmsStatusPlugin):
             return Unknown(reasons)
         looked = max(readings.by_key[source.key].started for source in sources if source.key in readings.by_key)
         demand = replace(
-            joined(demands),
+            join_demands(demands),
             partial=bool(reasons),
             lives=_lives(readings, looked),
             update_s=self.factory.update_interval,
         )
         return replace(_of_groups(demand), partial=reasons or None)
 
-    def _demand(self, readings: Readings, source: FitSource) -> Demand | Unknown:
+    def _demand(self, readings: Readings, source: JobDemandSource) -> Demand | Unknown:
         """This queue's jobs in one schedd, as groups."""
         rows = readings.rows(source)
         if isinstance(rows, Unknown):
             return rows
-        assert isinstance(rows, FitRows)
+        assert isinstance(rows, JobDemandRows)
         demand = rows.demand(self._selection())
         return Unknown(f"{source.key}: {demand.reason}") if isinstance(demand, Unknown) else demand
 
-    def _counts(self, readings: Readings, source: DemandSource) -> Mapping[int, int] | Unknown:
+    def _counts(self, readings: Readings, source: JobCountSource) -> Mapping[int, int] | Unknown:
         """This queue's jobs in one schedd, by JobStatus."""
         rows = readings.rows(source)
         if isinstance(rows, Unknown):
             return rows
-        assert isinstance(rows, DemandRows)
+        assert isinstance(rows, JobCountRows)
         settings, wmsqueue = self.settings, self.queue.wmsqueue
         if settings.constraint is not None:
             unread = Unknown("not read by this constraint yet")
@@ -196,7 +196,7 @@ class ScheddJobs(WmsStatusPlugin):
         return SiteStatus("ok")
 
 
-def _lives(readings: Readings, looked: float) -> Mapping[str, Life] | None:
+def _lives(readings: Readings, looked: float) -> Mapping[str, VMLease] | None:
     """By APFVM, what the VM jobs say, unless they were read so long before the machines that one might be missing."""
     for reading in readings.by_key.values():
         rows, late = reading.rows, looked - reading.started

@@ -10,7 +10,7 @@ import pytest
 
 from factory.act.actor import Actor
 from factory.condor.schedd import actions as acts
-from factory.condor.schedd.vm_jobs import ours
+from factory.condor.schedd.vm_jobs import our_vm_jobs
 from factory.config import load
 from factory.model.actions import Retire
 from factory.model.address import PoolAddress, ScheddAddress
@@ -54,7 +54,7 @@ def vm_jobs(pool: Pool) -> Iterator[Callable[..., tuple[str, list[JobId]]]]:
 
 
 def mine(pool: Pool, factory_id: str) -> str:
-    return ours(pool.user.split("@", maxsplit=1)[0], factory_id)
+    return our_vm_jobs(pool.user.split("@", maxsplit=1)[0], factory_id)
 
 
 def test_the_hard_cap_is_checked_again_by_the_worker_that_submits(
@@ -79,7 +79,7 @@ def test_jobs_that_the_schedd_gives_another_owner_are_removed_at_once(
     """Or they would never be seen, and bought anew in every round."""
     factory_id, _ = vm_jobs(1)
     description = f'executable = /bin/true\nhold = true\nMy.APFFactory = "{factory_id}"\nMy.APFVM = "$(vm)"\n'
-    theirs = ours("somebody", factory_id)
+    theirs = our_vm_jobs("somebody", factory_id)
     with pytest.raises(CallFailed, match=r"another owner than \[Factory\] owner"):
         act(acts.submit, description, [{"vm": "a"}, {"vm": "b"}], None, theirs)
     assert [ad["APFVM"] for ad in pool.jobs(f'APFFactory == "{factory_id}" && JobStatus != 3')] == ["vm"]

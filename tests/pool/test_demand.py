@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from factory.condor.schedd.job_counts import DemandRows, DemandSource
+from factory.condor.schedd.job_counts import JobCountRows, JobCountSource
 from factory.config.queues import Queue
 from factory.decide.decide import decide
 from factory.model.memory import Memory
 from factory.model.source import Readings
 from factory.model.status import Unknown, WmsStatus
 from factory.observe.observer import Observer
-from factory.observe.sources import wanted
+from factory.observe.sources import plan_sources
 from factory.plugin import Template
 from factory.plugin.sched import Step
 from factory.process.workers import Workers
@@ -122,13 +122,13 @@ def test_a_constraint_that_the_schedd_refuses_leaves_the_other_queues_alone(work
 
 
 def test_500_queues_are_one_query(two: Pool, workers: Workers) -> None:
-    (source,) = wanted([queue(f"q{n}", wmsqueue=f"w{n}") for n in range(500)]).sources.values()
-    assert isinstance(source, DemandSource)
+    (source,) = plan_sources([queue(f"q{n}", wmsqueue=f"w{n}") for n in range(500)]).sources.values()
+    assert isinstance(source, JobCountSource)
     log = two.log / "SchedLog"
     workers.call(source.address, 30, source.fetch)
     before = log.stat().st_size
     rows = workers.call(source.address, 30, source.fetch)
-    assert isinstance(rows, DemandRows)
+    assert isinstance(rows, JobCountRows)
     assert rows.total[1] == 11
 
     def handled() -> list[str]:

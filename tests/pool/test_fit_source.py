@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from factory.condor.job_demand import FitRows, FitSource, Want
+from factory.condor.job_demand import DemandQuery, JobDemandRows, JobDemandSource
 from factory.condor.schedd.start_limits import schedd_ad
 from factory.decide.chain import run_chain
-from factory.fit.join_schedds import joined
+from factory.fit.join_schedds import join_demands
 from factory.fit.place import place_on_machines
 from factory.fit.pool_limits import admitted
 from factory.model.address import PoolAddress, ScheddAddress
@@ -109,9 +109,9 @@ def fetch(
     workers: Workers, selection: str | None = None, *schedds: str, templates: tuple[Template, ...] = ()
 ) -> Demand:
     addresses = tuple(ScheddAddress(name) for name in schedds) or (ScheddAddress(),)
-    wants = frozenset({Want(selection, templates)})
-    sources = [FitSource(pool=PoolAddress(), schedd=each, wants=wants, factory_id="f") for each in addresses]
-    demand = joined([known(workers.call("all", 30, source.fetch).demand(selection)) for source in sources])
+    wants = frozenset({DemandQuery(selection, templates)})
+    sources = [JobDemandSource(pool=PoolAddress(), schedd=each, wants=wants, factory_id="f") for each in addresses]
+    demand = join_demands([known(workers.call("all", 30, source.fetch).demand(selection)) for source in sources])
     assert len({group.key for group in demand.groups}) == len(demand.groups)
     return demand
 
@@ -216,9 +216,9 @@ MANY = [
 
 def test_one_poll_brings_the_jobs_of_all_selections_as_a_poll_for_each_would(workers: Workers) -> None:
     each = {selection: fetch(workers, selection, templates=(BIG,)) for selection in MANY}
-    wants = frozenset(Want(selection, (BIG,)) for selection in (*MANY, "Owner ==", "1 +"))
-    rows = workers.call("all", 30, FitSource(pool=PoolAddress(), wants=wants, factory_id="f").fetch)
-    assert isinstance(rows, FitRows)
+    wants = frozenset(DemandQuery(selection, (BIG,)) for selection in (*MANY, "Owner ==", "1 +"))
+    rows = workers.call("all", 30, JobDemandSource(pool=PoolAddress(), wants=wants, factory_id="f").fetch)
+    assert isinstance(rows, JobDemandRows)
     for selection, alone in each.items():
         found = known(rows.demand(selection))
         assert sorted(found.groups, key=lambda g: g.key) == sorted(alone.groups, key=lambda g: g.key), selection
@@ -493,5 +493,5 @@ def test_requirements_on_what_is_left_are_matched_with_that(jobs: Pool, workers:
 
 def test_polls_leave_next_to_nothing_in_memory(workers: Workers) -> None:
     """A round a minute makes half a million polls a year. ``parseOne`` of the bindings alone would leave 15 kB."""
-    source = FitSource(pool=PoolAddress(), wants=frozenset({Want(None, (BIG, SMALL))}))
+    source = JobDemandSource(pool=PoolAddress(), wants=frozenset({DemandQuery(None, (BIG, SMALL))}))
     assert workers.call("all", 60, left_behind, source.fetch, 20) < 2_000

@@ -14,15 +14,15 @@ from typing import TypeVar
 import pytest
 
 from factory.act.actor import Actor
-from factory.condor.classad.literals import same
+from factory.condor.classad.literals import same_text
 from factory.condor.collector.machines import PoolSource
-from factory.condor.job_demand import FitSource, Want, Work
+from factory.condor.job_demand import DemandQuery, JobDemandSource, Work
 from factory.condor.schedd import actions as acts
 from factory.condor.schedd import orphan_checks as reap
 from factory.condor.schedd.history import HistorySource, HistoryWindow, RecentJobs
 from factory.condor.schedd.plain_jobs import PilotsSource
-from factory.condor.schedd.plain_jobs import ours as our_pilots
-from factory.condor.schedd.vm_jobs import VMJobsSource, ours
+from factory.condor.schedd.plain_jobs import our_plain_jobs as our_pilots
+from factory.condor.schedd.vm_jobs import VMJobsSource, our_vm_jobs
 from factory.config import load
 from factory.config.queues import Config
 from factory.model.actions import Remove
@@ -56,7 +56,7 @@ def two(pool: Pool) -> Iterator[tuple[str, str]]:
     name = f"case{next(_numbers)}"
     yield name, name.upper()
     for each in (name, name.upper()):
-        pool.run("condor_rm", "-constraint", same("APFFactory", each), check=False)
+        pool.run("condor_rm", "-constraint", same_text("APFFactory", each), check=False)
 
 
 def owner(pool: Pool) -> str:
@@ -107,12 +107,12 @@ def test_what_is_done_to_a_job_is_done_to_no_other_factory_s(
     outcomes = actor.act([Remove(queue="Q", job=job, still="JobStatus == 5", reason="test") for job in jobs])
     workers.stop()
     assert all("gone or no longer fits" in str(outcome.error) for outcome in outcomes), outcomes
-    for job, constraint in zip(jobs, (ours(owner(pool), mine), our_pilots(owner(pool), mine)), strict=True):
+    for job, constraint in zip(jobs, (our_vm_jobs(owner(pool), mine), our_pilots(owner(pool), mine)), strict=True):
         with pytest.raises(CallFailed, match="gone or no longer fits"):
             ask(acts.edit, LOCAL, job, constraint, "APFRetireTime", "1")
         with pytest.raises(CallFailed, match="gone or no longer fits"):
             ask(acts.release, LOCAL, job, constraint, "test")
-    assert len(pool.jobs(f"{same('APFFactory', theirs)} && JobStatus == 5")) == 2
+    assert len(pool.jobs(f"{same_text('APFFactory', theirs)} && JobStatus == 5")) == 2
 
 
 def test_the_hard_cap_of_a_queue_counts_the_machines_of_no_other_queue(
@@ -146,7 +146,7 @@ def test_factories_see_their_own_machines_alone(pool: Pool, ask: Ask[object], tw
 
     for name, vm in machines.items():
         until(lambda name=name, vm=vm: masters(name) == {vm}, f"{name} sees its machine, and no other")  # type: ignore[misc]
-        assert set(ask(reap.in_pool, collector, [vm, vm.upper()])) == {vm}  # type: ignore[call-overload]
+        assert set(ask(reap.instances_in_pool, collector, [vm, vm.upper()])) == {vm}  # type: ignore[call-overload]
         with pytest.raises(CallFailed, match="is in the pool after all"):
             ask(acts.remove, LOCAL, JobId(1, 0), "true", "test", None, (collector, vm))
         with pytest.raises(CallFailed, match="gone or no longer fits"):
@@ -159,7 +159,7 @@ def test_an_orphan_is_not_taken_for_the_machine_of_another_job(
     vm = f"{two[0]}-vm"
     job = held(pool, two[0], vm=vm)
     for asked, owned in ((vm, {vm: f"VM job {job} owns it"}), (vm.upper(), {})):
-        assert ask(reap.claimed, LOCAL, [asked]).owned == owned  # type: ignore[attr-defined]
+        assert ask(reap.vms_in_use, LOCAL, [asked]).owned == owned  # type: ignore[attr-defined]
 
 
 def test_what_has_left_the_queue_is_found_by_its_own_factory(
@@ -177,7 +177,7 @@ def test_what_has_left_the_queue_is_found_by_its_own_factory(
 
 def waiting(selection: str) -> int:
     """Idle jobs that fit, grouped by the schedd."""
-    found = FitSource(pool=PoolAddress(), wants=frozenset({Want(selection)})).fetch().work[selection]
+    found = JobDemandSource(pool=PoolAddress(), wants=frozenset({DemandQuery(selection)})).fetch().work[selection]
     assert isinstance(found, Work)
     return sum(group.count for group in found.groups)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from factory.condor.job_demand import FitSource, Want
-from factory.condor.schedd.idle_jobs import Queue
-from factory.condor.schedd.job_counts import DemandSource
+from factory.condor.job_demand import DemandQuery, JobDemandSource
+from factory.condor.schedd.idle_jobs import ScheddQueue
+from factory.condor.schedd.job_counts import JobCountSource
 from factory.condor.schedd.job_facts import job_facts
 from factory.condor.schedd.job_groups import IdleJobs
 from factory.model.address import PoolAddress, ScheddAddress
@@ -62,7 +62,7 @@ def negotiated(pool: Pool) -> None:
 
 
 def fetch(workers: Workers, *templates: Template, selection: str | None = None) -> Demand:
-    source = FitSource(pool=PoolAddress(), wants=frozenset({Want(selection, templates)}), factory_id="f")
+    source = JobDemandSource(pool=PoolAddress(), wants=frozenset({DemandQuery(selection, templates)}), factory_id="f")
     demand = workers.call("all", 30, source.fetch).demand(selection)
     assert isinstance(demand, Demand), demand
     return demand
@@ -203,7 +203,7 @@ class _NegotiatedMeanwhile:
 
 def found_meanwhile() -> int:
     """Idle jobs of this host's schedd."""
-    found = Queue(_NegotiatedMeanwhile(), "local").idle_jobs([None], {}, [], time.time())[None]
+    found = ScheddQueue(_NegotiatedMeanwhile(), "local").idle_jobs([None], {}, [], time.time())[None]
     assert isinstance(found, IdleJobs)
     return sum(group.count for group in found.groups)
 
@@ -263,5 +263,5 @@ def test_texts_that_are_not_utf_8_hold_nobody_up(pool: Pool, workers: Workers) -
         assert zurich.accounting_group == r"physik.m\374ller"
     (own,) = fetch(workers, selection='MATCH_APF_QUEUE == "A"').groups
     assert own.count == 4
-    rows = workers.call("all", 30, DemandSource(schedd=ScheddAddress(), constraints=frozenset({"true"})).fetch)
+    rows = workers.call("all", 30, JobCountSource(schedd=ScheddAddress(), constraints=frozenset({"true"})).fetch)
     assert (rows.total[1], rows.by_attribute["MATCH_APF_QUEUE"]["A"][1]) == (9, 4)

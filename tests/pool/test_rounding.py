@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from factory.condor.job_demand import FitSource
+from factory.condor.job_demand import JobDemandSource
 from factory.fit.supply import Supply
 from factory.model.address import PoolAddress
 from factory.model.demand import Demand
@@ -66,7 +66,7 @@ def test_as_many_jobs_find_room_as_run(
     sleep = {"executable": "/bin/sleep", "arguments": "1000", "transfer_executable": "false", "request_disk": 1000}
     cluster = one.submit({**sleep, **asks}, count)
     try:
-        demand = workers.call("all", 30, FitSource(pool=PoolAddress()).fetch).demand(None)
+        demand = workers.call("all", 30, JobDemandSource(pool=PoolAddress()).fetch).demand(None)
         assert placed(demand) == run
         one.run("condor_on", "-daemon", "negotiator")
         until(lambda: len(one.jobs(f"ClusterId == {cluster} && JobStatus == 2")) == run, f"{run} jobs run", 60)
@@ -74,7 +74,7 @@ def test_as_many_jobs_find_room_as_run(
         rejected = f"ClusterId == {cluster} && JobStatus == 1 && LastRejMatchTime > {began}"
         until(lambda: one.jobs(rejected), "the others have been turned away since", 60)
         assert len(one.jobs(f"ClusterId == {cluster} && JobStatus == 2")) == run
-        demand = workers.call("all", 30, FitSource(pool=PoolAddress()).fetch).demand(None)
+        demand = workers.call("all", 30, JobDemandSource(pool=PoolAddress()).fetch).demand(None)
         assert placed(demand) == 0
     finally:
         one.run("condor_on", "-daemon", "negotiator")

@@ -7,14 +7,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.condor.schedd.orphan_checks import Claimed
+from factory.condor.schedd.orphan_checks import VMsInUse
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.cloud import CloudAct
 
 
-def unclaimed(schedd: ScheddAddress, vms: Collection[str]) -> Claimed:
+def unclaimed(schedd: ScheddAddress, vms: Collection[str]) -> VMsInUse:
     """No job needs any VM."""
-    return Claimed({}, {}, {})
+    return VMsInUse({}, {}, {})
 
 
 def absent(pool: PoolAddress, vms: Collection[str]) -> dict[str, frozenset[str]]:

@@ -53,7 +53,7 @@ class Failpoint:
 
 def watch_audits(failpoint: Failpoint) -> None:
     """Tell it of every tool that an audit runs and of every call that it has a worker make, before and after."""
-    run, call = tools.run, Workers.call
+    run, call = tools.run_tool, Workers.call
 
     @contextmanager
     def step(name: str) -> Iterator[None]:
@@ -72,7 +72,7 @@ def watch_audits(failpoint: Failpoint) -> None:
         with step(function.__name__):
             return call(workers, address, deadline_s, function, *args)
 
-    tools.run = run_told
+    tools.run_tool = run_told
     Workers.call = call_told  # type: ignore[assignment]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from factory.act.actor import retire_time, unretire_time
-from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, DemandRows
+from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, JobCountRows
 from factory.lifecycle.plan import NO_INSTANCE
 from factory.model.actions import Action, ClearRetire, Release, Remove, Retire, Submit, Unretire
 from factory.model.pool import MachineRow, MasterRow, PoolRows
@@ -133,10 +133,10 @@ class SmallWorld:
 
     # What is shown
 
-    def demand(self) -> DemandRows:
+    def demand(self) -> JobCountRows:
         """The jobs in the schedd."""
         running = sum(host.jobs for host in self.hosts.values())
-        return DemandRows({}, {QUEUE_ATTRIBUTE: {"Q": {IDLE: self.idle_jobs, RUNNING: running}}})
+        return JobCountRows({}, {QUEUE_ATTRIBUTE: {"Q": {IDLE: self.idle_jobs, RUNNING: running}}})
 
     def vm_jobs(self) -> VMJobRows:
         """The VM jobs in the schedd."""

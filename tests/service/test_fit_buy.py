@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from factory.fit.packing.purchase import Purchase, buy
 from factory.fit.packing.vectors import vector
-from factory.fit.share import Terms, judge
+from factory.fit.share import FitSettings, plan_purchase
 from factory.model.demand import JobGroup, Offer, Room
 from factory.model.matches import Match
 from factory.model.shape import Shape
@@ -230,7 +230,7 @@ def test_more_jobs_of_any_kind_leave_none_unserved_that_a_shape_serves_and_save_
     offers = SHAPES[:shapes]
 
     def cost(some: list[JobGroup]) -> float:
-        verdict = judge(share(demand(some, there, offers, no), offers), Terms())
+        verdict = plan_purchase(share(demand(some, there, offers, no), offers), FitSettings())
         covered = verdict.purchase.covers(len(verdict.purchase.order))
         for g in some:
             if any(no[g.key, o.shape.instance_type].ok and o.room.holds(g.ask) for o in offers):

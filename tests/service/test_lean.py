@@ -40,10 +40,10 @@ from factory.cli import main
 
 if __name__ == "__main__":
     from factory.config import load
-    from factory.observe.sources import wanted
+    from factory.observe.sources import plan_sources
     from factory.process.workers import Workers
 
-    sources = wanted(load([Path(sys.argv[1])]).queues).sources
+    sources = plan_sources(load([Path(sys.argv[1])]).queues).sources
     workers = Workers()
     try:
         for source in sources.values():
@@ -113,7 +113,7 @@ def test_a_worker_imports_nothing_of_what_only_the_factory_needs(tmp_path: Path)
     )
     assert done.returncode == 0, done.stderr
     sources, modules = (set(line.split()) for line in done.stdout.splitlines())
-    assert sources >= {"FitSource", "DemandSource", "VMJobsSource", "PoolSource", "PilotsSource", "PandaJobs"}
+    assert sources >= {"JobDemandSource", "JobCountSource", "VMJobsSource", "PoolSource", "PilotsSource", "PandaJobs"}
     assert not modules & (HEAVY | OURS)
 
 

@@ -13,13 +13,13 @@ from factory.model.status import WmsStatus
 from factory.plugin.base import Plugin
 from factory.plugin.monitor import MonitorPlugin
 from factory.process.http import HttpError
-from factory.report.monitors import Teller
+from factory.report.monitors import MonitorDispatcher
 from factory.report.status import decision_report
 from factory.settings.factory import FactorySettings
 from factory.settings.queue import QueueSettings
 from factory.world.world import World
 from plugins.monitor import apf
-from plugins.monitor.apf import APF, status
+from plugins.monitor.apf import APF, round_status
 from plugins.monitor.log import Dummy, Log
 from tests.rig import faulty
 from tests.rig.apfmon import ApfMon
@@ -81,7 +81,7 @@ def test_a_queue_that_holds_says_why(server: ApfMon) -> None:
 
 def test_a_message_is_cut_at_a_length_that_a_page_can_show() -> None:
     steps = [{"plugin": "Ready", "reason": "x" * 400, "n_out": 1}] * 3
-    assert len(status({"steps": steps, "hold": None})) == 500
+    assert len(round_status({"steps": steps, "hold": None})) == 500
 
 
 @pytest.mark.parametrize("fault", [Reply(b"", 500), Reply(b"", 404), Reply(b"", 302), Reply(b"", after_s=30)])
@@ -108,12 +108,12 @@ def test_a_failing_monitor_is_left_alone_for_a_while_and_then_told_anew(
 def test_500_queues_with_a_dead_monitor_cost_one_call(caplog: pytest.LogCaptureFixture) -> None:
     url = f"http://localhost:{free_port_nobody_listens_on()}/api"
     monitors = [monitor(APF, f"q{n}", monitorURL=url) for n in range(500)]
-    decision, teller = report(), Teller()
+    decision, dispatcher = report(), MonitorDispatcher()
     started = time.monotonic()
     for telling in monitors:
-        teller.tell(telling, decision)
+        dispatcher.send(telling, decision)
     assert time.monotonic() - started < 0.5
-    teller.stop()
+    dispatcher.stop()
     (record,) = caplog.records
     assert "queue=q0 monitor=APF failed=" in record.getMessage()
     assert "refused" in record.getMessage()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from factory.model.source import Reading, Readings
 from factory.model.status import SiteStatus, Unknown, WmsStatus
-from factory.observe.sources import merged
+from factory.observe.sources import merge_sources
 from factory.process.http import HttpError
 from factory.settings.factory import FactorySettings
 from factory.settings.queue import QueueSettings
@@ -112,7 +112,7 @@ def test_500_queues_are_one_poll_of_each_kind(server: PandaServer) -> None:
     plugins = [panda(server.url, wmsqueue=f"Q{number}") for number in range(500)]
     for number in range(500):
         server.set(f"Q{number}", activated=number)
-    sources = merged(source for plugin in plugins for source in plugin.sources())
+    sources = merge_sources(source for plugin in plugins for source in plugin.sources())
     assert len(sources) == 2
     readings = Readings(
         time.time(), {key: Reading(key, time.time(), time.time(), s.fetch()) for key, s in sources.items()}
@@ -318,7 +318,7 @@ def test_without_a_url_the_environment_of_pandas_client_counts(
 def test_queues_with_different_credentials_do_not_share_a_poll() -> None:
     assert os.environ.get("PANDA_URL") is None
     one, other = panda("https://p/api/v1", token=Path("/a")), panda("https://p/api/v1", token=Path("/b"))
-    assert len(merged([*one.sources(), *other.sources()])) == 4
+    assert len(merge_sources([*one.sources(), *other.sources()])) == 4
     assert len({source.address for source in (*one.sources(), *other.sources())}) == 2
 
 

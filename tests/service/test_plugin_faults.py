@@ -15,7 +15,7 @@ from factory.decide.decision import Decision
 from factory.model.actions import Plan, Submit
 from factory.model.status import BatchStatus, SiteStatus, Unknown, WmsStatus
 from factory.observe.observer import Observer
-from factory.observe.sources import wanted
+from factory.observe.sources import plan_sources
 from factory.process.workers import Workers
 from factory.service.watchdog import Watchdog
 from factory.state.directory import StateDir
@@ -151,7 +151,7 @@ def test_a_worker_that_brought_nonsense_serves_the_next_poll(workers: Workers) -
 def test_a_source_that_two_queues_share_survives_the_fault_of_one() -> None:
     shared = Numbers(name="shared")
     other = faulty.BadAddress(name="shared", interval_s=9)
-    found = wanted(
+    found = plan_sources(
         [queue("a", parts={"wms": {"sources": (shared,)}}), queue("b", parts={"wms": {"sources": (other,)}})]
     )
     assert found.sources == {"shared": shared}

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from factory.act.actor import Actor
-from factory.audit.result import Audited
+from factory.audit.result import AuditReport
 from factory.cli.statuspage import broken_text
 from factory.condor.collector.machines import PoolSource
 from factory.condor.schedd.vm_jobs import VMJobsSource
 from factory.config.queues import Config
 from factory.decide import chain, decide
 from factory.model.actions import Action, Submit
-from factory.model.memory import Told
+from factory.model.memory import AuditResult
 from factory.model.source import Source
 from factory.model.status import Unknown, WmsStatus
 from factory.observe.observer import Observer
@@ -109,7 +109,7 @@ def test_what_a_queue_needs_that_decides_because_a_later_one_is_due_is_polled_to
         polled.append({each.name for each in queues})
 
     monkeypatch.setattr(Observer, "observe", observe)
-    monkeypatch.setattr(rounds_module, "beside", lambda _queues, due: {"before"} if "due" in due else set())
+    monkeypatch.setattr(rounds_module, "also_decide", lambda _queues, due: {"before"} if "due" in due else set())
     make(config(queue("before"), queue("due"), queue("other"))).run({"due"})
     assert polled == [{"before", "due"}]
 
@@ -223,10 +223,10 @@ def test_a_clock_that_is_set_stops_no_decision_and_makes_nothing_old(
 def test_an_audit_is_as_old_as_it_is_whatever_becomes_of_the_clock(make: Make, statedir: StateDir, by: float) -> None:
     """Or after a step back it would come later than what was missed since, which then would count no more (rule 6)."""
     host, began = Host(), steady() - 10
-    rounds = make(config(queue("q")), clock=Clock(host.wall), audited=lambda: Audited(told=Told(began)))
+    rounds = make(config(queue("q")), clock=Clock(host.wall), audited=lambda: AuditReport(result=AuditResult(began)))
     host.set_by = by
     rounds.guarded({"q"})
-    assert status(statedir)["known"]["told"]["began"] == pytest.approx(time.time() + by - 10, abs=2)
+    assert status(statedir)["known"]["audit"]["began"] == pytest.approx(time.time() + by - 10, abs=2)
 
 
 def _nothing(rows: Any) -> Any:

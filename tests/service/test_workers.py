@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.process.workers import CallFailed, CallTimedOut, Workers, result
+from factory.process.workers import CallFailed, CallTimedOut, Workers, call_result
 from tests.rig.wait import until
 
 _PARENT = """\
@@ -54,7 +54,7 @@ def test_a_deadline_stays_where_it_is_when_the_clock_is_set(
     monkeypatch.setattr(time, "time", lambda: wall() + by)
     assert slow.result(10) is None
     with pytest.raises(CallTimedOut):
-        result(hung, 3)
+        call_result(hung, 3)
 
 
 def test_a_hung_daemon_does_not_delay_another(workers: Workers) -> None:

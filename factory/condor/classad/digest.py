@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 
 
-def short(text: str) -> str:
+def short_digest(text: str) -> str:
     """Stands for a text in a key."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def sign_of(text: str) -> bytes:
+def digest_of(text: str) -> bytes:
     """Stands for an ad, which has some thousand characters."""
     return hashlib.blake2b(text.encode(), digest_size=16).digest()

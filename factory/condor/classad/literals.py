@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """A ClassAd string literal."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def same(attribute: str, text: str) -> str:
+def same_text(attribute: str, text: str) -> str:
     """A ClassAd expression: the attribute is there and is this text, letter for letter.
 
     ``==`` takes ``apf`` for ``APF``, and so what is one factory's, or one queue's, for another's (rule 10).
     """
-    return f"{attribute} =?= {quoted(text)}"
+    return f"{attribute} =?= {quote(text)}"

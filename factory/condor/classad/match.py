@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from factory.condor.classad.digest import sign_of
+from factory.condor.classad.digest import digest_of
 from factory.condor.classad.values import has
 from factory.model.matches import Match, Matches
 
@@ -24,13 +24,13 @@ def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], unseen: Coll
     What an ad says that looks at the clock holds for this poll only.
     """
     texts = {key: ("unseen " if key in unseen else "") + str(ad) for key, ad in machines.items()}
-    signs = [sign_of(text) for text in texts.values()]
+    signs = [digest_of(text) for text in texts.values()]
     passing = {sign for sign, text in zip(signs, texts.values(), strict=True) if looks_at_clock(text)}
     rows: dict[bytes, tuple[Match, ...]] = {}
     table = {}
     for key, job in jobs.items():
         text = str(job)
-        sign = sign_of(text)
+        sign = digest_of(text)
         if sign not in rows:
             known: dict[bytes, Match] = {} if looks_at_clock(text) else _known.setdefault(sign, {})
             rows[sign] = tuple(

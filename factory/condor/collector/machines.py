@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from factory.condor.classad.literals import same
+from factory.condor.classad.literals import same_text
 from factory.condor.classad.values import value
 from factory.condor.connect import open_collector
 from factory.model.address import PoolAddress
@@ -76,7 +76,7 @@ class PoolSource(Source):
         own = collector.query(htcondor2.AdType.Collector, projection=["StatsLifetime"])
         if not own:
             raise LookupError("the collector does not show its own ad yet")
-        ours = same("APFFactory", self.factory_id)
+        ours = same_text("APFFactory", self.factory_id)
         slots = collector.query(htcondor2.AdType.Startd, constraint=ours, projection=_SLOT)
         masters = collector.query(htcondor2.AdType.Master, constraint=ours, projection=_MASTER)
         return PoolRows(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from factory.condor.classad.digest import short, sign_of
+from factory.condor.classad.digest import digest_of, short_digest
 from factory.condor.classad.match import looks_at_clock, match
 from factory.condor.collector.slots import ROOM, Slots
 from factory.model.demand import JobGroup, Machine, Room
@@ -44,7 +44,7 @@ def with_what_is_left(
         _judged.clear()
     asks = {group.key: group.ask for group in picky}
     texts = {key: str(jobs[key]) for key in asks}
-    signs = {key: None if looks_at_clock(text) else sign_of(text) for key, text in texts.items()}
+    signs = {key: None if looks_at_clock(text) else digest_of(text) for key, text in texts.items()}
     passing = {kind for kind, ad in slots.kinds.items() if looks_at_clock(str(ad))}
 
     def sign(key: str, machine: Machine) -> _Sign | None:
@@ -68,7 +68,7 @@ def with_what_is_left(
 
 
 def _kind(kind: str, refusals: Mapping[str, Match]) -> str:
-    return f"{kind}-{short(str(sorted(refusals)))}" if refusals else kind
+    return f"{kind}-{short_digest(str(sorted(refusals)))}" if refusals else kind
 
 
 def _refusals(

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from factory.condor.classad.digest import short
-from factory.condor.classad.literals import quoted
+from factory.condor.classad.digest import short_digest
+from factory.condor.classad.literals import quote
 from factory.condor.classad.references import machine_references
 from factory.condor.classad.values import has
 from factory.condor.connect import open_collector
@@ -72,7 +72,7 @@ def open_slots(address: PoolAddress, factory_id: str, references: Collection[str
         now = time.time()
         ads = collector.query(htcondor2.AdType.Startd, constraint=slots_that_matter(least), projection=attributes)
         telling = {name.lower() for name in (*references, *own)}
-        slots = fold(ads, telling - CHANGING, quoted(factory_id), now)
+        slots = group_slots(ads, telling - CHANGING, quote(factory_id), now)
         missing = machine_references(slots.kinds.values(), references)[0] - {"withinresourcelimits"} - telling
         if not missing:
             real = _seen_real.setdefault(str(address), {})
@@ -91,7 +91,7 @@ def slots_that_matter(least: Room) -> str:
     )
 
 
-def fold(ads: Iterable[Any], telling: Collection[str], factory: str, now: float) -> Slots:
+def group_slots(ads: Iterable[Any], telling: Collection[str], factory: str, now: float) -> Slots:
     """Machines and their classes from slot ads. ``telling``: attributes that tell classes apart, in lower case.
 
     ``factory``: what APFFactory is on machines of this factory, as a ClassAd literal. Ten thousand ads are read by
@@ -134,7 +134,7 @@ def _lower(name: str) -> str:
 def _kind(sign: Iterable[tuple[str, str]]) -> str:
     """A short name for a class, the same in every poll."""
     text = "\n".join(f"{name}={value}" for name, value in sign)
-    return short(text)
+    return short_digest(text)
 
 
 def _representative(ad: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from factory.condor.classad.literals import quoted, same
+from factory.condor.classad.literals import quote, same_text
 from factory.condor.connect import open_collector, open_schedd
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.vm import JobId
@@ -124,12 +124,12 @@ def _nothing_runs(handle: Any, empty: str | None, absent: tuple[PoolAddress, str
         # The only slot of a machine may be called NAME@HOST.
         where = "splitSlotName(RemoteHost)[1]"
         names = ("RemoteHost", "splitSlotName(RemoteHost)[0]", where, f"splitSlotName({where})[0]")
-        here = "(" + " || ".join(f"{name} == {quoted(empty)}" for name in names) + ")"
+        here = "(" + " || ".join(f"{name} == {quote(empty)}" for name in names) + ")"
         busy = handle.query(constraint=f"{_ON_A_MACHINE} && {here}", projection=["ClusterId", "ProcId"], limit=1)
         if busy:
             raise NotDone(f"job {busy[0]['ClusterId']}.{busy[0]['ProcId']} still runs on {empty}")
     if absent is not None:
-        collector, mine = open_collector(absent[0]), same("APFVM", absent[1])
+        collector, mine = open_collector(absent[0]), same_text("APFVM", absent[1])
         for kind in (htcondor2.AdType.Startd, *(() if master else (htcondor2.AdType.Master,))):
             if collector.query(kind, constraint=mine, projection=["Name"]):
                 raise NotDone(f"VM {absent[1]} is in the pool after all")

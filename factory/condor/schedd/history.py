@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from factory.condor.classad.literals import same
+from factory.condor.classad.literals import same_text
 from factory.condor.classad.values import value
 from factory.condor.connect import open_schedd
 from factory.model.address import ScheddAddress
@@ -62,7 +62,7 @@ class HistorySource(Source):
 
         now = time.time()
         start = int(now) - max((window.span_s for window in self.windows), default=0)
-        ours = f"{same('Owner', self.owner)} && {same('APFFactory', self.factory_id)}"
+        ours = f"{same_text('Owner', self.owner)} && {same_text('APFFactory', self.factory_id)}"
         ads = open_schedd(self.schedd).history(
             constraint=f"{ours} && JobStartDate > {start}",
             projection=["MATCH_APF_QUEUE", "JobStartDate", "RemoteWallClockTime"],

@@ -13,12 +13,21 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from factory.condor.classad.digest import short
+from factory.condor.classad.digest import short_digest
 from factory.condor.classad.references import references
 from factory.condor.classad.values import has
 from factory.condor.schedd.job_counts import ON_STARTDS
-from factory.condor.schedd.job_counts import counts as is_demand
-from factory.condor.schedd.job_groups import ASKS, DEFERRAL, WHO, IdleJobs, fold, never, plain, with_unmaterialised
+from factory.condor.schedd.job_counts import count_jobs as is_demand
+from factory.condor.schedd.job_groups import (
+    ASKS,
+    DEFERRAL,
+    WHO,
+    IdleJobs,
+    group_jobs,
+    never,
+    plain,
+    with_unmaterialised,
+)
 from factory.condor.schedd.selections import Selection, alike, any_of, split
 from factory.model.status import Unknown
 
@@ -32,7 +41,7 @@ _seen_references: dict[str, frozenset[str]] = {}
 
 
 @dataclass(frozen=True)
-class Queue:
+class ScheddQueue:
     """A schedd's queue of jobs, open for queries."""
 
     schedd: Any
@@ -124,8 +133,10 @@ class Queue:
         asked: Collection[str],
     ) -> IdleJobs:
         idle = [ad for ad in counts if ad["JobStatus"] == 1]
-        name = self.name + (f" {short(selection)}" if selection else "")  # jobs alike of two selections are two groups
-        found = fold(name, by_cluster, idle, late, now, asked)
+        name = self.name + (
+            f" {short_digest(selection)}" if selection else ""
+        )  # jobs alike of two selections are two groups
+        found = group_jobs(name, by_cluster, idle, late, now, asked)
         others = Counter[int]()
         for ad in counts:
             if ad["JobStatus"] != 1 and is_demand(ad, now):

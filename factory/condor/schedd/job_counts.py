@@ -28,22 +28,22 @@ _WHICH = ("JobStatus", "JobUniverse", "Managed", "DeferralTime", "DeferralPrepTi
 _PREPARES_S = 300
 """HTCondor's own default of DeferralPrepTime: so long before its time a deferred job is matched."""
 
-Counts = Mapping[int, int]
+JobCounts = Mapping[int, int]
 """Jobs by JobStatus."""
 
 
 @dataclass(frozen=True)
-class DemandRows:
+class JobCountRows:
     """Jobs by JobStatus: all, by the value of each attribute asked for, and for each constraint."""
 
-    total: Counts = field(default_factory=dict)
-    by_attribute: Mapping[str, Mapping[str | None, Counts]] = field(default_factory=dict)
+    total: JobCounts = field(default_factory=dict)
+    by_attribute: Mapping[str, Mapping[str | None, JobCounts]] = field(default_factory=dict)
     """By attribute, then by its value; None: jobs without it."""
-    by_constraint: Mapping[str, Counts | Unknown] = field(default_factory=dict)
+    by_constraint: Mapping[str, JobCounts | Unknown] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemandSource(Source):
+class JobCountSource(Source):
     """Jobs of one schedd that run on startds, counted.
 
     Not counted are VM jobs of any factory (grid universe), jobs that something else manages (such as the
@@ -64,7 +64,7 @@ class DemandSource(Source):
     def address(self) -> str:
         return str(self.schedd)
 
-    def merge(self, other: DemandSource) -> DemandSource:
+    def merge(self, other: JobCountSource) -> JobCountSource:
         """One poll for all: the attributes and constraints of both."""
         return replace(
             super().merge(other),
@@ -72,7 +72,7 @@ class DemandSource(Source):
             constraints=self.constraints | other.constraints,
         )
 
-    def fetch(self) -> DemandRows:
+    def fetch(self) -> JobCountRows:
         """One grouped query, and one for each constraint."""
         import htcondor2
 
@@ -86,21 +86,21 @@ class DemandSource(Source):
         )
 
 
-def fold_groups(ads: Iterable[Mapping[str, Any]], attributes: Iterable[str], now: float) -> DemandRows:
+def fold_groups(ads: Iterable[Mapping[str, Any]], attributes: Iterable[str], now: float) -> JobCountRows:
     """Counts from grouped ads, which carry a JobCount each; pure."""
     total: Counter[int] = Counter()
     by_attribute: dict[str, dict[str | None, Counter[int]]] = {name: {} for name in attributes}
     for ad in ads:
-        if not counts(ad, now):
+        if not count_jobs(ad, now):
             continue
         status, jobs = int(ad["JobStatus"]), int(ad["JobCount"])
         total[status] += jobs
         for name, by_value in by_attribute.items():
             by_value.setdefault(_text(value(ad, name)), Counter())[status] += jobs
-    return DemandRows(total, by_attribute)
+    return JobCountRows(total, by_attribute)
 
 
-def counts(ad: Mapping[str, Any], now: float) -> bool:
+def count_jobs(ad: Mapping[str, Any], now: float) -> bool:
     """Whether a job is work for startds that the schedd itself will give out by now; pure."""
     if _number(ad.get("JobUniverse"), 5) not in ON_STARTDS or value(ad, "Managed") == "External":
         return False
@@ -108,7 +108,7 @@ def counts(ad: Mapping[str, Any], now: float) -> bool:
     return int(ad["JobStatus"]) != 1 or starts <= now
 
 
-def _count_where(schedd: Any, constraint: str, now: float) -> Counts | Unknown:
+def _count_where(schedd: Any, constraint: str, now: float) -> JobCounts | Unknown:
     """Jobs that fit one constraint. A wrong one is the trouble of the queues that use it, and of no other."""
     try:
         ads = schedd.query(
@@ -118,7 +118,7 @@ def _count_where(schedd: Any, constraint: str, now: float) -> Counts | Unknown:
         return Unknown(str(error))
     except Exception as error:  # noqa: BLE001  each version of the bindings raises something else
         return Unknown(f"constraint {constraint!r}: {' '.join(str(error).split())}")
-    return Counter(int(ad["JobStatus"]) for ad in ads if counts(ad, now))
+    return Counter(int(ad["JobStatus"]) for ad in ads if count_jobs(ad, now))
 
 
 def _number(found: object, default: float) -> float:

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from factory.condor.classad.digest import short
+from factory.condor.classad.digest import short_digest
 from factory.condor.classad.values import evaluated, has, value
 from factory.condor.schedd.job_counts import GRID, ON_STARTDS
-from factory.condor.schedd.job_counts import counts as is_demand
+from factory.condor.schedd.job_counts import count_jobs as is_demand
 from factory.model.demand import JobGroup, Room
 
 WHO = [
@@ -67,7 +67,7 @@ def with_unmaterialised(schedd: str, found: IdleJobs, clusters: Iterable[Any]) -
         requirements = str(ad.lookup("Requirements")) if has(ad, "Requirements") else "true"
         key = alike.get((owner, accounting, ask, requirements))
         if key is None:
-            kind = short(f"{ask} {requirements}")
+            kind = short_digest(f"{ask} {requirements}")
             key = alike[owner, accounting, ask, requirements] = f"{schedd}#late {kind}#{owner}#{accounting}"
             takes = _takes(ask, problem)
             groups[key] = JobGroup(key, ask, 0, owner, accounting, requirements, problem=problem, takes=takes)
@@ -84,7 +84,7 @@ def _to_come(ad: Mapping[str, Any]) -> int:
     return total - int(ad.get("JobMaterializeNextProcId", total))
 
 
-def fold(
+def group_jobs(
     schedd: str,
     by_cluster: Mapping[int, Any],
     counts: Iterable[Mapping[str, Any]],
@@ -113,7 +113,7 @@ def fold(
         key, rejected = f"{schedd}#{cluster}#{owner}#{accounting}", _text(value(count, "LastRejMatchReason"))
         more = {name: count.lookup(name) for name in asked if has(count, name) and not has(ad, name)}
         telling = [f"{name} = {more[name]}" for name in sorted(more.keys() - _IN_KEY)]
-        key += f"#{short(str(telling))}" if telling else ""
+        key += f"#{short_digest(str(telling))}" if telling else ""
         if key in groups:
             known = groups[key]
             groups[key] = replace(known, count=known.count + number, reject_reason=known.reject_reason or rejected)
@@ -168,7 +168,7 @@ def _rows(
         own = plain(_copy(ad))  # another selection may have the row too
         for name in DEFERRAL:
             own.pop(name, None)
-        yield count, own, f"new {short(str(own))}"
+        yield count, own, f"new {short_digest(str(own))}"
 
 
 def never(ad: Mapping[str, Any]) -> str | None:

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from factory.condor.classad.literals import same
+from factory.condor.classad.literals import same_text
 from factory.condor.connect import open_collector, open_schedd
 from factory.condor.schedd import actions as acts
 from factory.model.address import PoolAddress, ScheddAddress
-from factory.model.cloud import Maker, Stamped
+from factory.model.cloud import KeyPairMaker, StampedJob
 from factory.model.vm import JobId
 
 _STAMP = ["ClusterId", "ProcId", "QDate"]
@@ -19,7 +19,7 @@ _GRID = "JobUniverse == 9"
 
 
 @dataclass(frozen=True)
-class Claimed:
+class VMsInUse:
     """VMs that jobs of one schedd need, by ``APFVM``, and why."""
 
     owned: Mapping[str, str]
@@ -30,18 +30,18 @@ class Claimed:
     """A job runs on it."""
 
 
-def claimed(schedd: ScheddAddress, vms: Collection[str]) -> Claimed:
+def vms_in_use(schedd: ScheddAddress, vms: Collection[str]) -> VMsInUse:
     """Of these ``APFVM`` those that a job of this schedd needs, whoever owns the job."""
     names = ["ClusterId", "ProcId", "APFVM", "EC2InstanceName"]
     owners = open_schedd(schedd).query(constraint=_any_of("APFVM", vms), projection=names)
-    return Claimed(
+    return VMsInUse(
         {str(ad["APFVM"]): f"VM job {ad['ClusterId']}.{ad['ProcId']} owns it" for ad in owners},
         _by_vm(owners, "EC2InstanceName"),
         {vm: f"job {job} of {schedd} runs on it" for vm, job in acts.on_machines(schedd, vms).items()},
     )
 
 
-def in_pool(pool: PoolAddress, vms: Collection[str]) -> dict[str, frozenset[str]]:
+def instances_in_pool(pool: PoolAddress, vms: Collection[str]) -> dict[str, frozenset[str]]:
     """Of these ``APFVM`` those of which the collector has ads of startds or masters, and from which instances.
 
     An instance is empty where an ad does not say it.
@@ -61,12 +61,12 @@ def _by_vm(ads: Iterable[Mapping[str, Any]], name: str) -> dict[str, frozenset[s
     return {vm: frozenset(values) for vm, values in found.items()}
 
 
-def queued(schedd: ScheddAddress) -> set[Stamped]:
+def queued_grid_jobs(schedd: ScheddAddress) -> set[StampedJob]:
     """Every grid job in the queue, whosever it is."""
     return {_stamped(ad) for ad in open_schedd(schedd).query(constraint=_GRID, projection=_STAMP)}
 
 
-def makers(schedd: ScheddAddress, jobs: Collection[Stamped]) -> dict[Stamped, Maker]:
+def key_pair_owners(schedd: ScheddAddress, jobs: Collection[StampedJob]) -> dict[StampedJob, KeyPairMaker]:
     """Whose these grid jobs were, as far as the history knows."""
     import classad2
 
@@ -76,12 +76,12 @@ def makers(schedd: ScheddAddress, jobs: Collection[Stamped]) -> dict[Stamped, Ma
     found = open_schedd(schedd).history(
         constraint=f"{_GRID} && ({these})", projection=[*_STAMP, "APFFactory", "Owner"], match=len(jobs), since=before
     )
-    return {_stamped(ad): Maker(str(ad.get("APFFactory", "")), str(ad.get("Owner", ""))) for ad in found}
+    return {_stamped(ad): KeyPairMaker(str(ad.get("APFFactory", "")), str(ad.get("Owner", ""))) for ad in found}
 
 
-def _stamped(ad: Mapping[str, Any]) -> Stamped:
+def _stamped(ad: Mapping[str, Any]) -> StampedJob:
     return JobId(int(ad["ClusterId"]), int(ad["ProcId"])), int(ad["QDate"])
 
 
 def _any_of(name: str, values: Collection[str]) -> str:
-    return " || ".join(same(name, value) for value in values) or "false"
+    return " || ".join(same_text(name, value) for value in values) or "false"

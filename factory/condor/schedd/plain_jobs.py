@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from factory.condor.classad.literals import same
+from factory.condor.classad.literals import same_text
 from factory.condor.connect import open_schedd
 from factory.model.address import ScheddAddress
 from factory.model.source import Source
 from factory.model.vm import JobId, PlainJob
 
 
-def ours(owner: str, factory_id: str) -> str:
+def our_plain_jobs(owner: str, factory_id: str) -> str:
     """Constraint over job ads: plain jobs of this owner and factory (rule 10)."""
-    return f"{same('Owner', owner)} && {same('APFFactory', factory_id)} && APFVM =?= undefined"
+    return f"{same_text('Owner', owner)} && {same_text('APFFactory', factory_id)} && APFVM =?= undefined"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class PilotsSource(Source):
     def fetch(self) -> PilotRows:
         """One query for the pilots of all queues."""
         ads = open_schedd(self.schedd).query(
-            constraint=ours(self.owner, self.factory_id),
+            constraint=our_plain_jobs(self.owner, self.factory_id),
             projection=["APF_QUEUE", "ClusterId", "ProcId", "JobStatus", "QDate"],
         )
         return PilotRows(fold_jobs(ads))

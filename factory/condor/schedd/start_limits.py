@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from factory.condor.classad.literals import quoted
+from factory.condor.classad.literals import quote
 from factory.condor.connect import open_collector, schedd_name
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.demand import JobGroup, Limit
@@ -23,7 +23,7 @@ def schedd_ad(address: ScheddAddress) -> Mapping[str, Any]:
     import htcondor2
 
     try:
-        itself = f"Name == {quoted(schedd_name(address))}"
+        itself = f"Name == {quote(schedd_name(address))}"
     except LookupError:
         return {}
     # All of it: CurbMatchmaking is an expression, which may refer to anything.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from factory.condor.classad.literals import same
+from factory.condor.classad.literals import same_text
 from factory.condor.classad.values import value
 from factory.condor.connect import open_schedd
 from factory.condor.schedd.evictable_jobs import MAY_BE_EVICTED, startd_of
@@ -46,9 +46,9 @@ _PROJECTION = [
 ]
 
 
-def ours(owner: str, factory_id: str) -> str:
+def our_vm_jobs(owner: str, factory_id: str) -> str:
     """Constraint over job ads: VM jobs of this owner and factory (rule 10)."""
-    return f"{same('Owner', owner)} && {same('APFFactory', factory_id)} && APFVM =!= undefined"
+    return f"{same_text('Owner', owner)} && {same_text('APFFactory', factory_id)} && APFVM =!= undefined"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class VMJobsSource(Source):
 
     def fetch(self) -> VMJobRows:
         """One query: it takes as long to go through all jobs as to bring those that matter."""
-        either = f"({ours(self.owner, self.factory_id)}) || ({MAY_BE_EVICTED})"
+        either = f"({our_vm_jobs(self.owner, self.factory_id)}) || ({MAY_BE_EVICTED})"
         jobs, evictable = [], set()
         for ad in open_schedd(self.schedd).query(constraint=either, projection=_PROJECTION):
             if self._is_ours(ad):

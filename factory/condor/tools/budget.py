@@ -47,7 +47,7 @@ class Commands:
         limit_s = min(self.timeout_s, self._left_s())
         if limit_s < min(_LEAST_S, self.timeout_s):
             raise NotBegun(f"not tried: the commands of this round took {_TOGETHER * self.timeout_s:.0f} s already")
-        return tools.run(argv, limit_s, self.keep_fds)
+        return tools.run_tool(argv, limit_s, self.keep_fds)
 
     def _left_s(self) -> float:
         now = self.clock()

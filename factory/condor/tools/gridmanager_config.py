@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from factory.condor.tools.config_val import DaemonConfig
-from factory.condor.tools.run import Failed, run
+from factory.condor.tools.run import Failed, run_tool
 
 _NAMES = (
     "GRIDMANAGER_MAX_SUBMITTED_JOBS_PER_RESOURCE_EC2",
@@ -35,6 +35,6 @@ def as_gridmanager(schedd: DaemonConfig) -> DaemonConfig:
 
 def _local(subsystem: str, name: str) -> str | None:
     try:
-        return run(["condor_config_val", "-subsystem", subsystem, name], 10).strip() or None
+        return run_tool(["condor_config_val", "-subsystem", subsystem, name], 10).strip() or None
     except Failed:
         return None

@@ -10,7 +10,7 @@ from factory.condor.tools.run import Failed, ToolError, run_with_errors
 from factory.model.address import PoolAddress
 
 
-def allowed(
+def is_authorized(
     pool: PoolAddress, levels: Sequence[str], timeout_s: float, token_directory: Path | None = None
 ) -> dict[str, str | None]:
     """The identity under which the collector allows each level, None where it does not.

@@ -21,7 +21,7 @@ class Failed(ToolError):
         self.said = said
 
 
-def run(argv: Sequence[str], timeout_s: float, keep_fds: Sequence[int] = ()) -> str:
+def run_tool(argv: Sequence[str], timeout_s: float, keep_fds: Sequence[int] = ()) -> str:
     """Standard output of a tool.
 
     Raises:

@@ -19,7 +19,7 @@ class Unresolvable(Exception):
     """A reference that leads nowhere; the text says which."""
 
 
-def references(value: str) -> set[str]:
+def referenced_keys(value: str) -> set[str]:
     """Keys that a value refers to."""
     return {found["key"] for found in _PIECE.finditer(value) if found["key"]} if "%" in value else set()
 

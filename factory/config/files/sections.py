@@ -108,7 +108,7 @@ def read_path(path: Path) -> Group:
     return read_directory(path) if os.path.isdir(path) else read_file(path)
 
 
-def merge(groups: Sequence[Group]) -> tuple[dict[str, Section], list[Defaults], list[Problem]]:
+def merge_groups(groups: Sequence[Group]) -> tuple[dict[str, Section], list[Defaults], list[Problem]]:
     """The sections of all files, the ``[DEFAULT]`` of each group, and what is worth a look.
 
     The later file wins; that it does so is a warning.

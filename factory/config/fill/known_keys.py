@@ -45,7 +45,7 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class KeyVerdict:
     """What to say of a key that nothing read."""
 
     text: str
@@ -85,47 +85,47 @@ class Keys:
         except PluginError:
             return None
 
-    def unread_in_monitor(self, name: str, plugin: type[Plugin]) -> Verdict | None:
+    def unread_in_monitor(self, name: str, plugin: type[Plugin]) -> KeyVerdict | None:
         """Of a key in a section of monitorConf."""
         if name.startswith(FREE) or name in self.referenced:
             return None
         names = [key.shown for key in schema(plugin.Settings).keys]
-        return Verdict("no such key" + self.nearest(name, names))
+        return KeyVerdict("no such key" + self.nearest(name, names))
 
-    def unread_in_queue(self, name: str, value: str, default: bool) -> Verdict | None:
+    def unread_in_queue(self, name: str, value: str, default: bool) -> KeyVerdict | None:
         """Of a key in a queue's section or in ``[DEFAULT]`` that the queue's plugins did not read."""
         if name.startswith(FREE) or name in self.referenced or schema(QueueSettings).find(name):
             return None
         try:
             owner = self.owner(name)
         except PluginError as error:
-            return None if default else Verdict(f"is not read: {error}", "warning")
+            return None if default else KeyVerdict(f"is not read: {error}", "warning")
         if owner is not None and owner.key is not None:
             text = f"is not read: {CHOICE[owner.category]} does not name {owner.plugin}"
-            return None if default else Verdict(text, "warning")
+            return None if default else KeyVerdict(text, "warning")
         if default and schema(FactorySettings).find(name):
             return None
         if refused := old.refused_queue_key(name):
-            return Verdict(refused, "warning" if value.strip() in old.SAY_NOTHING else "error")
+            return KeyVerdict(refused, "warning" if value.strip() in old.SAY_NOTHING else "error")
         if dead := old.dead_queue_key(name):
-            return Verdict(f"is not read any more: {dead}", "warning")
+            return KeyVerdict(f"is not read any more: {dead}", "warning")
         if schema(FactorySettings).find(name) or name in old.FACTORY_TO_QUEUES or old.dead_factory_key(name):
-            return Verdict("belongs into [Factory]")
+            return KeyVerdict("belongs into [Factory]")
         if owner is not None:
             names = [owner.prefix + key.shown for key in self._keys_of(owner.category, owner.plugin)]
-            return Verdict(f"{owner.plugin} has no such key" + self.nearest(name, names))
-        return Verdict("no such key" + self.nearest(name, self._like(name)))
+            return KeyVerdict(f"{owner.plugin} has no such key" + self.nearest(name, names))
+        return KeyVerdict("no such key" + self.nearest(name, self._like(name)))
 
-    def unread_in_factory(self, name: str) -> Verdict | None:
+    def unread_in_factory(self, name: str) -> KeyVerdict | None:
         """Of a key in [Factory] that is none of its settings."""
         if name.startswith(FREE) or name in self.referenced:
             return None
         if text := old.dead_factory_key(name):
-            return Verdict(f"is not read any more: {text}", "warning")
+            return KeyVerdict(f"is not read any more: {text}", "warning")
         names = [key.name for key in schema(FactorySettings).keys]
         if schema(QueueSettings).find(name) or self.owner_or_none(name):
-            return Verdict("is a key of queues; put it into a queue's section or into [DEFAULT]")
-        return Verdict("no such key in [Factory]" + self.nearest(name, names))
+            return KeyVerdict("is a key of queues; put it into a queue's section or into [DEFAULT]")
+        return KeyVerdict("no such key in [Factory]" + self.nearest(name, names))
 
     def nearest(self, name: str, candidates: Iterable[str]) -> str:
         """``; did you mean …?``, or nothing."""

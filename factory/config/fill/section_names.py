@@ -26,7 +26,7 @@ def is_misspelt(section: str) -> bool:
     return section.lower() in _SPECIAL
 
 
-def check(sections: dict[str, Section], problems: Problems) -> None:
+def check_section_name(sections: dict[str, Section], problems: Problems) -> None:
     """Say which names are meant to be special, or mean the same directory of logs as another."""
     directories: dict[str, str] = {}
     for name, section in sections.items():

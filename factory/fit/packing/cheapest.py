@@ -13,7 +13,7 @@ import numpy as np
 from factory.fit.packing.column_generation import whole_machines
 from factory.fit.packing.effort import Effort
 from factory.fit.packing.greedy import SCORES, Score, pack
-from factory.fit.packing.problem import Lot, Problem
+from factory.fit.packing.problem import Lot, PackingProblem
 from factory.fit.packing.vectors import TINY, Ints
 
 _MANY = 50
@@ -23,7 +23,7 @@ _EFFORT_US = 80_000
 """What may be tried in all, about; at least one way is."""
 
 
-def cheapest(problem: Problem) -> list[Lot]:
+def cheapest(problem: PackingProblem) -> list[Lot]:
     """The cheapest machines that hold all jobs, of several ways to find them; fewer machines where equal."""
     best: list[Lot] = []
     for way in _ways(problem, Effort(_EFFORT_US)):
@@ -38,7 +38,7 @@ def cheapest(problem: Problem) -> list[Lot]:
     return best
 
 
-def _crumb(problem: Problem) -> float:
+def _crumb(problem: PackingProblem) -> float:
     """What is not worth another way.
 
     Less than the smallest machine, where the bill is that of a hundred; of many classes, which take long, less than one
@@ -50,11 +50,11 @@ def _crumb(problem: Problem) -> float:
     return max(smallest * (1 - 1e-6), _NEAR * problem.bound if len(problem.counts) > _MANY else 0.0)
 
 
-def _price(problem: Problem, lots: Sequence[Lot]) -> tuple[float, int]:
+def _price(problem: PackingProblem, lots: Sequence[Lot]) -> tuple[float, int]:
     return round(problem.cost(lots), 9), sum(lot.count for lot in lots)
 
 
-def _ways(problem: Problem, effort: Effort) -> Iterator[list[Lot]]:
+def _ways(problem: PackingProblem, effort: Effort) -> Iterator[list[Lot]]:
     """Ways to place all jobs, those that find the least cost most often first, as long as effort is left."""
     everywhere = range(len(problem.offers))
     coarse = len(problem.counts) > _MANY
@@ -85,7 +85,7 @@ def _ways(problem: Problem, effort: Effort) -> Iterator[list[Lot]]:
         yield way()
 
 
-def _on_one(problem: Problem, offer: int, counts: Ints, effort: Effort, coarse: bool) -> list[Lot]:
+def _on_one(problem: PackingProblem, offer: int, counts: Ints, effort: Effort, coarse: bool) -> list[Lot]:
     """Machines of one offer, in the better one of two ways."""
     least = float((counts @ problem.parts(offer)).max())
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from factory.fit.packing.effort import Effort
 from factory.fit.packing.knapsack import Greedy, Grid
-from factory.fit.packing.problem import Lot, Problem
+from factory.fit.packing.problem import Lot, PackingProblem
 from factory.fit.packing.vectors import Floats, Ints
 
 _ENOUGH = 1e-7
@@ -35,7 +35,7 @@ class _Way:
     jobs: Ints
 
 
-def whole_machines(problem: Problem, known: Iterable[Lot], effort: Effort) -> list[Lot]:
+def whole_machines(problem: PackingProblem, known: Iterable[Lot], effort: Effort) -> list[Lot]:
     """Machines that are filled well; jobs of a few machines may be left over. Nothing if it would take too long.
 
     ``known``: machines as another way has filled them, to begin with.
@@ -62,7 +62,7 @@ class _Search:
     """
 
     def __init__(
-        self, fillers: Sequence[Greedy | Grid], problem: Problem, known: Iterable[Lot], effort: Effort
+        self, fillers: Sequence[Greedy | Grid], problem: PackingProblem, known: Iterable[Lot], effort: Effort
     ) -> None:
         self._fillers = deque(fillers)
         self._costs = problem.costs
@@ -96,7 +96,7 @@ def _jobs(lot: Lot, classes: int) -> Ints:
     return jobs
 
 
-def _exchange(problem: Problem, search: _Search) -> tuple[list[_Way], Floats]:
+def _exchange(problem: PackingProblem, search: _Search) -> tuple[list[_Way], Floats]:
     """The ways that come out, and how many machines of each."""
     counts = problem.counts.astype(np.float64)
     odd = counts + np.linspace(0.001, 0.01, len(counts))  # without ties the exchange can't go round in circles
@@ -118,7 +118,7 @@ def _exchange(problem: Problem, search: _Search) -> tuple[list[_Way], Floats]:
     return ways, np.asarray(np.maximum(np.linalg.solve(basis, counts), 0), dtype=np.float64)
 
 
-def _alone(problem: Problem, j: int) -> _Way:
+def _alone(problem: PackingProblem, j: int) -> _Way:
     """Machines with jobs of one class only, of the offer where a job costs the least."""
     each = {int(i): _times(problem, j, int(i)) for i in np.flatnonzero(problem.allowed[j])}
     best = min(each, key=lambda i: (problem.costs[i] / each[i], i))
@@ -127,7 +127,7 @@ def _alone(problem: Problem, j: int) -> _Way:
     return _Way(best, jobs)
 
 
-def _times(problem: Problem, j: int, offer: int) -> int:
+def _times(problem: PackingProblem, j: int, offer: int) -> int:
     return max(1, int(1 / float(problem.parts(offer)[j].max()) + 1e-9))
 
 

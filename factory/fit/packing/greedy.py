@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from factory.fit.packing.effort import Effort
-from factory.fit.packing.problem import Lot, Problem
+from factory.fit.packing.problem import Lot, PackingProblem
 from factory.fit.packing.vectors import TINY, Floats, Ints
 
 _ALIKE = 32
@@ -55,7 +55,7 @@ SCORES: tuple[Score, ...] = (complement, even, exhaust, largest)
 
 
 def pack(
-    problem: Problem, counts: Ints, score: Score, offers: Iterable[int], effort: Effort, *, coarse: bool = False
+    problem: PackingProblem, counts: Ints, score: Score, offers: Iterable[int], effort: Effort, *, coarse: bool = False
 ) -> list[Lot]:
     """Machines of these offers for so many jobs of each class; every class must have an offer among them.
 
@@ -98,7 +98,7 @@ class _Filling:
 class _Filler:
     """Fills one machine of an offer."""
 
-    def __init__(self, problem: Problem, offer: int, score: Score, effort: Effort, coarse: bool) -> None:
+    def __init__(self, problem: PackingProblem, offer: int, score: Score, effort: Effort, coarse: bool) -> None:
         self.offer = offer
         self.score = score
         self.effort = effort

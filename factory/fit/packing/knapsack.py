@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from factory.fit.packing.problem import Problem
+from factory.fit.packing.problem import PackingProblem
 from factory.fit.packing.vectors import TINY, Bools, Floats, Ints
 
 _STEPS = 256
@@ -29,7 +29,7 @@ class Grid:
     classes: int
 
     @classmethod
-    def of(cls, problem: Problem, offer: int) -> Grid | None:
+    def of(cls, problem: PackingProblem, offer: int) -> Grid | None:
         """The grid of an offer; none if it would have too many cells."""
         cut = [_cut(problem, offer, d) for d in problem.binding(offer)]
         size = tuple(steps for steps, _ in cut)
@@ -97,7 +97,7 @@ class Greedy:
     classes: int
 
     @classmethod
-    def of(cls, problem: Problem, offer: int) -> Greedy:
+    def of(cls, problem: PackingProblem, offer: int) -> Greedy:
         """The orders of an offer: by each dimension, each two, and all."""
         dimensions = problem.binding(offer)
         which = np.flatnonzero(problem.allowed[:, offer])
@@ -138,7 +138,7 @@ class Greedy:
         return float(value[order, first]), best
 
 
-def _cut(problem: Problem, offer: int, dimension: int) -> tuple[int, Ints]:
+def _cut(problem: PackingProblem, offer: int, dimension: int) -> tuple[int, Ints]:
     """A dimension of a machine in steps, and what a job of each class takes of them."""
     room, asks = problem.rooms[offer, dimension], problem.asks[:, dimension]
     fitting = asks[problem.allowed[:, offer] & (asks > 0)]

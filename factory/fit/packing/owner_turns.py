@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from factory.fit.packing.problem import Lot, Problem
+from factory.fit.packing.problem import Lot, PackingProblem
 from factory.fit.packing.vectors import TINY
 
 
@@ -30,7 +30,7 @@ def shared(jobs: int, wanted: Mapping[str, int]) -> dict[str, int]:
     return given
 
 
-def by_value(problem: Problem, lots: Sequence[Lot]) -> list[Lot]:
+def by_value(problem: PackingProblem, lots: Sequence[Lot]) -> list[Lot]:
     """The most valuable first: whose jobs would cost the most elsewhere, for what it costs; 1 for a full machine."""
 
     def value(lot: Lot) -> float:
@@ -40,7 +40,7 @@ def by_value(problem: Problem, lots: Sequence[Lot]) -> list[Lot]:
     return sorted(lots, key=lambda lot: (-value(lot), str(problem.offers[lot.offer].shape), lot.jobs, lot.count))
 
 
-def in_turns(problem: Problem, lots: Sequence[Lot], owners: Sequence[Mapping[str, int]]) -> list[int]:
+def in_turns(problem: PackingProblem, lots: Sequence[Lot], owners: Sequence[Mapping[str, int]]) -> list[int]:
     """Which lot each machine is of, in the order in which owners take turns.
 
     ``lots`` come by value, ``owners`` has the jobs of each owner in each class. A machine is an owner's as far as its

@@ -27,7 +27,7 @@ class Lot:
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class PackingProblem:
     """Jobs to place on new machines. All jobs of a class ask for the same and may use the same offers."""
 
     asks: Floats

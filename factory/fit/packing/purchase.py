@@ -15,7 +15,7 @@ import numpy as np
 
 from factory.fit.packing.cheapest import cheapest
 from factory.fit.packing.owner_turns import by_value, in_turns, shared
-from factory.fit.packing.problem import Problem
+from factory.fit.packing.problem import PackingProblem
 from factory.fit.packing.vectors import TINY, Floats, asked, rows, vector
 from factory.model.demand import JobGroup, Offer
 from factory.model.shape import Shape
@@ -114,7 +114,7 @@ def buy(
     members = tuple(tuple(sorted(classes[key], key=lambda group: group.key)) for key in keys)
     counts = np.array([sum(left[g.key] for g in groups_) for groups_ in members], dtype=np.int64)
     alike = _alike(offers, [key[1] for key in keys])
-    problem = Problem(
+    problem = PackingProblem(
         asks=rows(key[0] for key in keys),
         counts=counts,
         offers=[offers[same[0]] for same in alike],

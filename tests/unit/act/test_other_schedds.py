@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.act.other_schedds import Elsewhere, ends_a_machine, look_elsewhere
+from factory.act.other_schedds import OtherSchedds, ends_a_machine, query_other_schedds
 from factory.condor.schedd.actions import fold_on_machines
 from factory.config.queues import Config
 from factory.model.actions import Release, Remove
@@ -51,7 +51,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 def look(
     threads: ThreadPoolExecutor, config: Config, said: Mapping[str, str] | CallFailed, silent: Collection[str] = ()
-) -> tuple[Elsewhere, list[ScheddAddress]]:
+) -> tuple[OtherSchedds, list[ScheddAddress]]:
     asked = []
 
     def ask(schedd: ScheddAddress, startds: Collection[str]) -> Mapping[str, str]:
@@ -61,7 +61,7 @@ def look(
             raise said
         return said
 
-    return look_elsewhere([END, PILOT], OWN, config, silent, ask, threads), asked
+    return query_other_schedds([END, PILOT], OWN, config, silent, ask, threads), asked
 
 
 def test_every_other_schedd_has_a_say_once_a_round(config: Config, threads: ThreadPoolExecutor) -> None:
@@ -102,5 +102,5 @@ def test_nothing_is_asked_where_no_machine_ends(config: Config, threads: ThreadP
     def ask(schedd: ScheddAddress, startds: Collection[str]) -> Mapping[str, str]:
         raise AssertionError(schedd)
 
-    assert look_elsewhere([PILOT], OWN, config, (), ask, threads) == Elsewhere()
+    assert query_other_schedds([PILOT], OWN, config, (), ask, threads) == OtherSchedds()
     assert [ends_a_machine(each) for each in (END, AGAIN, replace(AGAIN, ends=False))] == [True, True, False]

@@ -3,18 +3,18 @@
 import pytest
 
 from factory.audit.cleanup import objection
-from factory.audit.orphans import Orphan, Step
-from factory.condor.schedd.orphan_checks import Claimed
+from factory.audit.orphans import Orphan, OrphanStep
+from factory.condor.schedd.orphan_checks import VMsInUse
 from factory.model.cloud import InstanceRow
 from tests.rig.vms import job
 
-FREE = Claimed({}, {}, {})
-OWNED = Claimed({"vm1": "VM job 1.0 owns it"}, {"vm1": frozenset({"i-1"})}, {})
-BUSY = Claimed({}, {}, {"vm1": "job 7.0 runs on it"})
+FREE = VMsInUse({}, {}, {})
+OWNED = VMsInUse({"vm1": "VM job 1.0 owns it"}, {"vm1": frozenset({"i-1"})}, {})
+BUSY = VMsInUse({}, {}, {"vm1": "job 7.0 runs on it"})
 OWN = {"vm1": frozenset({"i-1"})}
 
 
-def orphan(step: Step, second: bool = False, state: str = "running", absent: bool = False) -> Orphan:
+def orphan(step: OrphanStep, second: bool = False, state: str = "running", absent: bool = False) -> Orphan:
     row = InstanceRow("i-2", state, "vm1", "Q", "", "", 0, "ap@pool")
     return Orphan(
         "instance", "i-2", "Q", "test", step, 300, vm="vm1", instance=row, job=job() if second else None, absent=absent
@@ -24,19 +24,19 @@ def orphan(step: Step, second: bool = False, state: str = "running", absent: boo
 @pytest.mark.parametrize(
     ("what", "found", "there", "why"),
     [
-        (orphan(Step.DRAIN), [FREE, BUSY], OWN, None),
-        (orphan(Step.DRAIN), [FREE, OWNED], OWN, "VM job 1.0 owns it"),
-        (orphan(Step.TERMINATE), [FREE, FREE], OWN, None),
-        (orphan(Step.TERMINATE), [FREE, OWNED], {}, "VM job 1.0 owns it"),
-        (orphan(Step.TERMINATE), [FREE, BUSY], {}, "job 7.0 runs on it"),
-        (orphan(Step.TERMINATE, absent=True), [FREE], OWN, "it is in the pool after all"),
-        (orphan(Step.REMOVE), [OWNED], {}, None),
-        (orphan(Step.REMOVE), [OWNED], OWN, "it is in the pool after all"),
-        (orphan(Step.REMOVE), [OWNED, BUSY], {}, "job 7.0 runs on it"),
+        (orphan(OrphanStep.DRAIN), [FREE, BUSY], OWN, None),
+        (orphan(OrphanStep.DRAIN), [FREE, OWNED], OWN, "VM job 1.0 owns it"),
+        (orphan(OrphanStep.TERMINATE), [FREE, FREE], OWN, None),
+        (orphan(OrphanStep.TERMINATE), [FREE, OWNED], {}, "VM job 1.0 owns it"),
+        (orphan(OrphanStep.TERMINATE), [FREE, BUSY], {}, "job 7.0 runs on it"),
+        (orphan(OrphanStep.TERMINATE, absent=True), [FREE], OWN, "it is in the pool after all"),
+        (orphan(OrphanStep.REMOVE), [OWNED], {}, None),
+        (orphan(OrphanStep.REMOVE), [OWNED], OWN, "it is in the pool after all"),
+        (orphan(OrphanStep.REMOVE), [OWNED, BUSY], {}, "job 7.0 runs on it"),
     ],
 )
 def test_what_a_job_needs_is_not_ended(
-    what: Orphan, found: list[Claimed], there: dict[str, frozenset[str]], why: str | None
+    what: Orphan, found: list[VMsInUse], there: dict[str, frozenset[str]], why: str | None
 ) -> None:
     assert objection(what, found, there) == why
 
@@ -50,14 +50,14 @@ def test_what_a_job_needs_is_not_ended(
         ("running", [OWNED], {"vm1": frozenset({"i-1", "i-2"})}, "not all ads"),
         ("running", [OWNED], {"vm1": frozenset({"i-1", ""})}, "not all ads"),
         ("running", [FREE], OWN, "its VM job has left now"),
-        ("running", [Claimed(OWNED.owned, {"vm1": frozenset({"i-2"})}, {})], OWN, "its VM job has i-2 now"),
+        ("running", [VMsInUse(OWNED.owned, {"vm1": frozenset({"i-2"})}, {})], OWN, "its VM job has i-2 now"),
         ("stopped", [OWNED, BUSY], {}, None),
-        ("stopped", [Claimed(OWNED.owned, {"vm1": frozenset({"i-2"})}, {})], {}, "its VM job has i-2 now"),
+        ("stopped", [VMsInUse(OWNED.owned, {"vm1": frozenset({"i-2"})}, {})], {}, "its VM job has i-2 now"),
     ],
 )
 def test_a_second_instance_is_ended_only_if_the_vm_job_has_the_first_and_no_job_may_be_on_it(
-    state: str, found: list[Claimed], there: dict[str, frozenset[str]], why: str | None
+    state: str, found: list[VMsInUse], there: dict[str, frozenset[str]], why: str | None
 ) -> None:
     """Rule 5."""
-    said = objection(orphan(Step.TERMINATE, second=True, state=state), found, there)
+    said = objection(orphan(OrphanStep.TERMINATE, second=True, state=state), found, there)
     assert said == why if why is None else why in str(said)

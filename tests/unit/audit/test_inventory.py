@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from factory.audit.inventory import books
-from factory.model.cloud import InstanceRow, Whose
+from factory.audit.inventory import build_inventory
+from factory.model.cloud import InstanceRow, KeyPairOwner
 from factory.model.pool import PoolRows
 from factory.model.vm import Hold
 from plugins.cloud.ec2instances import endpoint, region
@@ -21,8 +21,8 @@ def pool(*uuids: str) -> PoolRows:
 
 
 def test_a_vm_on_which_all_agree_has_nothing_wrong() -> None:
-    found = books([job()], pool("vm1"), [instance()])
-    (line,) = found.lines
+    found = build_inventory([job()], pool("vm1"), [instance()])
+    (line,) = found.records
     assert (line.vm, line.queue, line.wrong, found.wrong) == ("vm1", "Q", (), 0)
 
 
@@ -46,25 +46,25 @@ def test_a_vm_on_which_all_agree_has_nothing_wrong() -> None:
 def test_what_is_wrong_is_said(
     jobs: list[object], in_pool: tuple[str, ...], instances: list[InstanceRow], says: str
 ) -> None:
-    (line,) = books(jobs, pool(*in_pool), instances).lines  # type: ignore[arg-type]
+    (line,) = build_inventory(jobs, pool(*in_pool), instances).records  # type: ignore[arg-type]
     assert any(says in text for text in line.wrong), line.wrong
 
 
 def test_an_instance_that_has_ended_needs_no_job_and_a_job_on_its_way_out_no_instance() -> None:
-    assert books([], pool(), [instance(state="terminated")]).lines == ()
-    assert books([job(status=3)], pool(), []).wrong == 0
+    assert build_inventory([], pool(), [instance(state="terminated")]).records == ()
+    assert build_inventory([job(status=3)], pool(), []).wrong == 0
 
 
 def test_of_a_cloud_that_did_not_answer_nothing_is_said() -> None:
     """Rule 2."""
-    assert books([job()], pool("vm1"), None).wrong == 0
-    assert books([job()], pool("vm1"), [], asked=frozenset()).wrong == 0
-    assert books([job()], pool("vm1"), [], asked=frozenset({"Q"})).wrong == 1
+    assert build_inventory([job()], pool("vm1"), None).wrong == 0
+    assert build_inventory([job()], pool("vm1"), [], asked=frozenset()).wrong == 0
+    assert build_inventory([job()], pool("vm1"), [], asked=frozenset({"Q"})).wrong == 1
 
 
 def test_a_key_pair_is_wrong_only_if_its_job_was_ours_and_has_gone() -> None:
-    named = {each.name: each for each in Whose}
-    found = books([job()], pool(), [instance()], named)
+    named = {each.name: each for each in KeyPairOwner}
+    found = build_inventory([job()], pool(), [instance()], named)
     assert (found.key_pairs, found.unclaimed, found.wrong) == (("LEFT",), ("UNKNOWN",), 1)
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from factory.audit.key_pairs import key_pair_job, key_pair_jobs, whose
-from factory.model.cloud import Maker, Whose
+from factory.audit.key_pairs import key_pair_job, key_pair_jobs, key_pair_owner
+from factory.model.cloud import KeyPairMaker, KeyPairOwner
 from factory.model.vm import JobId
 
-ME = Maker("f1", "apf")
+ME = KeyPairMaker("f1", "apf")
 JOB = JobId(7, 3), 1_700_000_000
 
 
@@ -31,18 +31,18 @@ def test_the_newest_come_first_since_the_history_is_read_backwards() -> None:
 @pytest.mark.parametrize(
     ("queued", "makers", "found"),
     [
-        ({JOB}, {}, {"it": Whose.NEEDED}),
-        ({JOB}, {"it": ME}, {"it": Whose.NEEDED}),
-        ({(JOB[0], 1)}, {"it": ME}, {"it": Whose.LEFT}),
-        (set(), {"it": Maker("f2", "apf")}, {"it": Whose.FOREIGN}),
-        (set(), {"it": Maker("f1", "somebody")}, {"it": Whose.FOREIGN}),
-        (set(), {"it": Maker("", "")}, {"it": Whose.FOREIGN}),
-        (set(), {"it": None}, {"it": Whose.UNKNOWN}),
+        ({JOB}, {}, {"it": KeyPairOwner.NEEDED}),
+        ({JOB}, {"it": ME}, {"it": KeyPairOwner.NEEDED}),
+        ({(JOB[0], 1)}, {"it": ME}, {"it": KeyPairOwner.LEFT}),
+        (set(), {"it": KeyPairMaker("f2", "apf")}, {"it": KeyPairOwner.FOREIGN}),
+        (set(), {"it": KeyPairMaker("f1", "somebody")}, {"it": KeyPairOwner.FOREIGN}),
+        (set(), {"it": KeyPairMaker("", "")}, {"it": KeyPairOwner.FOREIGN}),
+        (set(), {"it": None}, {"it": KeyPairOwner.UNKNOWN}),
         (set(), {}, {}),
     ],
 )
 def test_it_is_ours_only_if_the_queue_does_not_have_its_job_and_the_history_says_so(
-    queued: set[tuple[JobId, int]], makers: dict[str, Maker | None], found: dict[str, Whose]
+    queued: set[tuple[JobId, int]], makers: dict[str, KeyPairMaker | None], found: dict[str, KeyPairOwner]
 ) -> None:
     """Rules 2 and 10."""
-    assert whose({"it": JOB}, queued, makers, ME) == found
+    assert key_pair_owner({"it": JOB}, queued, makers, ME) == found

@@ -10,7 +10,7 @@ from factory.condor.schedd.plain_jobs import PilotRows, fold_jobs
 from factory.model.memory import Memory
 from factory.model.source import Reading
 from factory.model.status import BatchStatus, Unknown
-from factory.observe.sources import wanted
+from factory.observe.sources import plan_sources
 from factory.plugin import Readings
 from tests.rig.queues import PILOTS, make_queue
 
@@ -62,7 +62,7 @@ def test_nothing_is_dropped_and_nothing_counts_twice(found: list[tuple[str | Non
 
 def test_all_queues_of_a_factory_read_one_source(tmp_path: Path) -> None:
     one, two = (make_queue(tmp_path, PILOTS, name) for name in ("ONE", "TWO"))
-    assert len(wanted([one, two]).sources) == 1
+    assert len(plan_sources([one, two]).sources) == 1
 
 
 _DIRECTORY: list[Path] = []

@@ -12,7 +12,7 @@ from factory.report.status import status_report
 from factory.service.rehearsal import Instead
 from factory.state.directory import StateDir
 from factory.state.pauses import Pause, changing_pauses
-from factory.state.saved_memory import Known
+from factory.state.saved_memory import SavedMemory
 from tests.rig.queues import PILOTS, make_queue
 
 STUCK = Waiting(1.0, 6, stuck="room stands free", stuck_since=2.0)
@@ -28,7 +28,7 @@ def test_what_a_running_factory_knows_and_its_pauses_count(config: Config, capsy
     statedir = StateDir(config.factory.statedir, config.factory.id)
     statedir.open()
     health = {"Q": Health({"*": Breaker("quota", "no more", 1.0, 2.0)})}
-    known = Known(Memory(fit=FitMemory(waiting={"group": STUCK}), health=health), {"Q": 2})
+    known = SavedMemory(Memory(fit=FitMemory(waiting={"group": STUCK}), health=health), {"Q": 2})
     statedir.write_status(status_report("f1", "1 host 2", {}, (), (), 3.0, known=known))
     with changing_pauses(statedir.paused) as pauses:
         pauses[0] = pauses[0].paused(["Q"], Pause(5.0, "bob", "a fault"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.config.files.interpolate import MAX_LENGTH, Resolver, Unresolvable, references
+from factory.config.files.interpolate import MAX_LENGTH, Resolver, Unresolvable, referenced_keys
 from factory.config.files.scan import Entry
 
 
@@ -66,7 +66,7 @@ def test_a_reference_that_leads_nowhere_is_explained(values: dict[str, str], tol
 
 
 def test_the_keys_that_a_value_refers_to_are_known() -> None:
-    assert references("%(a)s%% %(b.c)s %%(d)s %(e)d") == {"a", "b.c"}
+    assert referenced_keys("%(a)s%% %(b.c)s %%(d)s %(e)d") == {"a", "b.c"}
 
 
 @given(st.dictionaries(st.sampled_from("abc"), st.text(st.sampled_from("%()sabc x"), max_size=12), min_size=1))

@@ -98,4 +98,4 @@ def test_every_key_has_a_description() -> None:
 
 
 def test_the_page_about_the_configuration_is_up_to_date() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(own_plugins()), "run: python -m factory.config.docs"
+    assert PAGE.read_text(encoding="utf-8") == page(own_plugins()), "run: python -m factory.config.reference_page"

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from factory.config.queues import Config
-from factory.config.removed import sibling, with_adopted
+from factory.config.removed import add_removed_queues, template_queue
 from factory.model.actions import Remove
 from factory.model.ask import Ask
 from factory.model.status import BatchStatus
@@ -21,8 +21,8 @@ def config(directory: Path) -> Config:
 
 
 def test_a_queue_that_is_not_configured_any_more_is_tended_and_buys_nothing(tmp_path: Path) -> None:
-    found = with_adopted(config(tmp_path), ["OLD"])
-    (old,) = found.tended
+    found = add_removed_queues(config(tmp_path), ["OLD"])
+    (old,) = found.winding_down
     assert (old.name, old.sched, old.wmsstatus, old.settings.enabled) == ("OLD", (), None, False)
     assert {source.key for source in old.batchstatus.sources()} == {
         source.key for source in found.queues[0].batchstatus.sources()
@@ -35,5 +35,5 @@ def test_a_queue_that_is_not_configured_any_more_is_tended_and_buys_nothing(tmp_
 
 def test_without_a_queue_that_has_machines_nobody_can_tend_them() -> None:
     nothing = Config(FactorySettings(id="f1"), ())
-    assert sibling(nothing) is None
-    assert with_adopted(nothing, ["OLD"]).tended == ()
+    assert template_queue(nothing) is None
+    assert add_removed_queues(nothing, ["OLD"]).winding_down == ()

@@ -10,7 +10,7 @@ import pytest
 
 from factory.condor.collector.machines import PoolSource
 from factory.config.queues import Config, Queue
-from factory.decide.cascade import beside
+from factory.decide.cascade import also_decide
 from factory.decide.decide import decide
 from factory.decide.decision import Round
 from factory.fit.stuck_groups import FIRST_S, LONGEST_S
@@ -190,8 +190,8 @@ def test_a_queue_whose_chain_holds_for_unknown_data_passes_on_nothing(factory: F
 
 def test_a_queue_decides_beside_one_that_is_due_if_it_comes_first_and_shares_jobs_with_it(factory: Factory) -> None:
     queues = [factory.queue("cheap", 1), factory.queue("dear", 2), factory.alone("other", BatchStatus())]
-    assert beside(queues, {"dear"}) == {"cheap"}
-    assert beside(queues, {"cheap", "other"}) == set()
+    assert also_decide(queues, {"dear"}) == {"cheap"}
+    assert also_decide(queues, {"cheap", "other"}) == set()
 
 
 def test_a_broken_queue_passes_on_what_its_vms_do_not_cover(factory: Factory) -> None:

@@ -3,15 +3,15 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
-from factory.decide.cascade import Party
+from factory.decide.cascade import QueueDemand
 from factory.model.demand import Offer
 from factory.model.status import Unknown
 
 
-def party(*refused: str) -> Party:
+def party(*refused: str) -> QueueDemand:
     offers = tuple(cast("Offer", SimpleNamespace(shape=name)) for name in ("large", "small"))
     unknown = Unknown("not asked")
-    return Party(cast("Any", None), 0, frozenset(), unknown, unknown, offers, frozenset(refused))
+    return QueueDemand(cast("Any", None), 0, frozenset(), unknown, unknown, offers, frozenset(refused))
 
 
 def test_what_is_refused_is_not_offered_where_something_else_is_left() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from factory.condor.schedd.job_counts import DemandRows
+from factory.condor.schedd.job_counts import JobCountRows
 from factory.config import load
 from factory.config.queues import Config
 from factory.decide.decide import decide
@@ -21,8 +21,8 @@ from factory.world.world import World
 from tests.rig.chains import conf
 from tests.rig.vms import NOW, job, machine, master
 
-WORK = DemandRows(total={1: 3})
-NO_WORK = DemandRows()
+WORK = JobCountRows(total={1: 3})
+NO_WORK = JobCountRows()
 READ_AT = NOW - 10
 
 

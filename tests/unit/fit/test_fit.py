@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factory.decide.chain import Chain, run_chain
-from factory.fit.share import Share, Terms, judge
+from factory.fit.share import FitSettings, Share, plan_purchase
 from factory.model.demand import Demand, JobGroup, Machine
 from factory.model.matches import Match
 from factory.model.memory import Waiting
@@ -199,7 +199,7 @@ def test_never_for_jobs_that_match_no_shape_and_never_while_room_that_fits_is_th
 ) -> None:
     wanted, vms = world
     seen = share(wanted, OFFERS, vms)
-    verdict = judge(seen, Terms())
+    verdict = plan_purchase(seen, FitSettings())
     if verdict.probing:
         assert len(verdict.purchase.order) == 1
         return

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from factory.fit.share import Terms, judge
+from factory.fit.share import FitSettings, plan_purchase
 from factory.fit.supply import Supply
-from factory.model.demand import JobGroup, Life, Machine, Room
+from factory.model.demand import JobGroup, Machine, Room, VMLease
 from factory.model.status import WmsStatus
 from factory.model.vm import VM, VMState
 from tests.rig.fit import NOW, demand, group, machine, offer, share, vm
@@ -19,7 +19,7 @@ MINLIFE_S = 600
 
 
 def counts(
-    one: Machine, vms: tuple[VM, ...] = (), lives: Mapping[str, Life] | None = None, update_s: float = 300
+    one: Machine, vms: tuple[VM, ...] = (), lives: Mapping[str, VMLease] | None = None, update_s: float = 300
 ) -> bool:
     """Whether a machine's room counts."""
     seen = replace(demand([], [one], [SHAPE]), lives=lives, update_s=update_s)
@@ -37,14 +37,14 @@ IDLE = vm(1, VMState.IDLE, SHAPE)
 @pytest.mark.parametrize(
     ("one", "vms", "lives", "there"),
     [
-        ("its VM job is there", (), {"vm00001": Life()}, True),
+        ("its VM job is there", (), {"vm00001": VMLease()}, True),
         ("its VM job is another queue's, and VM jobs are not known", (), None, True),
-        ("its VM job has left the queue", (), {"vm00002": Life()}, False),
+        ("its VM job has left the queue", (), {"vm00002": VMLease()}, False),
         ("its VM job came after the VM jobs were read", (IDLE,), {}, True),
     ],
 )
 def test_a_machine_of_the_factory_whose_vm_job_has_left_is_no_room(
-    one: str, vms: tuple[VM, ...], lives: Mapping[str, Life] | None, there: bool
+    one: str, vms: tuple[VM, ...], lives: Mapping[str, VMLease] | None, there: bool
 ) -> None:
     assert counts(ours(), vms, lives) is there
     assert counts(machine("m", 8, 32_000, vm="vm00001"), vms, lives), "of another factory"
@@ -53,16 +53,16 @@ def test_a_machine_of_the_factory_whose_vm_job_has_left_is_no_room(
 @pytest.mark.parametrize(
     ("silent_s", "lives", "there"),
     [
-        (119, {"vm00001": Life()}, True),
-        (121, {"vm00001": Life()}, False),
+        (119, {"vm00001": VMLease()}, True),
+        (121, {"vm00001": VMLease()}, False),
         (121, None, False),
-        (121, {"vm00001": Life(update_s=300)}, True),
-        (601, {"vm00001": Life(update_s=300)}, False),
-        (119, {"vm00001": Life(update_s=20)}, True),
+        (121, {"vm00001": VMLease(update_s=300)}, True),
+        (601, {"vm00001": VMLease(update_s=300)}, False),
+        (119, {"vm00001": VMLease(update_s=20)}, True),
     ],
 )
 def test_what_has_not_reported_for_twice_its_interval_is_no_room(
-    silent_s: float, lives: Mapping[str, Life] | None, there: bool
+    silent_s: float, lives: Mapping[str, VMLease] | None, there: bool
 ) -> None:
     assert counts(ours(silent_s=silent_s), (), lives, update_s=60) is there
     known = vm(1, VMState.IDLE, SHAPE, update_s=300)
@@ -75,15 +75,15 @@ def test_a_machine_of_others_may_report_as_seldom_as_it_likes_for_half_an_hour()
 
 
 def test_a_lease_is_what_the_vm_job_says_now_also_of_vms_of_other_queues() -> None:
-    assert not counts(ours(), (), {"vm00001": Life(ends=NOW + 500)})
-    assert counts(ours(), (), {"vm00001": Life(ends=NOW + 700)})
-    assert not counts(ours(leaves_at=NOW + 500), (), {"vm00001": Life(ends=NOW + 700)})
+    assert not counts(ours(), (), {"vm00001": VMLease(ends=NOW + 500)})
+    assert counts(ours(), (), {"vm00001": VMLease(ends=NOW + 700)})
+    assert not counts(ours(leaves_at=NOW + 500), (), {"vm00001": VMLease(ends=NOW + 700)})
     assert counts(ours(), (replace(IDLE, lease_end=NOW + 700),))
     assert not counts(ours(), (replace(IDLE, lease_end=NOW + 500),))
 
 
 def test_vms_of_other_queues_that_were_asked_to_leave_are_no_room() -> None:
-    assert not counts(ours(), (), {"vm00001": Life(leaves=True)})
+    assert not counts(ours(), (), {"vm00001": VMLease(leaves=True)})
 
 
 def test_an_ad_that_outlives_its_machine_keeps_no_job_waiting(tmp_path: Path) -> None:
@@ -115,12 +115,14 @@ def taking(memory_mb: float, takes_mb: float, count: int, cpus: float = 1, takes
 )
 def test_as_many_jobs_find_room_as_a_startd_gives_it(jobs: JobGroup, free_mb: float, placed: int) -> None:
     seen = share(demand([jobs], [machine("m", 8, free_mb)], [SHAPE]), [SHAPE])
-    assert judge(seen, Terms()).left.get("g", 0) == jobs.count - placed
+    assert plan_purchase(seen, FitSettings()).left.get("g", 0) == jobs.count - placed
 
 
 def test_a_static_slot_takes_a_job_that_asks_for_all_of_it() -> None:
     slot = machine("m", 1, 2000, total=1, static=True)
-    assert judge(share(demand([taking(2000, 2048, 2)], [slot], [SHAPE]), [SHAPE]), Terms()).left == {"g": 1}
+    assert plan_purchase(share(demand([taking(2000, 2048, 2)], [slot], [SHAPE]), [SHAPE]), FitSettings()).left == {
+        "g": 1
+    }
 
 
 @pytest.mark.parametrize(
@@ -128,6 +130,6 @@ def test_a_static_slot_takes_a_job_that_asks_for_all_of_it() -> None:
     [(taking(15_990, 16_000, 4), 2), (taking(31_990, 32_128, 3), 3), (taking(32_001, 32_128, 1), 0)],
 )
 def test_machines_are_bought_for_what_jobs_take_and_for_one_that_just_fits(jobs: JobGroup, machines: int) -> None:
-    verdict = judge(share(demand([jobs], [], [SHAPE]), [SHAPE]), Terms())
+    verdict = plan_purchase(share(demand([jobs], [], [SHAPE]), [SHAPE]), FitSettings())
     assert len(verdict.purchase.order) == machines
     assert verdict.purchase.unserved == ({} if machines else {"g": 1})

@@ -10,17 +10,17 @@ from factory.health.breakers import (
     FAULTY,
     UNUSED,
     WAITS_S,
-    Fault,
-    allowed,
-    learn,
-    refused,
-    reset,
-    sift,
-    with_resets,
+    LaunchFailure,
+    apply_resets,
+    blocked_shapes,
+    filter_shapes,
+    purchase_limit,
+    reset_breakers,
+    update_breakers,
 )
-from factory.health.hold_reasons import Kind
+from factory.health.hold_reasons import HoldKind
 from factory.lifecycle.plan import plan
-from factory.lifecycle.policy import Life
+from factory.lifecycle.policy import VMPolicy
 from factory.model.actions import Plan, Remove, Submit
 from factory.model.ask import Ask
 from factory.model.memory import Breaker, Health, Memory
@@ -30,15 +30,15 @@ from factory.model.vm import VM, Hold, VMState
 from tests.rig.vms import NOW, SHAPE, vm
 
 ONE, OTHER = Shape("ami-1", "m5.large"), Shape("ami-1", "c5.large")
-CAPACITY, THROTTLING = Kind.CAPACITY.value, Kind.THROTTLING.value
+CAPACITY, THROTTLING = HoldKind.CAPACITY.value, HoldKind.THROTTLING.value
 
 
-def fault(uuid: str, what: str = CAPACITY, submitted: float = NOW - 60, at: float = NOW) -> Fault:
-    return Fault(vm(uuid, VMState.HELD, submitted=submitted), what, "said", at)
+def fault(uuid: str, what: str = CAPACITY, submitted: float = NOW - 60, at: float = NOW) -> LaunchFailure:
+    return LaunchFailure(vm(uuid, VMState.HELD, submitted=submitted), what, "said", at)
 
 
-def learned(health: Health, *faults: Fault, now: float = NOW, vms: tuple[VM, ...] = ()) -> Health:
-    return learn(health, (*(f.vm for f in faults), *vms), faults, now)
+def learned(health: Health, *faults: LaunchFailure, now: float = NOW, vms: tuple[VM, ...] = ()) -> Health:
+    return update_breakers(health, (*(f.vm for f in faults), *vms), faults, now)
 
 
 def test_a_burst_of_failures_counts_once() -> None:
@@ -61,11 +61,11 @@ def test_each_probe_that_fails_doubles_the_wait_up_to_the_longest() -> None:
 
 def test_while_it_is_open_nothing_is_bought_then_one_probe_at_a_time() -> None:
     health = learned(Health(), fault("vm1"))
-    assert allowed(health, SHAPE, (), NOW + 299)[0] == 0
-    assert allowed(health, SHAPE, (), NOW + 300)[0] == 1
+    assert purchase_limit(health, SHAPE, (), NOW + 299)[0] == 0
+    assert purchase_limit(health, SHAPE, (), NOW + 300)[0] == 1
     probe = vm("vm2", VMState.SUBMITTED, submitted=NOW + 301)
-    assert allowed(health, SHAPE, (probe,), NOW + 310)[0] == 0
-    assert allowed(health, "ami-2/m5.large/*/on-demand", (), NOW)[0] is None
+    assert purchase_limit(health, SHAPE, (probe,), NOW + 310)[0] == 0
+    assert purchase_limit(health, "ami-2/m5.large/*/on-demand", (), NOW)[0] is None
 
 
 def test_an_instance_closes_a_breaker_that_the_cloud_opened() -> None:
@@ -78,15 +78,15 @@ def test_an_instance_closes_a_breaker_that_the_cloud_opened() -> None:
 def test_what_concerns_the_account_stops_every_shape() -> None:
     health = learned(Health(), fault("vm1", THROTTLING))
     assert set(health.breakers) == {ALL}
-    assert sift(health, (ONE, OTHER), (), NOW + 1)[0] == ()
-    kept, notes = sift(health, (ONE, OTHER, ONE), (), NOW + 61)
+    assert filter_shapes(health, (ONE, OTHER), (), NOW + 1)[0] == ()
+    kept, notes = filter_shapes(health, (ONE, OTHER, ONE), (), NOW + 61)
     assert kept == (ONE,), "one probe in all"
     assert len(notes) == 2
 
 
 def test_shapes_that_are_well_are_bought_beside_one_that_is_not() -> None:
     health = learned(Health(), fault("vm1"))
-    kept, (note,) = sift(health, (ONE, OTHER, ONE, OTHER), (), NOW + 1)
+    kept, (note,) = filter_shapes(health, (ONE, OTHER, ONE, OTHER), (), NOW + 1)
     assert kept == (OTHER, OTHER)
     assert "0 of 2 ami-1/m5.large" in note
     assert "no capacity: said" in note
@@ -94,8 +94,8 @@ def test_shapes_that_are_well_are_bought_beside_one_that_is_not() -> None:
 
 def test_a_shape_that_waits_is_refused_until_its_probe_is_due() -> None:
     health = learned(Health(), fault("vm1"))
-    assert refused(health, {SHAPE, str(OTHER)}, (), NOW + 299) == {SHAPE}
-    assert refused(health, {SHAPE, str(OTHER)}, (), NOW + 300) == frozenset()
+    assert blocked_shapes(health, {SHAPE, str(OTHER)}, (), NOW + 299) == {SHAPE}
+    assert blocked_shapes(health, {SHAPE, str(OTHER)}, (), NOW + 300) == frozenset()
 
 
 def test_three_useless_machines_of_the_last_five_open_it_and_only_a_startd_closes_it() -> None:
@@ -113,17 +113,17 @@ def test_three_useless_machines_of_the_last_five_open_it_and_only_a_startd_close
 
 def test_a_reset_forgets_what_opened_before_and_counts_nothing_twice() -> None:
     health = learned(Health(), fault("vm1"))
-    cleared = reset(health, NOW + 1)
-    assert allowed(cleared, SHAPE, (), NOW + 1)[0] is None
+    cleared = reset_breakers(health, NOW + 1)
+    assert purchase_limit(cleared, SHAPE, (), NOW + 1)[0] is None
     assert learned(cleared, fault("vm1")).breakers == {}
-    assert reset(health, NOW - 1) == health
+    assert reset_breakers(health, NOW - 1) == health
 
 
 def test_a_reset_from_before_the_clock_was_set_back_resets_nothing_that_came_after_it() -> None:
     opened = {"Q": Health({SHAPE: Breaker(FAULTY, "x", NOW - 5, NOW + 300)})}
-    assert with_resets(opened, {"Q": NOW + 3000}, NOW) == opened
-    assert with_resets(opened, {"Q": NOW + 3000, ALL: NOW - 1}, NOW)["Q"].breakers == {}
-    assert with_resets(opened, {"Q": NOW}, NOW)["Q"].breakers == {}
+    assert apply_resets(opened, {"Q": NOW + 3000}, NOW) == opened
+    assert apply_resets(opened, {"Q": NOW + 3000, ALL: NOW - 1}, NOW)["Q"].breakers == {}
+    assert apply_resets(opened, {"Q": NOW}, NOW)["Q"].breakers == {}
 
 
 def test_a_breaker_that_nobody_tried_again_is_forgotten() -> None:
@@ -132,7 +132,7 @@ def test_a_breaker_that_nobody_tried_again_is_forgotten() -> None:
 
 
 def ramp(ask: int, *vms: VM, health: Health | None = None, now: float = NOW) -> Plan:
-    life = Life(queue="Q", shape=ONE, removefraction=1)
+    life = VMPolicy(queue="Q", shape=ONE, removefraction=1)
     return plan(life, Ask(ask), BatchStatus.of_vms(vms), Memory(health={"Q": health or Health()}), now)
 
 
@@ -174,11 +174,11 @@ vms = st.lists(
 
 @given(faults, vms, st.lists(st.sampled_from([ONE, OTHER]), max_size=9), st.floats(NOW, NOW + 9000))
 def test_health_only_ever_takes_away_and_says_why(
-    failed: list[Fault], known: list[VM], shapes: list[Shape], now: float
+    failed: list[LaunchFailure], known: list[VM], shapes: list[Shape], now: float
 ) -> None:
     """Rule 1: what is remembered delays, and causes nothing."""
-    health = learn(Health(), known, failed, now)
-    kept, notes = sift(health, shapes, known, now)
+    health = update_breakers(Health(), known, failed, now)
+    kept, notes = filter_shapes(health, shapes, known, now)
     assert all(kept.count(shape) <= shapes.count(shape) for shape in (ONE, OTHER))
     assert bool(notes) is (len(kept) < len(shapes))
     assert all(
@@ -190,48 +190,56 @@ def test_health_only_ever_takes_away_and_says_why(
 
 def test_machines_that_end_before_they_join_speak_against_their_shape_once_the_cloud_confirms_it() -> None:
     booting = tuple(vm(f"vm{i}", VMState.BOOTING) for i in range(4))
-    health = learn(Health(), booting, (), NOW)
-    waiting = learn(health, (), (), NOW + 60, missing={"vm0", "vm1", "vm2"})
+    health = update_breakers(Health(), booting, (), NOW)
+    waiting = update_breakers(health, (), (), NOW + 60, missing={"vm0", "vm1", "vm2"})
     assert waiting.launches == {}, "HTCondor may have given them up"
-    told = learn(waiting, (), (), NOW + 120, ended={"vm0", "vm1", "vm2"}, missing={"vm0", "vm1", "vm2"})
+    told = update_breakers(waiting, (), (), NOW + 120, ended={"vm0", "vm1", "vm2"}, missing={"vm0", "vm1", "vm2"})
     assert told.breakers[SHAPE].what == FAULTY
     assert "before it joined" in told.breakers[SHAPE].text
-    assert learn(told, (), (), NOW + 180, ended={"vm0", "vm1", "vm2"}).launches == told.launches, "once"
+    assert update_breakers(told, (), (), NOW + 180, ended={"vm0", "vm1", "vm2"}).launches == told.launches, "once"
     names = {"vm0", "vm1", "vm2"}
-    alive = learn(waiting, (), (), NOW + 70, missing=names, alive=names)
-    assert learn(alive, (), (), NOW + 120, ended=names, missing=names).launches == {}, "it was we who ended them"
+    alive = update_breakers(waiting, (), (), NOW + 70, missing=names, alive=names)
+    assert update_breakers(alive, (), (), NOW + 120, ended=names, missing=names).launches == {}, (
+        "it was we who ended them"
+    )
 
 
 def test_one_that_completes_while_it_boots_is_waited_for_and_one_that_was_removed_is_not() -> None:
-    health = learn(Health(), (vm("vm1", VMState.BOOTING), vm("vm2", VMState.BOOTING)), (), NOW)
+    health = update_breakers(Health(), (vm("vm1", VMState.BOOTING), vm("vm2", VMState.BOOTING)), (), NOW)
     done = (vm("vm1", VMState.DONE, job_status=4), vm("vm2", VMState.DONE, job_status=3))
-    health = learn(health, done, (), NOW + 1)
+    health = update_breakers(health, done, (), NOW + 1)
     assert health.booting.keys() == {"vm1"}
     joined = vm("vm3", VMState.JOINED)
-    assert learn(Health(), (joined,), (), NOW).booting == {}
+    assert update_breakers(Health(), (joined,), (), NOW).booting == {}
 
 
 def test_machines_without_a_job_are_tried_again_with_one_that_must_get_a_job() -> None:
     vms = tuple(vm(f"vm{i}", VMState.JOINED) for i in range(3))
-    health = learn(learn(Health(), vms, (), NOW), vms, [Fault(each, UNUSED, "no job", NOW) for each in vms], NOW)
+    health = update_breakers(
+        update_breakers(Health(), vms, (), NOW), vms, [LaunchFailure(each, UNUSED, "no job", NOW) for each in vms], NOW
+    )
     assert health.breakers[SHAPE].what == UNUSED
     later = NOW + 400
     probe = vm("vm9", VMState.JOINED, submitted=NOW + 301)
-    health = learn(health, (probe,), (), later)
-    assert allowed(health, SHAPE, (probe,), later)[0] == 0, "it has joined; that proves nothing yet"
-    assert not learn(health, (replace(probe, state=VMState.BUSY),), (), later).breakers
+    health = update_breakers(health, (probe,), (), later)
+    assert purchase_limit(health, SHAPE, (probe,), later)[0] == 0, "it has joined; that proves nothing yet"
+    assert not update_breakers(health, (replace(probe, state=VMState.BUSY),), (), later).breakers
 
 
 def test_machines_that_power_themselves_off_before_they_join_open_the_breaker_at_once() -> None:
     """HTCondor completes their jobs, which have left the queue a moment later."""
     fates: list[tuple[int, str, bool]] = [(4, "terminated", True), (4, "not-found", False), (3, "terminated", False)]
     for status, word, opens in fates:
-        health = learn(Health(), tuple(vm(f"vm{i}", VMState.SUBMITTED) for i in range(3)), (), NOW)
+        health = update_breakers(Health(), tuple(vm(f"vm{i}", VMState.SUBMITTED) for i in range(3)), (), NOW)
         done = tuple(vm(f"vm{i}", VMState.DONE, job_status=status, grid_status=word) for i in range(3))
-        health = learn(health, done, (), NOW + 30)
+        health = update_breakers(health, done, (), NOW + 30)
         assert (SHAPE in health.breakers) is opens, (status, word)
     over = vm("vm1", VMState.DONE, job_status=4, grid_status="terminated", lease_end=NOW)
-    health = learn(learn(Health(), (vm("vm1", VMState.BOOTING),), (), NOW - 60), (over,), (), NOW + 1)
+    health = update_breakers(
+        update_breakers(Health(), (vm("vm1", VMState.BOOTING),), (), NOW - 60), (over,), (), NOW + 1
+    )
     assert health.launches == {}, "its lease has ended"
-    cancelled = learn(learn(Health(), (vm("vm1", VMState.SUBMITTED),), (), NOW), (), (), NOW + 1, ended={"vm1"})
+    cancelled = update_breakers(
+        update_breakers(Health(), (vm("vm1", VMState.SUBMITTED),), (), NOW), (), (), NOW + 1, ended={"vm1"}
+    )
     assert cancelled.launches == {}, "it was sent away, whatever became of it"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.health.canary import PROVEN, proven, sift, words
+from factory.health.canary import PROVEN, canary_states, hold_back_unproven, proven_builds
 from factory.lifecycle.plan import plan
-from factory.lifecycle.policy import Life
+from factory.lifecycle.policy import VMPolicy
 from factory.model.actions import Plan, Submit
 from factory.model.ask import Ask
 from factory.model.memory import Health, Memory
@@ -22,11 +22,11 @@ from tests.rig.vms import NOW, vm
 
 NEW, OLD = Shape("ami-new", "m5.large"), Shape("ami-old", "m5.large")
 BUILDS = {str(NEW): "new", str(OLD): "old"}
-LIFE = Life(queue="Q", shape=NEW, removefraction=1, builds=BUILDS)
+LIFE = VMPolicy(queue="Q", shape=NEW, removefraction=1, builds=BUILDS)
 AT_WORK = {VMState.BUSY, VMState.IDLE}
 
 
-def planned(n: int, *vms: VM, health: Health | None = None, life: Life = LIFE) -> Plan:
+def planned(n: int, *vms: VM, health: Health | None = None, life: VMPolicy = LIFE) -> Plan:
     return plan(life, Ask(n), BatchStatus.of_vms(vms), Memory(health={"Q": health or Health()}), NOW)
 
 
@@ -59,33 +59,35 @@ def test_what_was_proven_is_remembered_and_a_restart_forgets_it_towards_one_mach
 
 
 def test_a_machine_of_an_older_apf_proves_nothing() -> None:
-    assert proven([vm("vm1", VMState.BUSY)]) == set()
-    assert proven([vm("vm1", VMState.RETIRING, build="b", claims=1), vm("vm2", VMState.LOST, build="c")]) == {"b"}
+    assert proven_builds([vm("vm1", VMState.BUSY)]) == set()
+    assert proven_builds([vm("vm1", VMState.RETIRING, build="b", claims=1), vm("vm2", VMState.LOST, build="c")]) == {
+        "b"
+    }
 
 
 def test_what_is_proven_is_bought_beside_the_canary_of_another_image() -> None:
-    kept, notes = sift(BUILDS, {"old"}, (NEW, OLD, NEW, OLD), ())
+    kept, notes = hold_back_unproven(BUILDS, {"old"}, (NEW, OLD, NEW, OLD), ())
     assert kept == (NEW, OLD, OLD)
     assert len(notes) == 1
 
 
 def test_types_and_zones_of_one_build_have_one_canary() -> None:
     shapes = (Shape("ami-new", "m5.large", "a"), Shape("ami-new", "m5.xlarge", "b"))
-    assert sift(dict.fromkeys(map(str, shapes), "new"), (), shapes, ())[0] == shapes[:1]
+    assert hold_back_unproven(dict.fromkeys(map(str, shapes), "new"), (), shapes, ())[0] == shapes[:1]
 
 
 def test_people_see_how_far_it_is() -> None:
-    assert words(BUILDS, {"old"}, [vm("vm1", VMState.BOOTING, build="new")]) == {
+    assert canary_states(BUILDS, {"old"}, [vm("vm1", VMState.BOOTING, build="new")]) == {
         "ami-new": "one machine first; VM vm1 is booting: test", "ami-old": PROVEN,
     }  # fmt: skip
-    assert words(BUILDS, (), ())["ami-new"] == "one machine first; no machine yet"
+    assert canary_states(BUILDS, (), ())["ami-new"] == "one machine first; no machine yet"
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(VMState)), st.sampled_from(["new", "old", ""])), max_size=12),
        st.integers(1, 20))  # fmt: skip
 def test_of_an_unproven_build_there_is_never_more_than_one_machine(states: list[tuple[VMState, str]], n: int) -> None:
     vms = [vm(f"vm{i}", state, build=build) for i, (state, build) in enumerate(states)]
-    kept, _ = sift(BUILDS, proven(vms), (NEW, OLD) * n, vms)
+    kept, _ = hold_back_unproven(BUILDS, proven_builds(vms), (NEW, OLD) * n, vms)
     for shape in (NEW, OLD):
         build = BUILDS[str(shape)]
         mine = [each for each in vms if each.build == build]

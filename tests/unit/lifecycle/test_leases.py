@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.lifecycle.leases import extension, meant
+from factory.lifecycle.leases import extend_lease, find_vm_jobs
 from factory.model.vm import JobId
 from tests.rig.vms import NOW, job
 
 
 def test_a_lease_is_extended_by_what_was_asked_for() -> None:
-    found = extension(job(lease_end=NOW + 1000), 600, NOW)
+    found = extend_lease(job(lease_end=NOW + 1000), 600, NOW)
     assert found.end == NOW + 1600
     assert str(found) == "VM vm1 (job 1.0 of Q): ends 1970-01-12 14:13:20 UTC instead of 1970-01-12 14:03:20 UTC"
 
@@ -32,7 +32,7 @@ def test_a_lease_is_extended_by_what_was_asked_for() -> None:
     ],
 )
 def test_a_lease_that_is_not_extended_says_why(fields: dict[str, Any], why: str) -> None:
-    found = extension(job(**fields), 3600, NOW)
+    found = extend_lease(job(**fields), 3600, NOW)
     assert found.end is None
     assert why in found.why
     assert "NOT extended" in str(found)
@@ -48,7 +48,7 @@ def test_a_lease_that_is_not_extended_says_why(fields: dict[str, Any], why: str)
     ],
 )
 def test_what_an_extension_may_not_reach_is_said(fields: dict[str, Any], why: str) -> None:
-    found = extension(job(**fields), 60, NOW)
+    found = extend_lease(job(**fields), 60, NOW)
     assert found.end is not None
     assert why in found.why
     assert bool(found.why) is bool(why)
@@ -58,7 +58,7 @@ def test_what_an_extension_may_not_reach_is_said(fields: dict[str, Any], why: st
 def test_no_extension_goes_beyond_lease_max_and_none_shortens(by_s: int, left: int, more: int, status: int) -> None:
     """Rule 9."""
     row = job(status=status, lease_end=NOW + left, lease_max=NOW + left + more)
-    end = extension(row, by_s, NOW).end
+    end = extend_lease(row, by_s, NOW).end
     assert end is None or NOW + left < end <= NOW + left + more
     assert (end is None) == (by_s > more or left < 0 or status in {3, 4})
 
@@ -67,7 +67,7 @@ def test_a_target_is_a_queue_or_a_vm() -> None:
     a, b = job("a"), job("b", queue="other")
     late = job("c")
     object.__setattr__(late, "job", JobId(0, 3))
-    assert meant([a, b, late], "Q") == [late, a]
-    assert meant([a, b, late], "b") == [b]
-    assert meant([a, b, late], "0.3") == [late]
-    assert meant([a, b, late], "nothing") == []
+    assert find_vm_jobs([a, b, late], "Q") == [late, a]
+    assert find_vm_jobs([a, b, late], "b") == [b]
+    assert find_vm_jobs([a, b, late], "0.3") == [late]
+    assert find_vm_jobs([a, b, late], "nothing") == []

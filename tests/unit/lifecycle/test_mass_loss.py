@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.lifecycle.mass_loss import sudden_fall
+from factory.lifecycle.mass_loss import detect_mass_loss
 from factory.lifecycle.plan import plan
-from factory.lifecycle.policy import Life
+from factory.lifecycle.policy import VMPolicy
 from factory.lifecycle.timeouts import Timeouts
 from factory.model.actions import Remove, Retire, Submit
 from factory.model.ask import Ask
@@ -49,7 +49,7 @@ def test_a_fall_holds_until_the_cloud_confirms_it_or_it_is_old(
     fallen: int, there: int, age: float, status: str | None, freezes: bool, fresh: bool
 ) -> None:
     """Rule 2: the gridmanager's word about the instances is the second source."""
-    fall = sudden_fall(*pool(fallen, there, age, status), FRESH_S, LONGEST_S, NOW)
+    fall = detect_mass_loss(*pool(fallen, there, age, status), FRESH_S, LONGEST_S, NOW)
     assert (fall is not None) is freezes
     if fall is not None:
         assert fall.fresh is fresh
@@ -59,20 +59,20 @@ def test_a_fall_holds_until_the_cloud_confirms_it_or_it_is_old(
 def test_startds_that_leave_one_by_one_are_no_fall() -> None:
     vms, seen = pool(6, 4, 0)
     seen |= {f"vm{i}": Seen(NOW - 9000, gone=NOW - 100 * (i + 1)) for i in range(6)}
-    assert sudden_fall(vms, seen, FRESH_S, LONGEST_S, NOW) is None
+    assert detect_mass_loss(vms, seen, FRESH_S, LONGEST_S, NOW) is None
 
 
 def test_those_that_were_asked_to_leave_or_whose_job_has_ended_are_no_fall() -> None:
     vms, seen = pool(4, 6, 100)
     asked = [vm(each.uuid, each.state, retire_time=NOW - 200) for each in vms]
-    assert sudden_fall(asked, seen, FRESH_S, LONGEST_S, NOW) is None
+    assert detect_mass_loss(asked, seen, FRESH_S, LONGEST_S, NOW) is None
     done = [vm(each.uuid, VMState.DONE) for each in vms[:4]] + vms[4:]
-    assert sudden_fall(done, seen, FRESH_S, LONGEST_S, NOW) is None
+    assert detect_mass_loss(done, seen, FRESH_S, LONGEST_S, NOW) is None
 
 
 def test_while_a_fall_is_not_confirmed_machines_are_bought_and_none_ends() -> None:
     vms, seen = pool(4, 6, 100)
-    life = Life(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, timeouts=Timeouts(lost_s=LONGEST_S))
+    life = VMPolicy(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, timeouts=Timeouts(lost_s=LONGEST_S))
     down = plan(life, Ask(-3), BatchStatus.of_vms(vms), Memory(seen), NOW)
     assert down.actions == ()
     assert "4 of 10 startds left at once" in down.notes[-1]
@@ -92,7 +92,7 @@ def test_nothing_ends_while_more_than_a_third_left_within_a_minute_and_are_in_do
     vms += [vm(f"vm{i + 50}", VMState.IDLE) for i in range(there)]
     seen = {f"vm{i}": Seen(NOW - 9000, gone=NOW - age) for i, (age, _) in enumerate(left)}
     seen |= {f"vm{i + 50}": Seen(NOW - 9000) for i in range(there)}
-    life = Life(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, timeouts=Timeouts(lost_s=LONGEST_S))
+    life = VMPolicy(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, timeouts=Timeouts(lost_s=LONGEST_S))
     memory = Memory(seen, absent={f"vm{i}": NOW - age for i, (age, _) in enumerate(left)})
     ended = [a for a in plan(life, Ask(-5), BatchStatus.of_vms(vms), memory, NOW).actions
              if isinstance(a, Remove | Retire)]  # fmt: skip

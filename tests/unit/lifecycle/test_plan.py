@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.lifecycle.plan import NO_INSTANCE, plan
-from factory.lifecycle.policy import Life
-from factory.lifecycle.retire_order import victim_order
+from factory.lifecycle.policy import VMPolicy
+from factory.lifecycle.retire_order import retire_order
 from factory.model.actions import ClearRetire, Plan, Release, Remove, Retire, Submit, Unretire
 from factory.model.ask import Ask
 from factory.model.memory import Attempts, FitMemory, Memory, Seen
@@ -18,7 +18,7 @@ from factory.model.vm import VM, Drain, Hold, VMState
 from tests.rig.vms import NOW, vm
 
 IMAGE = Shape("ami-1", "m5.large")
-LIFE = Life(queue="Q", shape=IMAGE, removefraction=1, repeat_s=60)
+LIFE = VMPolicy(queue="Q", shape=IMAGE, removefraction=1, repeat_s=60)
 OURS = Drain("apf apf: not needed", ours=True)
 ASKED: dict[str, Any] = {"retire_time": NOW - 100}
 BACK: dict[str, Any] = {"retire_time": NOW - 100, "unretire_time": NOW - 50}
@@ -131,7 +131,7 @@ def test_the_least_useful_leave_first() -> None:
         vm("submitted2", VMState.SUBMITTED),
         *(vm(state.value, state) for state in (VMState.RETIRING, VMState.HELD, VMState.LOST, VMState.DONE)),
     ]
-    assert [v.uuid for v in victim_order(vms)] == [
+    assert [v.uuid for v in retire_order(vms)] == [
         "submitted2", "submitted1", "booting2", "booting1", "idle2", "idle1", "busy2", "busy1", "evictable1",
     ]  # fmt: skip
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.lifecycle.plan import plan
-from factory.lifecycle.policy import Life
-from factory.lifecycle.retire_order import victim_order
+from factory.lifecycle.policy import VMPolicy
+from factory.lifecycle.retire_order import retire_order
 from factory.model.actions import Remove, Retire
 from factory.model.ask import Ask
 from factory.model.memory import Memory
@@ -44,16 +44,16 @@ def fleets(draw: st.DrawFn) -> list[VM]:
 def test_the_order_is_one_of_all_vms_that_may_leave_however_they_come(
     fleet: list[VM], ondemand_first: bool, chance: random.Random
 ) -> None:
-    order = victim_order(fleet, ondemand_first)
+    order = retire_order(fleet, ondemand_first)
     assert sorted(v.uuid for v in order) == sorted(v.uuid for v in fleet if v.state in KINDS)
     mixed = list(fleet)
     chance.shuffle(mixed)
-    assert victim_order(mixed, ondemand_first) == order
+    assert retire_order(mixed, ondemand_first) == order
 
 
 @given(fleets(), st.booleans())
 def test_nobody_leaves_before_one_that_is_less_useful(fleet: list[VM], ondemand_first: bool) -> None:
-    for first, then in pairwise(victim_order(fleet, ondemand_first)):
+    for first, then in pairwise(retire_order(fleet, ondemand_first)):
         assert then.evictable or not first.evictable, "whose job may be evicted goes last, whatever else"
         if first.evictable != then.evictable:
             continue
@@ -82,7 +82,7 @@ def test_those_named_leave_and_then_the_least_useful_of_the_others(
     fleet: list[VM], n: int, numbers: list[int], ondemand_first: bool
 ) -> None:
     named = tuple(f"vm{number}" for number in numbers)[:n]
-    life = Life(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, ondemand_first=ondemand_first)
+    life = VMPolicy(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, ondemand_first=ondemand_first)
     batch = BatchStatus.of_vms(fleet)
     actions = plan(life, Ask(-n, victims=named), batch, Memory(), NOW).actions
     asked = [
@@ -90,7 +90,7 @@ def test_those_named_leave_and_then_the_least_useful_of_the_others(
         for action in actions
         if isinstance(action, Retire | Remove) and action.vm is not None and "not needed" in action.reason
     ]
-    order = [v.uuid for v in victim_order(fleet, ondemand_first)]
+    order = [v.uuid for v in retire_order(fleet, ondemand_first)]
     wanted = [uuid for uuid in named if uuid in order]
     others = [uuid for uuid in order if uuid not in named][: n - len(named)]
     limit = max(1, len(fleet))

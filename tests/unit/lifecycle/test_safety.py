@@ -8,9 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from factory.condor.collector.machines import fold_instances, fold_masters, fold_slots
-from factory.lifecycle.held_jobs import Held
+from factory.lifecycle.held_jobs import HeldJob
 from factory.lifecycle.plan import plan
-from factory.lifecycle.policy import Life
+from factory.lifecycle.policy import VMPolicy
 from factory.model.actions import Remove, Submit
 from factory.model.ask import Ask
 from factory.model.memory import Memory, Seen
@@ -21,7 +21,7 @@ from factory.settings.factory import account
 from plugins.batchsubmit.submitlines import SubmitLines
 from tests.rig.vms import NOW, vm
 
-LIFE = Life(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, repeat_s=60)
+LIFE = VMPolicy(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, repeat_s=60)
 SLOT: dict[str, Any] = {"APFVM": "u-1", "State": "Unclaimed", "LastHeardFrom": NOW, "MyCurrentTime": NOW}
 
 
@@ -32,7 +32,7 @@ def test_a_vm_job_without_an_instance_goes_only_if_no_machine_of_it_is_in_the_po
         LIFE, Ask(), BatchStatus.of_vms([vm("u-1", VMState.SUBMITTED, submitted=NOW - 9999)]), Memory(), NOW
     ).actions
     hold = Hold(40, 12, "Error from GAHP: timed out", None)
-    held = Held(vm("u-1", VMState.HELD, job_status=5, instance=None, hold=hold)).action(0, 60, "drain", NOW)
+    held = HeldJob(vm("u-1", VMState.HELD, job_status=5, instance=None, hold=hold)).action(0, 60, "drain", NOW)
     for action in (*asked, *late, held):
         assert isinstance(action, Remove)
         assert action.absent

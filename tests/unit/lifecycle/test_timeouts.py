@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.lifecycle.plan import plan
-from factory.lifecycle.policy import Life
+from factory.lifecycle.policy import VMPolicy
 from factory.lifecycle.timeouts import Timeouts, Traces
 from factory.model.actions import Plan, Remove, Retire
 from factory.model.ask import Ask
@@ -19,7 +19,7 @@ from factory.world.tracking import track
 from tests.rig.vms import NOW, vm
 
 TIMES = Timeouts(start_s=1800, boot_s=900, job_s=600, lost_s=3600)
-LIFE = Life(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, timeouts=TIMES)
+LIFE = VMPolicy(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, timeouts=TIMES)
 
 
 def planned(known: VM, **memory: Any) -> Plan:

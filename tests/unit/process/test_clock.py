@@ -15,7 +15,7 @@ from factory.model.memory import Backoff, Breaker, FitMemory, Health, Memory, Ne
 from factory.model.source import Reading
 from factory.model.vm import VM, VMState
 from factory.process.clock import Clock
-from factory.world.clock_step import TIMES, shifted
+from factory.world.clock_step import TIMES, shift_times
 from tests.rig.vms import NOW, vm
 
 
@@ -60,7 +60,7 @@ def test_what_is_corrected_slowly_is_no_step() -> None:
 def test_a_reading_is_as_old_and_as_new_as_before_a_step() -> None:
     reading = Reading("jobs", NOW - 20, NOW - 19, rows={"a": NOW})
     for by in (-86400.0, 86400.0):
-        moved = shifted(reading, by)
+        moved = shift_times(reading, by)
         assert moved.usable(NOW + by, NOW - 21 + by) is None
         assert moved.usable(NOW + by, NOW - 19 + by) is not None, "the queue has acted since"
         assert moved.usable(NOW + by + 400, 0) is not None, "too old"
@@ -93,10 +93,10 @@ def moments(thing: object) -> list[float]:
 
 
 def test_every_moment_that_is_remembered_moves_and_nothing_else_does() -> None:
-    moved = shifted(MEMORY, -3600)
+    moved = shift_times(MEMORY, -3600)
     assert moments(moved) == [each - 3600 for each in moments(MEMORY)]
     assert len(moments(moved)) == 15
-    assert shifted(moved, 3600) == MEMORY
+    assert shift_times(moved, 3600) == MEMORY
 
 
 def test_no_class_with_moments_is_forgotten() -> None:

@@ -9,7 +9,7 @@ import pytest
 from factory.decide.chain import Chain, run_chain
 from factory.decide.decision import Decision
 from factory.lifecycle.plan import plan
-from factory.lifecycle.policy import Life
+from factory.lifecycle.policy import VMPolicy
 from factory.model.demand import JobGroup, Limit, Machine, Room
 from factory.model.job import JobFacts
 from factory.model.matches import Match
@@ -68,7 +68,7 @@ def decision(
     chain = run_chain([plugin(Fit), plugin(MaxToRun, maximum=maximum)], view(seen, vms))
     chain = chain if hold is None else Chain(hold=hold)
     batch = BatchStatus.of_vms(vms)
-    made = plan(Life(queue="Q", shape=SHAPE.shape, **life), chain.ask, batch, memory or Memory(), NOW)
+    made = plan(VMPolicy(queue="Q", shape=SHAPE.shape, **life), chain.ask, batch, memory or Memory(), NOW)
     work = WmsStatus(ready=6, demand=wanted)
     return Decision("Q", chain, made.actions, made.notes, work, batch, health=made.health)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from factory.plugin.monitor import MonitorPlugin
-from factory.report.monitors import Teller
+from factory.report.monitors import MonitorDispatcher
 from tests.rig.faulty import Monitor, boom, leave, queue
 from tests.rig.wait import until
 
@@ -21,10 +21,10 @@ def monitor(report: Any, name: str = "q", channel: str = "") -> MonitorPlugin:
 
 def test_reports_arrive_in_order_and_all_before_the_end() -> None:
     heard: list[int] = []
-    teller, listening = Teller(), monitor(lambda report: heard.append(report["n"]))
+    dispatcher, listening = MonitorDispatcher(), monitor(lambda report: heard.append(report["n"]))
     for n in range(200):
-        teller.tell(listening, {"n": n})
-    teller.stop()
+        dispatcher.send(listening, {"n": n})
+    dispatcher.stop()
     assert heard == list(range(200))
 
 
@@ -34,18 +34,18 @@ def test_a_hanging_monitor_delays_neither_the_caller_nor_a_monitor_of_another_ch
     release = threading.Event()
     heard: list[object] = []
     hanging, fine = monitor(lambda _: release.wait(60)), monitor(heard.append, channel="elsewhere")
-    teller = Teller(waiting=3, slow_s=0.05)
+    dispatcher = MonitorDispatcher(waiting=3, slow_s=0.05)
     started = time.monotonic()
     for _ in range(1000):
-        teller.tell(hanging, {})
-        teller.tell(fine, {})
+        dispatcher.send(hanging, {})
+        dispatcher.send(fine, {})
         if not heard:
             until(lambda: bool(heard), "the other monitor is told")
     assert time.monotonic() - started < 2
     assert "monitor=Monitor failed='too slow; the report is dropped'" in caplog.text
     assert len(caplog.records) < 3
     started = time.monotonic()
-    teller.stop(patience_s=0.2)
+    dispatcher.stop(patience_s=0.2)
     assert time.monotonic() - started < 1
     assert "ends untold" in caplog.text
     release.set()
@@ -53,13 +53,13 @@ def test_a_hanging_monitor_delays_neither_the_caller_nor_a_monitor_of_another_ch
 
 def test_a_monitor_that_does_not_come_back_is_said(caplog: pytest.LogCaptureFixture) -> None:
     release = threading.Event()
-    teller, hanging = Teller(slow_s=0.05), monitor(lambda _: release.wait(60))
-    teller.tell(hanging, {})
+    dispatcher, hanging = MonitorDispatcher(slow_s=0.05), monitor(lambda _: release.wait(60))
+    dispatcher.send(hanging, {})
     time.sleep(0.2)
-    teller.tell(hanging, {})
+    dispatcher.send(hanging, {})
     assert "queue=q monitor=Monitor failed='has not come back for 0 s'" in caplog.text
     release.set()
-    teller.stop()
+    dispatcher.stop()
 
 
 @pytest.mark.parametrize("fault", [boom, leave])
@@ -70,10 +70,10 @@ def test_a_failing_monitor_is_said_once_and_told_again(fault: Any, caplog: pytes
         told.append(decision["n"])
         fault()
 
-    teller, failing = Teller(), monitor(report)
+    dispatcher, failing = MonitorDispatcher(), monitor(report)
     for n in range(50):
-        teller.tell(failing, {"n": n})
-    teller.stop()
+        dispatcher.send(failing, {"n": n})
+    dispatcher.stop()
     assert told == list(range(50))
     assert len(caplog.records) == 1
     assert "queue=q monitor=Monitor failed=" in caplog.text
@@ -85,8 +85,8 @@ def test_a_monitor_can_not_change_what_the_factory_reports() -> None:
     def clear(decision: Any) -> None:
         decision.clear()
 
-    teller = Teller()
-    teller.tell(monitor(clear), report)
-    teller.stop()
+    dispatcher = MonitorDispatcher()
+    dispatcher.send(monitor(clear), report)
+    dispatcher.stop()
     assert report == {"queue": "q"}
     assert Monitor.channel == ""

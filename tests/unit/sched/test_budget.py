@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.condor.schedd.job_counts import DemandRows
+from factory.condor.schedd.job_counts import JobCountRows
 from factory.config import load
 from factory.config.queues import Config
 from factory.decide.decide import decide
@@ -153,7 +153,7 @@ def nine_wait(config: Config, jobs: VMJobRows, pool: PoolRows) -> dict[str, Read
     queue = config.queues[0]
     assert queue.wmsstatus is not None
     sources = (*queue.wmsstatus.sources(), *queue.batchstatus.sources())
-    rows = zip(sources, (DemandRows(total={1: 9}), pool, jobs), strict=True)
+    rows = zip(sources, (JobCountRows(total={1: 9}), pool, jobs), strict=True)
     return {source.key: Reading(source.key, NOW - 9, NOW - 9, row) for source, row in rows}
 
 

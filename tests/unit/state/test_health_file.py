@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from factory.config.queues import Queue
 from factory.health.breakers import ALL, FAULTY
-from factory.health.hold_reasons import Kind
+from factory.health.hold_reasons import HoldKind
 from factory.model.memory import Breaker, Health
-from factory.state.health_file import dumped, loaded
+from factory.state.health_file import dump_health, load_health
 from tests.rig.queues import VMS, make_queue
 from tests.rig.vms import NOW, SHAPE
 
-OPEN = Breaker(Kind.CAPACITY.value, "no capacity: said", NOW - 100, NOW + 200, 3)
+OPEN = Breaker(HoldKind.CAPACITY.value, "no capacity: said", NOW - 100, NOW + 200, 3)
 HEALTH = Health({SHAPE: OPEN, ALL: replace(OPEN, what=FAULTY)}, {SHAPE: (True, False)}, proven=frozenset("ba"))
 
 
@@ -25,21 +25,21 @@ def queue(tmp_path_factory: pytest.TempPathFactory) -> Queue:
 
 
 def test_breakers_and_what_is_proven_outlive_a_restart(queue: Queue) -> None:
-    kept = dumped({"Q": HEALTH, "other": HEALTH}, [queue])
-    assert loaded(kept, [queue], NOW) == {"Q": Health(HEALTH.breakers, proven=HEALTH.proven)}
-    assert dumped(loaded(kept, [queue], NOW), [queue]) == kept
+    kept = dump_health({"Q": HEALTH, "other": HEALTH}, [queue])
+    assert load_health(kept, [queue], NOW) == {"Q": Health(HEALTH.breakers, proven=HEALTH.proven)}
+    assert dump_health(load_health(kept, [queue], NOW), [queue]) == kept
 
 
 def test_a_section_that_has_changed_starts_anew(queue: Queue, tmp_path: Path) -> None:
     changed = make_queue(tmp_path, {**VMS, "batchsubmit.condorec2.ami_id": "ami-other"})
-    assert loaded(dumped({"Q": HEALTH}, [queue]), [changed], NOW) == {}
+    assert load_health(dump_health({"Q": HEALTH}, [queue]), [changed], NOW) == {}
 
 
 def test_no_wait_is_longer_than_an_hour_though_the_clock_was_set_back(queue: Queue) -> None:
-    breaker = loaded(dumped({"Q": HEALTH}, [queue]), [queue], NOW - 1e6)["Q"].breakers[SHAPE]
+    breaker = load_health(dump_health({"Q": HEALTH}, [queue]), [queue], NOW - 1e6)["Q"].breakers[SHAPE]
     assert (breaker.opened, breaker.until) == (NOW - 1e6, NOW - 1e6 + 3600)
 
 
 @given(st.binary(max_size=60) | st.sampled_from([b"{}", b'{"Q": {}}', b'{"Q": {"section": 1}}', b"[1]", b"null"]))
 def test_a_file_that_can_not_be_read_says_nothing(content: bytes) -> None:
-    assert loaded(content, [], NOW) == {}
+    assert load_health(content, [], NOW) == {}

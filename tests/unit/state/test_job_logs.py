@@ -30,7 +30,7 @@ def config(
     made = SimpleNamespace(
         factory=SimpleNamespace(keepdays=default),
         queues=known(queues),
-        stopped=known(off),
+        disabled_queues=known(off),
         disabled=(*off, *([wrong] if wrong else [])),
     )
     return cast(Config, cast(Any, made))

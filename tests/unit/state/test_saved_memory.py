@@ -8,18 +8,18 @@ import pytest
 from factory.model.demand import Room
 from factory.model.memory import (
     Attempts,
+    AuditResult,
     Backoff,
     Breaker,
     FitMemory,
     Health,
     Memory,
-    Missing,
     Newcomer,
     Seen,
-    Told,
+    VanishedJob,
     Waiting,
 )
-from factory.state.saved_memory import Known, known_of
+from factory.state.saved_memory import SavedMemory, load_memory
 from tests.rig.vms import NOW, vm
 
 STUCK = Waiting(
@@ -33,13 +33,13 @@ HEALTH = Health(
     proven=frozenset({"b"}),
     canaries={"ami-1": "one machine first"},
 )
-KNOWN = Known(
+KNOWN = SavedMemory(
     Memory(
         vms={"vm1": Seen(NOW - 5), "vm2": Seen(NOW - 9, NOW - 3)},
         sent={"vm1": NOW - 2},
         absent={"vm2": NOW - 1},
         attempts={"vm1": Attempts("retire", 3)},
-        missing={"vm3": Missing("Q", NOW - 4)},
+        missing={"vm3": VanishedJob("Q", NOW - 4)},
         ended=frozenset({"vm4"}),
         health={"Q": HEALTH},
         fit=FitMemory(
@@ -51,15 +51,15 @@ KNOWN = Known(
         staying={"vm1": "Q"},
     ),
     {"Q": 2},
-    Told(NOW - 30, frozenset({"vm6"}), frozenset({"vm7"})),
+    AuditResult(NOW - 30, frozenset({"vm6"}), frozenset({"vm7"})),
 )
 
 
 def test_it_comes_out_as_it_went_in_but_for_what_is_long_and_does_not_matter() -> None:
-    again = known_of(json.loads(json.dumps(KNOWN.report())))
+    again = load_memory(json.loads(json.dumps(KNOWN.report())))
     short = replace(KNOWN.memory, staying={}, fit=replace(KNOWN.memory.fit, waiting={"stuck": STUCK}))
     assert again == replace(KNOWN, memory=short)
-    assert known_of(Known().report()) == Known()
+    assert load_memory(SavedMemory().report()) == SavedMemory()
 
 
 @pytest.mark.parametrize(
@@ -67,15 +67,15 @@ def test_it_comes_out_as_it_went_in_but_for_what_is_long_and_does_not_matter() -
     [
         {"memory": {}},
         {"memory": 3},
-        {"told": None},
+        {"audit": None},
         {"more": 1},
         {"orphans": {"Q": "many"}},
-        {"memory": {**Known().report()["memory"], "sent": {"vm1": "long ago"}}},
+        {"memory": {**SavedMemory().report()["memory"], "sent": {"vm1": "long ago"}}},
     ],
 )
 def test_what_another_version_wrote_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="no memory of a factory of this version"):
-        known_of({**Known().report(), **change})
+        load_memory({**SavedMemory().report(), **change})
     for wrong in ("", "stuck rooms backoff"):
         with pytest.raises(ValueError, match="no memory of a factory of this version"):
-            known_of({name: {} for name in wrong.split()})
+            load_memory({name: {} for name in wrong.split()})

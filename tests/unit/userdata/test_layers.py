@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from factory.userdata.compose import UserDataError, compose, refused
+from factory.userdata.compose import UserDataError, compose, jinja_errors
 from factory.userdata.startd_attributes import startd_attributes
 from localcloud import userdata
 
@@ -133,11 +133,11 @@ def test_a_template_says_what_jinja_makes_of_its_text(text: str) -> None:
 )
 def test_what_jinja_refuses_is_found_with_its_line(line: str, why: str) -> None:
     text = f'## template: jinja\n#cloud-config\nruncmd:\n- date\n- "{line}"\n'
-    found = refused([("ours", OURS), ("site.yaml", text)])
+    found = jinja_errors([("ours", OURS), ("site.yaml", text)])
     assert len(found) == 1
     assert found[0].startswith(("site.yaml:5: Jinja refuses it: ", "site.yaml:6: Jinja refuses it: "))
     assert why in found[0]
-    assert refused([("ours", OURS), ("site.yaml", text.replace("## template: jinja\n", ""))]) == []
+    assert jinja_errors([("ours", OURS), ("site.yaml", text.replace("## template: jinja\n", ""))]) == []
 
 
 def test_statements_that_would_be_lost_with_the_layout_of_a_layer_are_refused() -> None:

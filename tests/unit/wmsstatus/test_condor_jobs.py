@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from factory.condor.job_demand import FitRows, Work
-from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, DemandRows, DemandSource, fold_groups
-from factory.model.demand import Demand, Life, Room, Template
+from factory.condor.job_demand import JobDemandRows, Work
+from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, JobCountRows, JobCountSource, fold_groups
+from factory.model.demand import Demand, Room, Template, VMLease
 from factory.model.matches import Matches
 from factory.model.source import Reading, Readings
 from factory.model.status import SiteStatus, Unknown, WmsStatus
 from factory.model.vm import JobId
 from factory.model.vm_job import VMJobRow, VMJobRows
-from factory.observe.sources import merged
+from factory.observe.sources import merge_sources
 from factory.plugin import ScheddAddress
 from factory.settings.factory import FactorySettings
 from factory.settings.queue import QueueSettings
@@ -38,7 +38,7 @@ def jobs(kind: type[ScheddJobs] = Condor, wmsqueue: str | None = "A", **settings
     return kind(queue, kind.Settings(**settings), FactorySettings())
 
 
-def readings(plugin: ScheddJobs, *rows: DemandRows | str) -> Readings:
+def readings(plugin: ScheddJobs, *rows: JobCountRows | str) -> Readings:
     """One for each schedd: rows, or why it failed."""
     by_key = {}
     for source, each in zip(plugin.sources(), rows, strict=True):
@@ -47,8 +47,8 @@ def readings(plugin: ScheddJobs, *rows: DemandRows | str) -> Readings:
     return Readings(NOW, by_key)
 
 
-def rows(by_constraint: Mapping[str, Any] | None = None, **idle: int) -> DemandRows:
-    return DemandRows(
+def rows(by_constraint: Mapping[str, Any] | None = None, **idle: int) -> JobCountRows:
+    return JobCountRows(
         total={1: sum(idle.values())},
         by_attribute={QUEUE_ATTRIBUTE: {queue: {1: n} for queue, n in idle.items()}},
         by_constraint=by_constraint or {},
@@ -111,7 +111,7 @@ def test_settings_that_can_not_be_meant_are_refused(settings: dict[str, Any]) ->
 def test_job_states_count_as_they_always_did() -> None:
     counts = {status: 2**status for status in range(8)}
     plugin = jobs()
-    read = plugin.read(readings(plugin, DemandRows(by_attribute={QUEUE_ATTRIBUTE: {"A": counts}})))
+    read = plugin.read(readings(plugin, JobCountRows(by_attribute={QUEUE_ATTRIBUTE: {"A": counts}})))
     assert read == WmsStatus(ready=1 + 2, running=4 + 64 + 128, done=8 + 16, failed=32)
     assert plugin.read_site(readings(plugin, rows())) == SiteStatus("ok")
 
@@ -132,7 +132,7 @@ def test_work_is_selected_by_queue_by_another_attribute_by_constraint_or_not_at_
     wmsqueue: str | None, settings: dict[str, Any], ready: int
 ) -> None:
     plugin = jobs(wmsqueue=wmsqueue, **settings)
-    brought = DemandRows(
+    brought = JobCountRows(
         total={1: 7},
         by_attribute={QUEUE_ATTRIBUTE: {"A": {1: 3}, None: {1: 4}}, "Owner": {"u": {1: 5}, "v": {1: 2}}},
         by_constraint={"Blue": {1: 1}},
@@ -182,8 +182,8 @@ def test_what_a_queue_newly_asks_for_is_unknown_until_it_was_read() -> None:
 def test_500_queues_that_read_one_schedd_are_one_source_that_wants_what_all_want() -> None:
     plugins = [jobs(kind, wmsqueue=f"q{n}") for n in range(250) for kind in (Condor, CondorLocal)]
     plugins += [jobs(constraint="Blue"), jobs(constraint="Blue"), jobs(queueskey="Owner"), jobs(queueskey="ANY")]
-    (source,) = merged(source for plugin in plugins for source in plugin.sources()).values()
-    assert isinstance(source, DemandSource)
+    (source,) = merge_sources(source for plugin in plugins for source in plugin.sources()).values()
+    assert isinstance(source, JobCountSource)
     assert source.constraints == {"Blue"}
     assert source.attributes == {QUEUE_ATTRIBUTE, "Owner"}
 
@@ -254,7 +254,7 @@ def fit(*, wms_started: float = NOW, vms_started: float = NOW, vms_error: str | 
     (source,) = plugin.sources()
     job = VMJobRow(JobId(1, 0), 2, "vm-1", "Q", "", "", "", 0, 0, 5000.0, None, None, "i-1", None, None, update_s=20)
     vms = VMJobRows((job, replace(job, uuid="vm-2", retire_time=7.0), replace(job, uuid="vm-3", status=5)))
-    rows = FitRows(Demand(), {'MATCH_APF_QUEUE =?= "A"': Work((), Matches({}, ()), {}, {})})
+    rows = JobDemandRows(Demand(), {'MATCH_APF_QUEUE =?= "A"': Work((), Matches({}, ()), {}, {})})
     by_key = {
         source.key: Reading(source.key, wms_started, wms_started, rows),
         "VM jobs": Reading("VM jobs", vms_started, vms_started, None if vms_error else vms, vms_error),
@@ -268,9 +268,9 @@ def fit(*, wms_started: float = NOW, vms_started: float = NOW, vms_error: str | 
 def test_what_the_vm_jobs_say_of_machines_stands_beside_what_the_collector_says() -> None:
     found = fit()
     assert found.lives == {
-        "vm-1": Life(5000.0, leaves=False, update_s=20),
-        "vm-2": Life(5000.0, leaves=True, update_s=20),
-        "vm-3": Life(5000.0, leaves=True, update_s=20),
+        "vm-1": VMLease(5000.0, leaves=False, update_s=20),
+        "vm-2": VMLease(5000.0, leaves=True, update_s=20),
+        "vm-3": VMLease(5000.0, leaves=True, update_s=20),
     }
     assert found.update_s == FactorySettings().update_interval
 
@@ -292,8 +292,8 @@ def test_one_source_brings_the_jobs_of_all_queues_and_those_with_the_same_jobs_s
     one, same, other, all_jobs = jobs(), jobs(schedd="s, t"), jobs(wmsqueue="B"), jobs(wmsqueue=None)
     for plugin in (one, same, other, all_jobs):
         plugin.templates = (Template("t/s", Room(1, 1000)),)
-    assert len(merged([source for plugin in (one, other, all_jobs) for source in plugin.sources()])) == 1
-    assert len(merged(same.sources())) == 2
+    assert len(merge_sources([source for plugin in (one, other, all_jobs) for source in plugin.sources()])) == 1
+    assert len(merge_sources(same.sources())) == 2
     assert one.shares() == jobs().shares()
     assert not one.shares() & (other.shares() | all_jobs.shares())
     assert same.shares() & jobs(schedd="t").shares()

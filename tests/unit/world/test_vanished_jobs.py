@@ -5,48 +5,54 @@ from typing import Any
 
 import pytest
 
-from factory.model.memory import Memory, Told
+from factory.model.memory import AuditResult, Memory
 from factory.model.source import Reading
 from factory.model.vm_job import VMJobRow, VMJobRows
 from factory.world.build import make_world
-from factory.world.vanished_jobs import counts, miss, sent_away
+from factory.world.vanished_jobs import count_vanished, mark_removed, update_vanished
 from tests.rig.vms import NOW, job
 
 ONE, TWO = job("vm1"), job("vm2")
 QUEUE = ONE.queue
 
 
-def after(*jobs: VMJobRow, memory: Memory | None = None, told: Told | None = None, now: float = NOW) -> Memory:
-    return miss(memory or Memory(), jobs, told or Told(), now)
+def after(*jobs: VMJobRow, memory: Memory | None = None, audit: AuditResult | None = None, now: float = NOW) -> Memory:
+    return update_vanished(memory or Memory(), jobs, audit or AuditResult(), now)
 
 
 def test_a_vm_job_that_leaves_unasked_counts_until_an_audit_that_came_long_after_it() -> None:
     memory = after(ONE, TWO)
-    assert counts(memory, Told()) == {}
+    assert count_vanished(memory, AuditResult()) == {}
     memory = after(TWO, memory=memory)
-    assert counts(memory, Told()) == {QUEUE: 1}
+    assert count_vanished(memory, AuditResult()) == {QUEUE: 1}
     memory = after(TWO, memory=memory, now=NOW + 600)
-    assert counts(memory, Told()) == {QUEUE: 1}, "nobody has looked yet"
-    memory = after(TWO, memory=memory, told=Told(began=NOW + 30), now=NOW + 601)
-    assert counts(memory, Told()) == {QUEUE: 1}, "the cloud may still hide it from an audit so soon after"
-    assert counts(after(TWO, memory=memory, told=Told(began=NOW + 60), now=NOW + 602), Told()) == {}
+    assert count_vanished(memory, AuditResult()) == {QUEUE: 1}, "nobody has looked yet"
+    memory = after(TWO, memory=memory, audit=AuditResult(began=NOW + 30), now=NOW + 601)
+    assert count_vanished(memory, AuditResult()) == {QUEUE: 1}, (
+        "the cloud may still hide it from an audit so soon after"
+    )
+    assert (
+        count_vanished(after(TWO, memory=memory, audit=AuditResult(began=NOW + 60), now=NOW + 602), AuditResult()) == {}
+    )
 
 
 def test_an_instance_that_an_audit_saw_ended_counts_no_more_and_an_orphan_counts_once() -> None:
     memory = after(memory=after(ONE, TWO))
-    assert counts(memory, Told(counted=frozenset({"vm1"}))) == {QUEUE: 1}
-    assert counts(after(memory=memory, told=Told(began=NOW + 1, ended=frozenset({"vm1"}))), Told()) == {QUEUE: 1}
+    assert count_vanished(memory, AuditResult(counted=frozenset({"vm1"}))) == {QUEUE: 1}
+    assert count_vanished(
+        after(memory=memory, audit=AuditResult(began=NOW + 1, ended=frozenset({"vm1"}))), AuditResult()
+    ) == {QUEUE: 1}
 
 
 def test_one_that_comes_back_counts_as_itself() -> None:
     memory = after(memory=after(ONE))
-    assert counts(after(ONE, memory=memory), Told()) == {}
+    assert count_vanished(after(ONE, memory=memory), AuditResult()) == {}
 
 
 def test_where_no_audit_ever_tells_it_counts_for_half_an_hour() -> None:
     memory = after(memory=after(ONE))
-    assert counts(after(memory=memory, now=NOW + 1799), Told()) == {QUEUE: 1}
-    assert counts(after(memory=memory, now=NOW + 1800), Told()) == {}
+    assert count_vanished(after(memory=memory, now=NOW + 1799), AuditResult()) == {QUEUE: 1}
+    assert count_vanished(after(memory=memory, now=NOW + 1800), AuditResult()) == {}
 
 
 @pytest.mark.parametrize(
@@ -59,13 +65,13 @@ def test_where_no_audit_ever_tells_it_counts_for_half_an_hour() -> None:
     ],
 )
 def test_one_that_was_to_go_is_not_missed(fields: dict[str, Any]) -> None:
-    assert counts(after(memory=after(replace(ONE, **fields))), Told()) == {}
-    assert counts(after(memory=sent_away(after(ONE), {"vm1"})), Told()) == {}
+    assert count_vanished(after(memory=after(replace(ONE, **fields))), AuditResult()) == {}
+    assert count_vanished(after(memory=mark_removed(after(ONE), {"vm1"})), AuditResult()) == {}
 
 
 def test_one_that_the_cloud_did_not_show_once_is_missed_and_so_is_one_that_only_was_asked_to_leave() -> None:
     for fields in ({"status": 4, "grid_status": "not-found"}, {"retire_time": NOW - 9}):
-        assert counts(after(memory=after(replace(ONE, **fields))), Told()) == {QUEUE: 1}
+        assert count_vanished(after(memory=after(replace(ONE, **fields))), AuditResult()) == {QUEUE: 1}
 
 
 def test_what_is_missing_counts_among_the_orphans_of_the_world() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from factory.condor.schedd.vm_jobs import job_row, ours
+from factory.condor.schedd.vm_jobs import job_row, our_vm_jobs
 from factory.model.vm import Hold, JobId
 
 
@@ -47,5 +47,5 @@ def test_a_hold_is_one_only_while_the_job_is_held() -> None:
 
 def test_only_vm_jobs_of_this_owner_and_factory_are_ours() -> None:
     """Rule 10; no id can break out of the constraint."""
-    assert ours("apf", "f1") == 'Owner =?= "apf" && APFFactory =?= "f1" && APFVM =!= undefined'
-    assert ours('a" || true || "', "f\\").startswith('Owner =?= "a\\" || true || \\"" && APFFactory =?= "f\\\\"')
+    assert our_vm_jobs("apf", "f1") == 'Owner =?= "apf" && APFFactory =?= "f1" && APFVM =!= undefined'
+    assert our_vm_jobs('a" || true || "', "f\\").startswith('Owner =?= "a\\" || true || \\"" && APFFactory =?= "f\\\\"')
