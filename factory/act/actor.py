@@ -25,6 +25,7 @@ from factory.config.queues import Config, Queue
 from factory.model.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.vm import VM, JobId
+from factory.plugin.base import own_schedd
 from factory.plugin.batchsubmit import BatchSubmitPlugin, Submission, SubmitTools
 from factory.process.deadline import bounded
 from factory.process.faults import FAULTS, fault
@@ -282,7 +283,7 @@ class Actor:
 
     @property
     def _schedd(self) -> ScheddAddress:
-        return ScheddAddress(self._factory.schedd, self._factory.pool if self._factory.schedd else None)
+        return own_schedd(self._factory)
 
     @property
     def _pool(self) -> PoolAddress:

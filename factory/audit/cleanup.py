@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from factory.audit.orphans import Orphan, OrphanStep
-from factory.audit.snapshot import Snapshot, own_schedd
+from factory.audit.snapshot import Snapshot
 from factory.condor.classad.literals import quote
 from factory.condor.schedd import actions as acts
 from factory.condor.schedd import orphan_checks as reap
@@ -20,6 +20,7 @@ from factory.config.queues import Config
 from factory.model.address import PoolAddress
 from factory.model.cloud import STOPPED, perform
 from factory.observe.schedds import polled_schedds
+from factory.plugin.base import own_schedd
 from factory.process.deadline import side_by_side
 from factory.process.faults import FAULTS, fault
 from factory.process.workers import CallFailed, CallTimedOut, Workers, call_result
@@ -80,7 +81,7 @@ class Cleanup:
         vms = frozenset(orphan.vm for orphan in orphans)
         pool, within_s = PoolAddress(self.config.factory.pool), self._deadline_s
         others, faults = polled_schedds(self.config)
-        schedds = dict.fromkeys((own_schedd(self.config), *others))
+        schedds = dict.fromkeys((own_schedd(self.config.factory), *others))
         # Side by side, so that none is old when the last has answered.
         calls = [self.workers.submit(str(each), within_s, reap.vms_in_use, each, vms) for each in schedds]
         in_pool = self.workers.submit(str(pool), within_s, reap.instances_in_pool, pool, vms)
@@ -113,7 +114,7 @@ class Cleanup:
             return fault(error)
 
     def _removed(self, orphans: Sequence[Orphan]) -> dict[str, CleanupResult]:
-        schedd, pool = own_schedd(self.config), PoolAddress(self.config.factory.pool)
+        schedd, pool = own_schedd(self.config.factory), PoolAddress(self.config.factory.pool)
         mine = our_vm_jobs(self.config.factory.owner, self.config.factory.id)
         ends = {orphan.name: _NO_TIME for orphan in orphans}
         for orphan in orphans:

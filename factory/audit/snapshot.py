@@ -21,6 +21,7 @@ from factory.model.status import Unknown
 from factory.model.vm_job import VMJobRow, VMJobRows
 from factory.observe.observer import fetch_all
 from factory.plugin import Source
+from factory.plugin.base import own_schedd
 from factory.plugin.cloud import CloudPlugin
 from factory.process.workers import CallFailed, Workers
 
@@ -28,12 +29,6 @@ T = TypeVar("T")
 
 _AT_ONCE = 100
 """Jobs that are looked for in the history by one call."""
-
-
-def own_schedd(config: Config) -> ScheddAddress:
-    """Where the VM jobs are."""
-    factory = config.factory
-    return ScheddAddress(factory.schedd, factory.pool if factory.schedd else None)
 
 
 @dataclass(frozen=True)
@@ -158,7 +153,7 @@ class _OurSchedd:
 
     @property
     def address(self) -> ScheddAddress:
-        return own_schedd(self.config)
+        return own_schedd(self.config.factory)
 
     def name(self) -> str:
         return self._call(str(self.address), schedd_name, self.address)

@@ -23,8 +23,8 @@ from factory.condor.tools.config_val import DaemonConfig, Matchmaking, read_matc
 from factory.condor.tools.gridmanager_config import as_gridmanager
 from factory.condor.tools.run import ToolError
 from factory.config.queues import Config, Queue
-from factory.model.address import PoolAddress, ScheddAddress
-from factory.plugin.base import Plugin
+from factory.model.address import PoolAddress
+from factory.plugin.base import Plugin, own_schedd
 from factory.plugin.finding import Finding
 from factory.process.workers import CallFailed, Workers, call_result, one_line
 from factory.service.rehearsal import Rehearsal, rehearse
@@ -113,7 +113,7 @@ class _Pool:
         self._factory = config.factory
         self._workers = workers
         factory = config.factory
-        self._schedd_address = ScheddAddress(factory.schedd, factory.pool if factory.schedd else None)
+        self._schedd_address = own_schedd(factory)
         self._pool_address = PoolAddress(factory.pool)
         deadline_s = factory.deadline
         self._schedd = workers.submit(str(self._schedd_address), deadline_s, read_schedd, self._schedd_address)

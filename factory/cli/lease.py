@@ -15,10 +15,10 @@ from factory.condor.classad.literals import same_text
 from factory.condor.schedd import actions as acts
 from factory.condor.schedd.vm_jobs import VMJobsSource, our_vm_jobs
 from factory.lifecycle.leases import Extension, extend_lease, find_vm_jobs
-from factory.model.address import ScheddAddress
 from factory.model.status import Unknown
 from factory.model.vm_job import VMJobRow, VMJobRows
 from factory.observe.observer import fetch_all
+from factory.plugin.base import own_schedd
 from factory.process.workers import CallFailed, Workers
 from factory.settings.factory import FactorySettings
 from factory.settings.types import parse_duration
@@ -75,7 +75,7 @@ def _seconds(by: str) -> int:
 
 def _jobs(workers: Workers, factory: FactorySettings) -> tuple[VMJobRow, ...]:
     source = VMJobsSource(
-        schedd=_schedd(factory), owner=factory.owner, factory_id=factory.id, deadline_s=factory.deadline
+        schedd=own_schedd(factory), owner=factory.owner, factory_id=factory.id, deadline_s=factory.deadline
     )
     rows = fetch_all(workers, {source.key: source})[source.key]
     if isinstance(rows, Unknown):
@@ -93,14 +93,10 @@ def _extended(job: VMJobRow, by_s: int, factory: FactorySettings, workers: Worke
         f"&& APFLeaseEnd == {job.lease_end:.0f}"
         " && JobStatus =!= 3 && JobStatus =!= 4"
     )
-    schedd = _schedd(factory)
+    schedd = own_schedd(factory)
     edit: Callable[..., None] = acts.edit
     try:
         workers.call(str(schedd), factory.deadline, edit, schedd, job.job, still, "APFLeaseEnd", f"{found.end:.0f}")
     except CallFailed as error:
         return Extension(job, None, str(error))
     return found
-
-
-def _schedd(factory: FactorySettings) -> ScheddAddress:
-    return ScheddAddress(factory.schedd, factory.pool if factory.schedd else None)

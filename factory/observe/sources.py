@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from factory.condor.schedd.evictable_jobs import EvictableSource
 from factory.config.queues import Queue
-from factory.model.address import ScheddAddress
 from factory.model.source import Source
+from factory.plugin.base import own_schedd
 from factory.process.faults import FAULTS, fault
 
 
@@ -60,7 +60,7 @@ def _elsewhere(queues: Iterable[Queue]) -> dict[str, Source]:
             jobs = None if queue.wmsstatus is None else queue.wmsstatus.jobs()
         except FAULTS:
             continue  # who asks it for its sources says so
-        own = ScheddAddress(factory.schedd, factory.pool if factory.schedd else None)
+        own = own_schedd(factory)
         for schedd in () if jobs is None else jobs[0]:
             if schedd != own:
                 source = EvictableSource(schedd=schedd, deadline_s=factory.deadline, maxage_s=factory.maxage)

@@ -42,6 +42,7 @@ from factory.plugin import files as files
 from factory.plugin.base import Jobs as Jobs
 from factory.plugin.base import Plugin as Plugin
 from factory.plugin.base import PluginSettings as PluginSettings
+from factory.plugin.base import own_schedd as own_schedd
 from factory.plugin.batchstatus import BatchStatusPlugin as BatchStatusPlugin
 from factory.plugin.batchsubmit import BatchSubmitPlugin as BatchSubmitPlugin
 from factory.plugin.batchsubmit import Cap as Cap

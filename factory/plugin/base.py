@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from factory.model.address import ScheddAddress
 from factory.plugin.finding import Finding
 from factory.settings.types import Settings
 
@@ -44,6 +45,14 @@ class Plugin:
     def key(self, field: str) -> str:
         """How a field of the settings is written in the queue's section."""
         return f"{self.category}.{self.name.lower()}.{field}"
+
+
+def own_schedd(factory: FactorySettings) -> ScheddAddress:
+    """Return the address of the schedd that gets the factory's jobs.
+
+    Without ``[Factory] schedd`` it is the schedd of this host, and ``[Factory] pool`` does not help to find it.
+    """
+    return ScheddAddress(factory.schedd, factory.pool if factory.schedd else None)
 
 
 class Jobs(Enum):

@@ -7,9 +7,8 @@ from collections import Counter
 from pydantic import Field
 
 from factory.condor.schedd.plain_jobs import PilotRows, PilotsSource
-from factory.model.address import ScheddAddress
 from factory.plugin import BatchStatus, Duration, Memory, Readings, Source, Unknown
-from factory.plugin.base import Jobs, PluginSettings
+from factory.plugin.base import Jobs, PluginSettings, own_schedd
 from factory.plugin.batchstatus import BatchStatusPlugin
 
 PENDING = (0, 1)
@@ -42,7 +41,7 @@ class Condor(BatchStatusPlugin):
         factory, settings = self.factory, self.settings
         return (
             PilotsSource(
-                schedd=ScheddAddress(factory.schedd, factory.pool if factory.schedd else None),
+                schedd=own_schedd(factory),
                 owner=factory.owner,
                 factory_id=factory.id,
                 interval_s=settings.interval,

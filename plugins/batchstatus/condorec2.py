@@ -8,13 +8,13 @@ from factory.condor.collector.machines import PoolSource
 from factory.condor.schedd.evictable_jobs import EvictableRows
 from factory.condor.schedd.vm_jobs import VMJobsSource
 from factory.lifecycle.vm_state import Joiner
-from factory.model.address import PoolAddress, ScheddAddress
+from factory.model.address import PoolAddress
 from factory.model.memory import Memory
 from factory.model.pool import PoolRows
 from factory.model.status import BatchStatus, Unknown
 from factory.model.vm_job import VMJobRows
 from factory.plugin import Duration, Readings, Source
-from factory.plugin.base import Jobs, PluginSettings
+from factory.plugin.base import Jobs, PluginSettings, own_schedd
 from factory.plugin.batchstatus import BatchStatusPlugin
 
 
@@ -51,7 +51,7 @@ class CondorEC2(BatchStatusPlugin):
     def _jobs(self) -> VMJobsSource:
         factory = self.factory
         return VMJobsSource(
-            schedd=ScheddAddress(factory.schedd, factory.pool if factory.schedd else None),
+            schedd=own_schedd(factory),
             owner=factory.owner,
             factory_id=factory.id,
             interval_s=self.settings.interval,

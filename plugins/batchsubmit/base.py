@@ -13,8 +13,8 @@ from pydantic import Field, field_validator
 import submit_templates
 from factory.model.actions import Plan, Remove, Submit
 from factory.model.vm import PlainJob
-from factory.plugin import Ask, BatchStatus, Finding, Memory, ScheddAddress, Shape, Switch, files
-from factory.plugin.base import Jobs
+from factory.plugin import Ask, BatchStatus, Finding, Memory, Shape, Switch, files
+from factory.plugin.base import Jobs, own_schedd
 from factory.plugin.batchsubmit import BatchSubmitPlugin, Submission, SubmitTools, log_name
 from plugins.batchsubmit.submitlines import SubmitLines
 
@@ -106,8 +106,7 @@ class PlainJobs(BatchSubmitPlugin):
         }
         lines = [f"{key} = {value}" for key, value in macros.items()]
         lines += [submit_templates.read(self.template), *self._lines(url), *self.settings.lines()]
-        schedd = ScheddAddress(self.factory.schedd, self.factory.pool if self.factory.schedd else None)
-        return Submission("\n".join(lines) + "\n", ({},) * n, {}, schedd, directories=(directory,))
+        return Submission("\n".join(lines) + "\n", ({},) * n, {}, own_schedd(self.factory), directories=(directory,))
 
     def program(self) -> str:
         """The executable.

@@ -26,12 +26,11 @@ from factory.plugin import (
     Memory,
     Offer,
     Room,
-    ScheddAddress,
     Shape,
     Template,
     files,
 )
-from factory.plugin.base import Jobs
+from factory.plugin.base import Jobs, own_schedd
 from factory.plugin.batchsubmit import BatchSubmitPlugin, Cap, MachineFacts, Submission, SubmitTools
 from factory.userdata.compose import UserDataError, compose, fill_layer, jinja_errors
 from factory.userdata.startd_attributes import startd_attributes
@@ -183,7 +182,7 @@ class CondorEC2(BatchSubmitPlugin):
         lines += [submit_templates.read("ec2.sub"), *command_lines(settings)]
         lines += parameter_lines(settings, self._tags(tools.schedd()), spot=shapes[0].spot)
         lines += [_REMOVE.sub(rf"\1{_LEASE} || (\2)", line) for line in settings.lines()]
-        return Submission("\n".join(lines) + "\n", tuple(items), files, self._schedd(), self._cap())
+        return Submission("\n".join(lines) + "\n", tuple(items), files, own_schedd(self.factory), self._cap())
 
     def account(self) -> Account:
         """The queue's own endpoint and key files."""
@@ -237,9 +236,6 @@ class CondorEC2(BatchSubmitPlugin):
             return  # so nothing can be submitted, and what tries that says why
         for text in found:
             yield Finding("error", f"{text}; cloud-init would do nothing at all on a machine", self.queue.name)
-
-    def _schedd(self) -> ScheddAddress:
-        return ScheddAddress(self.factory.schedd, self.factory.pool if self.factory.schedd else None)
 
     def _cap(self) -> Cap | None:
         if self.settings.maxinstances is None:

@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from factory.plugin import Duration, HistorySource, HistoryWindow, RecentJobs, ScheddAddress, Source
-from factory.plugin.base import PluginSettings
+from factory.plugin import Duration, HistorySource, HistoryWindow, RecentJobs, Source
+from factory.plugin.base import PluginSettings, own_schedd
 from factory.plugin.sched import SchedPlugin, Step, View
 
 
@@ -39,7 +39,7 @@ class Throttle(SchedPlugin):
     def _source(self) -> HistorySource:
         factory = self.factory
         return HistorySource(
-            schedd=ScheddAddress(factory.schedd, factory.pool if factory.schedd else None),
+            schedd=own_schedd(factory),
             owner=factory.owner,
             factory_id=factory.id,
             windows=frozenset({self._window}),
