@@ -1,4 +1,4 @@
-"""What this host's own apt knows: where Debian is served, and how it is reached."""
+"""The settings of this host's apt: the Debian mirror, and how to reach it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .places import Missing
 
 
 def mirror() -> str:
-    """The Debian mirror to build from: SANDBOX_MIRROR, or where this host's own apt gets Debian."""
+    """Return the Debian mirror to build from: SANDBOX_MIRROR, or the one that this host's apt uses."""
     if given := os.environ.get("SANDBOX_MIRROR"):
         return given
     listed = _ask("apt-get", "update", "--print-uris")
@@ -22,7 +22,7 @@ def mirror() -> str:
 
 
 def options() -> list[str]:
-    """How the host's apt reaches its mirrors (proxy, certificates); mmdebstrap itself doesn't look."""
+    """Return the host's apt options for proxy and certificates; mmdebstrap does not read them itself."""
     return re.findall(r'^Acquire::https?::\S+ ".+";$', _ask("apt-config", "dump"), re.MULTILINE)
 
 

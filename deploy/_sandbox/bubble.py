@@ -1,4 +1,4 @@
-"""The bubble: the bwrap command that puts a process into the root."""
+"""The bubble: the bwrap command that puts a process into the Debian root."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import os
 import subprocess
 from pathlib import Path
 
-from . import debian, pip
-from .places import CHECKOUT, HOME_INSIDE, VENV_INSIDE, Missing, cache
+from . import debian, packages, pip, venv
+from .packages import Shell
+from .places import CHECKOUT, HOME_INSIDE, PACKAGES_INSIDE, VENV_INSIDE, Missing, cache
 from .tools import run
-from .venv import LOCK_FILE, Shell
 
 UID = "1000"
 NAMESPACES = ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts")
 KEPT = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TZ", "CI", "KEEP")
 KEPT_PREFIXES = ("APF_", "SANDBOX_", "PYTEST_", "HYPOTHESIS_", "MPL")
-TAKEN = ("bin", "dev", "etc", "lib", "lib64", "proc", "sbin", "usr", "venv")
-"""Directories of the sandbox's own, in which a checkout finds no place."""
+TAKEN = ("bin", "dev", "etc", "lib", "lib64", "packages", "proc", "sbin", "usr", "venv")
+"""Top directories of the sandbox itself; a checkout can't be in one of them."""
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-def enter(root: Path, venv: Path) -> list[str]:
-    """The command that enters; what follows it runs inside, with no network but its own loopback."""
-    in_use = ["--lock-file", f"/{debian.LOCK_FILE}", "--lock-file", f"{VENV_INSIDE}/{LOCK_FILE}"]
-    command = [*_base(root), "--unshare-net", "--ro-bind", str(venv), VENV_INSIDE, *in_use, *_end()]
-    # By way of a file, so that ps shows what runs and not how it was put here.
+def enter(root: Path, entered: venv.Venv) -> list[str]:
+    """Return the command that enters; the words after it run inside, with no network but a loopback."""
+    command = [*_base(root), "--unshare-net"]
+    command += ["--ro-bind", str(entered.directory), VENV_INSIDE]
+    command += ["--ro-bind", str(entered.packages.directory), PACKAGES_INSIDE]
+    for path in (debian.LOCK_FILE, f"{VENV_INSIDE}/{venv.LOCK_FILE}", f"{PACKAGES_INSIDE}/{packages.LOCK_FILE}"):
+        command += ["--lock-file", path]
+    command += _end()
+    # The arguments are passed by way of a file: ps then shows the command that runs, not how it got here.
     arguments = os.memfd_create("bwrap", 0)
     os.write(arguments, b"".join(argument.encode() + b"\0" for argument in command[1:]))
     os.lseek(arguments, 0, os.SEEK_SET)
@@ -33,14 +37,14 @@ def enter(root: Path, venv: Path) -> list[str]:
 
 
 def check_place() -> None:
-    """See that the checkout can be at its own path inside."""
+    """Check that the checkout can have its own path inside."""
     top = CHECKOUT.parts[1]
     if top in TAKEN:
         raise Missing(f"{CHECKOUT} can't be shown inside the sandbox, which has a /{top} of its own: move the checkout")
 
 
 def check_kernel() -> None:
-    """See that bubbles can be blown here, before anything long is begun."""
+    """Check that this kernel lets us enter, before anything long begins."""
     command = ["bwrap", *NAMESPACES, "--unshare-net", "--ro-bind", "/", "/"]
     said = subprocess.run([*command, "--proc", "/proc", "true"], capture_output=True, text=True, check=False)
     if said.returncode != 0:
@@ -52,13 +56,13 @@ def check_kernel() -> None:
 
 
 def builder(root: Path) -> Shell:
-    """Where the venv is built: the same bubble, but with the host's network, names and pip settings."""
+    """Return the shell that builds a venv: the same bubble, with the host's network, names and pip settings."""
     settings, shown = pip.carried(pip.environment())
     downloads = cache() / "pip"
 
-    def shell(directory: Path, command: list[str], what: str, advice: str) -> None:
+    def shell(directory: Path, inside: str, command: list[str], what: str, advice: str) -> None:
         downloads.mkdir(exist_ok=True)
-        opened = ["--bind", str(directory), VENV_INSIDE]
+        opened = ["--bind", str(directory), inside]
         opened += ["--bind", str(downloads), f"{HOME_INSIDE}/.cache/pip"]
         for path in (Path("/etc/resolv.conf"), Path("/etc/hosts"), CERTIFICATES):
             if path.exists():

@@ -1,4 +1,4 @@
-"""The root: a Debian with HTCondor, made once by mmdebstrap."""
+"""The root: a Debian with HTCondor, built once by mmdebstrap."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ PACKAGES = ("condor", "python3-venv", "ca-certificates", "procps", "iproute2", "
 SUITES = ("trixie", "forky")
 HOSTNAME = "sandbox"
 HOSTS = ("localhost", f"{HOSTNAME}.localdomain {HOSTNAME}", "ec2.us-east-1.localhost ec2.eu-west-1.localhost")
-"""An EC2 emulator needs such a name: ec2_gahp takes service and region from it."""
+"""Names of the loopback. An EC2 emulator needs the last two: ec2_gahp takes service and region from them."""
 SUBUID = Path("/etc/subuid")
-LOCK_FILE = "etc/hostname"
-"""Locked by those who run in the root."""
+LOCK_FILE = "/etc/hostname"
+"""Its path inside; locked by those who run in the root."""
+USUAL = "usually 30 to 90 seconds"
 RECIPE = 2
-"""Raise it when the root is to be built anew for another reason than its packages."""
+"""Raise it to build the root anew for another reason than its packages."""
 
 
 def suite() -> str:
-    """The Debian suite that was asked for."""
+    """Return the requested Debian suite."""
     name = os.environ.get("SANDBOX_SUITE") or SUITES[0]
     if name not in SUITES:
         raise Missing(f"SANDBOX_SUITE={name} is unknown: use {' or '.join(SUITES)}")
@@ -33,18 +34,18 @@ def suite() -> str:
 
 
 def target() -> Path:
-    """Directory of the root for the suite, there or not."""
+    """Return the directory of the root for the suite, present or not."""
     recipe = hashlib.sha256(repr((PACKAGES, RECIPE)).encode()).hexdigest()[:8]
     return cache() / f"root-{suite()}-{recipe}"
 
 
 def tools() -> tuple[str, ...]:
-    """What a root is built with."""
+    """Return the tools that build a root."""
     return ("mmdebstrap",) if os.geteuid() == 0 else ("mmdebstrap", "newuidmap")
 
 
 def check() -> None:
-    """See that this user may build, before anything long is begun."""
+    """Check that this user may build, before anything long begins."""
     if os.geteuid() == 0:
         return
     try:
@@ -62,14 +63,14 @@ def check() -> None:
 
 def build(target: Path) -> None:
     """Build the root, unless another process does."""
-    with locked(f"root-{suite()}"):
+    with locked(f"root-{suite()}", USUAL):
         if target.is_dir():
             return
-        say(f"building a Debian root with HTCondor ({suite()}); this happens once")
+        say(f"building a Debian root with HTCondor, once on this machine ({suite()}): {USUAL}")
         with building(target) as scratch:
             _debootstrap(scratch)
             _settle(scratch)
-        prune((old for old in cache().glob(f"root-{suite()}-*") if old != target), LOCK_FILE)
+        prune((old for old in cache().glob(f"root-{suite()}-*") if old != target), LOCK_FILE[1:])
 
 
 def _debootstrap(scratch: Path) -> None:
@@ -82,7 +83,7 @@ def _debootstrap(scratch: Path) -> None:
     if os.geteuid() == 0:
         run([*command, suite(), str(scratch), source], "mmdebstrap", advice)
         return
-    # In a user namespace, and by way of a tar file so that every file belongs to this user.
+    # Built in a user namespace, then unpacked from a tar file: every file then belongs to this user.
     tar = scratch.with_suffix(".tar")
     try:
         run([*command, "--mode=unshare", suite(), str(tar), source], "mmdebstrap", advice)
@@ -93,9 +94,9 @@ def _debootstrap(scratch: Path) -> None:
 
 
 def _settle(scratch: Path) -> None:
-    """What the sandbox's /etc says: who we are, our own name, and no name server at all.
+    """Write the sandbox's /etc: its user, its host name, and no name server at all.
 
-    With a name server in it that nobody answers for, every import of htcondor2 waits for its time-out.
+    With a name server that does not answer, every import of htcondor2 waits for its time-out.
     """
     etc = scratch / "etc"
     for name, user in (

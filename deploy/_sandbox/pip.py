@@ -1,4 +1,4 @@
-"""How pip is set up on the host, said in a way that also holds inside the sandbox."""
+"""The host's pip settings, in a form that also holds inside the sandbox."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SYSTEM = {
     "var",
 }
 CARRIED = Path("/run/host")
-"""Where files of the host's system directories are shown inside."""
+"""Place inside where files of the host's system directories are shown."""
 PASSED = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -38,7 +38,7 @@ PASSED = (
 
 
 def environment() -> dict[str, str]:
-    """PIP_* variables that say what the host's pip.conf files and PIP_* variables say, and how to get out."""
+    """Return the host's pip.conf files and PIP_* variables as PIP_* variables, and its proxy variables."""
     home = Path.home()
     config_home = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     files = [Path("/etc/xdg/pip/pip.conf"), Path("/etc/pip.conf")]
@@ -73,11 +73,11 @@ def environment() -> dict[str, str]:
 
 
 def carried(values: dict[str, str]) -> tuple[dict[str, str], dict[Path, Path]]:
-    """What is needed inside of the files that these settings name (certificates, constraints, local indexes).
+    """Return the settings as they hold inside, and the files they name: path on the host → path inside.
 
-    Returns the settings with the paths that hold inside, and which path of the host is shown where. What lies in the
-    system's own directories is shown under ``CARRIED``, because inside they are another system's, and read-only. An
-    index may point beside itself, so elsewhere the top directory is what counts, and it keeps its place.
+    Such files are certificates, constraints and local indexes. Files in the system's own directories are shown under
+    ``CARRIED``, because inside these directories belong to another system and are read-only. Elsewhere the whole top
+    directory is shown at its own path, because an index may refer to files beside it.
     """
     shown: dict[Path, Path] = {}
 

@@ -1,4 +1,4 @@
-"""What deploy/sandbox, deploy/venv and deploy/lock do."""
+"""The commands deploy/sandbox, deploy/venv and deploy/lock."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from pathlib import Path
 
 from . import bubble, debian
 from .lock import constraints, python_version, resolve
-from .places import CHECKOUT, VENV_INSIDE, Missing, cache, prune, say
+from .packages import Packages
+from .places import CHECKOUT, PACKAGES_INSIDE, VENV_INSIDE, Missing, cache, prune, say
+from .setup_cfg import CONSTRAINTS, HOST_EXTRAS, RUN_EXTRAS
 from .tools import host_python, need, run
-from .venv import CONSTRAINTS, HOST_EXTRAS, LOCK_FILE, RUN_EXTRAS, Venv, checkout_id, dependencies_id
+from .venv import LOCK_FILE, Venv, checkout_id
 
 
 def main(command: list[str], usage: str) -> int:
-    """Run ``command`` where HTCondor is; returns only when that can't be."""
+    """Run ``command`` beside HTCondor; return only if that is impossible."""
     if not command or command[0] in ("-h", "--help"):
         print(usage.strip())
         return 0 if command else 2
@@ -29,8 +31,7 @@ def main(command: list[str], usage: str) -> int:
             become(command)
         else:
             root = _root()
-            venv = in_root(root)
-            become([*bubble.enter(root, venv.directory), *command])
+            become([*bubble.enter(root, in_root(root)), *command])
     except Missing as missing:
         say(str(missing))
     except KeyboardInterrupt:
@@ -51,8 +52,8 @@ def make_host_venv() -> int:
 def lock() -> int:
     """Write constraints.txt."""
     try:
-        older = for_checks()
-        newer = on_host() if _htcondor_here() else in_root(_root())
+        older = for_checks().packages
+        newer = (on_host() if _htcondor_here() else in_root(_root())).packages
         text = constraints(resolve(older), resolve(newer), python_version(newer))
     except Missing as missing:
         say(str(missing))
@@ -62,23 +63,24 @@ def lock() -> int:
 
 
 def in_root(root: Path) -> Venv:
-    """The venv beside the HTCondor of a root."""
-    directory = _cached(debian.suite())
-    return Venv(directory, VENV_INSIDE, "python3", RUN_EXTRAS, True, bubble.builder(root)).refreshed()
+    """Return the venv beside the HTCondor of a root, up to date."""
+    shell = bubble.builder(root)
+    packages = Packages(debian.suite(), root.name, "python3", RUN_EXTRAS, True, shell, PACKAGES_INSIDE)
+    return _cached(packages, VENV_INSIDE)
 
 
 def on_host() -> Venv:
-    """The venv beside the HTCondor of this host, of the Python that has its htcondor2."""
-    directory = _cached("host")
-    python = host_python(["/usr/bin/python3", sys.executable])
-    return Venv(directory, str(directory), python, RUN_EXTRAS, True, _plain).refreshed()
+    """Return the venv beside the HTCondor of this host, up to date; its Python is the one that has htcondor2."""
+    python, version = host_python(["/usr/bin/python3", sys.executable])
+    return _cached(Packages(f"host{version}", python, python, RUN_EXTRAS, True, _plain), "")
 
 
 def for_checks() -> Venv:
-    """.venv, for what needs no HTCondor."""
+    """Return .venv, for all that needs no HTCondor, up to date."""
     directory = CHECKOUT / ".venv"
-    python = host_python([sys.executable, "python3.11", "python3.12", "python3.13", "python3.14"])
-    return Venv(directory, str(directory), python, HOST_EXTRAS, False, _plain).refreshed()
+    python, version = host_python([sys.executable, "python3.11", "python3.12", "python3.13", "python3.14"])
+    packages = Packages(f"checks{version}", python, python, HOST_EXTRAS, False, _plain)
+    return Venv(directory, str(directory), packages).refreshed()
 
 
 def become(command: list[str]) -> None:
@@ -91,7 +93,7 @@ def become(command: list[str]) -> None:
 
 
 def _root() -> Path:
-    """The root for the suite; before one is built, all else that it takes is looked for."""
+    """Return the root for the suite; before one is built, all else that it takes is checked."""
     bubble.check_place()
     target = debian.target()
     need("bwrap", *(() if target.is_dir() else debian.tools()))
@@ -106,21 +108,21 @@ def _htcondor_here() -> bool:
     return bool(shutil.which("condor_master") and shutil.which("ec2_gahp"))
 
 
-def _cached(place: str) -> Path:
-    """The cached venv of this checkout, apart for each set of dependencies; those it replaces are removed."""
-    stem = f"venv-{place}-{checkout_id()}"
-    directory = cache() / f"{stem}-{dependencies_id(RUN_EXTRAS)}"
+def _cached(packages: Packages, inside: str) -> Venv:
+    """Return the cached venv of this checkout for these packages, up to date; venvs that it replaces are removed."""
+    stem = f"venv-{packages.place}-{checkout_id()}"
+    directory = cache() / f"{stem}-{packages.digest}"
     if not directory.is_dir():
         old = [path for path in cache().glob("venv-*-*-*") if path.name.startswith(stem) or _orphaned(path)]
         prune(old, LOCK_FILE)
-    return directory
+    return Venv(directory, inside or str(directory), packages).refreshed()
 
 
 def _orphaned(venv: Path) -> bool:
-    """The venv's checkout is gone."""
+    """True if the venv's checkout is gone."""
     stamp = venv / LOCK_FILE
     return stamp.is_file() and not Path(stamp.read_text()).is_dir()
 
 
-def _plain(_directory: Path, command: list[str], what: str, advice: str) -> None:
+def _plain(_directory: Path, _inside: str, command: list[str], what: str, advice: str) -> None:
     run(command, what, advice)

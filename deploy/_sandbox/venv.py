@@ -1,125 +1,148 @@
-"""A venv with the Python packages that setup.cfg names and the checkout installed editable."""
+"""The venv of a checkout: the shared packages, plus the code, scripts and entry points of this checkout."""
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Callable
-from configparser import ConfigParser
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .places import CHECKOUT, Missing, locked, say
+from . import setup_cfg
+from .packages import NAMED_BY, Packages
+from .places import CHECKOUT, replace
 
-SETUP = CHECKOUT / "setup.cfg"
-CONSTRAINTS = CHECKOUT / "constraints.txt"
-RUN_EXTRAS = ("localcloud", "demo", "test")
-"""What is needed where HTCondor is."""
-HOST_EXTRAS = (*RUN_EXTRAS, "lint")
-BUILD_REQUIREMENTS = ("setuptools>=68",)
-"""As in pyproject.toml; the checkout is installed without a build environment, so without network."""
 LOCK_FILE = "checkout.stamp"
-"""Locked by those who run in a cached venv."""
+"""Names the checkout; locked by those who run in a cached venv."""
+REGISTERED = "setup.stamp"
+"""Says for which setup.cfg the checkout is registered."""
+SCRIPTS = "scripts.stamp"
+"""Lists the scripts of the checkout."""
+SCRIPT = """\
+import sys
 
+from {module} import {function}
 
-Shell = Callable[[Path, list[str], str, str], None]
-"""``shell(directory, command, what, advice)`` runs one command where the venv of ``directory`` lives.
-
-There the directory is writable and the package index in reach. ``what`` and ``advice`` are for errors.
+if __name__ == "__main__":
+    sys.exit({function}())
 """
+LONGEST_SHEBANG = 127
+"""As in pip: some kernels cut the line there."""
 
 
 @dataclass(frozen=True)
 class Venv:
-    """Two stamps: what pip was asked for, and the rest of setup.cfg.
+    """A venv without packages of its own: a path file leads to the shared ones and to the checkout.
 
-    When only the rest has changed (an entry point, say), the checkout is registered anew, without network.
+    The checkout is registered without pip, in milliseconds: a change of entry points needs no network and affects no
+    other checkout.
     """
 
     directory: Path
-    """As the host sees it."""
+    """The path on this host."""
     inside: str
-    """Its path for those who use it."""
-    python: str
-    """The interpreter that it is made from."""
-    extras: tuple[str, ...]
-    system_packages: bool
-    shell: Shell
+    """The path for its users."""
+    packages: Packages
 
     def refreshed(self) -> Venv:
-        """This venv, brought up to date with setup.cfg and constraints.txt."""
-        if self._fresh():
-            return self
-        with locked(f"venv-{checkout_id()}"):
-            if self._read("dependencies") != dependencies_id(self.extras):
-                self._install()
-                self._write("checkout", str(CHECKOUT))
-                self._write("dependencies", dependencies_id(self.extras))
-            if not self._fresh():
+        """Bring this venv up to date with setup.cfg and constraints.txt, and return it."""
+        if not self._fresh():
+            with self.packages.for_user(self.directory):
+                if not self._layered():
+                    self._layer()
                 self._register()
-                self._write("setup", _digest(SETUP.read_text()))
         return self
 
     def _fresh(self) -> bool:
-        setup = _digest(SETUP.read_text())
-        return self._read("setup") == setup and self._read("dependencies") == dependencies_id(self.extras)
+        return self.packages.complete() and self._layered() and self._read(REGISTERED) == self._setup()
+
+    def _layered(self) -> bool:
+        """True if this venv uses the wanted packages, and was made for this checkout (it may be a copy)."""
+        return self._read(NAMED_BY) == self.packages.directory.name and self._read(LOCK_FILE) == str(CHECKOUT)
+
+    def _setup(self) -> str:
+        return setup_cfg.digest(setup_cfg.SETUP.read_text())
 
     def _read(self, stamp: str) -> str:
-        path = self.directory / f"{stamp}.stamp"
+        path = self.directory / stamp
         return path.read_text() if path.is_file() else ""
 
-    def _write(self, stamp: str, text: str) -> None:
-        (self.directory / f"{stamp}.stamp").write_text(text)
-
-    def _install(self) -> None:
-        say(f"installing the Python packages of setup.cfg ({self.directory.name}); this happens once")
+    def _layer(self) -> None:
+        """Make the venv, and make modules and scripts of the shared packages available in it."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        flags = ["--system-site-packages"] if self.system_packages else []
-        if self._read("dependencies") == "":
-            flags.append("--clear")
-        pins = ["-c", str(CONSTRAINTS)] if CONSTRAINTS.is_file() else []
-        advice = "it needs a Python package index that answers; pip.conf, PIP_INDEX_URL and proxies are honoured"
-        self.shell(self.directory, [self.python, "-m", "venv", *flags, self.inside], "making a venv", "")
-        self._pip([*pins, *BUILD_REQUIREMENTS, *requirements(self.extras)], "pip install", advice)
+        flags = ["--clear", "--without-pip", *(["--system-site-packages"] if self.packages.system_packages else [])]
+        command = [self.packages.python, "-m", "venv", *flags, self.inside]
+        self.packages.shell(self.directory, self.inside, command, "making a venv", "")
+        # site reads path files in the shared directory as well, as those of matplotlib and setuptools.
+        lines = f"import site; site.addsitedir({self.packages.site!r})\n{CHECKOUT}\n"
+        replace(self._site() / "apf.pth", lines)
+        for script in (self.packages.directory / "bin").iterdir():
+            if not (self._bin() / script.name).exists() and script.is_file():
+                self._adopt(script)
+        replace(self.directory / LOCK_FILE, str(CHECKOUT))
+        replace(self.directory / NAMED_BY, self.packages.directory.name)
 
     def _register(self) -> None:
-        """Install the checkout editable, so that its entry points and scripts are found."""
-        advice = "setup.cfg is probably at fault"
-        editable = ["--no-deps", "--no-build-isolation", "-e", str(CHECKOUT)]
-        self._pip(editable, "installing the checkout", advice)
-        # A copy of the metadata that setuptools leaves in the checkout would be found first, and go stale.
-        for left in CHECKOUT.glob("*.egg-info"):
+        """Make the entry points and scripts of the checkout known."""
+        name, version = setup_cfg.name_and_version()
+        groups = setup_cfg.entry_points()
+        for left in self._stale(f"{name}-{version}.dist-info"):
             shutil.rmtree(left, ignore_errors=True)
+        info = self._site() / f"{name}-{version}.dist-info"
+        scripts = groups.get("console_scripts", {})
+        for script in set(self._read(SCRIPTS).split()) - scripts.keys():
+            (self._bin() / script).unlink(missing_ok=True)
+        info.mkdir(exist_ok=True)
+        replace(info / "METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        replace(info / "entry_points.txt", _entry_points_text(groups))
+        for script, target in scripts.items():
+            module, _, function = target.partition(":")
+            replace(self._bin() / script, self._shebang() + SCRIPT.format(module=module, function=function), 0o755)
+        replace(self.directory / SCRIPTS, "\n".join(scripts))
+        replace(self.directory / REGISTERED, self._setup())
 
-    def _pip(self, arguments: list[str], what: str, advice: str) -> None:
-        pip = [f"{self.inside}/bin/python", "-m", "pip", "-q", "install"]
-        self.shell(self.directory, [*pip, *arguments], what, advice)
+    def _stale(self, current: str) -> Iterator[Path]:
+        """Find metadata of the checkout that would be found beside or before ``current``."""
+        name, _ = setup_cfg.name_and_version()
+        yield from (path for path in self._site().glob(f"{name}-*.dist-info") if path.name != current)
+        # setuptools leaves a copy in the checkout when it builds a package.
+        yield from CHECKOUT.glob("*.egg-info")
+
+    def _adopt(self, script: Path) -> None:
+        """Make a script of the shared packages start this venv's interpreter, which knows the checkout."""
+        target = self._bin() / script.name
+        lines = script.read_bytes().split(b"\n")
+        if lines[0].startswith(b"#!") and b"python" in lines[0]:
+            code = lines[1:]
+        elif lines[0] == b"#!/bin/sh" and lines[1].startswith(b"'''exec'"):
+            code = lines[3:]
+        else:
+            target.symlink_to(f"{self.packages.inside}/bin/{script.name}")
+            return
+        replace(target, self._shebang() + b"\n".join(code).decode(), 0o755)
+
+    def _shebang(self) -> str:
+        """Return the first lines of a Python script; pip writes the same."""
+        python = f"{self.inside}/bin/python"
+        if len(python) < LONGEST_SHEBANG and " " not in python:
+            return f"#!{python}\n"
+        return f"#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''\n"
+
+    def _site(self) -> Path:
+        return next((self.directory / "lib").glob("python3*/site-packages"))
+
+    def _bin(self) -> Path:
+        return self.directory / "bin"
 
 
 def checkout_id() -> str:
-    """Tells this checkout from others."""
-    return _digest(str(CHECKOUT))
+    """Return a short name for this checkout."""
+    return setup_cfg.digest(str(CHECKOUT))
 
 
-def dependencies_id(extras: tuple[str, ...]) -> str:
-    """Identifies what pip is asked for: requirements and pins."""
-    pins = CONSTRAINTS.read_text() if CONSTRAINTS.is_file() else ""
-    return _digest("\n".join([*requirements(extras), pins]))
-
-
-def requirements(extras: tuple[str, ...]) -> list[str]:
-    """Requirement lines of setup.cfg: the project's own and those of ``extras``."""
-    setup = ConfigParser(interpolation=None)
-    setup.read(SETUP)
-    try:
-        texts = [
-            setup["options"]["install_requires"],
-            *(setup["options.extras_require"][name] for name in extras),
-        ]
-    except KeyError as key:
-        raise Missing(f"setup.cfg has no {key}, which the sandbox needs") from None
-    return [line.strip() for text in texts for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+def _entry_points_text(groups: dict[str, dict[str, str]]) -> str:
+    """Return the content of entry_points.txt (packaging.python.org, Entry points specification)."""
+    sections = (
+        f"[{group}]\n" + "".join(f"{name} = {target}\n" for name, target in points.items())
+        for group, points in groups.items()
+    )
+    return "\n".join(sections)

@@ -1,13 +1,12 @@
 """A plugin of somebody else is built, installed beside apf into a fresh environment, and used."""
 
 import json
-import os
 import subprocess
 import sys
-import sysconfig
 import venv
 from pathlib import Path
 
+import pydantic
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
@@ -54,8 +53,8 @@ def bin_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=root).strip()
     run(sys.executable, "-m", "pip", f"--python={python}", "install", "-q", "--no-index", "--no-deps",
         *wheels.glob("*.whl"), cwd=root)  # fmt: skip
-    # What apf depends on is installed here already; the new environment looks there last.
-    (Path(site) / "dependencies.pth").write_text(sysconfig.get_path("purelib") + os.linesep)
+    # The dependencies of apf are installed here already; the new environment looks there last.
+    (Path(site) / "dependencies.pth").write_text(f"{Path(pydantic.__file__).parents[1]}\n")
     return environment / "bin"
 
 

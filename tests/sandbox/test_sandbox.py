@@ -17,6 +17,17 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 SANDBOX = str(CHECKOUT / "deploy" / "sandbox")
 
+FOUND = """
+import os, sys
+from importlib.metadata import entry_points
+
+os.chdir("/")
+sys.path.remove("")
+import factory
+print(os.path.dirname(factory.__file__), "Ready" in entry_points(group="apf.sched").names)
+"""
+"""Prints the path of the checkout's code, and True if its plugin Ready is registered."""
+
 bubble = pytest.mark.skipif(
     bool(os.environ.get("APF_SANDBOX")) or shutil.which("condor_master") is not None,
     reason="here commands run on the host itself",
@@ -62,6 +73,29 @@ def test_htcondor_and_its_ec2_gahp_are_on_the_path() -> None:
 def test_python_has_the_bindings_of_the_distribution_and_the_packages_of_setup_cfg() -> None:
     program = "import htcondor2, classad2, boto3, moto, pydantic, pytest; print(htcondor2.__file__)"
     assert "dist-packages" in output("python", "-c", program)
+
+
+def test_scripts_and_plugins_of_the_checkout_are_found() -> None:
+    assert "Usage: apf" in output("apf", "--help")
+    assert "Usage: apf-localcloud" in output("apf-localcloud", "--help")
+    assert output("python", "-c", FOUND).split() == [str(CHECKOUT / "factory"), "True"]
+
+
+@bubble
+def test_a_second_checkout_shares_the_packages_and_has_its_own_plugins(tmp_path: Path) -> None:
+    output("true")
+    second = tmp_path / "second"
+    (second / "factory").mkdir(parents=True)
+    (second / "factory" / "__init__.py").touch()
+    shutil.copytree(CHECKOUT / "deploy", second / "deploy")
+    for name in ("setup.cfg", "constraints.txt"):
+        shutil.copy(CHECKOUT / name, second)
+    setup = second / "setup.cfg"
+    setup.write_text(setup.read_text().replace("    Ready = plugins.sched.ready:Ready\n", ""))
+    command = [str(second / "deploy" / "sandbox"), "python", "-c", FOUND]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=second, check=False)
+    assert (done.stdout.split(), done.stderr) == ([str(second / "factory"), "False"], "")
+    assert output("python", "-c", FOUND).split() == [str(CHECKOUT / "factory"), "True"]
 
 
 @bubble
