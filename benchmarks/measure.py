@@ -42,8 +42,8 @@ class Rounds:
         self.decide_s = time.perf_counter() - started
         self._memory = world.memory
         for decision in decided.decisions:
-            if decision.chain.hold is not None:
-                raise RuntimeError(f"queue {decision.queue} holds: {decision.chain.hold}")
+            if decision.chain.blocked is not None:
+                raise RuntimeError(f"queue {decision.queue} is blocked: {decision.chain.blocked.text}")
         return decided
 
     def stop(self) -> None:

@@ -53,7 +53,7 @@ def _limit(plugins: tuple[SchedPlugin, ...]) -> int | None:
     while low < high:
         middle = (low + high) // 2
         chain = ask(plugins, _FLOOD, BatchStatus(running=middle), 1_000)
-        if chain.hold is not None:
+        if chain.blocked is not None:
             return None
         low, high = (middle + 1, high) if chain.ask.n > 0 else (low, middle)
     return low
@@ -62,7 +62,7 @@ def _limit(plugins: tuple[SchedPlugin, ...]) -> int | None:
 def burst(plugins: Sequence[SchedPlugin]) -> int | None:
     """The most that the chain asks for at once. None: it can't be told."""
     chain = ask(plugins, _FLOOD, BatchStatus())
-    return None if chain.hold is not None else max(0, chain.ask.n)
+    return None if chain.blocked is not None else max(0, chain.ask.n)
 
 
 def kept_warm(plugins: Sequence[SchedPlugin], machines: int) -> int | None:
@@ -91,4 +91,4 @@ def _idle(plugins: Sequence[SchedPlugin], count: int, idle_s: float) -> int:
         VM(f"vm{i}", "", JobId(1, i), VMState.IDLE, "", job_status=2, idle_since=_NOW - idle_s) for i in range(count)
     )
     chain = ask(plugins, 0, BatchStatus.of_vms(vms))
-    return 0 if chain.hold is not None else chain.ask.n
+    return 0 if chain.blocked is not None else chain.ask.n

@@ -84,8 +84,8 @@ def chain(
 ) -> None:
     """Say what the chain of QUEUE makes of these numbers, step by step.
 
-    What is not given is unknown, so that the chain holds if one of its plugins needs it. Numbers that are not
-    named in what is given are 0. A chain with Fit looks at jobs, which numbers can't stand for, and holds.
+    What is not given is unknown, so that the chain is blocked if one of its plugins needs it. Numbers that are not
+    named in what is given are 0. A chain with Fit looks at jobs, which numbers can't stand for, and is blocked.
     Exit status: 0 for any outcome, 2 for a wrong call or configuration.
     """
     chosen = find_queue(load_or_exit(conf), queue)
@@ -147,20 +147,12 @@ def _history(plugins: Iterable[SchedPlugin], history: RecentJobs | None, now: fl
     return readings
 
 
-def outcome(result: Chain) -> str:
-    """What a chain comes to, in one word."""
-    if result.hold is not None:
-        return "hold"
-    n = result.ask.n
-    return "submit" if n > 0 else "retire" if n < 0 else "none"
-
-
 def as_dict(queue: str, result: Chain) -> dict[str, Any]:
-    """A chain for programs; n is None when it holds."""
+    """A chain for programs; ``n`` is None while it is blocked."""
     return {
         "queue": queue,
-        "outcome": outcome(result),
-        "n": None if result.hold is not None else result.ask.n,
+        "outcome": result.outcome,
+        "n": None if result.blocked is not None else result.ask.n,
         "steps": [asdict(step) for step in result.steps],
         "reason": result.reason,
     }
@@ -171,4 +163,4 @@ def as_text(queue: str, result: Chain) -> str:
     wide = max((len(step.plugin) for step in result.steps), default=0)
     lines = [f"  {s.plugin:<{wide}}  {s.n_in:>6} -> {s.n_out:<6}  {s.reason}" for s in result.steps]
     n = f" {abs(result.ask.n)}" if result.ask.n else ""
-    return "\n".join((queue, *lines, f"{outcome(result)}{n}: {result.reason}"))
+    return "\n".join((queue, *lines, f"{result.outcome}{n}: {result.reason}"))

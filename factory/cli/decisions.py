@@ -10,11 +10,11 @@ from rich.text import Text
 
 from factory.cli.terminal import Output
 
-_OUTCOME = {"submit": "green", "retire": "yellow", "none": "", "hold": "bold magenta"}
+_OUTCOME = {"submit": "green", "retire": "yellow", "none": "", "blocked": "bold magenta"}
 
 
 def outcome_text(report: Mapping[str, Any]) -> Text:
-    """``submit 4``, ``retire 2``, ``none`` or ``hold``."""
+    """``submit 4``, ``retire 2``, ``none`` or ``blocked``."""
     n = abs(report["n"] or 0)
     return Text(f"{report['outcome']}{f' {n}' if n else ''}", _OUTCOME[report["outcome"]])
 
@@ -23,7 +23,7 @@ def show_decision(output: Output, report: Mapping[str, Any], actions: Sequence[t
     """Name and outcome, then a line for each step, note and action."""
     outcome = outcome_text(report)
     rows = [(step["plugin"], f"{step['n_in']} → {step['n_out']}", step["reason"], "") for step in report["steps"]]
-    rows += [("hold", "", report["hold"], "magenta")] if report["hold"] else []
+    rows += [("blocked", "", report["blocked"]["text"], "magenta")] if report["blocked"] else []
     rows += [("note", "", note, "") for note in report["notes"]]
     rows += [(f"→ {kind}", "", f"{target}: {reason}", "cyan") for kind, target, reason in actions]
     if not output.terminal:  # hundreds of queues go to a file faster without tables

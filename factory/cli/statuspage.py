@@ -108,15 +108,16 @@ def _decision(queue: Mapping[str, Any]) -> Table:
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row(queue["queue"])
+    blocked = queue["blocked"]["text"] if queue["blocked"] else ""
     for name in ("wms", "batch"):
         unknown = (queue[name] or {}).get("unknown")
-        if unknown and unknown not in (queue["hold"] or ""):
+        if unknown and unknown not in blocked:
             table.add_row(Text(f"  {name}", "not bold"), "", Text(f"unknown: {unknown}", "magenta"))
     for step in queue["steps"]:
         n = Text(f"{step['n_in']} → {step['n_out']}", "dim" if step["n_in"] == step["n_out"] else "")
         table.add_row(Text(f"  {step['plugin']}", "not bold"), n, step["reason"])
-    if queue["hold"]:
-        table.add_row(Text("  hold", "not bold magenta"), "", Text(queue["hold"], "magenta"))
+    if blocked:
+        table.add_row(Text("  blocked", "not bold magenta"), "", Text(blocked, "magenta"))
     for note in queue["notes"]:
         table.add_row(Text("  note", "not bold"), "", note)
     for action in queue["actions"]:

@@ -2,7 +2,7 @@
 
 All machines and all VMs on their way count before anyone buys. A queue then sees what they and the queues before it do
 not cover: with what those have, and with what they are allowed to buy in this round. A queue that is paused or broken
-passes on all that its known VMs do not cover; one that holds because something is not known passes on nothing.
+passes on all that its known VMs do not cover; one that is blocked because something is unknown passes on nothing.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Cascade:
     """Group key → after how long in front of free room it is stuck: the most that a queue says."""
     useless: frozenset[str] = frozenset()
     """VMs that are to leave beside what is bought."""
-    holds: Mapping[str, str] = field(default_factory=dict)
+    blocked: Mapping[str, str] = field(default_factory=dict)
     """Queues that decided nothing since something is not known, and what."""
 
     def share(self, queue: str) -> Share | Unknown:
@@ -91,9 +91,9 @@ class Cascade:
         for other in near:
             if other.rank < party.rank:
                 unknown = [what.reason for what in (other.vms, other.demand) if isinstance(what, Unknown)]
-                unknown += [self.holds[other.queue.name]] if other.queue.name in self.holds else []
+                unknown += [self.blocked[other.queue.name]] if other.queue.name in self.blocked else []
                 if unknown:
-                    return f"queue {other.queue.name} comes first and holds: {unknown[0]}"
+                    return f"queue {other.queue.name} comes first and is blocked: {unknown[0]}"
         return None
 
     def after(self, queue: str, chain: Chain, gained: Mapping[str, int], now: bool) -> Cascade:
@@ -102,7 +102,7 @@ class Cascade:
         ``gained``: machines of each shape that it buys or takes back, now or when it is due.
         """
         if chain.unknown:
-            return replace(self, holds={**self.holds, queue: chain.reason})
+            return replace(self, blocked={**self.blocked, queue: chain.reason})
         verdict = chain.verdict
         if verdict is None:
             return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from factory.model.ask import Ask
@@ -25,9 +26,9 @@ LOWER_BOUND = "WmsStatus"
 def run_chain(plugins: Iterable[SchedPlugin], view: View, n: int = 0) -> Chain:
     """Decide for one queue, starting from n.
 
-    The chain holds at the first plugin that needs something unknown, that raises, or whose answer
-    makes no sense. ``steps`` then has what came before. While the work is known in part only, an ask to
-    retire becomes none: what is not seen may need the machines (rule 2).
+    The chain is blocked at the first plugin that needs something unknown, that raises, or whose answer is
+    invalid. ``steps`` then has the steps before it. While the work is known in part only, an ask to retire
+    becomes zero: unseen work may need the machines (rule 2).
     """
     ask, verdict = Ask(n), None
     steps: list[StepRecord] = []
@@ -36,12 +37,12 @@ def run_chain(plugins: Iterable[SchedPlugin], view: View, n: int = 0) -> Chain:
         try:
             missing = view.unknown(plugin.needs, plugin.sources())
             if missing is not None:
-                return Chain(tuple(steps), hold=f"{name}: {missing.reason}", unknown=True)
+                return Chain(tuple(steps), blocked=Blocked(Cause.UNKNOWN, f"{name}: {missing.reason}"))
             answer = _answer(plugin, ask, view)
         except _NonsenseError as error:
-            return Chain(tuple(steps), hold=f"sched plugin {name} {error}")
+            return Chain(tuple(steps), blocked=Blocked(Cause.PLUGIN, f"sched plugin {name} {error}"))
         except FAULTS as error:  # it stops its own queue only
-            return Chain(tuple(steps), hold=f"sched plugin {name} failed: {fault(error)}")
+            return Chain(tuple(steps), blocked=Blocked(Cause.PLUGIN, f"sched plugin {name} failed: {fault(error)}"))
         steps.append(StepRecord(name, ask.n, answer.ask.n, answer.reason))
         ask, verdict = answer.ask, answer.verdict or verdict
     partial = view.wms_or_unknown.partial if isinstance(view.wms_or_unknown, WmsStatus) else None
@@ -97,23 +98,65 @@ class StepRecord:
     reason: str
 
 
+class Cause(StrEnum):
+    """The kind of reason for which a chain is blocked."""
+
+    UNKNOWN = "unknown"
+    """Something that the chain needs is missing or too old (rule 2)."""
+    PAUSED = "paused"
+    """A person paused the queue with ``apf pause``."""
+    DISABLED = "disabled"
+    """The queue's section has ``enabled = False``."""
+    REMOVED = "removed"
+    """The queue's section is no longer configured."""
+    PLUGIN = "plugin"
+    """A plugin failed or gave an invalid answer."""
+    NEWER_FACTORY = "newer-factory"
+    """A newer factory with the same id is at work (rule 10)."""
+    ERROR = "error"
+    """An unexpected error of apf itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """The reason why a chain can't decide."""
+
+    cause: Cause
+    text: str
+
+
 @dataclass(frozen=True)
 class Chain:
-    """A decided chain. ``hold`` says why nothing may be concluded; then ``ask`` is empty."""
+    """A decided chain. While it is ``blocked`` its ``ask`` is empty."""
 
     steps: tuple[StepRecord, ...] = ()
     ask: Ask = field(default_factory=Ask)
-    hold: str | None = None
-    unknown: bool = False
-    """It holds because something is not known, and not because it is paused or broken."""
+    blocked: Blocked | None = None
     verdict: FitResult | None = None
     """Which waiting jobs the asked machines are for, where a step looked at job groups."""
 
     @property
+    def blocked_text(self) -> str | None:
+        """The reason why the chain is blocked; None if it is not."""
+        return None if self.blocked is None else self.blocked.text
+
+    @property
+    def unknown(self) -> bool:
+        """True if the chain is blocked because something is unknown."""
+        return self.blocked is not None and self.blocked.cause is Cause.UNKNOWN
+
+    @property
+    def outcome(self) -> str:
+        """``submit``, ``retire``, ``none`` or ``blocked``."""
+        if self.blocked is not None:
+            return "blocked"
+        return "submit" if self.ask.n > 0 else "retire" if self.ask.n < 0 or self.ask.victims else "none"
+
+    @property
     def reason(self) -> str:
-        """Why it came out so, in one line: the hold, or the step that had the last word on n."""
-        if self.hold is not None:
-            return self.hold
+        """The result's reason in one line: why it is blocked, or the last step that changed n."""
+        if self.blocked is not None:
+            return self.blocked.text
         if not self.steps:
             return "no sched plugin"
         changed = [step for step in self.steps if step.n_in != step.n_out]

@@ -11,7 +11,7 @@ from typing import TypeVar
 from factory.config.queues import Config, Queue
 from factory.config.removed import template_queue
 from factory.decide import cascade
-from factory.decide.chain import Chain, StepRecord, run_chain
+from factory.decide.chain import Blocked, Cause, Chain, StepRecord, run_chain
 from factory.decide.decision import Decision, Round
 from factory.decide.plugin_answers import validate_plan, validate_status
 from factory.model.actions import Action, Plan, Submit, Unretire
@@ -69,7 +69,7 @@ def _unbroken(part: Callable[..., Decision], queue: Queue, status: _Status, *res
     try:
         return part(queue, status, *rest)
     except FAULTS as error:
-        chain = Chain(hold=f"an unexpected error, see the log: {fault(error)}")
+        chain = Chain(blocked=Blocked(Cause.ERROR, f"unexpected error, see the log: {fault(error)}"))
         where = "".join(traceback.format_exception(error))
         return Decision(queue.name, chain, (), (), status.wms, status.batch, status.site, broken=where)
 
@@ -128,7 +128,7 @@ def _cost(queue: Queue, shape: str) -> Cost:
 def _decide(queue: Queue, status: _Status, ledger: Ledger, shared: cascade.Cascade, world: World) -> Decision:
     stop = _stop(queue, world)
     if stop is not None:
-        return Decision(queue.name, Chain(hold=stop), (), (), status.wms, status.batch, status.site)
+        return Decision(queue.name, Chain(blocked=stop), (), (), status.wms, status.batch, status.site)
     readings = _readings(queue, world)
     share = shared.share(queue.name)
 
@@ -150,18 +150,19 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, shared: cascade.Casca
         bought,
     )
     fault_ = world.faults.get(queue.name)
-    chain = run_chain(queue.sched, view) if fault_ is None else Chain(hold=fault_)
-    if chain.hold is None and isinstance(status.batch, Unknown):
-        chain = Chain(chain.steps, Ask(), f"batch status unknown: {status.batch.reason}", unknown=True)
+    chain = run_chain(queue.sched, view) if fault_ is None else Chain(blocked=Blocked(Cause.PLUGIN, fault_))
+    if chain.blocked is None and isinstance(status.batch, Unknown):
+        blocked = Blocked(Cause.UNKNOWN, f"batch status unknown: {status.batch.reason}")
+        chain = Chain(chain.steps, Ask(), blocked)
     if chain.ask.n > 0 and queue.name in world.unasked:
-        chain = Chain(chain.steps, Ask(), f"nothing is bought: {_UNASKED}", unknown=True)
+        chain = Chain(chain.steps, Ask(), Blocked(Cause.UNKNOWN, f"nothing is bought: {_UNASKED}"))
     chain = _backed_off(chain, shared.memory.backoff.get(queue.name), world.now)
     plan = Plan()
     if isinstance(status.batch, BatchStatus):
         try:
             plan = validate_plan(queue.batchsubmit.plan(chain.ask, status.batch, world.memory, world.now), queue.name)
         except FAULTS as error:  # it stops its own queue only
-            chain = Chain(chain.steps, Ask(), f"plugin {queue.batchsubmit.name} failed: {fault(error)}")
+            chain = Chain(chain.steps, Ask(), _failed(queue.batchsubmit, error))
     partial = status.wms.partial if isinstance(status.wms, WmsStatus) else None
     notes = plan.notes if partial is None else (*plan.notes, f"some work may be unseen: {partial}")
     return Decision(queue.name, chain, plan.actions, notes, status.wms, status.batch, status.site, plan.health)
@@ -170,14 +171,14 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, shared: cascade.Casca
 def _tend(queue: Queue, status: _Status, world: World) -> Decision:
     """A queue that does not run: what its machines need to come to their end."""
     stop = _stop(queue, world)
-    what = "disabled" if queue.text else "not configured"
-    chain = Chain(hold=stop or f"{what}: nothing is bought, the VMs it still has come to their end by themselves")
+    cause, what = (Cause.DISABLED, "disabled") if queue.text else (Cause.REMOVED, "not configured")
+    chain = Chain(blocked=stop or Blocked(cause, f"{what}: nothing is bought; its VMs end by their own limits"))
     plan = Plan()
     if stop is None and isinstance(status.batch, BatchStatus):
         try:
             plan = validate_plan(queue.batchsubmit.plan(Ask(), status.batch, world.memory, world.now), queue.name)
         except FAULTS as error:  # it stops its own queue only
-            chain = Chain(hold=f"plugin {queue.batchsubmit.name} failed: {fault(error)}")
+            chain = Chain(blocked=_failed(queue.batchsubmit, error))
     return Decision(queue.name, chain, plan.actions, plan.notes, None, status.batch, None, plan.health)
 
 
@@ -192,13 +193,19 @@ def _backed_off(chain: Chain, backoff: Backoff | None, now: float) -> Chain:
     return Chain((*chain.steps, StepRecord(BACKOFF, chain.ask.n, 0, reason)), Ask())
 
 
-def _stop(queue: Queue, world: World) -> str | None:
+def _failed(plugin: Plugin, error: BaseException) -> Blocked:
+    return Blocked(Cause.PLUGIN, f"plugin {plugin.name} failed: {fault(error)}")
+
+
+def _stop(queue: Queue, world: World) -> Blocked | None:
     if world.usurper is not None:
-        return (
+        text = (
             f"a newer factory with this id is at work: {world.usurper}; stop one of the two, or give it its own id; "
-            "this one goes on once the VM jobs of the other have left, or when it is started anew"
+            "this one goes on when the VM jobs of the other are gone, or after a restart"
         )
-    return world.paused.get(queue.name)
+        return Blocked(Cause.NEWER_FACTORY, text)
+    paused = world.paused.get(queue.name)
+    return None if paused is None else Blocked(Cause.PAUSED, paused)
 
 
 def _readings(queue: Queue, world: World) -> Readings:

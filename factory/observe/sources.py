@@ -22,7 +22,7 @@ class SourcePlan:
     keys: Mapping[str, Collection[str]] = field(default_factory=dict)
     """Of each queue."""
     faults: Mapping[str, str] = field(default_factory=dict)
-    """Queues of which a plugin could not say what it reads, and why: their chains hold."""
+    """Queues of which a plugin could not say what it reads, and why: their chains are blocked."""
 
 
 def plan_sources(queues: Iterable[Queue]) -> SourcePlan:

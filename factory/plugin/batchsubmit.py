@@ -100,7 +100,7 @@ class BatchSubmitPlugin(Plugin, ABC):
     def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
         """Actions for this ask, and what is due whatever the chain asks; pure.
 
-        Called whenever the batch status is known; with an empty ask when the chain holds.
+        Called whenever the batch status is known; with an empty ask while the chain is blocked.
         """
 
     @abstractmethod

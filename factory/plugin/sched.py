@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Info(Enum):
-    """Information that a sched plugin may need; a chain holds when one that it needs is unknown."""
+    """Information that a sched plugin may need; a chain is blocked while one that it needs is unknown."""
 
     WMS = "WMS status"
     BATCH = "batch status"
@@ -127,7 +127,7 @@ class SchedPlugin(Plugin, ABC):
 
     category = "sched"
     needs: frozenset[Info] = frozenset()
-    """What must be known, or the chain holds; where it follows from the settings, set it in __init__."""
+    """Info without which the chain is blocked; where it follows from the settings, set it in ``__init__``."""
     whole_factory: bool = False
     """Every queue is polled for its decision, also those that are not due."""
 
@@ -136,7 +136,7 @@ class SchedPlugin(Plugin, ABC):
         return {}
 
     def sources(self) -> tuple[Source, ...]:
-        """What it polls for itself and reads with ``view.rows``; if one is unknown the chain holds."""
+        """What it polls for itself and reads with ``view.rows``; if one is unknown the chain is blocked."""
         return ()
 
     @abstractmethod

@@ -38,7 +38,7 @@ def explain_job(job: JobFacts, decision: Decision) -> Iterator[str]:
     """What one queue whose work it is does about an idle job."""
     work, chain = decision.wms, decision.chain
     if isinstance(work, Unknown) or work is None:
-        yield f"holds: {work.reason if work else 'nothing is known of its work'}"
+        yield f"blocked: {work.reason if work else 'nothing is known of its work'}"
         return
     if work.demand is None:
         yield f"counts jobs and does not look at each: {chain.reason}"
@@ -54,8 +54,8 @@ def explain_job(job: JobFacts, decision: Decision) -> Iterator[str]:
     if group.problem is not None:
         yield f"nothing is bought for it: {group.problem}"
         return
-    if chain.hold is not None or chain.verdict is None:
-        yield f"holds: {chain.reason}"
+    if chain.blocked is not None or chain.verdict is None:
+        yield f"blocked: {chain.reason}"
         return
     yield from _placed(group, work.demand, decision, chain.verdict)
     if group.reject_reason:
@@ -155,14 +155,14 @@ def explain_queue(decision: Decision, now: float) -> Iterator[str]:
     """Why n machines and not one more or one fewer; which ones go, and why."""
     chain = decision.chain
     yield doing_words(decision)
-    if chain.hold is not None:
-        yield f"holds, so that the chain asks for nothing: {chain.hold}"
+    if chain.blocked is not None:
+        yield f"blocked, so that the chain asks for nothing: {chain.blocked.text}"
     else:
         yield from (f"{step.plugin}: {step.n_in} → {step.n_out}: {step.reason}" for step in chain.steps)
     yield from (f"{type(each).__name__.lower()} {what(each)}: {each.reason}" for each in decision.actions)
     yield from (f"note: {note}" for note in decision.notes)
     yield from _health(decision, now)
-    if chain.hold is None and chain.verdict is not None:
+    if chain.blocked is None and chain.verdict is not None:
         yield from _margin(decision, chain.verdict)
 
 

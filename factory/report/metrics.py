@@ -59,7 +59,7 @@ def families(status: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
     orphans = gauge("orphans", "Instances of a queue that no VM job owns.", "queue")
     jobs = gauge("jobs", "Jobs that a queue serves, by state.", "queue", "state")
     asked = gauge("asked", "VMs that the chain asked for (below zero: to retire) in the last decision.", "queue")
-    holds = gauge("holds", "1: the queue holds, because something that it needs is unknown.", "queue")
+    blocked = gauge("blocked", "1: the chain can't decide.", "queue")
     decided = gauge("decided_timestamp_seconds", "When a queue was last decided for.", "queue")
     errors = gauge("failed_actions", "Actions of the last decision that failed.", "queue")
     breaker = gauge("breaker_open", "1: nothing of this shape (*: of the queue) is bought.", "queue", "shape", "fault")
@@ -75,7 +75,7 @@ def families(status: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
                 jobs.add_metric((*name, state), queue["wms"][state])
         if queue["n"] is not None:
             asked.add_metric(name, queue["n"])
-        holds.add_metric(name, float(queue["hold"] is not None))
+        blocked.add_metric(name, float(queue["blocked"] is not None))
         decided.add_metric(name, queue["decided"])
         errors.add_metric(name, sum(action["error"] is not None for action in queue["actions"]))
         for shape, open_ in queue["health"]["breakers"].items():
@@ -89,4 +89,4 @@ def families(status: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
         read.add_metric(name, source["started"])
         took.add_metric(name, source["took_s"])
         up.add_metric(name, float(source["error"] is None))
-    yield from (written, vms, orphans, jobs, asked, holds, decided, errors, breaker, until, read, took, up)
+    yield from (written, vms, orphans, jobs, asked, blocked, decided, errors, breaker, until, read, took, up)

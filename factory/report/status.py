@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from factory.decide.chain import Chain
 from factory.decide.decision import Decision
 from factory.model.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
 from factory.model.memory import Health
@@ -20,13 +19,13 @@ _COUNTS = ("pending", "stuck", "running", "suspended", "done", "retiring", "reti
 
 def decision_report(decision: Decision, outcomes: Iterable[Outcome], now: float) -> dict[str, Any]:
     """One queue's part of a round."""
-    batch = decision.batch
+    batch, blocked = decision.batch, decision.chain.blocked
     return {
         "queue": decision.queue,
         "decided": now,
-        "outcome": outcome_word(decision.chain),
-        "n": None if decision.chain.hold is not None else decision.chain.ask.n,
-        "hold": decision.chain.hold,
+        "outcome": decision.chain.outcome,
+        "n": None if blocked is not None else decision.chain.ask.n,
+        "blocked": None if blocked is None else {"cause": blocked.cause.value, "text": blocked.text},
         "steps": [asdict(step) for step in decision.chain.steps],
         "notes": list(decision.notes),
         "wms": _info(decision.wms),
@@ -46,13 +45,6 @@ def health_report(health: Health) -> dict[str, Any]:
         "launches": {shape: list(good) for shape, good in health.launches.items()},
         "canaries": dict(health.canaries),
     }
-
-
-def outcome_word(chain: Chain) -> str:
-    """``submit``, ``retire``, ``none`` or ``hold``."""
-    if chain.hold is not None:
-        return "hold"
-    return "submit" if chain.ask.n > 0 else "retire" if chain.ask.n < 0 or chain.ask.victims else "none"
 
 
 def vm_report(vm: VM) -> dict[str, Any]:
@@ -150,7 +142,7 @@ def log_line(report: Mapping[str, Any]) -> str:
     steps = "; ".join(
         f"{step['plugin']} {step['n_in']}->{step['n_out']} ({step['reason']})" for step in report["steps"]
     )
-    reason = report["hold"] or steps
+    reason = report["blocked"]["text"] if report["blocked"] else steps
     words += [f'reason="{reason}"'] if reason else []
     words += [f'note="{note}"' for note in report["notes"]]
     return " ".join(words)

@@ -42,9 +42,9 @@ def outcome(entry: Entry) -> str:
 
 
 def reason(entry: Entry) -> str:
-    """Why, in one line: the hold, or each step that said something about a number."""
-    if entry["hold"] is not None:
-        return str(entry["hold"])
+    """Why, in one line: what blocked it, or each step that said something about a number."""
+    if entry["blocked"] is not None:
+        return str(entry["blocked"]["text"])
     steps = entry["steps"]
     telling = [step for step in steps if step["n_in"] != step["n_out"]] or steps[:1]
     return "; ".join(f"{step['plugin']} {step['n_out']} ({step['reason']})" for step in telling)

@@ -47,7 +47,7 @@ def make_report(settings: Settings, seen: Evidence, took_s: float) -> Report:
         "api_requests": sum(seen.requests.values()),
         "api_requests_by_action": dict(seen.requests),
         "decisions": len(seen.journal),
-        "decisions_held": sum(1 for entry in seen.journal if entry["outcome"] == "hold"),
+        "decisions_held": sum(1 for entry in seen.journal if entry["outcome"] == "blocked"),
         "decisions_waited": sum(1 for entry in seen.journal if waited(entry)),
         "apfqueue_sleep_s": settings.sleep_s,
         "htcondor_version": version(seen.version),

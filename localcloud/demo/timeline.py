@@ -42,7 +42,7 @@ def _summed(changes: list[tuple[float, int]]) -> Steps:
 
 def vms_over_time(journal: Iterable[Entry]) -> tuple[tuple[float, ...], Mapping[str, tuple[int, ...]]]:
     """Moments of decisions, and for each state that occurs how many VMs the factory saw in it."""
-    entries = [entry for entry in journal if entry["outcome"] != "hold"]
+    entries = [entry for entry in journal if entry["outcome"] != "blocked"]
     seen = [vm_states(entry) for entry in entries]
     states = {state for counts in seen for state in counts}
     return (

@@ -31,7 +31,7 @@ def make_report(settings: Settings, seen: Evidence, panda: Mapping[str, int], to
         "vm_jobs_left": sum(1 for ad in seen.vm_jobs if not ad.get("CompletionDate") and ad["JobStatus"] not in (3, 4)),
         "all_done_s": None if took_s is None else round(took_s, 1),
         "decisions": {queue: sum(1 for entry in seen.journal if entry["queue"] == queue) for queue in (PILOTS, VMS)},
-        "decisions_held": sum(1 for entry in seen.journal if entry["outcome"] == "hold"),
+        "decisions_held": sum(1 for entry in seen.journal if entry["outcome"] == "blocked"),
         "failed_actions": [a["error"] for entry in seen.journal for a in entry["actions"] if a["error"] is not None],
         "htcondor_version": version(seen.version),
     }

@@ -125,5 +125,5 @@ def submitted(decision: Mapping[str, Any]) -> list[str]:
 def round_status(decision: Mapping[str, Any]) -> str:
     """Why the round came out so, as AutoPyFactory put it: the reasons of the steps, one after the other."""
     steps = [f"{step['plugin']}: {step['reason']} (ret={step['n_out']})" for step in decision["steps"]]
-    text = "; ".join([*steps, *([f"holds: {decision['hold']}"] if decision["hold"] else [])])
+    text = "; ".join([*steps, *([f"blocked: {decision['blocked']['text']}"] if decision["blocked"] else [])])
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

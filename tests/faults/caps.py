@@ -29,7 +29,7 @@ def _collector(site: Site) -> None:
     """The new one knows no machine, until each has found it."""
     site.submit(2)
     site.kill_daemon("collector")
-    site.wait(lambda: site.factory.queue().get("hold") is None, "the new one is believed")
+    site.wait(lambda: site.factory.blocked() is None, "the new one is believed")
     site.factory.rounds(3)
     site.wait(lambda: site.factory.states()["busy"] == CAP, "all are back")
 

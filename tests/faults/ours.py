@@ -204,7 +204,7 @@ def _same_id_elsewhere(site: Site) -> None:
         site.submit(3)
         site.wait(lambda: newer.actions("submit"), "the newer one buys")
         older.signal(signal.SIGCONT)
-        site.wait(lambda: older.queue().get("outcome") == "hold", "the older one holds", 180)
+        site.wait(lambda: older.queue().get("outcome") == "blocked", "the older one holds", 180)
         site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 180)
         site.open_gate()
         site.wait(lambda: len(site.completed()) == site.submitted, "all jobs end", 180)
@@ -237,7 +237,7 @@ def _spool_full(site: Site) -> None:
     with contextlib.suppress(CommandFailed):
         site.submit(2)
     site.wait(lambda: "errno = 28" in log.read_text(), "the schedd notices")
-    site.wait(lambda: site.factory.queue().get("outcome") == "hold", "the factory holds")
+    site.wait(lambda: site.factory.queue().get("outcome") == "blocked", "the factory holds")
     filler.unlink()
     site.wait_answers()
     site.submit(2)

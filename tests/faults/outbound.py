@@ -103,7 +103,7 @@ def no_command(directory: Path) -> tuple[Figures, Site]:
         config = site.pool.directory / "config.d" / "ccb"
         config.write_text("ENABLE_CCB_SERVER = False\n")
         site.kill_daemon("collector")
-        site.wait(lambda: site.factory.queue().get("hold") is None, "the new collector is believed")
+        site.wait(lambda: site.factory.blocked() is None, "the new collector is believed")
         site.wait(lambda: site.factory.states()["busy"] == 2, "the machines still report")
         _set_maximum(site, 1)
         site.wait(lambda: len(site.failed("retire")) >= 2, "one of them can't be told to retire, twice", 180)

@@ -20,7 +20,7 @@ def test_machines_of_a_section_that_has_gone_are_seen_to_their_end(
         until(lambda: factory.states("GONE") == {"busy": 1}, "its machine is busy", 20)
         del factory.queues["GONE"]
         factory.reload()
-        until(lambda: "not configured" in (factory.queue("GONE").get("hold") or ""), "it is tended", 20)
+        until(lambda: "not configured" in (factory.blocked("GONE") or ""), "it is tended", 20)
         assert factory.states("GONE") == {"busy": 1}
         (vm,) = factory.vms("GONE")
         pool.run("condor_off", "-peaceful", "-daemon", "startd", "-name", vm["startd"])

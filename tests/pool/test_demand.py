@@ -173,7 +173,7 @@ def test_two_schedds_add_up_and_with_one_stopped_the_queue_buys_and_does_not_ret
     assert (first.wms.ready, first.chain.ask.n) == (5, 5)
     assert f"jobs in schedd {SECOND}: no answer within {_DEADLINE_S} s" in str(first.wms.partial)
     assert SECOND in first.notes[0]
-    assert (last.chain.hold, last.chain.ask.n) == (None, 0)
+    assert (last.chain.blocked_text, last.chain.ask.n) == (None, 0)
     assert SECOND in last.chain.reason
     until(lambda: read(workers, buys) == [WmsStatus(ready=12, failed=3)], "the second schedd answers again")
 

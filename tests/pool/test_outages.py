@@ -48,7 +48,7 @@ class Site:
 
     def held(self, *queues: str) -> bool:
         """Whether the last decision of these queues was to hold."""
-        return all(self.factory.queue(name).get("outcome") == "hold" for name in queues)
+        return all(self.factory.queue(name).get("outcome") == "blocked" for name in queues)
 
     def actions_since(self, entries: int) -> list[dict[str, Any]]:
         """What was done since the journal had so many entries."""
@@ -86,7 +86,7 @@ def test_a_schedd_that_is_killed_and_comes_back_costs_nothing(site: Site) -> Non
     with stopped(site.pool.pid_of("master")):
         site.pool.kill_daemon("schedd")
         until(lambda: site.held("ONE", "TWO"), "the queues hold", 20)
-        assert "jobs in schedd local: " in site.factory.queue("ONE")["hold"]
+        assert "jobs in schedd local: " in (site.factory.blocked("ONE") or "")
     site.pool.wait_ready()
     until(lambda: site.factory.states("ONE") == {"busy": 2}, "it sees its VMs again", 40)
     assert site.actions_since(before) == []
@@ -119,7 +119,7 @@ def test_a_schedd_that_hangs_blocks_nothing(site: Site) -> None:
     before, seen = len(factory.journal()), {name: factory.states(name) for name in ("ONE", "TWO")}
     with stopped(site.pool.pid_of("schedd")):
         until(lambda: site.held("ONE", "TWO"), "the queues hold", 40)
-        assert f"no answer within {DEADLINE_S} s" in factory.queue("ONE")["hold"]
+        assert f"no answer within {DEADLINE_S} s" in (factory.blocked("ONE") or "")
         written = factory.status()["written"]
         factory.rounds(3, 6 + DEADLINE_S)
         assert factory.status()["written"] > written
@@ -156,11 +156,11 @@ def test_without_a_collector_and_with_one_that_has_just_restarted_the_queues_hol
         site.submit("TWO")
         factory.rounds(6)
         assert site.held("ONE", "TWO")
-        assert collector in factory.queue("ONE")["hold"]
-    until(lambda: factory.queue("ONE")["outcome"] != "hold", "it believes the collector", 60)
+        assert collector in (factory.blocked("ONE") or "")
+    until(lambda: factory.queue("ONE")["outcome"] != "blocked", "it believes the collector", 60)
     entries = factory.journal()[before:]
     acted = next(i for i, entry in enumerate(entries) if entry["actions"])
-    why = [entry["hold"] for entry in entries[:acted] if entry["hold"] is not None]
+    why = [entry["blocked"]["text"] for entry in entries[:acted] if entry["blocked"] is not None]
     assert any("the collector has been up for" in hold for hold in why)
     assert f"believed after {2 * UPDATE_S} s" in why[-1]
     until(lambda: {"retire", "submit"} <= {a["kind"] for a in site.actions_since(before)}, "it goes on")

@@ -16,7 +16,7 @@ def test_a_paused_queue_neither_buys_nor_retires_until_it_is_resumed(
     with factory:
         first.wait_running()
         assert factory.run("pause", "--why", "a test").returncode == 0
-        until(lambda: "a test" in (factory.queue()["hold"] or ""), "the queue says that it is paused", 10)
+        until(lambda: "a test" in (factory.blocked() or ""), "the queue says that it is paused", 10)
         done = len(factory.journal())
         work.submit(2)
         first.open()

@@ -22,7 +22,7 @@ def test_sigterm_ends_it_and_sighup_rereads_what_can_be_read(make_factory: MakeF
         until(lambda: factory.queue("OTHER") and factory.queue(), "the first rounds", 15)
         with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=10) as answer:
             told = answer.read().decode()
-        assert f'apf_holds{{factory="{factory.id}",queue="OTHER"}} 0.0' in told
+        assert f'apf_blocked{{factory="{factory.id}",queue="OTHER"}} 0.0' in told
         assert "apf_source_up{" in told
         factory.conf.write_text(factory.conf.read_text().replace("RetireIdle", "RetireIdel"))
         factory.reload(write=False)
@@ -184,8 +184,8 @@ def test_factories_with_different_ids_leave_each_other_alone_and_with_the_same_i
         two.signal(signal.SIGCONT)
         batches[1].open()
         batches[2].open()
-        until(lambda: two.queue().get("outcome") == "hold", "the older one holds")
-        said = two.queue()["hold"]
+        until(lambda: two.queue().get("outcome") == "blocked", "the older one holds")
+        said = two.blocked() or ""
         assert "a newer factory with this id is at work" in said
         assert newer.status()["incarnation"] in said
         batches[1].wait_done()

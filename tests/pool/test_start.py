@@ -47,7 +47,7 @@ def test_a_factory_that_starts_before_its_schedd_counts_what_no_vm_job_owns_when
             os.kill(pool.pid_of("master"), signal.SIGSTOP)
             pool.kill_daemon("schedd")
             with factory:
-                until(lambda: factory.queue().get("outcome") == "hold", "it holds", 20)
+                until(lambda: factory.queue().get("outcome") == "blocked", "it holds", 20)
                 os.kill(pool.pid_of("master"), signal.SIGCONT)
                 until(lambda: bought(factory), "it buys", 60)
                 factory.rounds(2)

@@ -192,6 +192,11 @@ class Factory:
         """The last round of a queue as ``status.json`` shows it; empty before there was one."""
         return next((queue for queue in self.status().get("queues", ()) if queue["queue"] == name), {})
 
+    def blocked(self, name: str = QUEUE) -> str | None:
+        """The reason why the queue's chain was blocked in the last round; None if it was not, or before a round."""
+        blocked = self.queue(name).get("blocked")
+        return None if blocked is None else str(blocked["text"])
+
     def vms(self, name: str = QUEUE) -> list[dict[str, Any]]:
         """VMs as the last round saw them."""
         return list(self.queue(name).get("vms", ()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from factory.decide.chain import Chain, StepRecord
+from factory.decide.chain import Blocked, Cause, Chain, StepRecord
 from factory.decide.decision import Decision
 from factory.model.actions import Outcome, Retire, Submit
 from factory.model.ask import Ask
@@ -68,7 +68,12 @@ def decisions(now: float) -> list[tuple[Decision, tuple[Outcome, ...]]]:
     )
     down = "VM jobs in schedd local: no answer within 60 s"
     holds = Decision(
-        "ARCHIVE", Chain(hold=f"Ready: batch status unknown: {down}"), (), (), WmsStatus(ready=3), Unknown(down)
+        "ARCHIVE",
+        Chain(blocked=Blocked(Cause.UNKNOWN, f"Ready: batch status unknown: {down}")),
+        (),
+        (),
+        WmsStatus(ready=3),
+        Unknown(down),
     )
     return [
         (buys, (Outcome(submit, jobs=(JobId(102, 0),)),)),

@@ -73,15 +73,15 @@ def test_factory_and_label_are_registered_once_and_the_status_each_round(server:
     assert {telling.channel for telling in monitors} == {server.url}
 
 
-def test_a_queue_that_holds_says_why(server: ApfMon) -> None:
+def test_a_blocked_queue_says_why(server: ApfMon) -> None:
     monitor(APF, monitorURL=server.url).report(report(hold=True))
-    assert "holds: " in server.messages[0][1]
+    assert "blocked: " in server.messages[0][1]
     assert "boom" in server.messages[0][1]
 
 
 def test_a_message_is_cut_at_a_length_that_a_page_can_show() -> None:
     steps = [{"plugin": "Ready", "reason": "x" * 400, "n_out": 1}] * 3
-    assert len(round_status({"steps": steps, "hold": None})) == 500
+    assert len(round_status({"steps": steps, "blocked": None})) == 500
 
 
 @pytest.mark.parametrize("fault", [Reply(b"", 500), Reply(b"", 404), Reply(b"", 302), Reply(b"", after_s=30)])

@@ -43,9 +43,9 @@ def decided(setup: Config, world: World) -> dict[str, Decision]:
 
 
 def reason(decision: Decision) -> str:
-    assert decision.chain.hold is not None, decision
-    assert "\n" not in decision.chain.hold
-    return decision.chain.hold
+    assert decision.chain.blocked_text is not None, decision
+    assert "\n" not in decision.chain.blocked_text
+    return decision.chain.blocked_text
 
 
 class nonsense:  # noqa: N801  it stands for a module
@@ -135,7 +135,7 @@ def test_a_wrong_site_status_stops_only_who_needs_it() -> None:
         queue("q", parts={"wms": {"read": lambda _: WmsStatus(ready=7), "read_site": lambda _: nonsense.site(None)}})
     )
     decision = decided(setup, World(0, {}))["q"]
-    assert decision.chain.hold is None
+    assert decision.chain.blocked_text is None
     assert isinstance(decision.site, Unknown)
     assert "Wms" in decision.site.reason
 
@@ -182,7 +182,7 @@ class TestThatHangs:
         setup = config(*(queue(f"q{n}", parts={"wms": {"read": lambda _: slowly()}}) for n in range(12)))
         with Watchdog(limit_s=0.3, look_s=0.02):
             decisions = decided(setup, World(0, {}))
-        assert [decision.chain.hold for decision in decisions.values()] == [None] * 12
+        assert [decision.chain.blocked_text for decision in decisions.values()] == [None] * 12
 
     def test_nothing_else_of_the_main_thread_is_ever_interrupted(self) -> None:
         with Watchdog(limit_s=0.1, look_s=0.02):

@@ -92,8 +92,8 @@ def test_an_error_of_our_own_in_one_queue_s_part_stops_that_queue_and_is_logged_
     monkeypatch.setattr(decide, "run_chain", broken)
     rounds = make(config(queue("good"), queue("bad"), queue("too")))
     rounds.guarded({"good", "bad", "too"})
-    assert "unexpected error" in queues(statedir)["bad"]["hold"]
-    assert "ZeroDivisionError: nobody foresaw this" in queues(statedir)["bad"]["hold"]
+    assert "unexpected error" in queues(statedir)["bad"]["blocked"]["text"]
+    assert "ZeroDivisionError: nobody foresaw this" in queues(statedir)["bad"]["blocked"]["text"]
     assert [queues(statedir)[name]["n"] for name in ("good", "too")] == [7, 7]
     assert "queue=bad an unexpected error: Traceback" in caplog.text
     assert "in broken" in caplog.text
@@ -213,7 +213,7 @@ def test_a_clock_that_is_set_stops_no_decision_and_makes_nothing_old(
     host.set_by = by
     rounds.guarded({"q", "idle"})
     assert seen.bought == [7, 7], "it does not wait until the clock has caught up"
-    assert queues(statedir)["idle"]["hold"] is None, "what was read a moment ago is not a day old"
+    assert queues(statedir)["idle"]["blocked"] is None, "what was read a moment ago is not a day old"
     after = {each["source"]: each["started"] for each in status(statedir)["sources"]}
     assert after["still"] == pytest.approx(before["still"] + by, abs=1), "the same reading"
     assert "the clock of this host was set by" in caplog.text

@@ -60,9 +60,9 @@ def test_json_has_each_step_and_the_outcome(queues: Path) -> None:
         (("--wms", "ready=100", "--batch", "pending=60"), "retire", -10),
         (("--wms", "ready=100", "--batch", "pending=50"), "none", 0),
         (("--wms", "ready=100", "--batch", "running=8"), "submit", 20),
-        (("--wms", "ready=100"), "hold", None),
-        (("--batch", "pending=60"), "hold", None),
-        ((), "hold", None),
+        (("--wms", "ready=100"), "blocked", None),
+        (("--batch", "pending=60"), "blocked", None),
+        ((), "blocked", None),
     ],
 )
 def test_each_outcome(queues: Path, arguments: tuple[str, ...], outcome: str, n: int | None) -> None:
@@ -70,7 +70,7 @@ def test_each_outcome(queues: Path, arguments: tuple[str, ...], outcome: str, n:
     assert (found["outcome"], found["n"]) == (outcome, n)
 
 
-def test_a_hold_says_what_is_missing(queues: Path) -> None:
+def test_a_blocked_chain_says_what_is_missing(queues: Path) -> None:
     found = answer(queues, "Q", "--wms", "ready=100")
     assert found["reason"] == "Ready: batch status unknown: not given"
     assert found["steps"] == []
@@ -86,7 +86,7 @@ def test_the_start_value_may_be_negative(tmp_path: Path) -> None:
 def test_the_factory_total_of_nothing_is_known(tmp_path: Path) -> None:
     file = written(tmp_path, conf("MaxPerFactory", {}, {"maxperfactory.maximum": 5}))
     assert answer(file, "-n", "9", "--factory-total", "0", "Q")["n"] == 5
-    assert answer(file, "-n", "9", "Q")["outcome"] == "hold"
+    assert answer(file, "-n", "9", "Q")["outcome"] == "blocked"
 
 
 def test_an_unset_maximum_of_the_factory_caps_nothing(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_disabled_queue_is_evaluated_too(tmp_path: Path) -> None:
 def test_the_old_answer_to_missing_information_is_not_read(tmp_path: Path) -> None:
     keys = {"sched.activated.max_pilots_per_cycle": 80, "sched.activated.default": 7}
     file = written(tmp_path, conf("Activated", keys))
-    assert answer(file, "Q", "--wms", "ready=100")["outcome"] == "hold"
+    assert answer(file, "Q", "--wms", "ready=100")["outcome"] == "blocked"
     assert answer(file, "Q", "--wms", "ready=100", "--batch", "pending=5")["n"] == 80
 
 
@@ -132,7 +132,7 @@ def test_people_see_the_steps_and_the_outcome(queues: Path) -> None:
         "  MaxPending       20 -> -10     60 pending of at most 50",
         "retire 10: MaxPending: 60 pending of at most 50",
     ]
-    assert run(queues, "Q").stdout.splitlines() == ["Q", "hold: Ready: WMS status unknown: not given"]
+    assert run(queues, "Q").stdout.splitlines() == ["Q", "blocked: Ready: WMS status unknown: not given"]
 
 
 @pytest.mark.parametrize(
@@ -194,5 +194,5 @@ def test_as_a_command_it_touches_nothing_of_htcondor(queues: Path) -> None:
 def test_a_chain_that_looks_at_jobs_says_what_to_ask_instead(tmp_path: Path) -> None:
     example = written(tmp_path, (Path(__file__).parents[3] / "etc/queues.conf.example").read_text())
     found = answer(example, "CLOUD", "--wms", "ready=20", "--batch", "pending=4")
-    assert found["outcome"] == "hold"
+    assert found["outcome"] == "blocked"
     assert "looks at the jobs themselves, not at numbers; apf check and apf explain queue" in found["reason"]

@@ -62,7 +62,7 @@ def test_queues_keep_their_names_on_a_narrow_terminal(
 
 
 def test_unknown_is_not_shown_as_zero(conf: Path, running: StateDir) -> None:
-    assert cells(run(conf), "ARCHIVE")[1:7] == ["3", "?", "?", "?", "?", "hold"]
+    assert cells(run(conf), "ARCHIVE")[1:7] == ["3", "?", "?", "?", "?", "blocked"]
 
 
 def test_reasons_actions_failures_and_holds_are_there(conf: Path, running: StateDir) -> None:

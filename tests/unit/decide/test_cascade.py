@@ -171,18 +171,20 @@ def test_a_queue_that_does_not_know_what_it_has_passes_on_nothing(factory: Facto
     factory.vms["cheap"] = Unknown("the schedd does not answer")
     made = factory.round()
     assert [d.actions for d in made.decisions] == [(), ()]
-    assert "queue cheap comes first and holds" in made.decisions[1].chain.reason
+    assert "queue cheap comes first and is blocked" in made.decisions[1].chain.reason
     factory.vms = {"cheap": [], "dear": Unknown("the schedd does not answer")}
     assert factory.bought() == {"cheap": 10, "dear": 0}
 
 
-def test_a_queue_whose_chain_holds_for_unknown_data_passes_on_nothing(factory: Factory) -> None:
+def test_a_queue_blocked_by_unknown_data_passes_on_nothing(factory: Factory) -> None:
     factory.keys["cheap"] = {"schedplugin": "Fit, MaxPerFactory"}
     factory.more = [Unknown("the other schedd does not answer")]
     made = factory.round()
-    assert made.decisions[0].chain.hold is not None
+    assert made.decisions[0].chain.blocked_text is not None
     assert [d.actions for d in made.decisions] == [(), ()]
-    assert "queue cheap comes first and holds: MaxPerFactory: factory total unknown" in made.decisions[1].chain.reason
+    assert (
+        "queue cheap comes first and is blocked: MaxPerFactory: factory total unknown" in made.decisions[1].chain.reason
+    )
     assert factory.bought("dear") == {"dear": 0}, "also one that is not due"
     factory.more = [BatchStatus()]
     assert factory.bought() == {"cheap": 10, "dear": 0}
@@ -446,7 +448,7 @@ def test_sizes_of_machines_that_were_seen_are_remembered(factory: Factory) -> No
     assert factory.bought()["cheap"] == 1
 
 
-def test_a_wms_status_without_groups_holds_the_chain(factory: Factory) -> None:
+def test_a_wms_status_without_groups_blocks_the_chain(factory: Factory) -> None:
     factory.wms = WmsStatus(ready=5)
     made = factory.round()
-    assert "the WMS status names no groups of jobs" in (made.decisions[0].chain.hold or "")
+    assert "the WMS status names no groups of jobs" in (made.decisions[0].chain.blocked_text or "")

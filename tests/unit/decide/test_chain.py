@@ -107,7 +107,7 @@ def test_published_chains_come_out_as_published(plugins: tuple[SchedPlugin, ...]
     assert [step.n_out for step in result.steps] == steps
     assert [step.n_in for step in result.steps] == [0, *steps[:-1]]
     assert result.ask.n == steps[-1]
-    assert result.hold is None
+    assert result.blocked_text is None
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_missing_information_holds_where_it_was_acted_upon(
     plugins: tuple[SchedPlugin, ...], seen: View, hold: str
 ) -> None:
     result = run_chain(plugins, seen)
-    assert result.hold == hold
+    assert result.blocked_text == hold
     assert result.ask == Ask()
     assert result.reason == hold
 
@@ -139,7 +139,7 @@ def test_a_chain_needs_nothing_that_its_plugins_do_not_need() -> None:
 def test_a_hold_shows_the_steps_before_it() -> None:
     result = run_chain((plugin(MaxPerCycle, maximum=5), plugin(Ready)), view(), 9)
     assert [(step.plugin, step.n_in, step.n_out) for step in result.steps] == [("MaxPerCycle", 9, 5)]
-    assert result.hold is not None
+    assert result.blocked_text is not None
 
 
 def test_the_reason_is_that_of_the_step_with_the_last_word() -> None:
@@ -163,7 +163,7 @@ def test_a_plugin_goes_by_the_name_that_stands_in_the_file(tmp_path: Path) -> No
     assert queue is not None
     result = run_chain(queue.sched, view())
     assert [step.plugin for step in result.steps] == ["Nothing"]
-    assert result.hold == "Gap: WMS status unknown: not given"
+    assert result.blocked_text == "Gap: WMS status unknown: not given"
 
 
 class Odd(SchedPlugin):
@@ -231,7 +231,7 @@ ASK_NONSENSE: list[tuple[Callable[[], Any], str]] = [
 )
 def test_a_plugin_that_raises_or_answers_nonsense_holds_its_chain_by_name(step: SchedPlugin, hold: str) -> None:
     result = run_chain((plugin(Fixed, pilotspercycle=3), step, plugin(Null)), view())
-    assert result.hold == hold
+    assert result.blocked_text == hold
     assert result.ask == Ask()
     assert [record.plugin for record in result.steps] == ["Fixed"]
 
@@ -241,7 +241,7 @@ def test_a_plugin_that_reads_what_it_did_not_declare_holds() -> None:
         def step(self, n: int, view: View) -> Step:
             return Step(view.wms.ready, "")
 
-    hold = run_chain((plugin(Sneaky),), view()).hold
+    hold = run_chain((plugin(Sneaky),), view()).blocked_text
     assert hold is not None
     assert "Sneaky" in hold
     assert "did not declare" in hold
@@ -277,10 +277,10 @@ def test_a_plugin_may_poll_for_itself_and_the_chain_holds_until_it_has_what_it_w
         return view(now=100, readings=Readings(100, {"prices": Reading("prices", 90, 91, **reading)}, after=50))
 
     assert run_chain((plugin(Priced),), seen(rows=4)).ask == Ask(4)
-    assert run_chain((plugin(Priced),), view()).hold == "Priced: prices: not read"
-    assert run_chain((plugin(Priced),), seen(error="no route")).hold == "Priced: prices: no route"
+    assert run_chain((plugin(Priced),), view()).blocked_text == "Priced: prices: not read"
+    assert run_chain((plugin(Priced),), seen(error="no route")).blocked_text == "Priced: prices: no route"
     old = view(now=1000, readings=Readings(1000, {"prices": Reading("prices", 90, 91, rows=4)}))
-    assert run_chain((plugin(Priced),), old).hold == "Priced: prices: 910 s old, older than 360 s"
+    assert run_chain((plugin(Priced),), old).blocked_text == "Priced: prices: 910 s old, older than 360 s"
 
 
 def test_number_plugins_keep_shapes_and_victims_by_the_law_of_asks() -> None:
@@ -432,13 +432,13 @@ def test_any_chain_with_any_numbers_is_decided_and_keeps_every_promise(
     for step, record in zip(plugins, result.steps, strict=False):
         assert promised(step, record.n_in, record.n_out, seen), record
         assert seen.unknown(step.needs) is None
-    if result.hold is None:
+    if result.blocked_text is None:
         assert result.ask.n == ns[-1]
         assert len(result.steps) == len(plugins)
         assert len(result.ask.victims) <= max(0, -result.ask.n)
     else:
         assert result.ask == Ask()
-        assert type(plugins[len(result.steps)]).__name__ in result.hold
+        assert type(plugins[len(result.steps)]).__name__ in result.blocked_text
 
 
 @given(st.lists(ANY_PLUGIN, min_size=1, max_size=8), any_view(known=True), NUMBERS)
@@ -446,16 +446,20 @@ def test_with_everything_known_only_numbers_beyond_reason_and_the_history_hold(
     plugins: list[SchedPlugin], seen: View, n: int
 ) -> None:
     result = run_chain(plugins, seen, n)
-    if result.hold is not None:
+    if result.blocked_text is not None:
         stopped = plugins[len(result.steps)]
-        assert isinstance(stopped, Throttle) or "more than any pool has" in result.hold or "Overflow" in result.hold
+        assert (
+            isinstance(stopped, Throttle)
+            or "more than any pool has" in result.blocked_text
+            or "Overflow" in result.blocked_text
+        )
 
 
 @given(st.lists(ANY_PLUGIN, min_size=1, max_size=8), any_view(known=True), NUMBERS, st.data())
 def test_a_chain_holds_exactly_when_something_that_it_needs_is_unknown(
     plugins: list[SchedPlugin], seen: View, n: int, data: st.DataObject
 ) -> None:
-    if run_chain(plugins, seen, n).hold is not None:
+    if run_chain(plugins, seen, n).blocked_text is not None:
         return
     lost = data.draw(st.sampled_from(Info))
     field = {
@@ -467,4 +471,4 @@ def test_a_chain_holds_exactly_when_something_that_it_needs_is_unknown(
     }[lost]
     blind: dict[str, Any] = {field: Unknown("lost")}
     result = run_chain(plugins, replace(seen, **blind), n)
-    assert (result.hold is not None) == any(lost in step.needs for step in plugins)
+    assert (result.blocked_text is not None) == any(lost in step.needs for step in plugins)

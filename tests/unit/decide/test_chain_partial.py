@@ -15,13 +15,13 @@ WHY = "jobs in schedd b: no answer within 60 s"
 
 def test_buying_for_the_work_that_is_seen_goes_on() -> None:
     chain = run_chain([plugin(Ready)], view(WmsStatus(ready=7, partial=WHY), BatchStatus(pending=2)))
-    assert (chain.hold, chain.ask) == (None, Ask(5))
+    assert (chain.blocked_text, chain.ask) == (None, Ask(5))
 
 
 @pytest.mark.parametrize("n", [-1, -5])
 def test_nothing_retires_and_the_reason_names_the_schedd(n: int) -> None:
     chain = run_chain([plugin(MaxToRun, maximum=10 + n)], view(WmsStatus(partial=WHY), BatchStatus(running=10)))
-    assert (chain.hold, chain.ask) == (None, Ask(0))
+    assert (chain.blocked_text, chain.ask) == (None, Ask(0))
     assert chain.steps[-1] == StepRecord("WmsStatus", n, 0, f"nothing retires while work may be unseen: {WHY}")
     assert WHY in chain.reason
 

@@ -79,8 +79,8 @@ def test_nothing_is_decided_on_a_reading_that_failed(
     for work, known in ((WORK, vms()), (NO_WORK, vms(job(), pool=IDLE))):
         readings = (wms or work, jobs or known[0], pool or known[1])
         decision = of(decide(config, world(config, *readings), {"Q"}))
-        assert decision.chain.hold is not None
-        assert "down" in decision.chain.hold
+        assert decision.chain.blocked_text is not None
+        assert "down" in decision.chain.blocked_text
         assert decision.actions == ()
 
 
@@ -90,7 +90,7 @@ def test_nothing_is_bought_where_no_audit_has_asked_and_under_a_cap_of_the_facto
     """Rules 2 and 6: how many instances count there is unknown. Machines leave all the same."""
     round_ = decide(config, world(config, WORK, *vms(), unasked=frozenset({"Q"})), {"Q", "R"})
     assert [len(of(round_, queue).actions) for queue in "QR"] == [0, 1]
-    assert "its cloud has not been asked yet" in str(of(round_).chain.hold)
+    assert "its cloud has not been asked yet" in str(of(round_).chain.blocked_text)
     going = decide(config, world(config, NO_WORK, *vms(job(), pool=IDLE), unasked=frozenset({"Q"})), {"Q"})
     assert isinstance(of(going).actions[0], Retire)
 
@@ -99,7 +99,7 @@ def test_nothing_is_bought_where_no_audit_has_asked_and_under_a_cap_of_the_facto
     capped = load([path])
     decision = of(decide(capped, world(capped, WORK, *vms(), unasked=frozenset({"R"})), {"Q"}))
     assert decision.actions == ()
-    assert "queue R: its cloud has not been asked yet" in str(decision.chain.hold)
+    assert "queue R: its cloud has not been asked yet" in str(decision.chain.blocked_text)
 
 
 def test_a_reading_counts_only_if_its_poll_started_after_the_queue_last_acted(config: Config) -> None:
@@ -108,7 +108,7 @@ def test_a_reading_counts_only_if_its_poll_started_after_the_queue_last_acted(co
         round_ = decide(config, world(config, WORK, *vms(), acted={"Q": acted}), {"Q", "R"})
         assert len(of(round_).actions) == n
         assert len(of(round_, "R").actions) == 1, "the other queue has not acted"
-    hold = of(round_).chain.hold
+    hold = of(round_).chain.blocked_text
     assert hold is not None
     assert "not read since the queue last acted" in hold
 
@@ -117,7 +117,7 @@ def test_readings_that_are_too_old_count_for_nothing(config: Config) -> None:
     """Rule 2."""
     old = world(config, WORK, *vms())
     late = World(READ_AT + 361, old.readings)
-    assert "361 s old" in str(of(decide(config, late, {"Q"})).chain.hold)
+    assert "361 s old" in str(of(decide(config, late, {"Q"})).chain.blocked_text)
 
 
 def test_a_vm_that_is_proven_empty_goes_although_it_is_not_known_what_waits(config: Config) -> None:
@@ -148,7 +148,7 @@ def test_a_newer_factory_with_our_id_stops_everything(config: Config) -> None:
     empty = vms(job(retire_time=NOW - 50), pool=LEFT)
     round_ = decide(config, world(config, WORK, *empty, usurper="2000 elsewhere 1"), {"Q", "R"})
     assert round_.actions == ()
-    assert all("2000 elsewhere 1" in str(decision.chain.hold) for decision in round_.decisions)
+    assert all("2000 elsewhere 1" in str(decision.chain.blocked_text) for decision in round_.decisions)
 
 
 def test_only_queues_that_are_due_decide(config: Config) -> None:
@@ -192,5 +192,5 @@ def test_a_disabled_queue_buys_nothing_and_its_vms_are_seen_to_their_end(
     away = {"machines": {}, "masters": {"vm1": master(startd_runs=False)}}
     jobs, pool = vms(job(queue="R"), pool=away)
     answer = of(decide(config, world(config, WORK, jobs, pool, memory=SEEN), {"Q", "R"}), "R")
-    assert "disabled" in (answer.chain.hold or "")
+    assert "disabled" in (answer.chain.blocked_text or "")
     assert [type(action) for action in answer.actions] == [Remove]

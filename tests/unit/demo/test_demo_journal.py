@@ -9,7 +9,7 @@ from localcloud.demo.journal import Journal, acts, outcome, reason, vm_states
 SUBMIT: dict[str, Any] = {
     "outcome": "submit",
     "n": 4,
-    "hold": None,
+    "blocked": None,
     "decided": 1.0,
     "states": {"booting": 2, "busy": 0},
     "steps": [
@@ -38,8 +38,12 @@ def test_where_no_step_changed_anything_the_first_is_told() -> None:
 
 
 def test_a_hold_is_told_by_its_reason() -> None:
-    entry = SUBMIT | {"outcome": "hold", "n": None, "hold": "the schedd did not answer"}
-    assert (outcome(entry), reason(entry)) == ("hold", "the schedd did not answer")
+    entry = SUBMIT | {
+        "outcome": "blocked",
+        "n": None,
+        "blocked": {"cause": "unknown", "text": "the schedd did not answer"},
+    }
+    assert (outcome(entry), reason(entry)) == ("blocked", "the schedd did not answer")
 
 
 def test_actions_of_a_kind_are_one_line_and_failures_are_told_each() -> None:

@@ -45,7 +45,7 @@ GOOD = Evidence(
     events={"1.0": Counter({0: 1, 1: 1, 5: 1})},
     instances=(instance(1012, 1055.5), instance(1013, 1058.0), instance(1072, 1108.0)),
     requests={"RunInstances": 3, "DescribeInstances": 20},
-    journal=(entry("submit", 2, 2), entry(ready=2, pending=2), entry("hold", None)),
+    journal=(entry("submit", 2, 2), entry(ready=2, pending=2), entry("blocked", None)),
     version="$CondorVersion: 23.9.6 2026-07-12 $",
 )
 
@@ -158,7 +158,7 @@ def test_events_are_counted_by_job() -> None:
         (entry(ready=2, pending=0), False),
         (entry(ready=0, pending=2), False),
         (entry("submit", 1, ready=3, pending=2), False),
-        ({"outcome": "hold", "n": None, "wms": {"unknown": "x"}, "batch": {"unknown": "x"}}, False),
+        ({"outcome": "blocked", "n": None, "wms": {"unknown": "x"}, "batch": {"unknown": "x"}}, False),
     ],
 )
 def test_a_decision_waited_if_jobs_wait_and_vms_are_on_their_way(given: dict[str, Any], expected: bool) -> None:

@@ -27,7 +27,7 @@ def test_counts_never_fall_below_zero_and_end_there(lives: list[tuple[int, int, 
 def test_vms_are_counted_by_state_at_each_decision_that_knew_them() -> None:
     journal = [
         {"outcome": "submit", "decided": 1.0, "states": {}},
-        {"outcome": "hold", "decided": 2.0, "states": {}},
+        {"outcome": "blocked", "decided": 2.0, "states": {}},
         {"outcome": "none", "decided": 3.0, "states": {"booting": 2}},
         {"outcome": "none", "decided": 4.0, "states": {"booting": 1, "busy": 1}},
     ]

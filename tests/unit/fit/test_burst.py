@@ -37,7 +37,7 @@ class Cloud:
         vms = self.vms()
         wanted = demand(self.groups(), self.machines(), [VM_SHAPE])
         asked = run_chain(self.chain, view(share(wanted, [VM_SHAPE], vms, self.now), vms))
-        assert asked.hold is None
+        assert asked.blocked_text is None
         assert asked.ask.n >= 0
         for _ in range(asked.ask.n):
             self.bought[len(self.bought)] = self.now

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.decide.chain import Chain, StepRecord
+from factory.decide.chain import Blocked, Cause, Chain, StepRecord
 from factory.model.ask import Ask
 from factory.model.shape import Shape
 from factory.model.status import BatchStatus
@@ -109,7 +109,7 @@ def test_the_reason_of_a_chain_is_its_hold_or_the_last_step_that_changed_n() -> 
     steps = (StepRecord("A", 0, 5, "five"), StepRecord("B", 5, 3, "three"), StepRecord("C", 3, 3, "as it was"))
     assert Chain(steps, Ask(3)).reason == "B: three"
     assert Chain(steps[2:], Ask(3)).reason == "C: as it was"
-    assert Chain(steps, hold="no schedd").reason == "no schedd"
+    assert Chain(steps, blocked=Blocked(Cause.UNKNOWN, "no schedd")).reason == "no schedd"
     assert Chain().reason == "no sched plugin"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from factory.decide.chain import Chain, run_chain
+from factory.decide.chain import Blocked, Cause, Chain, run_chain
 from factory.decide.decision import Decision
 from factory.lifecycle.plan import plan
 from factory.lifecycle.policy import VMPolicy
@@ -54,7 +54,7 @@ def decision(
     excluded: Mapping[str, int] | None = None,
     waiting: Mapping[str, Waiting] | None = None,
     maximum: int = 100,
-    hold: str | None = None,
+    blocked: str | None = None,
     memory: Memory | None = None,
     closed: str | None = None,
     covered: Mapping[str, int] | None = None,
@@ -66,7 +66,7 @@ def decision(
     )  # fmt: skip
     seen = replace(share(wanted, [SHAPE], vms, waiting=waiting, closed=closed), covered=covered or {})
     chain = run_chain([plugin(Fit), plugin(MaxToRun, maximum=maximum)], view(seen, vms))
-    chain = chain if hold is None else Chain(hold=hold)
+    chain = chain if blocked is None else Chain(blocked=Blocked(Cause.UNKNOWN, blocked))
     batch = BatchStatus.of_vms(vms)
     made = plan(VMPolicy(queue="Q", shape=SHAPE.shape, **life), chain.ask, batch, memory or Memory(), NOW)
     work = WmsStatus(ready=6, demand=wanted)
@@ -141,8 +141,8 @@ CASES: list[tuple[str, Decision, list[str], list[str]]] = [
     ),
     (
         "nothing is left",
-        decision(closed="queue CHEAP comes first and holds: no answer"),
-        ["nothing is bought for 6 of them: Fit: ", "queue CHEAP comes first and holds: no answer"],
+        decision(closed="queue CHEAP comes first and is blocked: no answer"),
+        ["nothing is bought for 6 of them: Fit: ", "queue CHEAP comes first and is blocked: no answer"],
         ["on their way"],
     ),
     (
@@ -211,8 +211,13 @@ CASES: list[tuple[str, Decision, list[str], list[str]]] = [
         ["machines for 6 of them are bought or taken back now: 3 × m5.large"],
         [],
     ),
-    ("unknown", replace(decision(), wms=Unknown("no answer")), ["holds: no answer"], ["one of"]),
-    ("hold", replace(decision(), chain=Chain(hold="paused by bob")), ["one of 6", "holds: paused by bob"], ["bought"]),
+    ("unknown", replace(decision(), wms=Unknown("no answer")), ["blocked: no answer"], ["one of"]),
+    (
+        "blocked",
+        replace(decision(), chain=Chain(blocked=Blocked(Cause.PAUSED, "paused by bob"))),
+        ["one of 6", "blocked: paused by bob"],
+        ["bought"],
+    ),
     (
         "counted",
         replace(decision(), wms=WmsStatus(ready=6)),
@@ -275,7 +280,10 @@ def test_a_job_is_found_in_the_group_that_says_the_same_of_what_machines_refer_t
         (decision(), ["buys 3", "not one fewer: 2 waiting jobs", "not one more: every job that a machine of this"]),
         (decision(maximum=1), ["buys 1", "not one more: MaxToRun stands in the way (room for 1 of 1)"]),
         (decision([]), ["neither buys nor retires", "not one more: no waiting job needs one that this queue can buy"]),
-        (decision(hold="no data"), ["neither buys nor retires", "holds, so that the chain asks for nothing: no data"]),
+        (
+            decision(blocked="no data"),
+            ["neither buys nor retires", "blocked, so that the chain asks for nothing: no data"],
+        ),
     ],
 )
 def test_a_queue_says_why_so_many(made: Decision, said: list[str]) -> None:
@@ -300,9 +308,9 @@ DONE: list[tuple[str, Decision, list[str], list[str]]] = [
     ),
     (
         "a lease ends in a hold",
-        decision(vms=[LEASE_ENDS], hold="schedd: no answer", drain_before_s=600),
+        decision(vms=[LEASE_ENDS], blocked="schedd: no answer", drain_before_s=600),
         [
-            "retires 1\nholds, so that the chain asks for nothing: schedd: no answer",
+            "retires 1\nblocked, so that the chain asks for nothing: schedd: no answer",
             "retire VM vm00001 (job 1.1): its lease ends in 60 s",
         ],
         ["nothing is bought or retired", "not one"],

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from factory.decide.chain import Chain
+from factory.decide.chain import Blocked, Cause, Chain
 from factory.decide.decision import Decision
 from factory.model.ask import Ask
 from factory.model.memory import Breaker, Health
@@ -39,7 +39,12 @@ def test_queues_vms_breakers_and_sources_are_told(statedir: StateDir) -> None:
     health = Health({"m5.large": Breaker("quota", "no more", opened=5, until=900), "*": Breaker("lost", "", 5, 50)})
     decisions = [
         Decision("A", Chain((), Ask(2)), wms=WmsStatus(ready=7), batch=BatchStatus.of_vms([busy]), health=health),
-        Decision("B", Chain((), Ask(0), hold="no answer"), wms=Unknown("no answer"), batch=Unknown("no answer")),
+        Decision(
+            "B",
+            Chain((), Ask(0), Blocked(Cause.UNKNOWN, "no answer")),
+            wms=Unknown("no answer"),
+            batch=Unknown("no answer"),
+        ),
     ]
     queues = {each.queue: decision_report(each, (), 99) for each in decisions}
     readings = [Reading("jobs", 10, 11.5, rows=()), Reading("machines", 10, 12, error="no answer")]
@@ -48,8 +53,8 @@ def test_queues_vms_breakers_and_sources_are_told(statedir: StateDir) -> None:
     assert told['apf_vms{factory="f",queue="A",state="busy"}'] == 1
     assert told['apf_jobs{factory="f",queue="A",state="ready"}'] == 7
     assert told['apf_asked{factory="f",queue="A"}'] == 2
-    assert told['apf_holds{factory="f",queue="A"}'] == 0
-    assert told['apf_holds{factory="f",queue="B"}'] == 1
+    assert told['apf_blocked{factory="f",queue="A"}'] == 0
+    assert told['apf_blocked{factory="f",queue="B"}'] == 1
     assert not [name for name in told if 'queue="B"' in name and ("jobs" in name or "vms" in name or "asked" in name)]
     assert told['apf_breaker_open{factory="f",fault="quota",queue="A",shape="m5.large"}'] == 1
     assert told['apf_breaker_open{factory="f",fault="lost",queue="A",shape="*"}'] == 0

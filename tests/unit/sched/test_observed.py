@@ -88,7 +88,7 @@ def test_the_plugin_answers_as_observed(case: Case, tmp_path: Path) -> None:
         total=case.total,
     )
     result = run_chain(queue.sched, seen, case.n_in)
-    assert (None if result.hold else result.ask.n) == case.expected
+    assert (None if result.blocked_text else result.ask.n) == case.expected
 
 
 @each_case
@@ -98,7 +98,7 @@ def test_apf_chain_answers_as_observed(case: Case, tmp_path: Path) -> None:
     answer = json.loads(run.stdout)
     assert answer["n"] == case.expected
     if case.expected is None:
-        assert answer["outcome"] == "hold"
+        assert answer["outcome"] == "blocked"
         assert answer["steps"] == []
         assert case.plugin in answer["reason"]
         assert "unknown" in answer["reason"]

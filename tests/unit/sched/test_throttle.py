@@ -23,7 +23,7 @@ def decided(n: int, rows: Any, error: str | None = None, **settings: Any) -> Cha
 def after(n: int, total: int, short: int, **settings: Any) -> int:
     window = HistoryWindow("Q", settings.get("interval", 3600), settings.get("maxtime", 10))
     result = decided(n, {window: RecentJobs(total, short)}, **settings)
-    assert result.hold is None
+    assert result.blocked_text is None
     return result.ask.n
 
 
@@ -63,8 +63,8 @@ def test_says_what_it_saw() -> None:
     ],
 )
 def test_holds_while_the_history_is_unknown(result: Chain, reason: str) -> None:
-    assert result.hold is not None
-    assert reason in result.hold
+    assert result.blocked_text is not None
+    assert reason in result.blocked_text
 
 
 def test_reads_the_history_of_the_schedd_that_gets_the_jobs() -> None:
