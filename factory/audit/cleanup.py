@@ -78,9 +78,11 @@ class Cleanup:
         """What speaks against each of these; against all, if a schedd or the collector does not answer (rules 2, 5)."""
         if not orphans:
             return {}
+        others, faults = polled_schedds(self.config)
+        if faults:
+            return dict.fromkeys((orphan.name for orphan in orphans), f"not done: {next(iter(faults.values()))}")
         vms = frozenset(orphan.vm for orphan in orphans)
         pool, within_s = PoolAddress(self.config.factory.pool), self._deadline_s
-        others, faults = polled_schedds(self.config)
         schedds = dict.fromkeys((own_schedd(self.config.factory), *others))
         # Side by side, so that none is old when the last has answered.
         calls = [self.workers.submit(str(each), within_s, reap.vms_in_use, each, vms) for each in schedds]
@@ -90,8 +92,6 @@ class Cleanup:
             there = call_result(in_pool, within_s)
         except CallFailed as error:
             return dict.fromkeys((orphan.name for orphan in orphans), f"not done: {error}")
-        if faults:
-            return dict.fromkeys((orphan.name for orphan in orphans), f"not done: {next(iter(faults.values()))}")
         against = {orphan.name: objection(orphan, found, there) for orphan in orphans}
         return {name: f"not done: {why}" for name, why in against.items() if why is not None}
 

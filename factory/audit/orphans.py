@@ -140,8 +140,9 @@ class _Judge:
         if instance.state in STOPPED:
             return OrphanStep.TERMINATE, f"the cloud says that it is {instance.state}"
         silent = self.sightings.silent.get(instance.id)
-        if silent is None or line.startd is None:
+        if silent is None:
             return OrphanStep.REPORT, "nothing proves it empty: it ends by its own timers, or when the VM job has left"
+        assert line.startd is not None, "observe() notes an instance as silent only while it sees a fresh startd"
         if line.startd.claims:
             claims = counted(line.startd.claims, "claim")
             return OrphanStep.WAIT, f"left alone while jobs run on a machine of its name, {claims}"

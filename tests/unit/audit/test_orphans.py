@@ -241,6 +241,23 @@ def test_a_vm_job_is_not_removed_on_the_word_of_a_cloud_that_may_show_nothing_at
     assert run(seen, *in_pool)["1.0"].step is OrphanStep.WAIT
 
 
+def test_keeps_a_vm_job_while_its_master_is_in_the_pool() -> None:
+    """Rule 5: the startd may come back, though the cloud shows the instance no more."""
+    shown = scene(10, jobs=[job()], instances=[instance()])
+    alone = [scene(tick, jobs=[job()], masters=[master()]) for tick in (310, 620)]
+    orphan = run(shown, *alone)["1.0"]
+    assert orphan.step is OrphanStep.WAIT
+    assert "the pool still shows it" in orphan.why
+    old = [scene(tick, jobs=[job()], masters=[master(heard=NOW - 100)]) for tick in (310, 620)]
+    assert run(shown, *old)["1.0"].step is OrphanStep.REMOVE
+
+
+def test_waits_for_a_vm_whose_master_alone_was_in_the_pool() -> None:
+    """Rule 5: its startd may have run a job between two audits."""
+    there = scene(10, instances=[instance()], masters=[master()])
+    assert run(there, *(scene(tick, instances=[instance()]) for tick in (310, 620)))["i-1"].step is OrphanStep.WAIT
+
+
 def test_another_account_says_nothing_of_the_instances_that_were_in_the_one_before() -> None:
     """A queue was given other keys: the VM jobs that it has are served by the old ones, to their end."""
     seen = scene(10, jobs=[job()], instances=[instance()])

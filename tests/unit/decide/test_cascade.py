@@ -18,7 +18,7 @@ from factory.model.actions import Retire, Submit, Unretire
 from factory.model.address import PoolAddress
 from factory.model.demand import JobGroup, Machine
 from factory.model.matches import Match
-from factory.model.memory import Breaker, Health, Memory
+from factory.model.memory import Backoff, Breaker, FitMemory, Health, Memory
 from factory.model.shape import Shape
 from factory.model.status import BatchStatus, Unknown, WmsStatus
 from factory.model.vm import VM, VMState
@@ -422,6 +422,16 @@ def test_a_chain_without_groups_backs_off_ever_longer_when_machines_come_in_vain
     factory.vms["cheap"] = [replace(joined[0], state=VMState.BUSY, claims=1)]
     factory.bought("cheap")
     assert factory.memory.fit.backoff == {}
+
+
+def test_backoff_stops_a_chain_of_counts_but_not_fit(factory: Factory) -> None:
+    """Fit knows for which job groups machines came and left unclaimed, and buys for the others."""
+    for chain, n in (("Ready", 0), ("Fit", 10)):
+        factory.chain = chain
+        factory.memory = Memory(fit=FitMemory(backoff={"cheap": Backoff(NOW + 100_000, 1)}))
+        made = factory.round("cheap")
+        assert sum(action.n for action in made.actions if isinstance(action, Submit)) == n
+        assert ("Backoff" in made.decisions[0].chain.reason) is (n == 0)
 
 
 @pytest.mark.parametrize(("when_joined", "at_the_end"), [(0, 1), (1, 0)])

@@ -102,6 +102,17 @@ def test_nothing_is_bought_where_no_audit_has_asked_and_under_a_cap_of_the_facto
     assert "queue R: its cloud has not been asked yet" in str(decision.chain.blocked_text)
 
 
+def test_each_orphan_counts_once_under_the_cap_of_the_factory(config: Config, tmp_path: Path) -> None:
+    """Rule 6: orphans of a section that was removed count as well."""
+    path = tmp_path / "queues.conf"
+    path.write_text(conf("Ready, MaxPerFactory", {}, {"maxperfactory.maximum": 5}))
+    capped = load([path])
+    for orphans, n in (({"Q": 2}, 3), ({"Q": 3}, 2), ({"Q": 2, "GONE": 1}, 2)):
+        (submit,) = of(decide(capped, world(capped, WORK, *vms(), orphans=orphans), {"Q"})).actions
+        assert isinstance(submit, Submit)
+        assert submit.n == n
+
+
 def test_a_reading_counts_only_if_its_poll_started_after_the_queue_last_acted(config: Config) -> None:
     """Rule 3."""
     for acted, n in ((READ_AT - 1, 1), (READ_AT, 0), (READ_AT + 1, 0)):

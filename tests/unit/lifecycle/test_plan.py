@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from factory.lifecycle.plan import NO_INSTANCE, plan
 from factory.lifecycle.policy import VMPolicy
 from factory.lifecycle.retire_order import retire_order
+from factory.lifecycle.timeouts import Timeouts
 from factory.model.actions import ClearRetire, Plan, Release, Remove, Retire, Submit, Unretire
 from factory.model.ask import Ask
 from factory.model.memory import Attempts, FitMemory, Memory, Seen
@@ -297,6 +298,13 @@ def test_a_vm_retires_before_its_lease_ends_the_next_end_first() -> None:
     assert all("its lease ends in" in action.reason for action in answer.actions)
     assert names(planned(0, *vms, *others, drain_before_s=101, removefraction=0.3), Retire) == ["vm3", "vm2"]
     assert planned(0, *vms, *others).actions == (), "drain_before = 0"
+
+
+def test_retires_once_a_vm_that_was_never_claimed_and_whose_lease_ends() -> None:
+    late = vm("vm1", VMState.JOINED, joined_at=NOW - 601, **ENDS)
+    (retire,) = planned(0, late, vm("vm2", VMState.BUSY), drain_before_s=200, timeouts=Timeouts(job_s=600)).actions
+    assert isinstance(retire, Retire)
+    assert "its lease ends in" in retire.reason
 
 
 def test_a_vm_that_retires_already_is_not_asked_again_because_of_its_lease() -> None:
