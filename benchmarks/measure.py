@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.dom import minidom
 
-from factory.condor.collector.slots import slots_that_matter
+from factory.condor.collector.slots import slot_constraint
 from factory.condor.schedd.vm_jobs import our_vm_jobs
 from factory.config import load
 from factory.decide.decide import decide
@@ -89,7 +89,7 @@ def _roomy(demand: Demand) -> str:
     """Which slots a round asks the collector for."""
     asks = [group.ask for group in demand.groups]
     least = Room(min(ask.cpus for ask in asks), min(ask.memory_mb for ask in asks))
-    return slots_that_matter(least)
+    return slot_constraint(least)
 
 
 def load_owner() -> str:

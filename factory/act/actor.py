@@ -19,7 +19,7 @@ from factory.condor.connect import schedd_name
 from factory.condor.schedd import actions as acts
 from factory.condor.schedd.vm_jobs import our_vm_jobs
 from factory.condor.tools import run as tools
-from factory.condor.tools.budget import PARALLEL, Commands, NotBegun
+from factory.condor.tools.budget import PARALLEL, CommandBudget, NotBegun
 from factory.condor.tools.tokens import token_argv
 from factory.config.queues import Config, Queue
 from factory.model.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
@@ -27,7 +27,7 @@ from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.vm import VM, JobId
 from factory.plugin.base import own_schedd
 from factory.plugin.batchsubmit import BatchSubmitPlugin, Submission, SubmitTools
-from factory.process.deadline import bounded
+from factory.process.deadline import run_bounded
 from factory.process.faults import FAULTS, fault
 from factory.process.workers import CallFailed, CallTimedOut, Workers, one_line
 from factory.settings.factory import FactorySettings
@@ -92,7 +92,7 @@ class Actor:
         return tuple(outcomes)
 
     def _on_machines(self, schedd: ScheddAddress, startds: Collection[str]) -> Mapping[str, str]:
-        return self._call(acts.on_machines, schedd, sorted(startds))
+        return self._call(acts.jobs_on_startds, schedd, sorted(startds))
 
     def _outcome(self, action: Action, elsewhere: OtherSchedds) -> Outcome:
         objection = elsewhere.objection(action) if ends_a_machine(action) else None
@@ -151,7 +151,7 @@ class Actor:
         limit_s = self._factory.deadline + _TOKEN_S * action.n
         submit_tools = self._submit_tools(action.queue, limit_s)
         try:
-            submission = bounded(lambda: plugin.submission(action.n, action.shapes, submit_tools), limit_s)
+            submission = run_bounded(lambda: plugin.submission(action.n, action.shapes, submit_tools), limit_s)
         except tools.ToolError:
             raise
         except FAULTS as error:
@@ -179,7 +179,7 @@ class Actor:
         found: dict[str, str] = {}
         for monitor in self._queues[queue].monitors:
             try:
-                found |= bounded(monitor.environment, limit_s)
+                found |= run_bounded(monitor.environment, limit_s)
             except FAULTS as error:
                 raise CallFailed(f"plugin {monitor.name} failed: {fault(error)}") from error
         return found
@@ -260,8 +260,8 @@ class Actor:
         return self._queues[queue].batchsubmit
 
     @cached_property
-    def _commands(self) -> Commands:
-        return Commands(self._factory.command_timeout, self.keep_fds)
+    def _commands(self) -> CommandBudget:
+        return CommandBudget(self._factory.command_timeout, self.keep_fds)
 
     @cached_property
     def _queues(self) -> dict[str, Queue]:

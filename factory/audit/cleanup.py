@@ -15,13 +15,13 @@ from factory.condor.schedd import orphan_checks as reap
 from factory.condor.schedd.orphan_checks import VMsInUse
 from factory.condor.schedd.vm_jobs import our_vm_jobs
 from factory.condor.tools import run as tools
-from factory.condor.tools.budget import PARALLEL, Commands, NotBegun
+from factory.condor.tools.budget import PARALLEL, CommandBudget, NotBegun
 from factory.config.queues import Config
 from factory.model.address import PoolAddress
 from factory.model.cloud import STOPPED, perform
 from factory.observe.schedds import polled_schedds
 from factory.plugin.base import own_schedd
-from factory.process.deadline import side_by_side
+from factory.process.deadline import run_parallel
 from factory.process.faults import FAULTS, fault
 from factory.process.workers import CallFailed, CallTimedOut, Workers, call_result
 
@@ -133,7 +133,7 @@ class Cleanup:
         return ends
 
     def _drained(self, orphans: Sequence[Orphan]) -> dict[str, CleanupResult]:
-        commands = Commands(self.config.factory.command_timeout, self.keep_fds)
+        commands = CommandBudget(self.config.factory.command_timeout, self.keep_fds)
 
         def drained(orphan: Orphan) -> CleanupResult:
             try:
@@ -142,7 +142,7 @@ class Cleanup:
                 return CleanupResult(str(error), tried=not isinstance(error, NotBegun))
             return CleanupResult()
 
-        ends = side_by_side(drained, orphans, PARALLEL)
+        ends = run_parallel(drained, orphans, PARALLEL)
         return {orphan.name: end for orphan, end in zip(orphans, ends, strict=True)}
 
     def _leave_argv(self, orphan: Orphan) -> list[str]:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from factory.condor.tools.ping import is_authorized
+from factory.condor.tools.ping import authorized_identities
 from factory.condor.tools.run import ToolError, run_tool
 from factory.condor.tools.tokens import token_argv, token_claims
 from factory.config.queues import Queue
@@ -26,7 +26,7 @@ def check_authorization(queues: Sequence[Queue], factory: FactorySettings) -> It
         return
     pool = PoolAddress(factory.pool)
     try:
-        ours = is_authorized(pool, ("READ", "ADMINISTRATOR"), factory.command_timeout)
+        ours = authorized_identities(pool, ("READ", "ADMINISTRATOR"), factory.command_timeout)
         yield from _token(pool, max(machines.lease_max_s for machines in found), factory.command_timeout)
     except ToolError as error:
         yield Finding("unchecked", f"authorization: {error}", daemon=str(pool))
@@ -56,7 +56,7 @@ def _token(pool: PoolAddress, lifetime_s: int, timeout_s: int) -> Iterator[Findi
         yield Finding("error", text, daemon=str(pool))
     with tempfile.TemporaryDirectory(prefix="apf-check-") as directory:
         write_private(Path(directory) / "vm", token.encode() + b"\n")
-        rights = is_authorized(pool, _OF_A_VM, timeout_s, Path(directory))
+        rights = authorized_identities(pool, _OF_A_VM, timeout_s, Path(directory))
     for level, identity in rights.items():
         if identity is None:
             text = (

@@ -20,7 +20,7 @@ from factory.check.statedir import check_statedir
 from factory.check.template import sample_jobs
 from factory.condor.classad.evaluate import Answer, Question, evaluate
 from factory.condor.tools.config_val import DaemonConfig, Matchmaking, read_matchmaking, read_schedd
-from factory.condor.tools.gridmanager_config import as_gridmanager
+from factory.condor.tools.gridmanager_config import gridmanager_config
 from factory.condor.tools.run import ToolError
 from factory.config.queues import Config, Queue
 from factory.model.address import PoolAddress
@@ -134,7 +134,7 @@ class _Pool:
     def _by_schedd(self, schedd: DaemonConfig, ads: Mapping[str, str]) -> Iterator[Finding]:
         queues = self._config.queues
         yield from check_gahp(queues, self._factory, schedd)
-        gridmanager = schedd if self._factory.schedd is not None else as_gridmanager(schedd)
+        gridmanager = schedd if self._factory.schedd is not None else gridmanager_config(schedd)
         yield from check_limits(queues, gridmanager)
         yield from check_gahp_log(gridmanager)
         yield from check_policies(queues, ads, self._factory, schedd, self._evaluate)

@@ -12,14 +12,14 @@ from typing import Any
 from factory.condor.classad.match import match_all
 from factory.condor.classad.references import job_references, machine_references
 from factory.condor.classad.template_ad import template_ad
-from factory.condor.collector.partial_slots import with_what_is_left
-from factory.condor.collector.slots import Model, Slots, open_slots
+from factory.condor.collector.partial_slots import match_partial_slots
+from factory.condor.collector.slots import MachineModel, Slots, query_slots
 from factory.condor.connect import open_schedd
-from factory.condor.negotiator import PATIENCE_S, Asking, limits_of
+from factory.condor.negotiator import PATIENCE_S, NegotiatorQuery, find_limits
 from factory.condor.schedd.idle_jobs import ScheddQueue
-from factory.condor.schedd.job_groups import IdleJobs, evaluate_ask
+from factory.condor.schedd.job_groups import IdleJobs, evaluate_request
 from factory.condor.schedd.selections import Selection
-from factory.condor.schedd.start_limits import saturation, schedd_ad
+from factory.condor.schedd.start_limits import schedd_ad, schedd_limit
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.demand import Demand, JobGroup, Room, Template
 from factory.model.matches import Matches
@@ -49,7 +49,7 @@ class _Needs:
 
     def slots(self, pool: PoolAddress, factory_id: str) -> Slots:
         """Those that matter."""
-        return Slots() if self.least == _NOTHING else open_slots(pool, factory_id, self.references, self.least)
+        return Slots() if self.least == _NOTHING else query_slots(pool, factory_id, self.references, self.least)
 
 
 _needs: dict[str, _Needs] = {}
@@ -67,7 +67,7 @@ class DemandQuery:
 
 
 @dataclass(frozen=True)
-class Work:
+class SelectionDemand:
     """What one selection found."""
 
     groups: tuple[JobGroup, ...]
@@ -81,11 +81,11 @@ class JobDemandRows:
     """What one poll found: for all selections the same machines and limits, for each its own jobs."""
 
     pool: Demand
-    work: Mapping[Selection, Work | Unknown]
+    by_selection: Mapping[Selection, SelectionDemand | Unknown]
 
     def demand(self, selection: Selection) -> Demand | Unknown:
         """What the queues of a selection see."""
-        work = self.work.get(selection, Unknown("not read by this selection of jobs yet"))
+        work = self.by_selection.get(selection, Unknown("not read by this selection of jobs yet"))
         if isinstance(work, Unknown):
             return work
         return replace(
@@ -103,7 +103,7 @@ class JobDemandSource(Source):
 
     pool: PoolAddress
     schedd: ScheddAddress = ScheddAddress()
-    wants: frozenset[DemandQuery] = frozenset({DemandQuery()})
+    queries: frozenset[DemandQuery] = frozenset({DemandQuery()})
     factory_id: str = ""
 
     @property
@@ -116,7 +116,7 @@ class JobDemandSource(Source):
 
     def merge(self, other: JobDemandSource) -> JobDemandSource:
         """One poll for all queues that read this schedd."""
-        return replace(super().merge(other), wants=self.wants | other.wants)
+        return replace(super().merge(other), queries=self.queries | other.queries)
 
     def fetch(self) -> JobDemandRows:
         """Autoclusters, then slots, then exact counts; then matchmaking.
@@ -130,7 +130,7 @@ class JobDemandSource(Source):
         while True:
             clusters = queue.autoclusters()
             if needs.least == _NOTHING:
-                needs |= _Needs.of(_can_be_asked(map(evaluate_ask, clusters.values())), clusters.values())
+                needs |= _Needs.of(_can_be_asked(map(evaluate_request, clusters.values())), clusters.values())
             slots = needs.slots(self.pool, self.factory_id)
             machines = {key: _machine(template, slots) for of in offered.values() for key, template in of.items()}
             _, asked = machine_references([*slots.kinds.values(), *machines.values()], needs.references)
@@ -143,16 +143,18 @@ class JobDemandSource(Source):
             if needs | theirs == needs:
                 break
             needs |= theirs
-        asking = Asking(self.pool, jobs.values())
+        asking = NegotiatorQuery(self.pool, jobs.values())
         _needs[self.key] = theirs
-        free, on_kinds = with_what_is_left(slots, groups, jobs, match_all(jobs, slots.kinds))
-        work: dict[Selection, Work | Unknown] = {
-            selection: Work(of.groups, _on_shapes(of, offered[selection], machines, slots), of.excluded, of.others)
+        free, on_kinds = match_partial_slots(slots, groups, jobs, match_all(jobs, slots.kinds))
+        work: dict[Selection, SelectionDemand | Unknown] = {
+            selection: SelectionDemand(
+                of.groups, _on_shapes(of, offered[selection], machines, slots), of.excluded, of.others
+            )
             for selection, of in idle.items()
         }
-        full = saturation(ad, groups)
+        full = schedd_limit(ad, groups)
         negotiator = asking.answer(min(PATIENCE_S, self.deadline_s / 10))
-        limits = (*limits_of(groups, jobs, negotiator), *([full] if full else []))
+        limits = (*find_limits(groups, jobs, negotiator), *([full] if full else []))
         return JobDemandRows(
             Demand(machines=free, on_kinds=on_kinds, limits=limits),
             work | {selection: jobs for selection, jobs in found.items() if isinstance(jobs, Unknown)},
@@ -161,7 +163,7 @@ class JobDemandSource(Source):
     def _offered(self) -> dict[Selection, dict[str, Template]]:
         """Selections and the machines that their queues may buy, by key of the template."""
         offered: dict[Selection, dict[str, Template]] = {}
-        for want in self.wants:
+        for want in self.queries:
             offered.setdefault(want.selection, {}).update({template.key: template for template in want.templates})
         return {selection: dict(sorted(templates.items())) for selection, templates in offered.items()}
 
@@ -171,14 +173,14 @@ def _can_be_asked(asks: Iterable[tuple[Room, str | None]]) -> list[Room]:
 
 
 def _machine(template: Template, slots: Slots) -> Any:
-    return template_ad(template.room, dict(template.attributes), slots.real.get(_model(template)))
+    return template_ad(template.room, dict(template.attributes), slots.examples.get(_model(template)))
 
 
 def _on_shapes(idle: IdleJobs, offered: Mapping[str, Template], machines: Mapping[str, Any], slots: Slots) -> Matches:
-    unseen = {key for key, template in offered.items() if _model(template) not in slots.shown}
+    unseen = {key for key, template in offered.items() if _model(template) not in slots.in_pool}
     return match_all(idle.ads, {key: machines[key] for key in offered}, unseen)
 
 
-def _model(template: Template) -> Model:
+def _model(template: Template) -> MachineModel:
     """What a machine of a template says of itself."""
     return dict(template.attributes).get("APFFactory", "").strip('"'), template.key, template.build

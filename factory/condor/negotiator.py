@@ -32,7 +32,7 @@ _NUMBERED = re.compile(r"(\w+?)(\d*) = (.*)")
 
 
 @dataclass(frozen=True)
-class Negotiator:
+class NegotiatorLimits:
     """What a negotiator knows of limits. Names are in lower case."""
 
     ceilings: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -45,11 +45,11 @@ class Negotiator:
     """Concurrency limit → what the jobs on all slots take of it."""
 
 
-_last: dict[str, tuple[float, Negotiator]] = {}
+_last: dict[str, tuple[float, NegotiatorLimits]] = {}
 """By pool: when it last answered, and what; kept in the worker."""
 
 
-class Asking:
+class NegotiatorQuery:
     """A question to the negotiator of a pool that is under way."""
 
     def __init__(self, pool: PoolAddress, jobs: Iterable[Any]) -> None:
@@ -72,18 +72,18 @@ class Asking:
         except OSError:
             return None
 
-    def answer(self, patience_s: float = PATIENCE_S) -> Negotiator:
+    def answer(self, patience_s: float = PATIENCE_S) -> NegotiatorLimits:
         """What it says; what it said some minutes ago at most, if it does not answer by then; or nothing."""
         deadline = time.monotonic() + patience_s
         usage, config = _output(self._usage, deadline), _output(self._config, deadline)
         if usage is not None and (config is not None or self._config is None):
-            found = negotiator(usage, config or "")
+            found = parse_negotiator_limits(usage, config or "")
             if self._config is not None:
-                found = replace(found, in_use=in_use(self._pool))
+                found = replace(found, in_use=concurrency_in_use(self._pool))
             _last[str(self._pool)] = (steady(), found)
             return found
-        then, known = _last.get(str(self._pool), (0.0, Negotiator()))
-        return known if self._usage is not None and steady() - then < _BELIEVED_S else Negotiator()
+        then, known = _last.get(str(self._pool), (0.0, NegotiatorLimits()))
+        return known if self._usage is not None and steady() - then < _BELIEVED_S else NegotiatorLimits()
 
 
 def _output(child: subprocess.Popen[str] | None, deadline: float) -> str | None:
@@ -99,7 +99,7 @@ def _output(child: subprocess.Popen[str] | None, deadline: float) -> str | None:
     return printed if child.returncode == 0 else None
 
 
-def negotiator(usage: str, config: str) -> Negotiator:
+def parse_negotiator_limits(usage: str, config: str) -> NegotiatorLimits:
     """From what ``condor_userprio -allusers -long`` and ``condor_config_val -dump`` print; pure.
 
     HTCondor 23 prints one ad with numbered attributes, 25 an ad for each.
@@ -120,10 +120,10 @@ def negotiator(usage: str, config: str) -> Negotiator:
         elif ceiling is not None and ceiling >= 0:
             ceilings[name.rpartition("@")[0] or name] = (ceiling, used)
     pairs = (line.split(" = ", 1) for line in config.splitlines() if " = " in line and not line.startswith("#"))
-    return Negotiator(ceilings, quotas, {name.strip().lower(): value.strip() for name, value in pairs})
+    return NegotiatorLimits(ceilings, quotas, {name.strip().lower(): value.strip() for name, value in pairs})
 
 
-def in_use(pool: PoolAddress) -> dict[str, float]:
+def concurrency_in_use(pool: PoolAddress) -> dict[str, float]:
     """What the jobs on all slots take of concurrency limits, as the negotiator counts it."""
     import htcondor2
 
@@ -131,12 +131,12 @@ def in_use(pool: PoolAddress) -> dict[str, float]:
     for ad in open_collector(pool).query(
         htcondor2.AdType.Startd, constraint="ConcurrencyLimits =!= undefined", projection=["ConcurrencyLimits"]
     ):
-        for name, weight in taken(evaluated(ad, "ConcurrencyLimits")):
+        for name, weight in parse_concurrency_limits(evaluated(ad, "ConcurrencyLimits")):
             found[name] += weight
     return dict(found)
 
 
-def taken(limits: object) -> Iterator[tuple[str, float]]:
+def parse_concurrency_limits(limits: object) -> Iterator[tuple[str, float]]:
     """The concurrency limits that a job names, and what it takes of each: ``licence, tape:2``."""
     for word in re.split(r"[\s,]+", limits.strip().lower()) if isinstance(limits, str) else ():
         name, _, weight = word.partition(":")
@@ -145,7 +145,7 @@ def taken(limits: object) -> Iterator[tuple[str, float]]:
             yield name, number if number > 0 else 1.0
 
 
-def limits_of(groups: Iterable[JobGroup], ads: Mapping[str, Any], known: Negotiator) -> tuple[Limit, ...]:
+def find_limits(groups: Iterable[JobGroup], ads: Mapping[str, Any], known: NegotiatorLimits) -> tuple[Limit, ...]:
     """The limits that stand against these groups; ``ads``: by group key, the ad that stands for its jobs.
 
     A slot weighs as many cores as it has (SLOT_WEIGHT's default); a pool where it does not is taken by its own numbers
@@ -163,7 +163,7 @@ def limits_of(groups: Iterable[JobGroup], ads: Mapping[str, Any], known: Negotia
     )
 
 
-def _of_group(group: JobGroup, ad: Any, known: Negotiator) -> Iterator[tuple[str, str, float, float, bool]]:
+def _of_group(group: JobGroup, ad: Any, known: NegotiatorLimits) -> Iterator[tuple[str, str, float, float, bool]]:
     submitter, cores = (group.accounting_group or group.owner).lower(), (group.takes or group.ask).cpus
     if submitter in known.ceilings:
         ceiling, used = known.ceilings[submitter]
@@ -173,8 +173,8 @@ def _of_group(group: JobGroup, ad: Any, known: Negotiator) -> Iterator[tuple[str
         if name in known.quotas:
             quota, used = known.quotas[name]
             yield f"quota of {name}", f"{used:g} of {quota:g} cores in use", quota - used, cores, False
-    for name, weight in taken(evaluated(ad, "ConcurrencyLimits")):
-        most = maximum(name, known.settings)
+    for name, weight in parse_concurrency_limits(evaluated(ad, "ConcurrencyLimits")):
+        most = concurrency_maximum(name, known.settings)
         if most is not None:
             used = known.in_use.get(name, 0.0)
             yield f"concurrency limit {name}", f"{used:g} of {most:g} in use", most - used, weight, True
@@ -188,7 +188,7 @@ def _above(submitter: str) -> Iterator[str]:
         name = name.rpartition(".")[0]
 
 
-def maximum(limit: str, settings: Mapping[str, str]) -> float | None:
+def concurrency_maximum(limit: str, settings: Mapping[str, str]) -> float | None:
     """The most that a concurrency limit allows, by the negotiator's configuration; None: not known."""
     scope = limit.rpartition(".")[0]
     names = [f"{limit}_limit", *([f"concurrency_limit_default_{scope}"] if scope else ()), "concurrency_limit_default"]

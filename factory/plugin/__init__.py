@@ -9,7 +9,7 @@ that stands in queues.conf: ``apf.wmsstatus``, ``apf.batchstatus``, ``apf.sched`
 from __future__ import annotations
 
 from factory.condor.classad.expressions import ATTRIBUTE as ATTRIBUTE
-from factory.condor.classad.expressions import checked as checked
+from factory.condor.classad.expressions import checked_expression as checked_expression
 from factory.condor.schedd.history import HistorySource as HistorySource
 from factory.condor.schedd.history import HistoryWindow as HistoryWindow
 from factory.condor.schedd.history import RecentJobs as RecentJobs

@@ -15,7 +15,7 @@ def steady() -> float:
 
 
 class Clock:
-    """Epoch seconds that follow the host's clock, but are only set where :meth:`was_set` says so."""
+    """Epoch seconds that follow the host's clock, but are only set where :meth:`adopt_step` says so."""
 
     def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = steady) -> None:
         self._wall = wall
@@ -30,7 +30,7 @@ class Clock:
         """The time at a moment that ``steady`` gave."""
         return moment + self._apart
 
-    def was_set(self) -> float:
+    def adopt_step(self) -> float:
         """By how many seconds the host's clock was set since this was last asked; from now on the new time counts.
 
         Below zero: it was set back. 0: it was not set.

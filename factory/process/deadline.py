@@ -28,7 +28,7 @@ class _Call(threading.Thread, Generic[T]):
             self.error = error
 
 
-def bounded(function: Callable[[], T], limit_s: float) -> T:
+def run_bounded(function: Callable[[], T], limit_s: float) -> T:
     """What the function returns or raises.
 
     Raises:
@@ -44,7 +44,7 @@ def bounded(function: Callable[[], T], limit_s: float) -> T:
     return call.value
 
 
-def side_by_side(function: Callable[[S], T], items: Sequence[S], at_once: int) -> list[T]:
+def run_parallel(function: Callable[[S], T], items: Sequence[S], at_once: int) -> list[T]:
     """What the function returns for each, so many at once, begun in their order.
 
     Raises:

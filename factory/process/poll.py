@@ -28,13 +28,13 @@ def poll(pickled: bytes) -> tuple[float, float, bytes]:
     answer = started, ended, pickle.dumps(rows)
     del rows
     # Not now: whoever asked waits for the answer.
-    later = threading.Timer(_REST_S, give_back)
+    later = threading.Timer(_REST_S, trim_heap)
     later.daemon = True
     later.start()
     return answer
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Give what a poll freed back to the system; glibc keeps it otherwise, and a worker may rest for minutes."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

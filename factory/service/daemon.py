@@ -190,7 +190,7 @@ class Daemon:
 
     def _follow_clock(self) -> None:
         """If the host's clock was set, what is due when is set by as much: the scheduler compares with that clock."""
-        by_s = self._clock.was_set()
+        by_s = self._clock.adopt_step()
         if not by_s:
             return
         self._beat += timedelta(seconds=by_s)

@@ -23,7 +23,7 @@ from factory.model.vm_job import VMJobRows
 from factory.observe.observer import Observer
 from factory.process.clock import Clock
 from factory.process.faults import fault
-from factory.process.poll import give_back
+from factory.process.poll import trim_heap
 from factory.process.workers import Workers
 from factory.report.monitors import MonitorDispatcher
 from factory.report.status import decision_report, log_line, status_report, what
@@ -129,7 +129,7 @@ class Rounds:
 
     def run(self, due: Collection[str]) -> None:
         """One round, all the way."""
-        by_s = self._clock.was_set()
+        by_s = self._clock.adopt_step()
         if by_s:
             log.warning("the clock of this host was set by %.1f s: what is remembered moves with it", by_s)
             self._memory = shift_times(self._memory, by_s)
@@ -167,7 +167,7 @@ class Rounds:
         self._report(round_, outcomes)
         self._sweep(now)
         del world, round_, outcomes
-        give_back()
+        trim_heap()
         log.debug("round queues=%d took_s=%.2f", len(due), self._clock.now() - started)
 
     def _adopt(self) -> None:

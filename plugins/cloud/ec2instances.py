@@ -43,7 +43,7 @@ class EC2Instances(Source):
         client = ec2_client(self.url, self.access_key, self.secret_key)
         mine = [{"Name": "tag:apf:factory", "Values": [self.factory_id]}]
         pages = client.get_paginator("describe_instances").paginate(Filters=mine, PaginationConfig={"PageSize": 500})
-        found = [row(each) for page in pages for group in page["Reservations"] for each in group["Instances"]]
+        found = [instance_row(each) for page in pages for group in page["Reservations"] for each in group["Instances"]]
         return CloudRows(tuple(found), self._key_pairs(client))
 
     def _key_pairs(self, client: Any) -> tuple[str, ...] | Unknown:
@@ -71,16 +71,18 @@ def ec2_client(url: str, access_key: Path | None, secret_key: Path | None) -> An
             "aws_secret_access_key": secret_key.read_text(encoding="utf-8").strip(),
         }
     config = Config(connect_timeout=10, read_timeout=30, retries={"max_attempts": 2})
-    return boto3.client("ec2", endpoint_url=endpoint(url), region_name=region(url), config=config, **credentials)
+    return boto3.client(
+        "ec2", endpoint_url=local_endpoint(url), region_name=region_of(url), config=config, **credentials
+    )
 
 
-def region(url: str) -> str:
+def region_of(url: str) -> str:
     """The region that stands in the host name of an endpoint, as ec2_gahp reads it."""
     found = _REGION.search(urlsplit(url).hostname or "")
     return found.group(1) if found else _DEFAULT_REGION
 
 
-def endpoint(url: str) -> str:
+def local_endpoint(url: str) -> str:
     """The endpoint, where names below ``localhost`` need not resolve."""
     parts = urlsplit(url)
     if not (parts.hostname or "").endswith(".localhost"):
@@ -88,7 +90,7 @@ def endpoint(url: str) -> str:
     return parts._replace(netloc="127.0.0.1" + (f":{parts.port}" if parts.port else "")).geturl()
 
 
-def row(instance: Mapping[str, Any]) -> InstanceRow:
+def instance_row(instance: Mapping[str, Any]) -> InstanceRow:
     """A row from an instance as boto3 gives it; pure."""
     tags = _tags(instance.get("Tags", ()))
     return InstanceRow(

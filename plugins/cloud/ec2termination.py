@@ -9,7 +9,7 @@ from typing import Any
 
 from factory.model.cloud import ENDED, STOPPED, Account, CloudAct, InstanceRow
 from factory.process.faults import fault
-from plugins.cloud.ec2instances import ec2_client, row
+from plugins.cloud.ec2instances import ec2_client, instance_row
 
 _AT_ONCE = 100
 """Instances of one request. A filter takes 200 values, TerminateInstances a thousand (API reference)."""
@@ -71,7 +71,7 @@ class EC2Termination(CloudAct):
             {"Name": "instance-id", "Values": [each.id for each in rows]},
         ]
         for group in client.describe_instances(Filters=mine)["Reservations"]:
-            yield from map(row, group["Instances"])
+            yield from map(instance_row, group["Instances"])
 
     def _singly(self, names: Sequence[str], until: float, act: Callable[[str], object]) -> dict[str, str | None]:
         """What became of each, as far as there was time and sense in going on."""

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from factory.fit.reasons import buying_words, other_words
 from factory.fit.share import FitResult, FitSettings, Share, plan_purchase
-from factory.plugin import ATTRIBUTE, VM, Ask, Duration, Named, Switch, VMState, checked
+from factory.plugin import ATTRIBUTE, VM, Ask, Duration, Named, Switch, VMState, checked_expression
 from factory.plugin.base import PluginSettings
 from factory.plugin.sched import AskPlugin, AskStep, Info, View
 
@@ -50,7 +50,7 @@ class Fit(AskPlugin):
             for name, expression in value.items():
                 if not ATTRIBUTE.fullmatch(name):
                     raise ValueError(f"{name!r} is no name of an attribute; write letters, digits and _")
-                checked(expression)
+                checked_expression(expression)
             return value
 
     settings: Settings

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from pydantic import Field, field_validator
 
-from factory.condor.classad.expressions import ATTRIBUTE, checked
+from factory.condor.classad.expressions import ATTRIBUTE, checked_expression
 from factory.condor.classad.literals import same_text
 from factory.condor.job_demand import DemandQuery, JobDemandRows, JobDemandSource
 from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, JobCountRows, JobCountSource
@@ -53,7 +53,7 @@ class ScheddJobs(WmsStatusPlugin):
         @field_validator("constraint")
         @classmethod
         def _expression(cls, value: str | None) -> str | None:
-            return value if value is None else checked(value)
+            return value if value is None else checked_expression(value)
 
         @field_validator("queueskey")
         @classmethod
@@ -78,7 +78,7 @@ class ScheddJobs(WmsStatusPlugin):
             JobDemandSource(
                 pool=PoolAddress(self.factory.pool),
                 schedd=schedd,
-                wants=frozenset({DemandQuery(self._selection(), templates)}),
+                queries=frozenset({DemandQuery(self._selection(), templates)}),
                 factory_id=self.factory.id,
                 interval_s=settings.interval,
                 deadline_s=self.factory.deadline,

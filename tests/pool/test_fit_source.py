@@ -110,7 +110,7 @@ def fetch(
 ) -> Demand:
     addresses = tuple(ScheddAddress(name) for name in schedds) or (ScheddAddress(),)
     wants = frozenset({DemandQuery(selection, templates)})
-    sources = [JobDemandSource(pool=PoolAddress(), schedd=each, wants=wants, factory_id="f") for each in addresses]
+    sources = [JobDemandSource(pool=PoolAddress(), schedd=each, queries=wants, factory_id="f") for each in addresses]
     demand = join_demands([known(workers.call("all", 30, source.fetch).demand(selection)) for source in sources])
     assert len({group.key for group in demand.groups}) == len(demand.groups)
     return demand
@@ -217,7 +217,7 @@ MANY = [
 def test_one_poll_brings_the_jobs_of_all_selections_as_a_poll_for_each_would(workers: Workers) -> None:
     each = {selection: fetch(workers, selection, templates=(BIG,)) for selection in MANY}
     wants = frozenset(DemandQuery(selection, (BIG,)) for selection in (*MANY, "Owner ==", "1 +"))
-    rows = workers.call("all", 30, JobDemandSource(pool=PoolAddress(), wants=wants, factory_id="f").fetch)
+    rows = workers.call("all", 30, JobDemandSource(pool=PoolAddress(), queries=wants, factory_id="f").fetch)
     assert isinstance(rows, JobDemandRows)
     for selection, alone in each.items():
         found = known(rows.demand(selection))
@@ -493,5 +493,5 @@ def test_requirements_on_what_is_left_are_matched_with_that(jobs: Pool, workers:
 
 def test_polls_leave_next_to_nothing_in_memory(workers: Workers) -> None:
     """A round a minute makes half a million polls a year. ``parseOne`` of the bindings alone would leave 15 kB."""
-    source = JobDemandSource(pool=PoolAddress(), wants=frozenset({DemandQuery(None, (BIG, SMALL))}))
+    source = JobDemandSource(pool=PoolAddress(), queries=frozenset({DemandQuery(None, (BIG, SMALL))}))
     assert workers.call("all", 60, left_behind, source.fetch, 20) < 2_000

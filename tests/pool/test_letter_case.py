@@ -16,7 +16,7 @@ import pytest
 from factory.act.actor import Actor
 from factory.condor.classad.literals import same_text
 from factory.condor.collector.machines import PoolSource
-from factory.condor.job_demand import DemandQuery, JobDemandSource, Work
+from factory.condor.job_demand import DemandQuery, JobDemandSource, SelectionDemand
 from factory.condor.schedd import actions as acts
 from factory.condor.schedd import orphan_checks as reap
 from factory.condor.schedd.history import HistorySource, HistoryWindow, RecentJobs
@@ -177,8 +177,9 @@ def test_what_has_left_the_queue_is_found_by_its_own_factory(
 
 def waiting(selection: str) -> int:
     """Idle jobs that fit, grouped by the schedd."""
-    found = JobDemandSource(pool=PoolAddress(), wants=frozenset({DemandQuery(selection)})).fetch().work[selection]
-    assert isinstance(found, Work)
+    source = JobDemandSource(pool=PoolAddress(), queries=frozenset({DemandQuery(selection)}))
+    found = source.fetch().by_selection[selection]
+    assert isinstance(found, SelectionDemand)
     return sum(group.count for group in found.groups)
 
 

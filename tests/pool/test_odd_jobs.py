@@ -62,7 +62,7 @@ def negotiated(pool: Pool) -> None:
 
 
 def fetch(workers: Workers, *templates: Template, selection: str | None = None) -> Demand:
-    source = JobDemandSource(pool=PoolAddress(), wants=frozenset({DemandQuery(selection, templates)}), factory_id="f")
+    source = JobDemandSource(pool=PoolAddress(), queries=frozenset({DemandQuery(selection, templates)}), factory_id="f")
     demand = workers.call("all", 30, source.fetch).demand(selection)
     assert isinstance(demand, Demand), demand
     return demand

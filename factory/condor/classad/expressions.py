@@ -8,7 +8,7 @@ ATTRIBUTE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """What an attribute may be called."""
 
 
-def checked(expression: str) -> str:
+def checked_expression(expression: str) -> str:
     """The expression, if it is one; without the bindings on this host it is taken as it is.
 
     Raises:

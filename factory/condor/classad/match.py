@@ -25,14 +25,14 @@ def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], unseen: Coll
     """
     texts = {key: ("unseen " if key in unseen else "") + str(ad) for key, ad in machines.items()}
     signs = [digest_of(text) for text in texts.values()]
-    passing = {sign for sign, text in zip(signs, texts.values(), strict=True) if looks_at_clock(text)}
+    passing = {sign for sign, text in zip(signs, texts.values(), strict=True) if depends_on_time(text)}
     rows: dict[bytes, tuple[Match, ...]] = {}
     table = {}
     for key, job in jobs.items():
         text = str(job)
         sign = digest_of(text)
         if sign not in rows:
-            known: dict[bytes, Match] = {} if looks_at_clock(text) else _known.setdefault(sign, {})
+            known: dict[bytes, Match] = {} if depends_on_time(text) else _known.setdefault(sign, {})
             rows[sign] = tuple(
                 known.get(other) or known.setdefault(other, _shared(match(job, machine, name in unseen)))
                 for other, (name, machine) in zip(signs, machines.items(), strict=True)
@@ -45,7 +45,7 @@ def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], unseen: Coll
     return Matches(table, machines)
 
 
-def looks_at_clock(text: str) -> bool:
+def depends_on_time(text: str) -> bool:
     """Whether an ad or an expression may be worth something else a moment later though it says the same."""
     text = text.lower()  # a regular expression would take ten times as long
     return any(word in text for word in _CLOCK)
@@ -83,7 +83,7 @@ def match(job: Any, machine: Any, template: bool = False) -> Match:
         if behind is not None and behind not in ("true", "false"):
             clause, result = failing_clause(behind, ad, target)
         undefined = not isinstance(result, bool)
-        expired = side == "machine" and looks_at_clock(clause)  # a new one may go later than the one that was seen
+        expired = side == "machine" and depends_on_time(clause)  # a new one may go later than the one that was seen
         maybe = template and (undefined or expired or _of_gpus(clause, target))
         why = f"Requirements of the {side}: {clause} is {'undefined' if undefined else 'false'}"
         if undefined and template and side == "job":

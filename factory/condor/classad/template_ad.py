@@ -22,7 +22,7 @@ _BEGUN = frozenset(("daemonstarttime", "enteredcurrentstate", "enteredcurrentact
 
 
 @cache
-def bases() -> dict[tuple[int, ...], str]:
+def base_ads() -> dict[tuple[int, ...], str]:
     """Shipped slot ads, in the old ClassAd syntax, by HTCondor series."""
     found = {}
     for entry in Path(__file__).with_name("machines").iterdir():
@@ -32,11 +32,11 @@ def bases() -> dict[tuple[int, ...], str]:
     return found
 
 
-def base_for(version: str) -> str:
+def base_ad_for(version: str) -> str:
     """The shipped slot ad of the newest series that is not newer than this HTCondor version, else the oldest."""
     match = re.search(r"(\d+)\.(\d+)\.\d+", version)
     ours = (int(match[1]), int(match[2])) if match else (0, 0)
-    known = bases()
+    known = base_ads()
     return known[max((series for series in known if series <= ours), default=min(known))]
 
 
@@ -45,7 +45,7 @@ def _base_text(version: str) -> str:
     """The base in the new syntax: each ad that ``parseOne`` makes of the old one stays in memory for good."""
     import classad2
 
-    return str(classad2.parseOne(base_for(version)))
+    return str(classad2.parseOne(base_ad_for(version)))
 
 
 def template_ad(room: Room, attributes: Mapping[str, str], real: Any = None) -> Any:

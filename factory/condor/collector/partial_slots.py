@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from factory.condor.classad.digest import digest_of, short_digest
-from factory.condor.classad.match import looks_at_clock, match
+from factory.condor.classad.match import depends_on_time, match
 from factory.condor.collector.slots import ROOM, Slots
 from factory.model.demand import JobGroup, Machine, Room
 from factory.model.matches import Match, Matches
@@ -28,24 +28,24 @@ _judged: dict[_Sign, Match] = {}
 
 
 @lru_cache(10_000)
-def looks_at_room(requirements: str) -> bool:
+def depends_on_free_room(requirements: str) -> bool:
     """Whether Requirements say more of cores, memory, disk and GPUs than that the request fits."""
     return _LOOKS.search(_FITS.sub("true", requirements)) is not None
 
 
-def with_what_is_left(
+def match_partial_slots(
     slots: Slots, groups: Iterable[JobGroup], jobs: Mapping[str, Any], on_kinds: Matches
 ) -> tuple[tuple[Machine, ...], Matches]:
     """Machines and matches, where machines that have too little left for some of the jobs are of kinds of their own."""
-    picky = [group for group in groups if group.problem is None and looks_at_room(group.requirements)]
+    picky = [group for group in groups if group.problem is None and depends_on_free_room(group.requirements)]
     if not picky:
         return slots.machines, on_kinds
     if len(_judged) > _KEEP:
         _judged.clear()
     asks = {group.key: group.ask for group in picky}
     texts = {key: str(jobs[key]) for key in asks}
-    signs = {key: None if looks_at_clock(text) else digest_of(text) for key, text in texts.items()}
-    passing = {kind for kind, ad in slots.kinds.items() if looks_at_clock(str(ad))}
+    signs = {key: None if depends_on_time(text) else digest_of(text) for key, text in texts.items()}
+    passing = {kind for kind, ad in slots.kinds.items() if depends_on_time(str(ad))}
 
     def sign(key: str, machine: Machine) -> _Sign | None:
         """None: what it stands for holds for this poll only."""

@@ -23,7 +23,7 @@ _BASE = [
     "Name", "SlotType", "State", "PartitionableSlot", "Draining", "APFVM", "APFFactory", "APFQueue", "APFShape",
     "APFBuild", "DaemonStopTime", "LastHeardFrom", "Start", "Requirements", *ROOM, *_TOTAL,
 ]  # fmt: skip
-CHANGING = frozenset(
+_CHANGING = frozenset(
     name.lower()
     for name in (
         *ROOM, "Name", "State", "Activity", "SlotID", "LoadAvg", "CondorLoadAvg", "TotalLoadAvg", "KeyboardIdle",
@@ -36,12 +36,12 @@ CHANGING = frozenset(
 _MADE = ("apffactory", "apfqueue", "apfshape", "apfbuild")
 _TELLING = frozenset(name.lower() for name in (*_TOTAL, "Start"))
 
-Model = tuple[str, str, str]
+MachineModel = tuple[str, str, str]
 """Factory, queue and shape, and build: what machines have in common that are made alike."""
 
 _seen_references: dict[str, frozenset[str]] = {}
 """By pool: what the machines' own expressions refer to; kept in the worker, so that one query does."""
-_seen_real: dict[str, dict[Model, Any]] = {}
+_examples: dict[str, dict[MachineModel, Any]] = {}
 """By pool: the last ad seen of a VM that was made so; kept in the worker."""
 
 
@@ -52,13 +52,13 @@ class Slots:
     machines: tuple[Machine, ...] = ()
     kinds: Mapping[str, Any] = field(default_factory=dict)
     """Class → ``classad2.ClassAd``."""
-    real: Mapping[Model, Any] = field(default_factory=dict)
+    examples: Mapping[MachineModel, Any] = field(default_factory=dict)
     """The ad of a VM that was made so."""
-    shown: frozenset[Model] = frozenset()
+    in_pool: frozenset[MachineModel] = frozenset()
     """Those of them that are in the pool now: what is undefined there stays so."""
 
 
-def open_slots(address: PoolAddress, factory_id: str, references: Collection[str], least: Room) -> Slots:
+def query_slots(address: PoolAddress, factory_id: str, references: Collection[str], least: Room) -> Slots:
     """The slots of a pool that could take a job that asks for ``least``, and all VMs that are wholly free.
 
     ``references``: attributes that job groups refer to.
@@ -70,19 +70,19 @@ def open_slots(address: PoolAddress, factory_id: str, references: Collection[str
     while True:
         attributes = sorted({name.lower() for name in (*references, *own, *_BASE)})
         now = time.time()
-        ads = collector.query(htcondor2.AdType.Startd, constraint=slots_that_matter(least), projection=attributes)
+        ads = collector.query(htcondor2.AdType.Startd, constraint=slot_constraint(least), projection=attributes)
         telling = {name.lower() for name in (*references, *own)}
-        slots = group_slots(ads, telling - CHANGING, quote(factory_id), now)
+        slots = group_slots(ads, telling - _CHANGING, quote(factory_id), now)
         missing = machine_references(slots.kinds.values(), references)[0] - {"withinresourcelimits"} - telling
         if not missing:
-            real = _seen_real.setdefault(str(address), {})
-            real.update(slots.real)
-            return replace(slots, real=dict(real), shown=frozenset(slots.real))
+            examples = _examples.setdefault(str(address), {})
+            examples.update(slots.examples)
+            return replace(slots, examples=dict(examples), in_pool=frozenset(slots.examples))
         own = own | missing
         _seen_references[str(address)] = own
 
 
-def slots_that_matter(least: Room) -> str:
+def slot_constraint(least: Room) -> str:
     """Constraint over slot ads: those that could take a job that asks for ``least``, and VMs that are wholly free."""
     roomy = f"Cpus > 0 && Cpus >= {least.cpus:.0f} && Memory >= {least.memory_mb:.0f}"
     return (
@@ -100,7 +100,7 @@ def group_slots(ads: Iterable[Any], telling: Collection[str], factory: str, now:
     names = {*telling, *_TELLING}
     machines: list[Machine] = []
     kinds: dict[str, Any] = {}
-    real: dict[Model, Any] = {}
+    examples: dict[MachineModel, Any] = {}
     ids: dict[tuple[tuple[str, str], ...], str] = {}
     for ad in ads:
         texts = _texts(ad)
@@ -113,8 +113,8 @@ def group_slots(ads: Iterable[Any], telling: Collection[str], factory: str, now:
         machines.append(machine)
         if "apfshape" in texts and not machine.leaving:  # a machine that leaves takes no job, a new one would
             whose, queue, shape, build = (texts.get(name, "").strip('"') for name in _MADE)
-            real.setdefault((whose, f"{queue} {shape}", build), kinds[kind])
-    return Slots(tuple(machines), kinds, real)
+            examples.setdefault((whose, f"{queue} {shape}", build), kinds[kind])
+    return Slots(tuple(machines), kinds, examples)
 
 
 def _texts(ad: Any) -> dict[str, str]:

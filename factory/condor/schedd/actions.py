@@ -54,13 +54,13 @@ def submit(
     return tuple(JobId(result.cluster(), first + i) for i in range(result.num_procs()))
 
 
-def on_machines(schedd: ScheddAddress, startds: Collection[str]) -> dict[str, str]:
+def jobs_on_startds(schedd: ScheddAddress, startds: Collection[str]) -> dict[str, str]:
     """Of these startds, named with or without their host, those on which a job of this schedd runs, and that job."""
     names = ["RemoteHost", "ClusterId", "ProcId"]
-    return fold_on_machines(open_schedd(schedd).query(constraint=_ON_A_MACHINE, projection=names), startds)
+    return fold_jobs_on_startds(open_schedd(schedd).query(constraint=_ON_A_MACHINE, projection=names), startds)
 
 
-def fold_on_machines(ads: Iterable[Mapping[str, Any]], startds: Collection[str]) -> dict[str, str]:
+def fold_jobs_on_startds(ads: Iterable[Mapping[str, Any]], startds: Collection[str]) -> dict[str, str]:
     """The same from the ads of jobs on machines; pure."""
     found = {}
     for ad in ads:

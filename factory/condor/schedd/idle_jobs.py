@@ -16,19 +16,18 @@ from typing import Any
 from factory.condor.classad.digest import short_digest
 from factory.condor.classad.references import references
 from factory.condor.classad.values import has
-from factory.condor.schedd.job_counts import ON_STARTDS
-from factory.condor.schedd.job_counts import count_jobs as is_demand
+from factory.condor.schedd.job_counts import ON_STARTDS, is_demand
 from factory.condor.schedd.job_groups import (
-    ASKS,
-    DEFERRAL,
-    WHO,
+    DEFERRAL_ATTRIBUTES,
+    GROUP_ATTRIBUTES,
+    REQUEST_ATTRIBUTES,
     IdleJobs,
+    add_unmaterialised,
     group_jobs,
-    never,
-    plain,
-    with_unmaterialised,
+    permanent_exclusion,
+    strip_query_attributes,
 )
-from factory.condor.schedd.selections import Selection, alike, any_of, split
+from factory.condor.schedd.selections import Selection, group_by_references, split_rows, union_constraint
 from factory.model.status import Unknown
 
 _ON_STARTDS = f'member(JobUniverse, {{{", ".join(map(str, ON_STARTDS))}}}) && Managed =!= "External"'
@@ -54,7 +53,7 @@ class ScheddQueue:
         import htcondor2
 
         ads = self.schedd.query(opts=htcondor2.QueryOpts.AutoCluster)
-        return {int(ad["AutoClusterId"]): plain(ad) for ad in ads}
+        return {int(ad["AutoClusterId"]): strip_query_attributes(ad) for ad in ads}
 
     def idle_jobs(
         self,
@@ -70,7 +69,7 @@ class ScheddQueue:
         ``asked``: attributes that machines refer to. ``late_made``: some may not be materialised yet, which takes one
         query more.
         """
-        sets, wrong = alike(selections)
+        sets, wrong = group_by_references(selections)
         found: dict[Selection, IdleJobs | Unknown] = {selection: Unknown(why) for selection, why in wrong.items()}
         for names, of_set in sets.items():
             found.update(self._idle_jobs(of_set, names, by_cluster, asked, now, late_made=late_made))
@@ -90,13 +89,13 @@ class ScheddQueue:
 
         Jobs that come into an autocluster between two of the queries are in neither: then all is asked anew.
         """
-        constraint = any_of(selections)
+        constraint = union_constraint(selections)
         for _ in range(_TRIES):
             by_cluster, counts, late, more = self._counted(names, constraint, by_cluster, asked)
             if _jobs(late) >= _jobs(ad for ad in counts if _is_late(ad)):
                 break
         factories = self._factories(constraint) if late_made else []
-        rows, late_rows, to_come = (split(ads, selections) for ads in (counts, late, factories))
+        rows, late_rows, to_come = (split_rows(ads, selections) for ads in (counts, late, factories))
         return {
             selection: self._of(
                 selection, by_cluster, rows[selection], late_rows[selection], to_come[selection], now, [*asked, *more]
@@ -109,17 +108,19 @@ class ScheddQueue:
     ) -> tuple[Mapping[int, Any], list[Any], list[Any], frozenset[str]]:
         """The autoclusters, jobs counted, those without an autocluster, and what ``asked`` attributes refer to."""
         unknown = _not_in_all(asked, by_cluster)
-        which = [*WHO, *names, *unknown]
+        which = [*GROUP_ATTRIBUTES, *names, *unknown]
         requirements = (str(ad.lookup("Requirements")) for ad in by_cluster.values() if has(ad, "Requirements"))
         if any("HasJobDeferral" in text for text in requirements):
-            which += DEFERRAL
+            which += DEFERRAL_ATTRIBUTES
         counts, more = self._grouped(f"counts {names}", constraint, which, unknown)
         if any(ad.get("AutoClusterId", -1) not in by_cluster for ad in counts if has(ad, "AutoClusterId")):
             by_cluster = self.autoclusters()  # some are newer
         late: list[Any] = []
         if any(map(_is_late, counts)):
-            which_late = [*which, *asked, *DEFERRAL, *ASKS]
-            late, _ = self._grouped(f"late {names}", f"({constraint}) && {_LATE}", which_late, [*ASKS, *asked])
+            which_late = [*which, *asked, *DEFERRAL_ATTRIBUTES, *REQUEST_ATTRIBUTES]
+            late, _ = self._grouped(
+                f"late {names}", f"({constraint}) && {_LATE}", which_late, [*REQUEST_ATTRIBUTES, *asked]
+            )
         return by_cluster, counts, late, more
 
     def _of(
@@ -141,7 +142,7 @@ class ScheddQueue:
         for ad in counts:
             if ad["JobStatus"] != 1 and is_demand(ad, now):
                 others[int(ad["JobStatus"])] += int(ad["JobCount"])
-        return replace(with_unmaterialised(name, found, to_come) if to_come else found, others=others)
+        return replace(add_unmaterialised(name, found, to_come) if to_come else found, others=others)
 
     def _grouped(
         self, query: str, constraint: str, which: Collection[str], expressions: Collection[str]
@@ -171,7 +172,7 @@ class ScheddQueue:
 
 def _is_late(ad: Any) -> bool:
     """Whether idle jobs are in no autocluster."""
-    return ad["JobStatus"] == 1 and not has(ad, "AutoClusterId") and never(ad) is None
+    return ad["JobStatus"] == 1 and not has(ad, "AutoClusterId") and permanent_exclusion(ad) is None
 
 
 def _jobs(ads: Iterable[Any]) -> int:

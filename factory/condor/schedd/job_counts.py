@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from factory.condor.classad.expressions import checked
+from factory.condor.classad.expressions import checked_expression
 from factory.condor.classad.values import value
 from factory.condor.connect import open_schedd
 from factory.model.address import ScheddAddress
@@ -91,7 +91,7 @@ def fold_groups(ads: Iterable[Mapping[str, Any]], attributes: Iterable[str], now
     total: Counter[int] = Counter()
     by_attribute: dict[str, dict[str | None, Counter[int]]] = {name: {} for name in attributes}
     for ad in ads:
-        if not count_jobs(ad, now):
+        if not is_demand(ad, now):
             continue
         status, jobs = int(ad["JobStatus"]), int(ad["JobCount"])
         total[status] += jobs
@@ -100,7 +100,7 @@ def fold_groups(ads: Iterable[Mapping[str, Any]], attributes: Iterable[str], now
     return JobCountRows(total, by_attribute)
 
 
-def count_jobs(ad: Mapping[str, Any], now: float) -> bool:
+def is_demand(ad: Mapping[str, Any], now: float) -> bool:
     """Whether a job is work for startds that the schedd itself will give out by now; pure."""
     if _number(ad.get("JobUniverse"), 5) not in ON_STARTDS or value(ad, "Managed") == "External":
         return False
@@ -112,13 +112,14 @@ def _count_where(schedd: Any, constraint: str, now: float) -> JobCounts | Unknow
     """Jobs that fit one constraint. A wrong one is the trouble of the queues that use it, and of no other."""
     try:
         ads = schedd.query(
-            constraint=f"({checked(constraint)}) && ({_UNIVERSES}) && APFVM =?= undefined", projection=list(_WHICH)
+            constraint=f"({checked_expression(constraint)}) && ({_UNIVERSES}) && APFVM =?= undefined",
+            projection=list(_WHICH),
         )
     except ValueError as error:
         return Unknown(str(error))
     except Exception as error:  # noqa: BLE001  each version of the bindings raises something else
         return Unknown(f"constraint {constraint!r}: {' '.join(str(error).split())}")
-    return Counter(int(ad["JobStatus"]) for ad in ads if count_jobs(ad, now))
+    return Counter(int(ad["JobStatus"]) for ad in ads if is_demand(ad, now))
 
 
 def _number(found: object, default: float) -> float:

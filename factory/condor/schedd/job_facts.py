@@ -8,7 +8,7 @@ from typing import Any
 
 from factory.condor.classad.values import has, value
 from factory.condor.connect import open_schedd
-from factory.condor.schedd.job_groups import evaluate_ask, left_out
+from factory.condor.schedd.job_groups import evaluate_request, exclusion_reason
 from factory.model.address import ScheddAddress
 from factory.model.job import JobFacts
 from factory.model.vm import JobId
@@ -31,11 +31,11 @@ def _facts(ad: Any, schedd: ScheddAddress, job: JobId, expressions: Iterable[str
         autocluster=int(ad["AutoClusterId"]) if has(ad, "AutoClusterId") else None,
         universe=int(ad.get("JobUniverse", 5)),
         requirements=str(ad.lookup("Requirements")) if has(ad, "Requirements") else "true",
-        ask=evaluate_ask(ad)[0],
+        ask=evaluate_request(ad)[0],
         remote_host=value(ad, "RemoteHost"),
         hold_reason=value(ad, "HoldReason"),
         selected=frozenset(text for text in expressions if classad2.ExprTree(text).eval(ad) is True),
         schedd=str(schedd),
         attributes={name.lower(): str(ad.lookup(name)) for name in ad},
-        left_out=left_out(ad, time.time()),
+        left_out=exclusion_reason(ad, time.time()),
     )

@@ -10,11 +10,10 @@ from typing import Any
 
 from factory.condor.classad.digest import short_digest
 from factory.condor.classad.values import evaluated, has, value
-from factory.condor.schedd.job_counts import GRID, ON_STARTDS
-from factory.condor.schedd.job_counts import count_jobs as is_demand
+from factory.condor.schedd.job_counts import GRID, ON_STARTDS, is_demand
 from factory.model.demand import JobGroup, Room
 
-WHO = [
+GROUP_ATTRIBUTES = [
     "AutoClusterId",
     "JobStatus",
     "JobUniverse",
@@ -24,9 +23,17 @@ WHO = [
     "LastRejMatchReason",
 ]
 """What tells groups apart that ask for the same."""
-DEFERRAL = ["DeferralTime", "DeferralPrepTime"]
+DEFERRAL_ATTRIBUTES = ["DeferralTime", "DeferralPrepTime"]
 """Asked for only where Requirements say that a job is deferred: each attribute costs 10 % of the time."""
-ASKS = ["RequestCpus", "RequestMemory", "RequestDisk", "RequestGPUs", "Requirements", "Rank", "ConcurrencyLimits"]
+REQUEST_ATTRIBUTES = [
+    "RequestCpus",
+    "RequestMemory",
+    "RequestDisk",
+    "RequestGPUs",
+    "Requirements",
+    "Rank",
+    "ConcurrencyLimits",
+]
 """What an autocluster has of its jobs, and must be asked of jobs that are in none."""
 _IN_KEY = {"owner", "accountinggroup"}
 _OF_QUERY = ("Id", "JobIds", "JobCount", "AutoClusterId", "ServerTime", "JobStatus", "LastRejMatchReason")
@@ -46,7 +53,7 @@ class IdleJobs:
     """Jobs that are not idle, by JobStatus."""
 
 
-def plain(ad: Any) -> Any:
+def strip_query_attributes(ad: Any) -> Any:
     """An ad of a query, without what the query adds."""
     for name in _OF_QUERY:
         if has(ad, name):
@@ -54,16 +61,16 @@ def plain(ad: Any) -> Any:
     return ad
 
 
-def with_unmaterialised(schedd: str, found: IdleJobs, clusters: Iterable[Any]) -> IdleJobs:
+def add_unmaterialised(schedd: str, found: IdleJobs, clusters: Iterable[Any]) -> IdleJobs:
     """The jobs that clusters have not made yet, beside those that ask for the same, or as groups of their own."""
     groups, ads = {group.key: group for group in found.groups}, dict(found.ads)
     alike = {(g.owner, g.accounting_group, g.ask, g.requirements): g.key for g in found.groups}
     for ad in clusters:
         number = _to_come(ad)
-        if number <= 0 or never(ad) is not None:
+        if number <= 0 or permanent_exclusion(ad) is not None:
             continue
         owner, accounting = str(value(ad, "Owner", "")), str(value(ad, "AccountingGroup", ""))
-        ask, problem = evaluate_ask(ad)
+        ask, problem = evaluate_request(ad)
         requirements = str(ad.lookup("Requirements")) if has(ad, "Requirements") else "true"
         key = alike.get((owner, accounting, ask, requirements))
         if key is None:
@@ -71,7 +78,7 @@ def with_unmaterialised(schedd: str, found: IdleJobs, clusters: Iterable[Any]) -
             key = alike[owner, accounting, ask, requirements] = f"{schedd}#late {kind}#{owner}#{accounting}"
             takes = _takes(ask, problem)
             groups[key] = JobGroup(key, ask, 0, owner, accounting, requirements, problem=problem, takes=takes)
-            ads[key] = plain(_copy(ad))
+            ads[key] = strip_query_attributes(_copy(ad))
         groups[key] = replace(groups[key], unmaterialised=groups[key].unmaterialised + number)
     return replace(found, groups=tuple(groups.values()), ads=ads)
 
@@ -101,7 +108,7 @@ def group_jobs(
     ads: dict[str, Any] = {}
     asks: dict[str, tuple[Room, str | None, str]] = {}
     for count in counts:
-        reason = never(count)
+        reason = permanent_exclusion(count)
         if reason is not None and count.get("JobUniverse") != GRID:
             excluded[reason] += int(count["JobCount"])
     for count, ad, cluster in _rows(by_cluster, counts, late):
@@ -119,7 +126,10 @@ def group_jobs(
             groups[key] = replace(known, count=known.count + number, reject_reason=known.reject_reason or rejected)
             continue
         if cluster not in asks:
-            asks[cluster] = (*evaluate_ask(ad), str(ad.lookup("Requirements")) if has(ad, "Requirements") else "true")
+            asks[cluster] = (
+                *evaluate_request(ad),
+                str(ad.lookup("Requirements")) if has(ad, "Requirements") else "true",
+            )
         ask, problem, requirements = asks[cluster]
         example = str(count.get("JobIds", "")).split(" ", 1)[0]
         groups[key] = JobGroup(
@@ -161,29 +171,33 @@ def _rows(
 ) -> Iterator[tuple[Any, Any, str]]:
     for count in counts:
         cluster = count.get("AutoClusterId")
-        if isinstance(cluster, int) and cluster in by_cluster and never(count) is None:
+        if isinstance(cluster, int) and cluster in by_cluster and permanent_exclusion(count) is None:
             yield count, by_cluster[cluster], str(cluster)
     for ad in late:
-        count = {name: value(ad, name) for name in (*WHO, *DEFERRAL, "JobIds", "JobCount") if has(ad, name)}
-        own = plain(_copy(ad))  # another selection may have the row too
-        for name in DEFERRAL:
+        count = {
+            name: value(ad, name)
+            for name in (*GROUP_ATTRIBUTES, *DEFERRAL_ATTRIBUTES, "JobIds", "JobCount")
+            if has(ad, name)
+        }
+        own = strip_query_attributes(_copy(ad))  # another selection may have the row too
+        for name in DEFERRAL_ATTRIBUTES:
             own.pop(name, None)
         yield count, own, f"new {short_digest(str(own))}"
 
 
-def never(ad: Mapping[str, Any]) -> str | None:
+def permanent_exclusion(ad: Mapping[str, Any]) -> str | None:
     """Why jobs are no work for startds, whenever."""
     if ad.get("JobUniverse", 5) not in ON_STARTDS:
         return "of a universe other than vanilla, java and vm"
     return "managed elsewhere (routed)" if value(ad, "Managed") == "External" else None
 
 
-def left_out(ad: Mapping[str, Any], now: float) -> str | None:
+def exclusion_reason(ad: Mapping[str, Any], now: float) -> str | None:
     """Why an idle job is no work for startds now."""
-    return never(ad) or (None if is_demand(ad, now) else "deferred")
+    return permanent_exclusion(ad) or (None if is_demand(ad, now) else "deferred")
 
 
-def rounded(ask: Room) -> Room:
+def rounded_request(ask: Room) -> Room:
     """What a startd makes of a request, by the defaults of MODIFY_REQUEST_EXPR_REQUEST…: 128 MiB, 1 MiB of disk, cores.
 
     What a startd is told instead stands in no ad. Where a slot has less than that left it gives what is asked for.
@@ -194,7 +208,7 @@ def rounded(ask: Room) -> Room:
     return Room(math.ceil(ask.cpus), memory_mb, disk_kb, ask.gpus)
 
 
-def evaluate_ask(ad: Any) -> tuple[Room, str | None]:
+def evaluate_request(ad: Any) -> tuple[Room, str | None]:
     """What one job asks for, and what of it can't be evaluated."""
     import classad2
 
@@ -209,7 +223,7 @@ def evaluate_ask(ad: Any) -> tuple[Room, str | None]:
 
 
 def _takes(ask: Room, problem: str | None) -> Room | None:
-    takes = ask if problem else rounded(ask)
+    takes = ask if problem else rounded_request(ask)
     return None if takes == ask else takes
 
 

@@ -37,7 +37,7 @@ def vms_in_use(schedd: ScheddAddress, vms: Collection[str]) -> VMsInUse:
     return VMsInUse(
         {str(ad["APFVM"]): f"VM job {ad['ClusterId']}.{ad['ProcId']} owns it" for ad in owners},
         _by_vm(owners, "EC2InstanceName"),
-        {vm: f"job {job} of {schedd} runs on it" for vm, job in acts.on_machines(schedd, vms).items()},
+        {vm: f"job {job} of {schedd} runs on it" for vm, job in acts.jobs_on_startds(schedd, vms).items()},
     )
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from factory.condor.classad.expressions import checked
+from factory.condor.classad.expressions import checked_expression
 from factory.condor.classad.references import references
 from factory.condor.classad.values import value
 
@@ -19,7 +19,9 @@ _MANY = 50
 """Selections that the schedd itself is asked for; of more than these, all rows are looked at here."""
 
 
-def alike(selections: Iterable[Selection]) -> tuple[dict[tuple[str, ...], list[Selection]], dict[Selection, str]]:
+def group_by_references(
+    selections: Iterable[Selection],
+) -> tuple[dict[tuple[str, ...], list[Selection]], dict[Selection, str]]:
     """Selections by the attributes that they refer to, and what is wrong with those that are no expressions.
 
     Each attribute splits groups of jobs further, so one that only one queue asks for must not split those of all.
@@ -28,7 +30,7 @@ def alike(selections: Iterable[Selection]) -> tuple[dict[tuple[str, ...], list[S
     wrong: dict[Selection, str] = {}
     for selection in sorted(selections, key=lambda each: each or ""):
         try:
-            names = () if selection is None else references([checked(selection)])
+            names = () if selection is None else references([checked_expression(selection)])
         except ValueError as error:
             wrong[selection] = str(error)
         else:
@@ -36,15 +38,15 @@ def alike(selections: Iterable[Selection]) -> tuple[dict[tuple[str, ...], list[S
     return found, wrong
 
 
-def any_of(selections: Collection[Selection]) -> str:
+def union_constraint(selections: Collection[Selection]) -> str:
     """A constraint that lets through what one of these selects, and perhaps more."""
     if None in selections or len(selections) > _MANY:
         return "true"
     return " || ".join(f"({selection})" for selection in selections)
 
 
-def split(rows: Iterable[Any], selections: Sequence[Selection]) -> dict[Selection, list[Any]]:
-    """The rows of each of these selections, which the schedd was asked for by :func:`any_of`."""
+def split_rows(rows: Iterable[Any], selections: Sequence[Selection]) -> dict[Selection, list[Any]]:
+    """The rows of each of these selections, which the schedd was asked for by :func:`union_constraint`."""
     if len(selections) == 1:
         return {selections[0]: list(rows)}
     found: dict[Selection, list[Any]] = {selection: [] for selection in selections}

@@ -31,7 +31,7 @@ def schedd_ad(address: ScheddAddress) -> Mapping[str, Any]:
     return {name: ads[0].eval(name) for name in _TOLD if name in ads[0]} if ads else {}
 
 
-def saturation(ad: Mapping[str, Any], groups: Iterable[JobGroup]) -> Limit | None:
+def schedd_limit(ad: Mapping[str, Any], groups: Iterable[JobGroup]) -> Limit | None:
     """The limit that a schedd itself sets to the jobs of these groups, which are its own; None: none of them meets it.
 
     MAX_JOBS_RUNNING counts shadows. TotalRunningJobs has the grid jobs too, and so our own VM jobs.

@@ -22,7 +22,7 @@ class NotBegun(tools.ToolError):
 
 
 @dataclass
-class Commands:
+class CommandBudget:
     """Runs commands to machines, from any number of threads.
 
     No command begins, and none goes on, later than ``2 × timeout_s`` after the first one began. So machines that

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.condor.tools.run import Failed, ToolError, run_with_errors
+from factory.condor.tools.run import ToolError, ToolFailed, run_with_errors
 
 _UNUSED = "was unused by condor_submit"
 _ERROR = re.compile(r"^ERROR: (.*(?:\n[ \t].*)*)", re.MULTILINE)
@@ -45,8 +45,8 @@ def dry_run(description: str, item: Mapping[str, str], directory: Path) -> DryRu
     env = {**os.environ, "_CONDOR_SUBMIT_SKIP_FILECHECKS": "true"}
     try:
         _, said = run_with_errors(["condor_submit", "-dry-run", str(ads), str(source)], 20, env)
-    except Failed as error:
-        errors = _ERROR.findall(error.said)
+    except ToolFailed as error:
+        errors = _ERROR.findall(error.stderr)
         if errors:
             raise DryRunError("; ".join(" ".join(each.split()) for each in errors)) from None
         raise ToolError(str(error)) from None

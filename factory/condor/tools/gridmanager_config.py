@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from factory.condor.tools.config_val import DaemonConfig
-from factory.condor.tools.run import Failed, run_tool
+from factory.condor.tools.run import ToolFailed, run_tool
 
 _NAMES = (
     "GRIDMANAGER_MAX_SUBMITTED_JOBS_PER_RESOURCE_EC2",
@@ -14,7 +14,7 @@ _NAMES = (
 )
 
 
-def as_gridmanager(schedd: DaemonConfig) -> DaemonConfig:
+def gridmanager_config(schedd: DaemonConfig) -> DaemonConfig:
     """The schedd's values, but where this host's files give it the same one, what they give the gridmanager.
 
     ``GRIDMANAGER.NAME = …`` and ``EC2_GAHP.NAME = …`` are for these alone. Where files and schedd differ, the schedd
@@ -36,5 +36,5 @@ def as_gridmanager(schedd: DaemonConfig) -> DaemonConfig:
 def _local(subsystem: str, name: str) -> str | None:
     try:
         return run_tool(["condor_config_val", "-subsystem", subsystem, name], 10).strip() or None
-    except Failed:
+    except ToolFailed:
         return None

@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from factory.condor.tools.run import Failed, ToolError, run_with_errors
+from factory.condor.tools.run import ToolError, ToolFailed, run_with_errors
 from factory.model.address import PoolAddress
 
 
-def is_authorized(
+def authorized_identities(
     pool: PoolAddress, levels: Sequence[str], timeout_s: float, token_directory: Path | None = None
 ) -> dict[str, str | None]:
     """The identity under which the collector allows each level, None where it does not.
@@ -23,8 +23,8 @@ def is_authorized(
     argv = ["condor_ping", *pool.options(), "-type", "collector", "-table", *levels]
     try:
         table, _ = run_with_errors(argv, timeout_s, None if token_directory is None else _only_token(token_directory))
-    except Failed as error:
-        table = error.printed
+    except ToolFailed as error:
+        table = error.stdout
         if len(table.splitlines()) < 2:
             raise ToolError(str(error)) from None
     return _parse(table, levels)

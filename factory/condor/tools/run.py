@@ -12,13 +12,13 @@ class ToolError(Exception):
     """A tool failed, was missing or took too long; the message says which and why."""
 
 
-class Failed(ToolError):
+class ToolFailed(ToolError):
     """A tool ended with a failure: what it printed, and what it said of it."""
 
-    def __init__(self, text: str, printed: str, said: str) -> None:
+    def __init__(self, text: str, stdout: str, stderr: str) -> None:
         super().__init__(text)
-        self.printed = printed
-        self.said = said
+        self.stdout = stdout
+        self.stderr = stderr
 
 
 def run_tool(argv: Sequence[str], timeout_s: float, keep_fds: Sequence[int] = ()) -> str:
@@ -36,7 +36,7 @@ def run_with_errors(
     """Standard output and standard error of a tool, which may have an environment of its own.
 
     Raises:
-        Failed: it ended with a failure.
+        ToolFailed: it ended with a failure.
         ToolError: it is missing, or took longer than ``timeout_s``; then its effect is unknown.
     """
     try:
@@ -50,7 +50,7 @@ def run_with_errors(
         raise ToolError(f"{argv[0]} took longer than {timeout_s:.0f} s") from None
     if done.returncode != 0:
         said = " ".join((done.stderr or done.stdout).split())[:300]
-        raise Failed(f"{argv[0]} exited with {done.returncode}: {said}", done.stdout, done.stderr)
+        raise ToolFailed(f"{argv[0]} exited with {done.returncode}: {said}", done.stdout, done.stderr)
     return done.stdout, done.stderr
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from factory.act.other_schedds import OtherSchedds, ends_a_machine, query_other_schedds
-from factory.condor.schedd.actions import fold_on_machines
+from factory.condor.schedd.actions import fold_jobs_on_startds
 from factory.config.queues import Config
 from factory.model.actions import Release, Remove
 from factory.model.address import ScheddAddress
@@ -29,12 +29,12 @@ PILOT = Remove(queue="Q", job=JobId(2, 0), reason="a plain job")
 )
 def test_a_machine_is_known_by_every_form_of_its_name(host: str) -> None:
     ad = {"RemoteHost": host, "ClusterId": 7, "ProcId": 1}
-    assert fold_on_machines([ad, {"ClusterId": 8, "ProcId": 0}], {"vm1", "vm2"}) == {"vm1": "7.1"}
+    assert fold_jobs_on_startds([ad, {"ClusterId": 8, "ProcId": 0}], {"vm1", "vm2"}) == {"vm1": "7.1"}
 
 
 def test_a_machine_whose_name_only_looks_alike_is_another_one() -> None:
     for host in ("slot1@vm10@h", "slot1@h@vm1", "slot1@avm1@h"):
-        assert fold_on_machines([{"RemoteHost": host, "ClusterId": 7, "ProcId": 1}], {"vm1"}) == {}
+        assert fold_jobs_on_startds([{"RemoteHost": host, "ClusterId": 7, "ProcId": 1}], {"vm1"}) == {}
 
 
 @pytest.fixture

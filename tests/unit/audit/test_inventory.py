@@ -8,7 +8,7 @@ from factory.audit.inventory import build_inventory
 from factory.model.cloud import InstanceRow, KeyPairOwner
 from factory.model.pool import PoolRows
 from factory.model.vm import Hold
-from plugins.cloud.ec2instances import endpoint, region
+from plugins.cloud.ec2instances import local_endpoint, region_of
 from tests.rig.vms import job, machine, master
 
 
@@ -79,9 +79,9 @@ def test_a_key_pair_is_wrong_only_if_its_job_was_ours_and_has_gone() -> None:
     ],
 )
 def test_the_region_is_read_from_the_endpoint(url: str, where: str) -> None:
-    assert region(url) == where
+    assert region_of(url) == where
 
 
 def test_names_below_localhost_need_not_resolve() -> None:
-    assert endpoint("http://ec2.us-east-1.localhost:5000/") == "http://127.0.0.1:5000/"
-    assert endpoint("https://ec2.amazonaws.com/") == "https://ec2.amazonaws.com/"
+    assert local_endpoint("http://ec2.us-east-1.localhost:5000/") == "http://127.0.0.1:5000/"
+    assert local_endpoint("https://ec2.amazonaws.com/") == "https://ec2.amazonaws.com/"

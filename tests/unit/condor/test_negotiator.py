@@ -2,7 +2,7 @@
 
 import pytest
 
-from factory.condor.negotiator import maximum, negotiator, taken
+from factory.condor.negotiator import concurrency_maximum, parse_concurrency_limits, parse_negotiator_limits
 
 USAGE = """
 AccountingGroup1 = "<none>"
@@ -54,13 +54,13 @@ OWN_LIMIT = 9
 
 
 def test_quotas_that_may_be_passed_or_grow_with_the_pool_limit_nothing() -> None:
-    found = negotiator(USAGE, CONFIG)
+    found = parse_negotiator_limits(USAGE, CONFIG)
     assert found.quotas == {"group_none": (0, 0), "some.sub": (20, 7.5)}
     assert found.ceilings == {"some.sub.eve": (5, 3)}
 
 
 def test_newer_versions_print_an_ad_for_each() -> None:
-    found = negotiator(
+    found = parse_negotiator_limits(
         'IsAccountingGroup = false\nCeiling = 0\nName = "bob@pool.test"\n\n'
         'IsAccountingGroup = true\nConfigQuota = 8.0\nName = "small"\nSurplusPolicy = "no"\n',
         "",
@@ -79,7 +79,7 @@ def test_newer_versions_print_an_ad_for_each() -> None:
     ],
 )
 def test_a_job_names_the_limits_that_it_takes(words: str | None, takes: list[tuple[str, float]]) -> None:
-    assert list(taken(words)) == takes
+    assert list(parse_concurrency_limits(words)) == takes
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_a_job_names_the_limits_that_it_takes(words: str | None, takes: list[tup
     ],
 )
 def test_the_most_that_a_limit_allows_is_found_as_the_negotiator_finds_it(limit: str, most: float | None) -> None:
-    assert maximum(limit, negotiator(USAGE, CONFIG).settings) == most
+    assert concurrency_maximum(limit, parse_negotiator_limits(USAGE, CONFIG).settings) == most
 
 
 def test_without_its_configuration_no_limit_is_known() -> None:
-    assert maximum("licence", negotiator(USAGE, "").settings) is None
+    assert concurrency_maximum("licence", parse_negotiator_limits(USAGE, "").settings) is None

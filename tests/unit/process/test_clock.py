@@ -43,8 +43,8 @@ def test_a_clock_says_by_how_much_it_was_set_once_and_goes_on_evenly_until_it_is
         before = clock.now()
         host.passes(seconds, by)
         assert clock.now() == pytest.approx(before + seconds, abs=1e-3)
-        assert clock.was_set() == pytest.approx(by, abs=1e-3)
-        assert clock.was_set() == 0
+        assert clock.adopt_step() == pytest.approx(by, abs=1e-3)
+        assert clock.adopt_step() == 0
         assert clock.now() == pytest.approx(host.wall, abs=1e-3)
 
 
@@ -52,9 +52,9 @@ def test_what_is_corrected_slowly_is_no_step() -> None:
     host = Host()
     clock = host.clock()
     host.passes(10, 0.4)
-    assert clock.was_set() == 0
+    assert clock.adopt_step() == 0
     host.passes(10, 0.4)
-    assert clock.was_set() == pytest.approx(0.8)
+    assert clock.adopt_step() == pytest.approx(0.8)
 
 
 def test_a_reading_is_as_old_and_as_new_as_before_a_step() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from factory.condor.job_demand import JobDemandRows, Work
+from factory.condor.job_demand import JobDemandRows, SelectionDemand
 from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, JobCountRows, JobCountSource, fold_groups
 from factory.model.demand import Demand, Room, Template, VMLease
 from factory.model.matches import Matches
@@ -254,7 +254,7 @@ def fit(*, wms_started: float = NOW, vms_started: float = NOW, vms_error: str | 
     (source,) = plugin.sources()
     job = VMJobRow(JobId(1, 0), 2, "vm-1", "Q", "", "", "", 0, 0, 5000.0, None, None, "i-1", None, None, update_s=20)
     vms = VMJobRows((job, replace(job, uuid="vm-2", retire_time=7.0), replace(job, uuid="vm-3", status=5)))
-    rows = JobDemandRows(Demand(), {'MATCH_APF_QUEUE =?= "A"': Work((), Matches({}, ()), {}, {})})
+    rows = JobDemandRows(Demand(), {'MATCH_APF_QUEUE =?= "A"': SelectionDemand((), Matches({}, ()), {}, {})})
     by_key = {
         source.key: Reading(source.key, wms_started, wms_started, rows),
         "VM jobs": Reading("VM jobs", vms_started, vms_started, None if vms_error else vms, vms_error),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from factory.condor.collector.partial_slots import looks_at_room
+from factory.condor.collector.partial_slots import depends_on_free_room
 
 OF_23 = (
     '(TARGET.Arch == "X86_64") && (TARGET.OpSys == "LINUX") && (TARGET.Disk >= RequestDisk) && '
@@ -30,4 +30,4 @@ OF_25 = (
     ],
 )
 def test_requirements_that_say_no_more_than_that_the_request_fits_do_not(requirements: str, looks: bool) -> None:
-    assert looks_at_room(requirements) is looks
+    assert depends_on_free_room(requirements) is looks

@@ -2,7 +2,7 @@
 
 import pytest
 
-from factory.condor.schedd.job_groups import group_jobs, rounded
+from factory.condor.schedd.job_groups import group_jobs, rounded_request
 from factory.model.demand import Room
 
 
@@ -16,7 +16,7 @@ from factory.model.demand import Room
     ],
 )
 def test_requests_are_rounded_up_to_whole_cores_128_mib_and_a_mib_of_disk(ask: Room, takes: Room) -> None:
-    assert rounded(ask) == takes
+    assert rounded_request(ask) == takes
 
 
 def test_jobs_for_other_places_are_not_told_of_vm_jobs_among_them() -> None:

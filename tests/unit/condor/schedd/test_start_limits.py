@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from factory.condor.schedd.start_limits import saturation
+from factory.condor.schedd.start_limits import schedd_limit
 from tests.rig.fit import group
 
 WAITS = [group("a", 1, 1000, 30), group("b", 1, 1000, 30), replace(group("c", 1, 1000, 9), problem="no number")]
@@ -23,7 +23,7 @@ WAITS = [group("a", 1, 1000, 30), group("b", 1, 1000, 30), replace(group("c", 1,
     ],
 )
 def test_jobs_that_it_could_not_start_are_beyond_a_limit(ad: dict[str, Any], left: float, says: str) -> None:
-    limit = saturation({"Name": "s", **ad}, WAITS)
+    limit = schedd_limit({"Name": "s", **ad}, WAITS)
     assert limit is not None
     assert says in limit.name
     assert (limit.left, set(limit.weights)) == (left, {"a", "b"})
@@ -41,5 +41,5 @@ def test_jobs_that_it_could_not_start_are_beyond_a_limit(ad: dict[str, Any], lef
     ],
 )
 def test_a_schedd_that_could_start_all_sets_no_limit(ad: dict[str, Any]) -> None:
-    assert saturation({"Name": "s", **ad}, WAITS) is None
-    assert saturation({"Name": "s", "CurbMatchmaking": True}, []) is None
+    assert schedd_limit({"Name": "s", **ad}, WAITS) is None
+    assert schedd_limit({"Name": "s", "CurbMatchmaking": True}, []) is None
