@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from factory.model.vm_job import VMJobRow
-from factory.settings.types import duration
+from factory.settings.types import format_duration
 
 _SEEN_AFTER_S = 90
 """The gridmanager reads the ends of leases every 60 s (gridmanager.cpp, CheckLeases), some seconds late."""
@@ -46,7 +46,9 @@ def extend_lease(job: VMJobRow, by_s: int, now: float) -> Extension:
     if job.lease_end + by_s > latest:
         room = int(latest - job.lease_end)
         most = (
-            f"at most {duration(room)} more" if room > 0 else "so does its lease; a higher lease_max is for VMs to come"
+            f"at most {format_duration(room)} more"
+            if room > 0
+            else "so does its lease; a higher lease_max is for VMs to come"
         )
         return Extension(job, None, f"its timer and its token end at its lease_max, {format_utc(latest)}: {most}")
     end = job.lease_end + by_s

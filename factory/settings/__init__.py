@@ -1,1 +1,1 @@
-"""Keys of [Factory] and of a queue that belong to no plugin."""
+"""Settings models for `[Factory]`, queues and monitor sections; plugins keep their own settings."""

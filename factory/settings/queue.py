@@ -1,4 +1,4 @@
-"""Keys of a queue's section that belong to no plugin."""
+"""Settings that every queue and every section of `monitorConf` has, apart from those of its plugins."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from factory.settings.types import CommaList, Duration, Settings, Switch
 
 
 class QueueSettings(Settings):
-    """What every queue's section may have, beside the keys of its plugins."""
+    """Keys of a queue's section that belong to no plugin."""
 
     name: str = Field(json_schema_extra={"internal": True})
     """Name of the section."""
     enabled: Switch = False
-    """Only queues with ``enabled = True`` run."""
+    """True runs the queue. While it is False the queue buys nothing, and existing VMs finish normally."""
     wmsqueue: str | None = None
-    """The work that this queue serves: the queue name in the WMS, or ``MATCH_APF_QUEUE`` of its jobs, where ``ANY`` is
-    all jobs."""
+    """The work that this queue serves: a queue name in PanDA, or the ``MATCH_APF_QUEUE`` of HTCondor jobs; ``ANY``: all
+    jobs."""
     sleep: Duration = Field(default=360, alias="apfqueue.sleep", ge=1)
     """Time between two decisions."""
     priority: int = 0
-    """Queues that read the same demand are served in this order, smallest first."""
+    """Order in which queues that read the same demand are served; the smallest number comes first."""
     wmsstatusplugin: str | None = None
-    """Plugin that says what work waits."""
+    """Plugin that reports the waiting work."""
     batchstatusplugin: str
-    """Plugin that says what the queue already has."""
+    """Plugin that reports the jobs or VMs the queue already has."""
     schedplugin: CommaList
-    """Plugins that decide how many machines to add or retire, in this order."""
+    """Plugins that decide how many VMs or jobs to add or retire; each changes the number from the one before it."""
     batchsubmitplugin: str
-    """Plugin that submits."""
+    """Plugin that submits jobs or VMs."""
     monitorsection: CommaList = ()
-    """Sections of ``monitorConf`` whose plugins are told of each round."""
+    """Sections of ``monitorConf`` whose monitor plugins receive each round."""
     executable: str | None = None
-    """Program of plain jobs."""
+    """Executable of plain jobs."""
     arguments: str | None = Field(default=None, alias="executable.arguments")
-    """Its arguments."""
+    """Arguments of the executable."""
     keepdays: int | None = Field(default=None, alias="cleanlogs.keepdays", ge=0)
-    """Days that output and logs of this queue are kept; none: as ``[Factory]`` says."""
+    """Days to keep output and logs of this queue's plain jobs; none: as in ``[Factory]``."""
 
 
 class MonitorSettings(Settings):
-    """What every section of ``monitorConf`` has, beside the keys of its plugin."""
+    """Keys of a section of ``monitorConf`` that belong to no plugin."""
 
     monitorplugin: str
-    """Plugin that this section sets up."""
+    """Monitor plugin that this section configures."""

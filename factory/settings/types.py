@@ -1,4 +1,4 @@
-"""Types of settings: durations, lists, switches and keys with a name of the user's own."""
+"""Field types for settings: durations, lists, switches, and keys that end in a name the user chooses."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)")
 
 
 def parse_duration(value: Any) -> Any:
-    """Seconds from ``90``, ``90s``, ``15m``, ``12h``, ``2d`` or ``1w``.
+    """Return the seconds in ``90``, ``90s``, ``15m``, ``12h``, ``2d`` or ``1w``.
 
     Raises:
-        ValueError: the text is none of these.
+        ValueError: the text is not a duration, or is longer than 100 years.
     """
     if not isinstance(value, str):
         return value
     match = _DURATION.fullmatch(value.strip().lower())
     if match is None:
-        raise ValueError(f"{value!r} is not a duration; write seconds, or a number with s, m, h, d or w, as 15m")
+        raise ValueError(f"{value!r} is not a duration; write seconds (90), or a number with s, m, h, d or w (15m)")
     seconds = float(match[1]) * _UNITS_S[match[2]]
     if seconds > _LONGEST_S:
-        raise ValueError(f"{value[:20]!r} is longer than a hundred years")
+        raise ValueError(f"{value[:20]!r} is longer than 100 years; write a shorter duration")
     return round(seconds)
 
 
 def split_list(value: Any) -> Any:
-    """Trimmed items of a comma list; empty items are dropped."""
+    """Return the trimmed items of a comma list without empty ones."""
     if isinstance(value, str):
         return tuple(item for item in (part.strip() for part in value.split(",")) if item)
     return value
 
 
 def split_address(text: str) -> tuple[str, int]:
-    """Host and port of ``HOST:PORT`` or ``PORT``, which is one of this host alone.
+    """Return the host and port of ``HOST:PORT``; the host of a bare ``PORT`` is 127.0.0.1.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the text is neither, or the port is out of range.
     """
     host, _, port = text.strip().rpartition(":")
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is no HOST:PORT, with a port from 1 to 65535")
+        raise ValueError(f"{text!r} is not an address; write HOST:PORT or PORT, with a port from 1 to 65535")
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def parse_switch(value: Any) -> Any:
-    """True or False from the spellings that configparser takes.
+    """Return the boolean for a spelling that configparser accepts.
 
     Raises:
-        ValueError: the text is none of these.
+        ValueError: the text is not a boolean.
     """
     if not isinstance(value, str):
         return value
@@ -61,7 +61,7 @@ def parse_switch(value: Any) -> Any:
         return True
     if text in {"false", "no", "off", "0"}:
         return False
-    raise ValueError(f"{value!r} is neither True nor False")
+    raise ValueError(f"{value!r} is not a boolean; write True or False")
 
 
 Duration = Annotated[int, BeforeValidator(parse_duration)]
@@ -73,10 +73,10 @@ Switch = Annotated[bool, BeforeValidator(parse_switch)]
 
 
 class Named:
-    """Marks a ``dict[str, str]`` field whose keys carry a name of the user's own: ``<prefix><NAME> = value``.
+    """Mark a ``dict[str, str]`` field whose keys end in a name the user chooses: ``<prefix><NAME> = value``.
 
     ``Annotated[dict[str, str], Named("tag_")]`` of plugin ``condorec2`` collects
-    ``batchsubmit.condorec2.tag_<NAME>``. The spelling of NAME is kept.
+    ``batchsubmit.condorec2.tag_<NAME>``. NAME keeps its upper and lower case.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -84,16 +84,20 @@ class Named:
 
 
 class KeepLines:
-    """Marks a text whose lines stay lines; elsewhere the lines of a value are joined by blanks."""
+    """Mark a text field that keeps its line breaks; in other values they become spaces."""
 
 
 class Settings(BaseModel):
-    """Base of every settings model: frozen, closed, and its fields carry their docstring.
+    """Base of every settings model: frozen, without extra keys, each field described by its docstring.
 
-    A field's ``alias`` is its key where that is not a Python name (``apfqueue.sleep``). In
-    ``json_schema_extra`` may stand: ``"old": ("older_name", ...)``, spellings that are still read;
-    ``"unit": "MiB"``; ``"default": "..."``, the default in words; ``"right": "..."``, what fits the field's
-    pattern, in words; ``"secret": True``, for a value that no message may show.
+    A field's ``alias`` is its key in the file where that is no Python name (``apfqueue.sleep``).
+    ``json_schema_extra`` may contain:
+
+    * ``"old": ("older_name", ...)``: older spellings that are still read;
+    * ``"unit": "MiB"``: the unit, for the documentation;
+    * ``"default": "..."``: the default in words;
+    * ``"right": "..."``: the values that the field's pattern accepts, in words, for error messages;
+    * ``"secret": True``: no message shows the value.
     """
 
     model_config = ConfigDict(
@@ -101,8 +105,8 @@ class Settings(BaseModel):
     )
 
 
-def duration(seconds: int) -> str:
-    """A duration as a person writes it: 5400 is ``90m``."""
+def format_duration(seconds: int) -> str:
+    """Return a duration in its largest whole unit: ``90m`` for 5400."""
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds and seconds % size == 0:
             return f"{seconds // size}{unit}"

@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
-from factory.settings.types import KeepLines, Named, Settings, duration, parse_duration, parse_switch, split_list
+from factory.settings.types import KeepLines, Named, Settings, format_duration, parse_duration, parse_switch, split_list
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _default(field: FieldInfo, parts: list[Any]) -> str:
     if field.default_factory is not None or field.default is None or field.default in ((), "", {}):
         return "none"
     if any(isinstance(part, BeforeValidator) and part.func is parse_duration for part in parts):
-        return duration(field.default)
+        return format_duration(field.default)
     if isinstance(field.default, tuple):
         return ", ".join(map(str, field.default))
     return str(field.default)

@@ -86,14 +86,20 @@ def test_a_key_that_looks_like_a_name_of_the_users_own_is_still_a_key(tmp_path: 
             "priority: '1 wmsqueue = x' is not a whole number; an indented line goes on with the value above it",
         ),
         ("apfqueue.sleep = 0", "apfqueue.sleep: '0' is out of range; it must be at least 1"),
-        ("apfqueue.sleep = -5", "'-5' is not a duration; write seconds, or a number with s, m, h, d or w, as 15m"),
-        ("apfqueue.sleep = " + "9" * 400, "apfqueue.sleep: '99999999999999999999' is longer than a hundred years"),
+        ("apfqueue.sleep = -5", "'-5' is not a duration; write seconds (90), or a number with s, m, h, d or w (15m)"),
+        (
+            "apfqueue.sleep = " + "9" * 400,
+            "apfqueue.sleep: '99999999999999999999' is longer than 100 years; write a shorter duration",
+        ),
         (f"{EC2}.vpc_ip = odd", f"{EC2}: can't be checked: ZeroDivisionError in the settings of its plugin"),
-        ("enabled = perhaps", "enabled: 'perhaps' is neither True nor False"),
+        ("enabled = perhaps", "enabled: 'perhaps' is not a boolean; write True or False"),
         ("schedplugin =", "schedplugin: names no plugin; to add nothing, write Null"),
         ("schedplugin = None", "schedplugin: is missing: Plugins that decide how many"),
         ("batchstatusplugin =", "batchstatusplugin: names no plugin"),
-        ("batchstatusplugin = None", "batchstatusplugin: is missing: Plugin that says what the queue already has."),
+        (
+            "batchstatusplugin = None",
+            "batchstatusplugin: is missing: Plugin that reports the jobs or VMs the queue already has.",
+        ),
         (f"{EC2}.spot_price = -1", "spot_price: '-1' is out of range; it must be at least 0"),
         (f"{EC2}.spot_price = nan", "spot_price: 'nan' is not a finite number"),
         (f"{EC2}.spot_price = 0,156", "spot_price: '0,156' is not a number"),
@@ -130,7 +136,7 @@ def test_a_wrong_default_is_said_once_with_the_queues_that_it_is_about(tmp_path:
     text = "[DEFAULT]\napfqueue.sleep = soon\n" + queue(name="A") + queue(name="B") + queue(name="C")
     assert told(write(tmp_path, text)) == (
         "queues.conf:2: [DEFAULT] apfqueue.sleep: 'soon' is not a duration; "
-        "write seconds, or a number with s, m, h, d or w, as 15m (queue A and 2 more)"
+        "write seconds (90), or a number with s, m, h, d or w (15m) (queue A and 2 more)"
     )
 
 

@@ -87,5 +87,5 @@ def test_an_address_without_a_host_is_one_of_this_host_alone(text: str, address:
 
 @pytest.mark.parametrize("text", ["", "host", "host:", "host:0", "70000", "host:http"])
 def test_what_is_no_address_is_said(text: str) -> None:
-    with pytest.raises(ValueError, match="is no HOST:PORT"):
+    with pytest.raises(ValueError, match="is not an address"):
         split_address(text)
