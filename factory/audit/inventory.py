@@ -9,11 +9,10 @@ from types import MappingProxyType
 
 from factory.health.hold_reasons import classify, short_text
 from factory.model.cloud import ENDED, InstanceRow, KeyPairOwner
+from factory.model.job_status import FINISHED, JobStatus
 from factory.model.pool import MachineRow, MasterRow, PoolRows
 from factory.model.vm import counted
 from factory.model.vm_job import VMJobRow
-
-_RUNNING, _REMOVED, _COMPLETED = 2, 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class VMRecord:
     def gone(self) -> bool:
         """Its VM job waits for the end of an instance that has ended, or that the cloud does not show."""
         job = self.job
-        if job is None or job.instance is None or not self.cloud_known or job.status in (_REMOVED, _COMPLETED):
+        if job is None or job.instance is None or not self.cloud_known or job.status in FINISHED:
             return False
         return job.instance not in {each.id for each in self.alive}
 
@@ -134,7 +133,7 @@ def _wrong(line: VMRecord) -> Iterator[str]:
     if line.gone:
         ended = next((each.state for each in line.instances if each.id == job.instance), None)
         yield f"its instance {job.instance} is {ended or 'not there'}"
-    if job.instance is None and alive and job.status == _RUNNING:
+    if job.instance is None and alive and job.status == JobStatus.RUNNING:
         yield f"instance {alive[0].id} is {alive[0].state}, and the VM job knows of none"
     startd = line.startd
     if startd is not None and job.identity and startd.identity != job.identity:

@@ -9,6 +9,7 @@ from factory.decide.chain import Chain, run_chain
 from factory.fit.share import Share
 from factory.fit.supply import Supply
 from factory.model.demand import Demand, JobGroup, Offer, Room
+from factory.model.job_status import JobStatus
 from factory.model.matches import Match
 from factory.model.shape import Shape
 from factory.model.status import BatchStatus, SiteStatus, WmsStatus
@@ -88,7 +89,8 @@ def lets_go_after(plugins: Sequence[SchedPlugin], kept: int, upto_s: int) -> int
 def _idle(plugins: Sequence[SchedPlugin], count: int, idle_s: float) -> int:
     """What the chain says to no work and so many machines that have idled for so long."""
     vms = (
-        VM(f"vm{i}", "", JobId(1, i), VMState.IDLE, "", job_status=2, idle_since=_NOW - idle_s) for i in range(count)
+        VM(f"vm{i}", "", JobId(1, i), VMState.IDLE, "", job_status=JobStatus.RUNNING, idle_since=_NOW - idle_s)
+        for i in range(count)
     )
     chain = ask(plugins, 0, BatchStatus.of_vms(vms))
     return 0 if chain.blocked is not None else chain.ask.n

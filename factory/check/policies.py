@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from factory.condor.classad.evaluate import Answer, Question
 from factory.condor.tools.config_val import DaemonConfig
 from factory.config.queues import Queue
+from factory.model.job_status import JobStatus
 from factory.plugin.finding import Finding, Severity
 from factory.settings.factory import FactorySettings
 
@@ -72,16 +73,18 @@ def _periodic(
 
 
 def _moments(owner: str, longest_s: int) -> list[_Moment]:
-    def job(status: int, age_s: int) -> dict[str, str]:
+    def job(status: JobStatus, age_s: int) -> dict[str, str]:
         then = f"(time() - {age_s})"
         started = {"JobStartDate": then, "JobCurrentStartDate": then, "NumJobStarts": "1", "ShadowBday": then}
         own = {"JobStatus": str(status), "Owner": f'"{owner}"', "User": f'"{owner}@"', "QDate": then}
-        return {**own, "EnteredCurrentStatus": then, **(started if status == 2 else {})}
+        return {**own, "EnteredCurrentStatus": then, **(started if status == JobStatus.RUNNING else {})}
 
     return [
-        _Moment("that waits for its instance", "error", job(1, 300)),
-        _Moment("whose instance has run for an hour", "error", job(2, min(3600, longest_s))),
-        _Moment(f"near the end of its lease of {longest_s} s", "warning", job(2, max(0, longest_s - 300))),
+        _Moment("that waits for its instance", "error", job(JobStatus.IDLE, 300)),
+        _Moment("whose instance has run for an hour", "error", job(JobStatus.RUNNING, min(3600, longest_s))),
+        _Moment(
+            f"near the end of its lease of {longest_s} s", "warning", job(JobStatus.RUNNING, max(0, longest_s - 300))
+        ),
     ]
 
 

@@ -21,9 +21,10 @@ from factory.fit.supply import Supply
 from factory.fit.unclaimed_vms import see_vms
 from factory.health.breakers import blocked_shapes
 from factory.model.demand import Demand, Offer, Room
+from factory.model.job_status import ON_MACHINE
 from factory.model.memory import FitMemory, Health, Newcomer
 from factory.model.status import BatchStatus, Unknown, WmsStatus
-from factory.model.vm import VM, VMState
+from factory.model.vm import RETIREMENT, VM
 from factory.plugin.sched import Info
 from factory.process.faults import FAULTS
 
@@ -127,23 +128,19 @@ class Cascade:
         groups = {group.key: group for demand in demands for group in demand.groups if group.key in self.free}
         running: dict[str, int] = {}
         for demand in demands:
-            run = sum(demand.others.get(status, 0) for status in _RUN)
+            run = sum(demand.others.get(status, 0) for status in ON_MACHINE)
             running.update(dict.fromkeys([group.key for group in demand.groups], run))
         waiting = watch(self.memory.waiting, groups.values(), self.free, running, self.now, self.stuck_s)
         unread = any(isinstance(party.demand, Unknown) or party.demand.partial for party in self.parties.values())
         kept = {key: seen for key, seen in self.memory.waiting.items() if unread or key in running}
         vms = [party.vms for party in self.parties.values() if isinstance(party.vms, tuple)]
-        leaving = {vm.uuid for of_queue in vms for vm in of_queue if vm.state in _LEAVES}
+        leaving = {vm.uuid for of_queue in vms for vm in of_queue if vm.state in RETIREMENT}
         return replace(
             self.memory,
             waiting=probed({**kept, **waiting}, self.probes, self.now),
             useless=self.useless | (self.memory.useless & leaving),
         )
 
-
-_RUN = (2, 6, 7)
-"""JobStatus of jobs that run, transfer their output, or are suspended."""
-_LEAVES = (VMState.RETIRING, VMState.RETIRED)
 
 NO_GROUPS = Unknown("the WMS status names no groups of jobs")
 

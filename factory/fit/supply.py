@@ -9,13 +9,10 @@ from functools import reduce
 from factory.fit.place import OnMachines, place_on_machines
 from factory.model.demand import Demand, JobGroup, Machine, Offer, Room
 from factory.model.matches import Match
-from factory.model.vm import VM, VMState
+from factory.model.vm import CAPACITY, RETIREMENT, STARTING, UNCLAIMED, VM
 
 _SHAPE = "shape "
 """A machine that nobody has seen yet is of the kind of its shape's template."""
-_ON_ITS_WAY = (VMState.SUBMITTED, VMState.BOOTING)
-_IN_POOL = (VMState.JOINED, VMState.IDLE)
-_GONE = (VMState.RETIRING, VMState.RETIRED, VMState.HELD, VMState.LOST, VMState.DONE)
 _STRANGER_S = 1800
 """How often a machine that is none of this factory's reports is not known: HTCondor's own default is 300 s, and a
 collector forgets a machine after 900 s unless it is told otherwise."""
@@ -97,7 +94,7 @@ class Supply:
         seen = {machine.vm for machine in self.demand.machines}
         for _, vm in self.vms:
             ends = vm.lease_end
-            coming = vm.state in _ON_ITS_WAY or (vm.state in _IN_POOL and vm.claims == 0)
+            coming = vm.state in STARTING or (vm.state in UNCLAIMED and vm.claims == 0)
             if coming and vm.uuid not in seen and not vm.asked_to_leave and vm.stuck is None:
                 offer = self._offer(vm.shape)
                 if offer is not None and (ends is None or ends - self.now >= minlife_s):
@@ -113,7 +110,7 @@ class Supply:
         told_s = (life.update_s if life else 0, vm.update_s if vm else 0)
         if machine.silent_s > (2 * max(self.demand.update_s, *told_s) if machine.ours else _STRANGER_S):
             return False
-        if vm is not None and (vm.asked_to_leave or vm.state in _GONE or vm.stuck is not None):
+        if vm is not None and (vm.asked_to_leave or vm.state not in CAPACITY or vm.stuck is not None):
             return False
         lease = life.ends if life else vm.lease_end if vm else None
         ends = min((end for end in (machine.leaves_at, lease) if end is not None), default=None)
@@ -129,7 +126,7 @@ class Supply:
         """These groups on these of its machines: on those that are there before those on their way."""
         groups = [group for group in groups if group.problem is None]
         rank = {vm.uuid: rank for rank, vm in self.vms}
-        coming = {vm.uuid for _, vm in self.vms if vm.state in _ON_ITS_WAY}
+        coming = {vm.uuid for _, vm in self.vms if vm.state in STARTING}
 
         def order(machine: Machine) -> tuple[float, ...]:
             return machine.vm in coming, rank.get(machine.vm or "", -1)
@@ -160,6 +157,6 @@ class Supply:
         """VMs by shape that are there or on their way."""
         number: dict[str, int] = {}
         for _, vm in self.vms:
-            if vm.state not in (VMState.DONE, VMState.HELD, VMState.LOST):
+            if vm.state in CAPACITY or vm.state in RETIREMENT:
                 number[vm.shape] = number.get(vm.shape, 0) + 1
         return number

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 from factory.health import canary
 from factory.health.hold_reasons import HoldKind
+from factory.model.job_status import JobStatus
 from factory.model.memory import Breaker, Health
 from factory.model.shape import Shape
-from factory.model.vm import TERMINATED, VM, VMState
+from factory.model.vm import IN_POOL, RUNNING, STARTING, TERMINATED, VM, VMState
 
 ALL = "*"
 """In place of a shape: the whole queue."""
@@ -47,12 +48,8 @@ _COUNTED = {FAULTY, UNUSED, HoldKind.LOST.value}
 """One of these may be chance."""
 
 _RING, _STRIKES = 5, 3
-_COMPLETED = 4
 _FORGET_S = 3 * 3600
 """A breaker that nobody has tried again for so long after its wait is forgotten."""
-
-_HAD_A_JOB = {VMState.BUSY, VMState.IDLE}
-_IN_POOL = {VMState.JOINED, *_HAD_A_JOB}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +108,7 @@ def update_breakers(
             if key in breakers and _cured(breakers[key], vm):
                 del breakers[key]
                 launches.pop(vm.shape, None)
-        if vm.state in _IN_POOL and vm.uuid not in counted:
+        if vm.state in IN_POOL and vm.uuid not in counted:
             counted[vm.uuid] = True
             launches[vm.shape] = (*launches.get(vm.shape, ()), True)[-_RING:]
     breakers = {key: breaker for key, breaker in breakers.items() if now < breaker.until + _FORGET_S}
@@ -124,15 +121,15 @@ def update_breakers(
 def _boots(vm: VM, before: Collection[str]) -> bool:
     """Whether it has yet to join; also one that HTCondor has just given up."""
     if vm.state is VMState.DONE:
-        return vm.uuid in before and vm.job_status == _COMPLETED
-    return vm.state in {VMState.SUBMITTED, VMState.BOOTING} and not vm.asked_to_leave
+        return vm.uuid in before and vm.job_status == JobStatus.COMPLETED
+    return vm.state in STARTING and not vm.asked_to_leave
 
 
 def _powered_off(vm: VM, now: float) -> bool:
     """Whether its instance has ended, by the cloud's word, and nobody wanted that."""
     said = (vm.grid_status or "").lower() in TERMINATED
     over = vm.lease_end is not None and vm.lease_end <= now
-    return vm.state is VMState.DONE and vm.job_status == _COMPLETED and said and not over
+    return vm.state is VMState.DONE and vm.job_status == JobStatus.COMPLETED and said and not over
 
 
 def _opened(before: Breaker | None, fault: LaunchFailure) -> Breaker:
@@ -146,7 +143,7 @@ def _opened(before: Breaker | None, fault: LaunchFailure) -> Breaker:
 
 def _cured(breaker: Breaker, vm: VM) -> bool:
     """Whether this VM shows that what was wrong no longer is."""
-    proof = _HAD_A_JOB if breaker.what == UNUSED else _IN_POOL
+    proof = RUNNING if breaker.what == UNUSED else IN_POOL
     return vm.submitted > breaker.opened and (breaker.what not in _COUNTED or vm.state in proof)
 
 
@@ -196,7 +193,7 @@ def blocked_shapes(health: Health, shapes: Iterable[str], vms: Iterable[VM], now
 
 
 def _is_probe(vm: VM, key: str, breaker: Breaker) -> bool:
-    under_way = vm.state in {VMState.SUBMITTED, VMState.BOOTING}
+    under_way = vm.state in STARTING
     waits = breaker.what == UNUSED and vm.state is VMState.JOINED and vm.stuck is None
     return (under_way or waits) and vm.submitted > breaker.opened and key in {ALL, vm.shape}
 

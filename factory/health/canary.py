@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from factory.model.shape import Shape
-from factory.model.vm import VM, VMState
+from factory.model.vm import RUNNING, VM, VMState
 
 PROVEN = "proven"
 
-_DONE = {VMState.DONE, VMState.RETIRED}
-_HAD_A_JOB = {VMState.BUSY, VMState.IDLE}
+_ENDED = frozenset({VMState.DONE, VMState.RETIRED})
 
 
 def proven_builds(vms: Iterable[VM]) -> set[str]:
     """Builds of which a machine has joined and a job has run on it, or does."""
-    return {vm.build for vm in vms if vm.build and (vm.state in _HAD_A_JOB or vm.claims > 0)}
+    return {vm.build for vm in vms if vm.build and (vm.state in RUNNING or vm.claims > 0)}
 
 
 def hold_back_unproven(
@@ -30,7 +29,7 @@ def hold_back_unproven(
     ``builds``: by ``str(shape)``; a shape without one is not asked about. ``known``: builds that are proven.
     """
     shapes = tuple(shapes)
-    there = {vm.build for vm in vms if vm.state not in _DONE}
+    there = {vm.build for vm in vms if vm.state not in _ENDED}
     kept: list[Shape] = []
     fewer: dict[str, str] = {}
     for shape in shapes:
@@ -52,7 +51,7 @@ def hold_back_unproven(
 
 def canary_states(builds: Mapping[str, str], known: Collection[str], vms: Iterable[VM]) -> dict[str, str]:
     """What is known of each image with its user-data, for people."""
-    at_work = {vm.build: vm for vm in vms if vm.state not in _DONE}
+    at_work = {vm.build: vm for vm in vms if vm.state not in _ENDED}
     found = {}
     for shape, build in builds.items():
         vm = at_work.get(build)

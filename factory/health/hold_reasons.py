@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from factory.model.job_status import JobStatus
 from factory.model.vm import Hold
 
 
@@ -39,7 +40,6 @@ class HoldReason:
     """The cloud's error code, or what else told."""
 
 
-_REMOVED = 3
 _USER, _JOB_POLICY, _SYSTEM_POLICY = 1, 3, 26
 
 _CODES: dict[HoldKind, tuple[str, ...]] = {
@@ -101,7 +101,7 @@ _SAID = re.compile(r"<Message>\s*(.*?)\s*</Message>", re.DOTALL)
 
 def classify(hold: Hold) -> HoldReason:
     """What a hold means; a code of the cloud tells more than one of HTCondor."""
-    if hold.status_on_release == _REMOVED:
+    if hold.status_on_release == JobStatus.REMOVED:
         return HoldReason(HoldKind.TERMINATION, f"{hold.code}/{hold.subcode}")
     if hold.code == _USER:
         return HoldReason(HoldKind.PURPOSE, "by a person")

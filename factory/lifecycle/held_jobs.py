@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from factory.health.breakers import LaunchFailure
 from factory.health.hold_reasons import HoldKind, classify, short_text
 from factory.model.actions import Method, Release, Remove, Retire
+from factory.model.job_status import JobStatus
 from factory.model.vm import VM
 
 _ENDED = {"terminated", "stopped", "shutoff", "not-found"}
@@ -56,8 +57,8 @@ class HeldJob:
             return None
         kind = classify(hold).kind
         what = f"{kind.value}: {short_text(hold)[:120]}"
-        still = f"JobStatus == 5 && HoldReasonCode == {hold.code}"
-        if hold.status_on_release == 3:
+        still = f"JobStatus == {JobStatus.HELD} && HoldReasonCode == {hold.code}"
+        if hold.status_on_release == JobStatus.REMOVED:
             over = vm.lease_end is not None and now > vm.lease_end
             if now - sent < repeat_s or (vm.slots and vm.retire_seen and not over):
                 return None
@@ -65,7 +66,9 @@ class HeldJob:
                 reason = "to be terminated, and its startd is in the pool: it leaves peacefully first"
                 return Retire(queue=vm.queue, vm=vm, method=method, repeat=vm.asked_to_leave, reason=reason)
             reason = f"its termination failed, try again: {hold.reason[:120]}"
-            return Release(queue=vm.queue, vm=vm, still="JobStatusOnRelease == 3", ends=not over, reason=reason)
+            return Release(
+                queue=vm.queue, vm=vm, still=f"JobStatusOnRelease == {JobStatus.REMOVED}", ends=not over, reason=reason
+            )
         if vm.instance is None and not vm.slots:
             still += " && EC2InstanceName =?= undefined"
             reason = f"held without an instance, {what}"

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from factory.model.job_status import JobStatus
 from factory.model.vm_job import VMJobRow
 from factory.settings.types import format_duration
 
 _SEEN_AFTER_S = 90
 """The gridmanager reads the ends of leases every 60 s (gridmanager.cpp, CheckLeases), some seconds late."""
-_LEAVES = {3: "it is being removed", 4: "its instance has ended"}
+_LEAVES: dict[int, str] = {JobStatus.REMOVED: "it is being removed", JobStatus.COMPLETED: "its instance has ended"}
 """By JobStatus: VM jobs whose lease is of no use any more."""
 
 

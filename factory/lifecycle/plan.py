@@ -18,12 +18,13 @@ from factory.lifecycle.retire_order import retire_order
 from factory.lifecycle.unresponsive import ignores_retire, patience_s, unresponsive_note
 from factory.model.actions import Action, ClearRetire, Method, Plan, Remove, Retire, Submit, Unretire
 from factory.model.ask import Ask
+from factory.model.job_status import JobStatus
 from factory.model.memory import Health, Memory
 from factory.model.shape import Shape
 from factory.model.status import BatchStatus
-from factory.model.vm import VM, JobId, VMState
+from factory.model.vm import IN_POOL, VM, JobId, VMState
 
-NO_INSTANCE = "JobStatus == 1 && EC2InstanceName =?= undefined"
+NO_INSTANCE = f"JobStatus == {JobStatus.IDLE} && EC2InstanceName =?= undefined"
 """Over the job ad: a VM job without an instance."""
 
 _IN_VAIN = 2
@@ -241,7 +242,7 @@ class _Ramp:
                     queue=self.life.queue, vm=vm, method=self._method(vm), repeat=True,
                     attempt=self._attempt(vm, "retire"), reason=reason,
                 )  # fmt: skip
-            if vm.wanted_back and vm.state in (VMState.BUSY, VMState.IDLE, VMState.JOINED):
+            if vm.wanted_back and vm.state in IN_POOL:
                 yield ClearRetire(queue=self.life.queue, vm=vm, reason="in service again")
             if vm.state is VMState.HELD:
                 sent, patience_s = self.memory.sent.get(vm.uuid, 0), self._patience_s(vm)
@@ -286,4 +287,4 @@ def _comes_back(vm: VM) -> tuple[int, float, str]:
     return soon, -(vm.retire_time or 0), vm.uuid
 
 
-_STAYING = {VMState.BOOTING, VMState.JOINED, VMState.IDLE, VMState.BUSY}
+_STAYING = IN_POOL | {VMState.BOOTING}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from factory.model.vm import VM, VMState
+from factory.model.vm import STARTING, VM, VMState
 
 _LEAVE_ORDER = (VMState.SUBMITTED, VMState.BOOTING, VMState.IDLE, VMState.JOINED, VMState.BUSY)
 
@@ -20,7 +20,7 @@ def retire_order(vms: Iterable[VM], ondemand_first: bool = False) -> list[VM]:
 
     def rank(vm: VM) -> tuple[bool, int, bool, float, int, str]:
         later = ondemand_first and vm.shape.endswith("/spot")
-        if vm.state in (VMState.SUBMITTED, VMState.BOOTING):
+        if vm.state in STARTING:
             return vm.evictable, _LEAVE_ORDER.index(vm.state), later, -vm.submitted, 0, vm.uuid
         if vm.state is VMState.BUSY:
             return vm.evictable, 4, later, vm.lease_end or 0, vm.claims, vm.uuid

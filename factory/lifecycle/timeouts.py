@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from factory.model.job_status import JobStatus
 from factory.model.vm import VM, VMState
 
 
@@ -72,12 +73,12 @@ class Timeouts:
         waits, over = now - _waits_since(vm), _waits_since(vm) + self.start_s
         if vm.state is VMState.SUBMITTED:
             return Overdue(f"no instance after {waits:.0f} s", over) if now > over else None
-        if vm.job_status == 1 and vm.grid_status == _ERROR:
+        if vm.job_status == JobStatus.IDLE and vm.grid_status == _ERROR:
             return Overdue("the cloud could not start its instance: it is in ERROR", vm.entered_status)
         if _starts(vm):
             what = vm.grid_status or "not running"
             return Overdue(f"its instance is {what} after {waits:.0f} s", over) if now > over else None
-        if vm.instance is None or vm.job_status not in (1, 2) or vm.state not in _AWAY:
+        if vm.instance is None or vm.job_status not in (JobStatus.IDLE, JobStatus.RUNNING) or vm.state not in _AWAY:
             return None
         if traces.watched(vm):
             over = vm.entered_status + self.boot_s
@@ -103,13 +104,13 @@ class Timeouts:
 
 def _waits_since(vm: VM) -> float:
     """Since when a VM job waits for its instance; one that was on hold begins anew."""
-    return max(vm.submitted, vm.entered_status) if vm.job_status == 1 else vm.submitted
+    return max(vm.submitted, vm.entered_status) if vm.job_status == JobStatus.IDLE else vm.submitted
 
 
 def _starts(vm: VM) -> bool:
     """The cloud has taken the instance on, and it does not run yet; perhaps it is to retire when it does."""
     waits = vm.state in {VMState.BOOTING, VMState.RETIRING} and vm.startd is None
-    return waits and vm.job_status == 1 and vm.instance is not None
+    return waits and vm.job_status == JobStatus.IDLE and vm.instance is not None
 
 
 _ERROR = "error"

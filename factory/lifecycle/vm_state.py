@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from factory.model.job_status import JobStatus
 from factory.model.memory import Memory
 from factory.model.pool import MachineRow, MasterRow, PoolRows
 from factory.model.vm import VM, Drain, VMState, counted
@@ -11,10 +12,7 @@ StateReason = tuple[VMState, str]
 """A state, and the evidence for it."""
 
 
-_IDLE, _RUNNING, _HELD = 1, 2, 5
-
-
-_GONE = {3: "removed", 4: "completed"}
+_GONE: dict[int, str] = {JobStatus.REMOVED: "removed", JobStatus.COMPLETED: "completed"}
 
 
 _STARTS_S, _ASKED_S = 120, 20
@@ -40,9 +38,9 @@ class Joiner:
         master = self._pool.masters.get(job.uuid)
         stranger = None if machine is None else _identity_mismatch(job, machine)
         early = machine is not None and stranger is None and job.instance is None
-        silent = job.status == _HELD and machine is not None and not self._fresh(machine, job)
-        starts = job.status == _IDLE and job.instance is not None  # its launch was answered late, or twice
-        if stranger is not None or silent or not (starts or job.status in (_RUNNING, _HELD)):
+        silent = job.status == JobStatus.HELD and machine is not None and not self._fresh(machine, job)
+        starts = job.status == JobStatus.IDLE and job.instance is not None  # its launch was answered late, or twice
+        if stranger is not None or silent or not (starts or job.status in (JobStatus.RUNNING, JobStatus.HELD)):
             machine = None
         if master is not None and job.identity and master.identity != job.identity:
             master = None
@@ -94,7 +92,7 @@ class Joiner:
             return VMState.HELD, f"held {job.hold.code}/{job.hold.subcode}"
         if job.status in _GONE:
             return VMState.DONE, f"VM job {_GONE[job.status]}"
-        if job.status != _RUNNING and job.instance is None:
+        if job.status != JobStatus.RUNNING and job.instance is None:
             return VMState.SUBMITTED, "no instance yet"
         if machine is not None and not self._fresh(machine, job):
             return VMState.LOST, f"last word of its startd is {self._now - machine.heard:.0f} s old"
@@ -111,7 +109,7 @@ class Joiner:
     def _seat_outside(self, job: VMJobRow, master: MasterRow | None) -> StateReason:
         seen = self._memory.vms.get(job.uuid)
         asked = _restart_asked(job)
-        if job.status != _RUNNING and master is None and seen is None:
+        if job.status != JobStatus.RUNNING and master is None and seen is None:
             return VMState.BOOTING, f"instance {job.grid_status or 'starting'}"
         if master is None:
             if seen is not None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from factory.model.demand import Demand
-from factory.model.vm import VM, PlainJob, VMState
+from factory.model.job_status import JobStatus
+from factory.model.vm import PENDING, RUNNING, VM, PlainJob, VMState
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +17,6 @@ class Unknown:
     """Information that is missing or too old, and why. Never the same as zero (rule 2)."""
 
     reason: str
-
-
-_PENDING = {VMState.SUBMITTED, VMState.BOOTING, VMState.JOINED}
-_RUNNING = {VMState.BUSY, VMState.IDLE}
 
 
 @dataclass(frozen=True)
@@ -51,10 +48,10 @@ class BatchStatus:
         states = Counter(vm.state for vm in vms)
         missed_once = sum(1 for vm in vms if vm.missed_once)
         return cls(
-            pending=sum(states[s] for s in _PENDING),
-            stuck=sum(1 for vm in vms if vm.state in _PENDING and vm.stuck is not None),
-            running=sum(states[s] for s in _RUNNING) + missed_once,
-            suspended=sum(1 for vm in vms if vm.job_status == 7),
+            pending=sum(states[s] for s in PENDING),
+            stuck=sum(1 for vm in vms if vm.state in PENDING and vm.stuck is not None),
+            running=sum(states[s] for s in RUNNING) + missed_once,
+            suspended=sum(1 for vm in vms if vm.job_status == JobStatus.SUSPENDED),
             done=states[VMState.DONE],
             retiring=states[VMState.RETIRING],
             retired=states[VMState.RETIRED],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from factory.model.job_status import JobStatus
+
 TERMINATED = {"terminated", "shutting-down", "stopped", "stopping", "shutoff"}
 """The cloud's word that an instance has ended or is about to; one answer without it is none."""
 
@@ -44,6 +46,20 @@ class VMState(Enum):
     __hash__ = object.__hash__  # there is one of each; Enum's own, called so often, takes a tenth of a decision
 
 
+STARTING = frozenset({VMState.SUBMITTED, VMState.BOOTING})
+"""No startd yet."""
+PENDING = STARTING | {VMState.JOINED}
+RUNNING = frozenset({VMState.BUSY, VMState.IDLE})
+"""Claimed at least once."""
+IN_POOL = RUNNING | {VMState.JOINED}
+"""Has a startd that takes jobs."""
+UNCLAIMED = frozenset({VMState.JOINED, VMState.IDLE})
+"""In the pool without a claim."""
+CAPACITY = PENDING | RUNNING
+"""Takes jobs now, or will when it has joined."""
+RETIREMENT = frozenset({VMState.RETIRING, VMState.RETIRED})
+
+
 def counted(n: int, noun: str) -> str:
     """``1 claim``, ``2 claims``."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
@@ -79,7 +95,7 @@ class VM:
     why: str
     """The evidence for the state, for people."""
     shape: str = ""
-    job_status: int = 1
+    job_status: int = JobStatus.IDLE
     submitted: float = 0
     entered_status: float = 0
     instance: str | None = None

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any
 
 from factory.model.demand import VMLease
+from factory.model.job_status import JobStatus
 from factory.model.vm import Hold, JobId
 
-_AT_AN_END = (3, 4, 5)
-"""JobStatus: removed, completed, held."""
+_AT_AN_END = frozenset({JobStatus.REMOVED, JobStatus.COMPLETED, JobStatus.HELD})
 
 
 @dataclass(frozen=True, slots=True)

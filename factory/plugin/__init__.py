@@ -25,6 +25,7 @@ from factory.model.cloud import InstanceRow as InstanceRow
 from factory.model.demand import Offer as Offer
 from factory.model.demand import Room as Room
 from factory.model.demand import Template as Template
+from factory.model.job_status import JobStatus as JobStatus
 from factory.model.ledger import Cost as Cost
 from factory.model.memory import Health as Health
 from factory.model.memory import Memory as Memory
@@ -36,6 +37,11 @@ from factory.model.status import BatchStatus as BatchStatus
 from factory.model.status import SiteStatus as SiteStatus
 from factory.model.status import Unknown as Unknown
 from factory.model.status import WmsStatus as WmsStatus
+from factory.model.vm import IN_POOL as IN_POOL
+from factory.model.vm import PENDING as PENDING
+from factory.model.vm import RETIREMENT as RETIREMENT
+from factory.model.vm import RUNNING as RUNNING
+from factory.model.vm import UNCLAIMED as UNCLAIMED
 from factory.model.vm import VM as VM
 from factory.model.vm import VMState as VMState
 from factory.plugin import files as files

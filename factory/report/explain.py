@@ -13,13 +13,20 @@ from factory.health.canary import PROVEN
 from factory.model.actions import Remove, Retire, Submit, Unretire
 from factory.model.demand import Demand, JobGroup, Room
 from factory.model.job import JobFacts
+from factory.model.job_status import JobStatus
 from factory.model.memory import Health
 from factory.model.status import BatchStatus, Unknown, WmsStatus
-from factory.model.vm import VM, VMState, counted
+from factory.model.vm import STARTING, VM, counted
 from factory.report.status import what
 
-_STATES = {2: "runs", 3: "was removed", 4: "has completed", 5: "is held", 6: "transfers its output", 7: "is suspended"}
-_ON_THEIR_WAY = (VMState.SUBMITTED, VMState.BOOTING)
+_STATES: dict[int, str] = {
+    JobStatus.RUNNING: "runs",
+    JobStatus.REMOVED: "was removed",
+    JobStatus.COMPLETED: "has completed",
+    JobStatus.HELD: "is held",
+    JobStatus.TRANSFERRING_OUTPUT: "transfers its output",
+    JobStatus.SUSPENDED: "is suspended",
+}
 _SOME = 3
 _SELECTION = re.compile(" [0-9a-f]+")
 """What the key of a group says of the selection that it is of, behind its schedd."""
@@ -27,7 +34,7 @@ _SELECTION = re.compile(" [0-9a-f]+")
 
 def state_of(job: JobFacts) -> str | None:
     """Why the factory has nothing to do with a job, whatever queue it is for; None: it is idle."""
-    if job.status == 1:
+    if job.status == JobStatus.IDLE:
         return None
     where = f" on {job.remote_host}" if job.remote_host else ""
     why = f": {job.hold_reason}" if job.hold_reason else ""
@@ -110,7 +117,7 @@ def _placed(group: JobGroup, demand: Demand, decision: Decision, verdict: FitRes
         yield f"room that fits {verdict.ready[key]} of them stands free on {machines} in the pool: {some}"
     if key in verdict.coming:
         known = batch.vms if isinstance(batch, BatchStatus) else ()
-        way = [vm for vm in known if vm.state in _ON_THEIR_WAY and _may_serve(vm, group, demand)]
+        way = [vm for vm in known if vm.state in STARTING and _may_serve(vm, group, demand)]
         vms = ", ".join(f"{vm.job} ({_type(vm)}, {vm.state.value})" for vm in way[:_SOME])
         which = f", VM jobs {vms}" if vms else " of other queues, or that these buy now"
         yield f"{verdict.coming[key]} of them wait for machines on their way{which}"

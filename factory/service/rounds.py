@@ -18,6 +18,7 @@ from factory.decide.decide import decide
 from factory.decide.decision import Round
 from factory.health.breakers import apply_resets
 from factory.model.actions import Outcome, Remove, commands_sent
+from factory.model.job_status import FINISHED
 from factory.model.memory import Health, Memory
 from factory.model.vm_job import VMJobRows
 from factory.observe.observer import Observer
@@ -288,7 +289,7 @@ class Rounds:
         last_act = max((self._clock.at(moment) for moment in self._acted.values()), default=0.0)
         for reading in self._observer.readings.values():
             if isinstance(reading.rows, VMJobRows) and reading.usable(now, last_act) is None:
-                waiting = [job.uuid for job in reading.rows.jobs if job.instance is None and job.status not in (3, 4)]
+                waiting = [job.uuid for job in reading.rows.jobs if job.instance is None and job.status not in FINISHED]
                 try:
                     self._statedir.sweep_userdata(waiting, reading.started)
                 except OSError as error:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from factory.model.job_status import JobStatus
 from factory.model.memory import AuditResult, Memory, VanishedJob
 from factory.model.vm import TERMINATED
 from factory.model.vm_job import VMJobRow
@@ -18,7 +19,6 @@ _SETTLES_S = 60
 """A cloud shows its instances to an audit that begins so long after HTCondor missed one (eventual consistency)."""
 _LONGEST_S = 1800
 """Where no audit tells."""
-_REMOVED = 3
 
 
 def update_vanished(memory: Memory, jobs: Iterable[VMJobRow], audit: AuditResult, now: float) -> Memory:
@@ -41,7 +41,7 @@ def update_vanished(memory: Memory, jobs: Iterable[VMJobRow], audit: AuditResult
 def _goes(job: VMJobRow, now: float) -> bool:
     """Whether it is no wonder if it has left by the next look, and its instance with it."""
     ends = job.lease_end is not None and job.lease_end <= now
-    return ends or job.status == _REMOVED or (job.grid_status or "").lower() in TERMINATED
+    return ends or job.status == JobStatus.REMOVED or (job.grid_status or "").lower() in TERMINATED
 
 
 def mark_removed(memory: Memory, uuids: Collection[str]) -> Memory:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from pydantic import Field
 
 from factory.condor.schedd.plain_jobs import PilotRows, PilotsSource
+from factory.model.job_status import FINISHED, JobStatus
 from factory.plugin import BatchStatus, Duration, Memory, Readings, Source, Unknown
 from factory.plugin.base import Jobs, PluginSettings, own_schedd
 from factory.plugin.batchstatus import BatchStatusPlugin
 
-PENDING = (0, 1)
-RUNNING = (2, 6)
-"""6: running, and its output is on its way back."""
-DONE = (3, 4)
-HELD = (5,)
-SUSPENDED = (7,)
+PENDING = (JobStatus.UNEXPANDED, JobStatus.IDLE)
+RUNNING = (JobStatus.RUNNING, JobStatus.TRANSFERRING_OUTPUT)
 
 
 class Condor(BatchStatusPlugin):
@@ -59,15 +57,15 @@ class Condor(BatchStatusPlugin):
         jobs = rows.jobs.get(self.queue.name, ())
         counts = Counter(job.status for job in jobs)
 
-        def count(statuses: tuple[int, ...]) -> int:
+        def count(statuses: Iterable[JobStatus]) -> int:
             return sum(counts[status] for status in statuses)
 
         return BatchStatus(
             pending=count(PENDING),
             running=count(RUNNING),
-            done=count(DONE),
-            held=count(HELD),
-            suspended=count(SUSPENDED),
+            done=count(FINISHED),
+            held=counts[JobStatus.HELD],
+            suspended=counts[JobStatus.SUSPENDED],
             jobs=jobs,
         )
 

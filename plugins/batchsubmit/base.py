@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 
 import submit_templates
 from factory.model.actions import Plan, Remove, Submit
+from factory.model.job_status import FINISHED, ON_MACHINE
 from factory.model.vm import PlainJob
 from factory.plugin import Ask, BatchStatus, Finding, Memory, Shape, Switch, files
 from factory.plugin.base import Jobs, own_schedd
@@ -20,8 +21,6 @@ from plugins.batchsubmit.submitlines import SubmitLines
 
 _HELD = 10
 """So many held jobs are no reason to stop submitting."""
-_DONE = (3, 4)
-_RUNNING = (2, 6, 7)
 
 
 class PlainJobSettings(SubmitLines):
@@ -78,9 +77,9 @@ class PlainJobs(BatchSubmitPlugin):
 
         def rank(job: PlainJob) -> tuple[bool, float, int, int]:
             sign = -1 if newest else 1
-            return job.status in _RUNNING, sign * job.submitted, sign * job.job.cluster, sign * job.job.proc
+            return job.status in ON_MACHINE, sign * job.submitted, sign * job.job.cluster, sign * job.job.proc
 
-        return sorted((job for job in batch.jobs if job.status not in _DONE), key=rank)
+        return sorted((job for job in batch.jobs if job.status not in FINISHED), key=rank)
 
     def _remove(self, job: PlainJob) -> Remove:
         reason = f"more than asked for, {self.settings.killorder} first"

@@ -7,11 +7,9 @@ from pydantic import Field, field_validator
 
 from factory.fit.reasons import buying_words, other_words
 from factory.fit.share import FitResult, FitSettings, Share, plan_purchase
-from factory.plugin import ATTRIBUTE, VM, Ask, Duration, Named, Switch, VMState, checked_expression
+from factory.plugin import ATTRIBUTE, UNCLAIMED, VM, Ask, Duration, Named, Switch, checked_expression
 from factory.plugin.base import PluginSettings
 from factory.plugin.sched import AskPlugin, AskStep, Info, View
-
-_UNCLAIMED = {VMState.JOINED, VMState.IDLE}
 
 
 class Fit(AskPlugin):
@@ -82,7 +80,7 @@ class Fit(AskPlugin):
 
 def _is_idle(vm: VM) -> bool:
     return (
-        vm.state in _UNCLAIMED and vm.idle_since is not None and not (vm.asked_to_leave or vm.retire_seen or vm.claims)
+        vm.state in UNCLAIMED and vm.idle_since is not None and not (vm.asked_to_leave or vm.retire_seen or vm.claims)
     )
 
 

@@ -2,11 +2,9 @@
 
 from pydantic import Field
 
-from factory.plugin import VM, Ask, Duration, VMState
+from factory.plugin import UNCLAIMED, VM, Ask, Duration
 from factory.plugin.base import PluginSettings
 from factory.plugin.sched import AskPlugin, AskStep, Info, View
-
-_UNCLAIMED = {VMState.JOINED, VMState.IDLE}
 
 
 class RetireIdle(AskPlugin):
@@ -48,4 +46,4 @@ class RetireIdle(AskPlugin):
 
 
 def _is_idle(vm: VM) -> bool:
-    return vm.state in _UNCLAIMED and not vm.asked_to_leave and not vm.retire_seen and vm.claims == 0
+    return vm.state in UNCLAIMED and not vm.asked_to_leave and not vm.retire_seen and vm.claims == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from pydantic import Field, field_validator
@@ -16,16 +16,14 @@ from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, JobCountRows, JobC
 from factory.fit.join_schedds import join_demands
 from factory.model.address import PoolAddress
 from factory.model.demand import Demand, VMLease
+from factory.model.job_status import FINISHED, ON_MACHINE, JobStatus
 from factory.model.status import SiteStatus
 from factory.model.vm_job import VMJobRows
 from factory.plugin import Duration, Finding, Readings, ScheddAddress, Source, Template, Unknown, WmsStatus
 from factory.plugin.base import PluginSettings
 from factory.plugin.wmsstatus import WmsStatusPlugin
 
-READY = (0, 1)
-RUNNING = (2, 6, 7)
-DONE = (3, 4)
-FAILED = (5,)
+READY = (JobStatus.UNEXPANDED, JobStatus.IDLE)
 
 _BOOTS_S = 10
 """No machine is in the pool so soon after its VM job came into the queue."""
@@ -207,14 +205,16 @@ def _lives(readings: Readings, looked: float) -> Mapping[str, VMLease] | None:
 
 def _of_groups(demand: Demand) -> WmsStatus:
     counts = Counter(demand.others)
-    counts[1] = sum(group.count for group in demand.groups)
+    counts[JobStatus.IDLE] = sum(group.count for group in demand.groups)
     return replace(_counted(counts), demand=demand)
 
 
 def _counted(jobs: Mapping[int, int]) -> WmsStatus:
     """Jobs by JobStatus as work."""
 
-    def count(statuses: tuple[int, ...]) -> int:
+    def count(statuses: Iterable[JobStatus]) -> int:
         return sum(jobs.get(status, 0) for status in statuses)
 
-    return WmsStatus(ready=count(READY), running=count(RUNNING), done=count(DONE), failed=count(FAILED))
+    return WmsStatus(
+        ready=count(READY), running=count(ON_MACHINE), done=count(FINISHED), failed=jobs.get(JobStatus.HELD, 0)
+    )

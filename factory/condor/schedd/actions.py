@@ -8,9 +8,10 @@ from typing import Any
 from factory.condor.classad.literals import quote, same_text
 from factory.condor.connect import open_collector, open_schedd
 from factory.model.address import PoolAddress, ScheddAddress
+from factory.model.job_status import ON_MACHINE, JobStatus
 from factory.model.vm import JobId
 
-_ON_A_MACHINE = "(JobStatus == 2 || JobStatus == 6 || JobStatus == 7)"
+_ON_A_MACHINE = f"({' || '.join(f'JobStatus == {status}' for status in sorted(ON_MACHINE))})"
 """Running, transferring its output, suspended."""
 
 
@@ -152,7 +153,7 @@ def release(
 
     handle = open_schedd(schedd)
     _nothing_runs(handle, empty, absent, master=True)
-    _act(handle, htcondor2.JobAction.Release, job, f"JobStatus == 5 && ({still})", reason)
+    _act(handle, htcondor2.JobAction.Release, job, f"JobStatus == {JobStatus.HELD} && ({still})", reason)
 
 
 def _act(handle: object, action: object, job: JobId, still: str, reason: str) -> None:

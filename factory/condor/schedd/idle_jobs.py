@@ -28,6 +28,7 @@ from factory.condor.schedd.job_groups import (
     strip_query_attributes,
 )
 from factory.condor.schedd.selections import Selection, group_by_references, split_rows, union_constraint
+from factory.model.job_status import JobStatus
 from factory.model.status import Unknown
 
 _ON_STARTDS = f'member(JobUniverse, {{{", ".join(map(str, ON_STARTDS))}}}) && Managed =!= "External"'
@@ -133,14 +134,14 @@ class ScheddQueue:
         now: float,
         asked: Collection[str],
     ) -> IdleJobs:
-        idle = [ad for ad in counts if ad["JobStatus"] == 1]
+        idle = [ad for ad in counts if ad["JobStatus"] == JobStatus.IDLE]
         name = self.name + (
             f" {short_digest(selection)}" if selection else ""
         )  # jobs alike of two selections are two groups
         found = group_jobs(name, by_cluster, idle, late, now, asked)
         others = Counter[int]()
         for ad in counts:
-            if ad["JobStatus"] != 1 and is_demand(ad, now):
+            if ad["JobStatus"] != JobStatus.IDLE and is_demand(ad, now):
                 others[int(ad["JobStatus"])] += int(ad["JobCount"])
         return replace(add_unmaterialised(name, found, to_come) if to_come else found, others=others)
 
@@ -172,7 +173,7 @@ class ScheddQueue:
 
 def _is_late(ad: Any) -> bool:
     """Whether idle jobs are in no autocluster."""
-    return ad["JobStatus"] == 1 and not has(ad, "AutoClusterId") and permanent_exclusion(ad) is None
+    return ad["JobStatus"] == JobStatus.IDLE and not has(ad, "AutoClusterId") and permanent_exclusion(ad) is None
 
 
 def _jobs(ads: Iterable[Any]) -> int:

@@ -12,6 +12,7 @@ from factory.condor.classad.expressions import checked_expression
 from factory.condor.classad.values import value
 from factory.condor.connect import open_schedd
 from factory.model.address import ScheddAddress
+from factory.model.job_status import JobStatus
 from factory.model.source import Source
 from factory.model.status import Unknown
 
@@ -105,7 +106,7 @@ def is_demand(ad: Mapping[str, Any], now: float) -> bool:
     if _number(ad.get("JobUniverse"), 5) not in ON_STARTDS or value(ad, "Managed") == "External":
         return False
     starts = _number(ad.get("DeferralTime"), 0) - _number(ad.get("DeferralPrepTime"), _PREPARES_S)
-    return int(ad["JobStatus"]) != 1 or starts <= now
+    return int(ad["JobStatus"]) != JobStatus.IDLE or starts <= now
 
 
 def _count_where(schedd: Any, constraint: str, now: float) -> JobCounts | Unknown:

@@ -12,6 +12,7 @@ from factory.condor.classad.values import value
 from factory.condor.connect import open_schedd
 from factory.condor.schedd.evictable_jobs import MAY_BE_EVICTED, startd_of
 from factory.model.address import ScheddAddress
+from factory.model.job_status import JobStatus
 from factory.model.source import Source
 from factory.model.vm import Hold, JobId
 from factory.model.vm_job import VMJobRow, VMJobRows
@@ -102,7 +103,7 @@ def job_row(ad: Mapping[str, Any]) -> VMJobRow:
         unretire_time=_number(ad, "APFUnretireTime"),
         instance=_text(ad, "EC2InstanceName"),
         grid_status=_text(ad, "GridJobStatus"),
-        hold=_hold(ad) if status == 5 else None,
+        hold=_hold(ad) if status == JobStatus.HELD else None,
         build=_text(ad, "APFBuild") or "",
         update_s=_number(ad, "APFUpdateInterval") or 0,
         lease_max=_number(ad, "APFLeaseMax"),
