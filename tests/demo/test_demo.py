@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from tests.rig.signals import DEFAULT_SIGNALS, ignoring
 from tests.rig.wait import until
 
 
 def start(output: Path, *options: str, module: str = "localcloud.demo", **environment: str) -> "subprocess.Popen[str]":
     """Start a demo with its output directory, on a pipe."""
     return subprocess.Popen(
-        [sys.executable, "-m", module, "--output", str(output), *options],
+        [*DEFAULT_SIGNALS, sys.executable, "-m", module, "--output", str(output), *options],
         env={**os.environ, "COLUMNS": "100"} | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -110,7 +111,8 @@ def test_picture_configuration_and_logs_are_left(played: tuple[int, str, Path]) 
 
 def test_an_interrupt_ends_everything(tmp_path: Path) -> None:
     mark = f"marked-{os.getpid()}"
-    demo = start(tmp_path, "--jobs", "2", "--second", "0", APF_TEST_MARK=mark)
+    with ignoring(signal.SIGHUP, signal.SIGINT):  # as in a shell's background job
+        demo = start(tmp_path, "--jobs", "2", "--second", "0", APF_TEST_MARK=mark)
     assert demo.stdout is not None
     with demo.stdout as stream:
         printed = ""

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from localcloud.process import CloudProcess
 from tests.rig.pool import Pool
+from tests.rig.signals import DEFAULT_SIGNALS
 from tests.rig.wait import until
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -95,9 +96,10 @@ class Factory:
     def start(self, *, failpoint: tuple[str, int] | None = None, wait: bool = True) -> None:
         """Start it; returns when it has begun to serve. ``failpoint``: it is killed at that step, at that time."""
         before = self._started()
-        command = ["apf", "--conf", str(self.write_conf())]
+        command = [*DEFAULT_SIGNALS, "apf", "--conf", str(self.write_conf())]
         if failpoint is not None:
-            command = [sys.executable, "-m", "tests.rig.failpoint", str(self.conf), failpoint[0], str(failpoint[1])]
+            command = [*DEFAULT_SIGNALS, sys.executable, "-m", "tests.rig.failpoint", str(self.conf)]
+            command += [failpoint[0], str(failpoint[1])]
         with open(self.log, "ab") as log:
             self._child = subprocess.Popen(
                 command, env=self.env, cwd=_CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log

@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.rig.signals import DEFAULT_SIGNALS, ignoring
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 SANDBOX = str(CHECKOUT / "deploy" / "sandbox")
+DEADLINE_S = 60
 
 FOUND = """
 import os, sys
@@ -44,7 +47,7 @@ def output(*command: str) -> str:
     return done.stdout.strip()
 
 
-def eventually(condition: Callable[[], bool], within_s: float = 10) -> bool:
+def eventually(condition: Callable[[], bool], within_s: float = DEADLINE_S) -> bool:
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline:
@@ -179,12 +182,13 @@ trap '' TERM HUP
 setsid --fork bash -c 'exec -a {daemon} sleep 600'
 wait
 """
-    entered = subprocess.Popen([SANDBOX, "bash", "-c", program], cwd=CHECKOUT)
+    with ignoring(signal.SIGHUP, signal.SIGINT):  # as nohup does; it must not change a thing
+        entered = subprocess.Popen([*DEFAULT_SIGNALS, SANDBOX, "bash", "-c", program], cwd=CHECKOUT)
     try:
         assert eventually(lambda: named(child) and named(daemon))
     finally:
         entered.send_signal(how)
-    entered.wait(10)
+    entered.wait(DEADLINE_S)
     assert eventually(lambda: not named(child) and not named(daemon))
 
 
@@ -198,7 +202,7 @@ def test_it_ends_with_the_process_that_started_it() -> None:
         assert eventually(lambda: named(child))
     finally:
         starter.kill()
-    starter.wait(10)
+    starter.wait(DEADLINE_S)
     assert eventually(lambda: not named(child))
 
 
