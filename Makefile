@@ -25,11 +25,11 @@ help:                 ## List the targets
 	@sed -n $(ABSENT:%=-e '/^%:/d') -e 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
 	@echo "SANDBOX_SUITE=forky make TARGET runs against HTCondor 25 in place of 23.9."
 
-demo:                 ## Run the main job end to end in the sandbox; KEEP=1 leaves it running to look around
+demo:                 ## Jobs become VMs, in the sandbox, end to end; KEEP=1 keeps it running to look around
 	@$(SANDBOX) python -m localcloud.demo
 
-demo-panda:           ## Run PanDA's jobs through pilots and VMs in the sandbox, end to end
-	@$(SANDBOX) python -m localcloud.pandademo
+demo-panda:           ## PanDA jobs become pilots, and pilots become VMs, in the sandbox, end to end
+	@$(SANDBOX) python -m localcloud.demo --scenario panda --output demo-output/panda
 
 test: test-unit       ## All tests: those that need no HTCondor on this host, then all others on real HTCondor
 	@$(PYTHON) -m pytest $(HOST_TESTS) --durations=10 $(ARGS)

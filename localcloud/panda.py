@@ -38,6 +38,12 @@ class PandaServer(HttpServer):
             if site is not None:
                 self.sites[queue] = site
 
+    def activate(self, queue: str, jobs: int, resource: str = "SCORE") -> None:
+        """Add activated jobs to a queue."""
+        with self._lock:
+            states = self._jobs.setdefault(queue, {}).setdefault(resource, {})
+            states["activated"] = states.get("activated", 0) + jobs
+
     def counts(self, queue: str) -> dict[str, int]:
         """Return the number of jobs of a queue, by state."""
         with self._lock:

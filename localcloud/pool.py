@@ -58,7 +58,7 @@ class Pool:
         """Directory of the daemons' logs."""
         return self.directory / "log"
 
-    def start(self, timeout_s: float = 30.0) -> None:
+    def start(self, timeout_s: float = 120.0) -> None:
         """Start the daemons and wait until schedd and negotiator are in the collector."""
         for name in ("config.d", "log", "lock", "run", "spool", "execute", "passwords.d", "tokens.d"):
             (self.directory / name).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ class Pool:
             )
         self.wait_ready(timeout_s)
 
-    def wait_ready(self, timeout_s: float = 30.0) -> None:
+    def wait_ready(self, timeout_s: float = 120.0) -> None:
         """Wait until collector, negotiator and schedd answer."""
 
         def ready() -> bool:

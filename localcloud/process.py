@@ -74,7 +74,7 @@ class CloudProcess:
         """Log file of the cloud."""
         return self.directory / "localcloud.log"
 
-    def start(self, timeout_s: float = 30.0) -> None:
+    def start(self, timeout_s: float = 120.0) -> None:
         """Start the cloud and wait until its API answers. Raises CloudFailed."""
         ready = self.directory / READY
         self.directory.mkdir(parents=True, exist_ok=True)

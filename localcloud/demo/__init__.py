@@ -1,7 +1,7 @@
-"""The demo: pool, local cloud and factory side by side, jobs that come, VMs that come and go.
+"""The demo: an HTCondor pool, a local cloud and the factory run a scenario end to end and report on it.
 
-    make demo [KEEP=1]        python -m localcloud.demo --help
+    make demo [KEEP=1]      make demo-panda [KEEP=1]      python -m localcloud.demo --help
 
-Nothing in it is a mock, and every figure of its report is measured where the thing happened: jobs in the schedd's
-history and in their event log, instances at the cloud, decisions in the factory's journal.
+All daemons are real. Figures come from the place where something happened: jobs from the schedd's history and the
+event logs, instances from the cloud, decisions from the factory's journal.
 """

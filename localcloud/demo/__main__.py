@@ -1,5 +1,5 @@
-"""``python -m localcloud.demo``."""
+"""Entry point of ``python -m localcloud.demo``."""
 
 from localcloud.demo.cli import main
 
-main(prog_name="make demo")
+main(prog_name="python -m localcloud.demo")

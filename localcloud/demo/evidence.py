@@ -1,4 +1,4 @@
-"""Evidence: what schedd, event log, cloud and journal say when the play is over."""
+"""Evidence: records of schedd, event logs, cloud and journal at the end of the demo."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.demo.journal import Entry
-from localcloud.demo.play import Ramp
-from localcloud.demo.stage import Stage
+from localcloud.demo.journal import JournalDecision
+from localcloud.demo.ramps import Ramp
+from localcloud.demo.scenario import Scenario
+from localcloud.demo.testbed import Testbed
 
 Ad = Mapping[str, Any]
 
@@ -19,42 +20,43 @@ _EVENT = re.compile(r"^(\d{3}) \((\d+)\.(\d+)\.\d+\) ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that the report is made from."""
+    """All records from which the report is built."""
 
     ramps: tuple[Ramp, ...]
     jobs: tuple[Ad, ...]
-    """Job ads of the user's jobs, from the history, and from the queue if any are left."""
+    """Ads of the pool's jobs without VM jobs, from history and queue."""
     vm_jobs: tuple[Ad, ...]
-    """The same of the VM jobs."""
+    """Ads of the VM jobs, from history and queue."""
     events: Mapping[str, Counter[int]]
-    """For each job, how often each event is in its event log."""
+    """Number of events in the event logs, by job and event code."""
     instances: tuple[Mapping[str, Any], ...]
-    """As ``localcloud.control`` describes them."""
+    """Instances, as ``localcloud.control`` describes them."""
     requests: Mapping[str, int]
-    """API requests by action."""
-    journal: tuple[Entry, ...]
+    """Number of API requests by action."""
+    journal: tuple[JournalDecision, ...]
     version: str
-    """What condor_version prints."""
+    """Output of condor_version."""
 
 
-def collect(stage: Stage, ramps: list[Ramp]) -> Evidence:
-    """Ask everyone."""
-    stage.journal.new()
-    ads = stage.pool.history() + stage.pool.jobs()
+def collect_evidence(testbed: Testbed, scenario: Scenario, ramps: tuple[Ramp, ...]) -> Evidence:
+    """Query all sources."""
+    testbed.journal.read_new()
+    ads = testbed.pool.history() + testbed.pool.jobs()
+    logs = [path for path in scenario.event_logs(testbed.directory) if path.exists()]
     return Evidence(
-        ramps=tuple(ramps),
+        ramps=ramps,
         jobs=tuple(ad for ad in ads if "APFVM" not in ad),
         vm_jobs=tuple(ad for ad in ads if "APFVM" in ad),
-        events=events(stage.job_log.read_text() if stage.job_log.exists() else ""),
-        instances=tuple(stage.cloud.instances().values()),
-        requests=stage.cloud.requests(),
-        journal=tuple(stage.journal.entries),
-        version=stage.pool.run("condor_version"),
+        events=count_events("\n".join(path.read_text() for path in logs)),
+        instances=tuple(testbed.cloud.instances().values()),
+        requests=testbed.cloud.requests(),
+        journal=tuple(testbed.journal.decisions),
+        version=testbed.pool.run("condor_version"),
     )
 
 
-def events(text: str) -> dict[str, Counter[int]]:
-    """Count the events of an HTCondor event log, by job."""
+def count_events(text: str) -> dict[str, Counter[int]]:
+    """Count the events of an HTCondor event log, by job and event code."""
     counts: dict[str, Counter[int]] = defaultdict(Counter)
     for code, cluster, proc in _EVENT.findall(text):
         counts[f"{int(cluster)}.{int(proc)}"][int(code)] += 1
@@ -62,5 +64,5 @@ def events(text: str) -> dict[str, Counter[int]]:
 
 
 def job_id(ad: Ad) -> str:
-    """``cluster.proc``."""
+    """Return ``cluster.proc``."""
     return f"{ad['ClusterId']}.{ad['ProcId']}"

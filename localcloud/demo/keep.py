@@ -1,4 +1,4 @@
-"""KEEP=1: the pool, the cloud and the factory go on, for people to look around."""
+"""KEEP=1: leave pool, cloud and factory running, so that people can look around."""
 
 from __future__ import annotations
 
@@ -7,49 +7,49 @@ import signal
 import subprocess
 import sys
 
-from localcloud.demo.settings import Settings, jobs_description
-from localcloud.demo.show import Show
-from localcloud.demo.stage import Stage
+from localcloud.demo.scenario import Scenario
+from localcloud.demo.testbed import Testbed
+from localcloud.demo.view import DemoView
 
-_GUIDE = """
-Pool, cloud and factory go on, in {directory}. To look around there:
-
-  condor_q -allusers                  jobs, and the VMs, which are jobs too
-  condor_status                       VMs that have joined
-  condor_history                      jobs that are done
-  apf status --conf queues.conf       the factory's view, with reasons
-  tail -f factory.log                 what it decides, as it goes
-  tail -f cloud/localcloud.log        what the cloud does
-  condor_submit jobs.sub              {jobs} jobs more: one more ramp
-"""
+_COMMANDS = {
+    "condor_q -allusers": "jobs, including the VM jobs",
+    "condor_status": "slots of the VMs",
+    "condor_history": "completed jobs",
+    "apf status --conf queues.conf": "the factory's view, with reasons",
+    "tail -f factory.log": "the factory's decisions and actions",
+    "tail -f cloud/localcloud.log": "the cloud's requests and instances",
+}
 
 _ENTER = """\
-All that is in the sandbox. Another terminal gets there by
+All of this runs in the sandbox. To enter it from another terminal:
 
-  nsenter -t $(pgrep -xf 'python -m localcloud.demo') -U -m -n -p -i -u --preserve-credentials bash
+  nsenter -t $(pgrep -xf '{command}') -U -m -n -p -i -u --preserve-credentials bash
 """
 
-_NEEDS = """\
-A shell needs
+_ENVIRONMENT = """\
+To use these commands in a shell:
 
   export CONDOR_CONFIG={config} PATH={path}; cd {directory}
 
-All ends when this is killed.
+Kill this process to end everything.
 """
 
 
-def keep(stage: Stage, settings: Settings, show: Show) -> None:
-    """Give a shell if there is a terminal; else wait until killed."""
-    more = max(1, settings.second)
-    (stage.directory / "jobs.sub").write_text(jobs_description(more, settings.job_s, stage.job_log))
-    show.say(_GUIDE.format(directory=stage.directory, jobs=more))
+def keep_running(testbed: Testbed, scenario: Scenario, view: DemoView) -> None:
+    """Open a shell if there is a terminal, and wait until it exits; otherwise wait until killed."""
+    commands = _COMMANDS | scenario.commands(testbed.directory)
+    view.say(f"\nPool, cloud and factory keep running, in {testbed.directory}. To look around there:\n")
+    for command, meaning in commands.items():
+        view.say(f"  {command:34}  {meaning}")
+    view.say("")
     if sys.stdin.isatty() and sys.stdout.isatty():
-        show.say("This shell knows the pool (CONDOR_CONFIG is set). `exit` ends everything.\n")
+        view.say("This shell uses the pool (CONDOR_CONFIG is set). Type `exit` to end everything.\n")
         shell = os.environ.get("SHELL", "/bin/sh")
-        subprocess.run([shell], env=stage.pool.env, cwd=stage.directory, check=False)
+        subprocess.run([shell], env=testbed.pool.env, cwd=testbed.directory, check=False)
     else:
         if "APF_SANDBOX" in os.environ:
-            show.say(_ENTER)
-        config = stage.pool.directory / "condor_config"
-        show.say(_NEEDS.format(config=config, path=os.environ.get("PATH", ""), directory=stage.directory))
+            view.say(_ENTER.format(command=" ".join(sys.orig_argv)))
+        config = testbed.pool.directory / "condor_config"
+        path = os.environ.get("PATH", "")
+        view.say(_ENVIRONMENT.format(config=config, path=path, directory=testbed.directory))
         signal.pause()

@@ -1,4 +1,4 @@
-"""Ctrl-C reaches the demo alone, and ends it in order."""
+"""Signals: Ctrl-C reaches the demo alone, which then ends in order."""
 
 import os
 import signal
@@ -6,10 +6,10 @@ import sys
 import types
 
 
-def alone_in_the_foreground() -> None:
+def take_foreground() -> None:
     """Take the terminal's foreground, as a shell does for a command.
 
-    Whoever started us, such as the sandbox, would else get Ctrl-C as well and end at once, and we with it.
+    Otherwise Ctrl-C would also reach the parent, such as the sandbox, which would end at once and the demo with it.
     """
     try:
         ours = os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
@@ -21,8 +21,8 @@ def alone_in_the_foreground() -> None:
         os.tcsetpgrp(sys.stdin.fileno(), os.getpgrp())
 
 
-def terminated_like_interrupted() -> None:
-    """SIGTERM ends the demo as Ctrl-C does."""
+def handle_sigterm() -> None:
+    """Let SIGTERM end the demo as Ctrl-C does."""
 
     def stop(_number: int, _frame: types.FrameType | None) -> None:
         raise KeyboardInterrupt

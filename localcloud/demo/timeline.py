@@ -1,4 +1,4 @@
-"""Timelines: how many jobs and VMs were in which state when, rebuilt from evidence. Pure."""
+"""Timelines: number of jobs and VMs in each state over time, from evidence. Pure."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from localcloud.demo.evidence import Ad
-from localcloud.demo.journal import Entry, vm_states
+from localcloud.demo.journal import JournalDecision
 
 
 @dataclass(frozen=True)
 class Steps:
-    """A count that holds from each moment to the next. Epoch seconds."""
+    """A count that holds from each moment (epoch) to the next."""
 
     moments: tuple[float, ...]
     counts: tuple[int, ...]
 
 
 def jobs_over_time(ads: Iterable[Ad]) -> tuple[Steps, Steps]:
-    """Idle and running jobs, by when each was queued, started and completed."""
+    """Return the counts of idle and of running jobs."""
     idle: list[tuple[float, int]] = []
     running: list[tuple[float, int]] = []
     for ad in ads:
@@ -40,12 +40,11 @@ def _summed(changes: list[tuple[float, int]]) -> Steps:
     return Steps(tuple(steps), tuple(steps.values()))
 
 
-def vms_over_time(journal: Iterable[Entry]) -> tuple[tuple[float, ...], Mapping[str, tuple[int, ...]]]:
-    """Moments of decisions, and for each state that occurs how many VMs the factory saw in it."""
-    entries = [entry for entry in journal if entry["outcome"] != "blocked"]
-    seen = [vm_states(entry) for entry in entries]
-    states = {state for counts in seen for state in counts}
+def vms_over_time(journal: Iterable[JournalDecision], queue: str) -> tuple[tuple[float, ...], Mapping[str, list[int]]]:
+    """Return the times of a queue's decisions, and the number of VMs in each state at these times."""
+    seen = [(each.decided, each.vms) for each in journal if each.queue == queue and each.vms is not None]
+    states = {state for _, vms in seen for state in vms}
     return (
-        tuple(entry["decided"] for entry in entries),
-        {state: tuple(counts.get(state, 0) for counts in seen) for state in states},
+        tuple(decided for decided, _ in seen),
+        {state: [vms.get(state, 0) for _, vms in seen] for state in states},
     )
