@@ -16,8 +16,8 @@ from localcloud.demo.report import build_report
 from localcloud.demo.results import clear_results, keep_logs, print_results, write_results
 from localcloud.demo.scenario import SCENARIOS, Scenario
 from localcloud.demo.session import run_session
-from localcloud.demo.testbed import Testbed, start_testbed
-from localcloud.demo.view import DemoView, open_view
+from localcloud.demo.testbed import start_testbed
+from localcloud.demo.view import open_view
 
 _LEGEND = """
 Times are seconds since the first submission. A decision shows its number of VMs (or pilots) and the plugins of the
@@ -68,19 +68,13 @@ def _run(directory: Path, scenario: Scenario, output: Path, console: Console, ke
             console.print(testbed.conf.read_text(), markup=False, soft_wrap=True)
             console.print(_LEGEND, markup=False, soft_wrap=True)
             with open_view(console) as view:
-                passed = _play(testbed, scenario, output, console, view, began)
+                ramps = run_ramps(testbed, scenario, view)
+            evidence = collect_evidence(testbed, scenario, ramps)
+            report = build_report(scenario, evidence, took_s=time.monotonic() - began)
+            write_results(output, scenario, evidence, report)
+            print_results(console, scenario, report, output)
             if keep:
                 keep_running(testbed, scenario, view)
         finally:
             keep_logs(output, scenario, testbed)
-    return 0 if passed else 1
-
-
-def _play(testbed: Testbed, scenario: Scenario, output: Path, console: Console, view: DemoView, began: float) -> bool:
-    ramps = run_ramps(testbed, scenario, view)
-    took_s = time.monotonic() - began
-    evidence = collect_evidence(testbed, scenario, ramps)
-    report = build_report(scenario, evidence, took_s)
-    write_results(output, scenario, evidence, report)
-    print_results(console, scenario, report, output)
-    return not report.failures
+    return 1 if report.failures else 0
