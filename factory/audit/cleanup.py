@@ -1,4 +1,4 @@
-"""What is done about orphans: machines are asked about once more, then drained, terminated or removed."""
+"""End orphans: check once more that nothing needs them, then drain, terminate, remove or delete."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import TypeVar
 from factory.audit.orphans import Orphan, OrphanStep
 from factory.audit.snapshot import Snapshot
 from factory.condor.classad.literals import quote
-from factory.condor.schedd import actions as acts
-from factory.condor.schedd import orphan_checks as reap
+from factory.condor.schedd import actions, orphan_checks
 from factory.condor.schedd.orphan_checks import VMsInUse
 from factory.condor.schedd.vm_jobs import our_vm_jobs
 from factory.condor.tools import run as tools
@@ -33,20 +32,20 @@ COMMANDS = {
     OrphanStep.REMOVE: "remove",
     OrphanStep.DELETE: "delete",
 }
-"""Steps that do something, by the names that the journal gives them."""
+"""Steps that change something, with their names in the journal."""
 
 
 @dataclass(frozen=True, slots=True)
 class CleanupResult:
-    """What became of an orphan about which something was to be done."""
+    """Result of a step against one orphan."""
 
     error: str | None = None
-    """Why it was not done; None: it was."""
+    """Reason for the failure; None: it succeeded."""
     tried: bool = True
-    """It had its turn."""
+    """False if there was no time for it; its turn is still to come."""
 
 
-_NO_TIME = CleanupResult("not tried: those before it took all the time", tried=False)
+_NO_TIME = CleanupResult("not tried: the steps before it took all the time", tried=False)
 
 
 @dataclass(frozen=True)
@@ -55,27 +54,27 @@ class Cleanup:
 
     config: Config
     workers: Workers
-    seen: Snapshot
+    snapshot: Snapshot
     keep_fds: tuple[int, ...] = ()
 
-    def all(self, orphans: Iterable[Orphan]) -> dict[str, CleanupResult]:
-        """What became of each orphan about which something was to be done, by name.
+    def run(self, orphans: Iterable[Orphan]) -> dict[str, CleanupResult]:
+        """Carry out the step of each orphan that has one, and return the results by name.
 
-        What can't be taken back comes first, while the answers that allow it are fresh; commands to machines, which
-        may be out of reach, come after it, side by side.
+        What can't be undone comes first, while the checks that allow it are fresh. Commands to startds, which may be
+        unreachable, come after it, in parallel.
         """
-        wanted = [orphan for orphan in orphans if orphan.step in COMMANDS]
-        refused = self._objections([orphan for orphan in wanted if orphan.step is not OrphanStep.DELETE])
-        ends = {name: CleanupResult(why) for name, why in refused.items()}
-        ready = {step: [o for o in wanted if o.step is step and o.name not in refused] for step in COMMANDS}
-        ends |= self._in_clouds(ready[OrphanStep.TERMINATE])
-        ends |= self._removed(ready[OrphanStep.REMOVE])
-        ends |= self._drained(ready[OrphanStep.DRAIN])
-        ends |= self._in_clouds(ready[OrphanStep.DELETE])
-        return ends
+        due = [orphan for orphan in orphans if orphan.step in COMMANDS]
+        refused = self._objections([orphan for orphan in due if orphan.step is not OrphanStep.DELETE])
+        results = {name: CleanupResult(why) for name, why in refused.items()}
+        ready = {step: [o for o in due if o.step is step and o.name not in refused] for step in COMMANDS}
+        results |= self._call_clouds(ready[OrphanStep.TERMINATE])
+        results |= self._remove(ready[OrphanStep.REMOVE])
+        results |= self._drain(ready[OrphanStep.DRAIN])
+        results |= self._call_clouds(ready[OrphanStep.DELETE])
+        return results
 
     def _objections(self, orphans: Sequence[Orphan]) -> dict[str, str]:
-        """What speaks against each of these; against all, if a schedd or the collector does not answer (rules 2, 5)."""
+        """Return the objection to each step. A schedd or collector that does not answer forbids all (rules 2, 5)."""
         if not orphans:
             return {}
         others, faults = polled_schedds(self.config)
@@ -84,27 +83,27 @@ class Cleanup:
         vms = frozenset(orphan.vm for orphan in orphans)
         pool, within_s = PoolAddress(self.config.factory.pool), self._deadline_s
         schedds = dict.fromkeys((own_schedd(self.config.factory), *others))
-        # Side by side, so that none is old when the last has answered.
-        calls = [self.workers.submit(str(each), within_s, reap.vms_in_use, each, vms) for each in schedds]
-        in_pool = self.workers.submit(str(pool), within_s, reap.instances_in_pool, pool, vms)
+        # In parallel, so that no answer is old when the last one arrives.
+        calls = [self.workers.submit(str(each), within_s, orphan_checks.vms_in_use, each, vms) for each in schedds]
+        pool_call = self.workers.submit(str(pool), within_s, orphan_checks.instances_in_pool, pool, vms)
         try:
-            found = [call_result(call, within_s) for call in calls]
-            there = call_result(in_pool, within_s)
+            in_use = [call_result(call, within_s) for call in calls]
+            in_pool = call_result(pool_call, within_s)
         except CallFailed as error:
             return dict.fromkeys((orphan.name for orphan in orphans), f"not done: {error}")
-        against = {orphan.name: objection(orphan, found, there) for orphan in orphans}
-        return {name: f"not done: {why}" for name, why in against.items() if why is not None}
+        objections = {orphan.name: objection(orphan, in_use, in_pool) for orphan in orphans}
+        return {name: f"not done: {why}" for name, why in objections.items() if why is not None}
 
-    def _in_clouds(self, orphans: Sequence[Orphan]) -> dict[str, CleanupResult]:
-        """All accounts side by side."""
+    def _call_clouds(self, orphans: Sequence[Orphan]) -> dict[str, CleanupResult]:
+        """Terminate instances or delete key pairs, all accounts in parallel."""
         keys = dict.fromkeys(orphan.account for orphan in orphans)
         of = {key: [orphan for orphan in orphans if orphan.account == key] for key in keys}
-        calls = {key: self._begun(key, of[key]) for key in keys}
-        return {name: end for key in keys for name, end in _ended(of[key], calls[key], self._deadline_s).items()}
+        calls = {key: self._start_call(key, of[key]) for key in keys}
+        return {name: r for key in keys for name, r in _account_results(of[key], calls[key], self._deadline_s).items()}
 
-    def _begun(self, key: str, orphans: Sequence[Orphan]) -> Future[Mapping[str, str | None]] | str:
-        """The call that does it, or why there is none."""
-        cloud = self.seen.clouds[key]
+    def _start_call(self, key: str, orphans: Sequence[Orphan]) -> Future[Mapping[str, str | None]] | str:
+        """Return the call that ends the orphans of an account, or the reason why there is none."""
+        cloud = self.snapshot.clouds[key]
         instances = [orphan.instance for orphan in orphans if orphan.instance is not None]
         key_pairs = [orphan.name for orphan in orphans if orphan.step is OrphanStep.DELETE]
         try:
@@ -113,46 +112,46 @@ class Cleanup:
         except FAULTS as error:
             return fault(error)
 
-    def _removed(self, orphans: Sequence[Orphan]) -> dict[str, CleanupResult]:
+    def _remove(self, orphans: Sequence[Orphan]) -> dict[str, CleanupResult]:
         schedd, pool = own_schedd(self.config.factory), PoolAddress(self.config.factory.pool)
         mine = our_vm_jobs(self.config.factory.owner, self.config.factory.id)
-        ends = {orphan.name: _NO_TIME for orphan in orphans}
+        results = {orphan.name: _NO_TIME for orphan in orphans}
         for orphan in orphans:
             job = orphan.job
             assert job is not None
             still = f"{mine} && JobStatus == {job.status} && EC2InstanceName == {quote(job.instance or '')}"
             absent = (pool, orphan.vm)
             try:
-                self._call(str(schedd), acts.remove, schedd, job.job, still, orphan.why, orphan.vm, absent)
+                self._call(str(schedd), actions.remove, schedd, job.job, still, orphan.why, orphan.vm, absent)
             except CallFailed as error:
-                ends[orphan.name] = CleanupResult(str(error))
+                results[orphan.name] = CleanupResult(str(error))
                 if isinstance(error, CallTimedOut):
-                    break  # it hangs, and each further one would be waited for as long
+                    break  # each further call to this schedd would take the whole deadline as well
             else:
-                ends[orphan.name] = CleanupResult()
-        return ends
+                results[orphan.name] = CleanupResult()
+        return results
 
-    def _drained(self, orphans: Sequence[Orphan]) -> dict[str, CleanupResult]:
+    def _drain(self, orphans: Sequence[Orphan]) -> dict[str, CleanupResult]:
         commands = CommandBudget(self.config.factory.command_timeout, self.keep_fds)
 
-        def drained(orphan: Orphan) -> CleanupResult:
+        def drain(orphan: Orphan) -> CleanupResult:
             try:
-                commands.run(self._leave_argv(orphan))
+                commands.run(self._retire_argv(orphan))
             except tools.ToolError as error:
                 return CleanupResult(str(error), tried=not isinstance(error, NotBegun))
             return CleanupResult()
 
-        ends = run_parallel(drained, orphans, PARALLEL)
-        return {orphan.name: end for orphan, end in zip(orphans, ends, strict=True)}
+        results = run_parallel(drain, orphans, PARALLEL)
+        return {orphan.name: result for orphan, result in zip(orphans, results, strict=True)}
 
-    def _leave_argv(self, orphan: Orphan) -> list[str]:
-        """What asks its startd to leave peacefully."""
-        machine, pool = orphan.machine, PoolAddress(self.config.factory.pool)
-        assert machine is not None
-        if not machine.claims:
-            return tools.off_argv(pool, machine.name)
+    def _retire_argv(self, orphan: Orphan) -> list[str]:
+        """Return the command that asks its startd to retire."""
+        startd, pool = orphan.startd, PoolAddress(self.config.factory.pool)
+        assert startd is not None
+        if not startd.claims:
+            return tools.off_argv(pool, startd.name)
         why = f"apf {self.config.factory.id}: no VM job owns this machine"
-        return tools.drain_argv(pool, machine.slots[0], why)
+        return tools.drain_argv(pool, startd.slots[0], why)
 
     @property
     def _deadline_s(self) -> float:
@@ -162,34 +161,44 @@ class Cleanup:
         return self.workers.call(address, self._deadline_s, function, *args)
 
 
-def objection(orphan: Orphan, found: Iterable[VMsInUse], there: Mapping[str, frozenset[str]]) -> str | None:
-    """What schedds and collector say against it. ``there``: the instances that ads come from, by ``APFVM``."""
+def objection(orphan: Orphan, in_use: Sequence[VMsInUse], in_pool: Mapping[str, frozenset[str]]) -> str | None:
+    """Return what schedds or collector say against a step; None: nothing.
+
+    Args:
+        in_use: The answer of each schedd.
+        in_pool: The instances that ads of startds and masters come from, by ``APFVM``.
+    """
     vm = orphan.vm
-    owned = next((each.owned[vm] for each in found if vm in each.owned), None)
-    busy = next((each.busy[vm] for each in found if vm in each.busy), None)
+    owned = next((each.owned[vm] for each in in_use if vm in each.owned), None)
+    busy = next((each.busy[vm] for each in in_use if vm in each.busy), None)
+    joined = "it is in the pool" if vm in in_pool else None
     if orphan.step is OrphanStep.DRAIN:
         return owned
     if orphan.step is OrphanStep.REMOVE:
-        return busy or ("it is in the pool after all" if vm in there else None)
+        return busy or joined
     if orphan.job is None:
-        return owned or busy or ("it is in the pool after all" if orphan.absent and vm in there else None)
+        return owned or busy or (joined if orphan.absent else None)
     assert orphan.instance is not None
-    has = frozenset(instance for each in found for instance in each.instances.get(vm, ()))
-    if has != {orphan.job.instance}:
-        return f"its VM job has {', '.join(sorted(has)) or 'left'} now"
-    if orphan.instance.state in STOPPED:  # the job that runs is on the other one
+    recorded = frozenset(instance for each in in_use for instance in each.instances.get(vm, ()))
+    if not recorded:
+        return "its VM job has left the queue"
+    if recorded != {orphan.job.instance}:
+        return f"its VM job now records {', '.join(sorted(recorded - {''})) or 'no instance'}"
+    if orphan.instance.state in STOPPED:  # a job that runs under its name is on the other instance
         return None
-    return busy or (None if there.get(vm) == has else "not all ads of its name are of the instance that the VM job has")
+    return busy or (
+        None if in_pool.get(vm) == recorded else "not all ads with its APFVM come from the VM job's instance"
+    )
 
 
-def _ended(
+def _account_results(
     orphans: Sequence[Orphan], call: Future[Mapping[str, str | None]] | str, deadline_s: float
 ) -> dict[str, CleanupResult]:
-    """What became of the orphans of one account."""
+    """Return the result for each orphan of one account."""
     if isinstance(call, str):
         return dict.fromkeys((orphan.name for orphan in orphans), CleanupResult(call))
     try:
-        ends = call_result(call, deadline_s)
+        errors = call_result(call, deadline_s)
     except CallFailed as error:
         return dict.fromkeys((orphan.name for orphan in orphans), CleanupResult(str(error)))
-    return {o.name: CleanupResult(ends[o.name]) if o.name in ends else _NO_TIME for o in orphans}
+    return {o.name: CleanupResult(errors[o.name]) if o.name in errors else _NO_TIME for o in orphans}

@@ -1,6 +1,6 @@
-"""What one audit saw, and what is remembered from audit to audit. Pure.
+"""Audit snapshot, and the history that is kept from audit to audit. Pure.
 
-What is remembered delays a step and never causes one (rule 1).
+History can delay a step; it never causes one (rule 1).
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from factory.audit.inventory import Inventory
 from factory.model.pool import MachineRow, MasterRow
 
 Key = tuple[str, str]
-"""An orphan's kind and name."""
+"""Kind and name of an orphan."""
 
 _LOST_S = 3600
-"""A VM that was in the pool and left it is left to itself for so long: longer than a job's lease (rule 5)."""
+"""Wait before a VM that left the pool is ended. Longer than the job lease of 2400 s (rule 5)."""
 
 
 @dataclass(frozen=True)
 class AuditSnapshot:
-    """What one audit saw. ``now`` is the epoch, ``tick`` a clock that never jumps; both in seconds."""
+    """One audit's observations. ``now`` is the epoch, ``tick`` a clock that never jumps; both in seconds."""
 
     inventory: Inventory
     schedd: str
@@ -28,117 +28,120 @@ class AuditSnapshot:
     now: float
     tick: float
     instances: Mapping[str, str] = field(default_factory=dict)
-    """Instance → the source that showed it."""
+    """Source that listed each instance, by instance id."""
     key_pairs: Mapping[str, str] = field(default_factory=dict)
-    """Key pair → the source that showed it."""
+    """Source that listed each key pair, by name."""
     answered: frozenset[str] = frozenset()
-    """Sources of clouds that answered."""
+    """Cloud sources that answered."""
     complete: bool = True
-    """All did."""
+    """True if every cloud source answered."""
 
 
 @dataclass(frozen=True)
 class OrphanRules:
-    """How orphans are treated. Times in seconds."""
+    """Rules by which orphans are treated. Times in seconds."""
 
     apart_s: float = 300
-    """Between the two sightings, at least."""
+    """Minimum time between the first and the deciding audit."""
     fresh_s: float = 600
-    """An ad that the collector got longer ago says nothing."""
+    """Maximum age of an ad that counts as a sign of life."""
     lost_s: float = _LOST_S
     reaps: bool = True
     """False: orphans are only reported."""
-    hands_off: Mapping[str, str] = field(default_factory=dict)
-    """Queues, and accounts for what is of no queue, of which nothing is touched now, and why; ``*``: all."""
+    exempt: Mapping[str, str] = field(default_factory=dict)
+    """Reason not to act, by queue, or by account for orphans without a queue; ``*`` covers everything."""
 
 
 @dataclass(frozen=True)
 class AuditHistory:
-    """What is remembered from audit to audit. Moments are of a clock that never jumps."""
+    """Observations kept from audit to audit. Times are of a clock that never jumps, unless stated."""
 
-    first: Mapping[Key, float] = field(default_factory=dict)
-    """When each orphan was first seen as one."""
+    first_seen: Mapping[Key, float] = field(default_factory=dict)
+    """Time at which each orphan was first seen as one."""
     tried: Mapping[Key, float] = field(default_factory=dict)
-    """When something was last done about it that has not ended it yet."""
+    """Time of the last step against an orphan that still exists."""
     began: float | None = None
     """Epoch of the first audit."""
-    old: Mapping[str, float] = field(default_factory=dict)
-    """Instances from before that, or from before their account was first seen, and when they were: whether a startd of
-    theirs has been in the pool, nobody knows."""
-    met: Mapping[str, str] = field(default_factory=dict)
-    """Instances that a cloud has shown alive, and the account in which that was."""
+    unwatched: Mapping[str, float] = field(default_factory=dict)
+    """Instances launched before the first audit, or before their account was first seen, and when they were first
+    seen. It is unknown if a startd of theirs has been in the pool."""
+    shown_by: Mapping[str, str] = field(default_factory=dict)
+    """Account that listed each instance while it was alive."""
     in_pool: Mapping[str, float] = field(default_factory=dict)
-    """When startd or master of a VM was last in the pool, by ``APFVM``."""
+    """Time at which the startd or master of each VM was last in the pool, by ``APFVM``."""
     joined: frozenset[str] = frozenset()
-    """VMs whose startd was in the pool, by ``APFVM``."""
+    """VMs whose startd has been in the pool, by ``APFVM``."""
     accounts: frozenset[str] = frozenset()
-    """Those that have answered before, and are still asked."""
-    spoke: Mapping[str, float] = field(default_factory=dict)
-    """When an ad last said that it comes from this instance."""
-    silent: Mapping[str, float] = field(default_factory=dict)
-    """Second instances: since when all ads of their name have come from the instance that the VM job has."""
+    """Accounts that have answered and are still asked."""
+    last_heard: Mapping[str, float] = field(default_factory=dict)
+    """Time at which an ad last named each instance as its own."""
+    silent_since: Mapping[str, float] = field(default_factory=dict)
+    """Second instances, and since when all ads with their ``APFVM`` come from the VM job's own instance."""
 
 
-def observe(scene: AuditSnapshot, sightings: AuditHistory, rules: OrphanRules) -> AuditHistory:
-    """What is remembered after this scene, but for the orphans in it."""
-    lines = scene.inventory.records
-    began = scene.now if sightings.began is None else sightings.began
-    alive = {each.id: each for line in lines for each in line.alive}
-    unwatched = {
+def observe(snapshot: AuditSnapshot, history: AuditHistory, rules: OrphanRules) -> AuditHistory:
+    """Return the history after this snapshot, except for its orphans (see ``remember``)."""
+    records = snapshot.inventory.records
+    began = snapshot.now if history.began is None else history.began
+    alive = {each.id: each for record in records for each in record.alive}
+    new_unwatched = {
         each.id
         for each in alive.values()
-        if each.launched <= began or scene.instances.get(each.id) not in sightings.accounts
+        if each.launched <= began or snapshot.instances.get(each.id) not in history.accounts
     }
-    wanted = {line.job.instance for line in lines if line.job is not None}
-    seen = {
-        line.vm: scene.tick
-        for line in lines
-        if is_fresh(scene, rules, line.startd) or is_fresh(scene, rules, line.master)
+    needed = {record.job.instance for record in records if record.job is not None}
+    now_in_pool = {
+        record.vm: snapshot.tick
+        for record in records
+        if is_fresh(snapshot, rules, record.startd) or is_fresh(snapshot, rules, record.master)
     }
-    old = dict.fromkeys(unwatched, scene.tick) | dict(sightings.old)
-    in_pool = dict(sightings.in_pool) | seen
-    joined = sightings.joined | {line.vm for line in lines if line.startd is not None}
-    spoke = dict(sightings.spoke) | {each: scene.tick for line in lines for each in line.shown}
-    silent = {
-        each.id: sightings.silent.get(each.id, scene.tick)
-        for line in lines
-        for each in line.second
-        if line.job is not None and line.shown == {line.job.instance} and is_fresh(scene, rules, line.startd)
+    unwatched = dict.fromkeys(new_unwatched, snapshot.tick) | dict(history.unwatched)
+    in_pool = dict(history.in_pool) | now_in_pool
+    joined = history.joined | {record.vm for record in records if record.startd is not None}
+    last_heard = dict(history.last_heard) | {each: snapshot.tick for record in records for each in record.ad_instances}
+    silent_since = {
+        each.id: history.silent_since.get(each.id, snapshot.tick)
+        for record in records
+        for each in record.second
+        if record.job is not None
+        and record.ad_instances == {record.job.instance}
+        and is_fresh(snapshot, rules, record.startd)
     }
-    if scene.complete:  # of what nobody could look at nothing is forgotten
-        there = {line.vm for line in lines}
-        old = {each: tick for each, tick in old.items() if each in alive}
-        in_pool = {vm: tick for vm, tick in in_pool.items() if vm in there}
-        joined &= there
-        spoke = {each: tick for each, tick in spoke.items() if each in alive}
+    if snapshot.complete:  # an incomplete snapshot proves no absence, so nothing is forgotten then
+        vms = {record.vm for record in records}
+        unwatched = {each: tick for each, tick in unwatched.items() if each in alive}
+        in_pool = {vm: tick for vm, tick in in_pool.items() if vm in vms}
+        joined &= vms
+        last_heard = {each: tick for each, tick in last_heard.items() if each in alive}
     return replace(
-        sightings,
+        history,
         began=began,
-        old=old,
-        met={each: account for each, account in sightings.met.items() if each in wanted}
-        | {each: scene.instances.get(each, "") for each in alive},
+        unwatched=unwatched,
+        shown_by={each: account for each, account in history.shown_by.items() if each in needed}
+        | {each: snapshot.instances.get(each, "") for each in alive},
         in_pool=in_pool,
         joined=joined,
-        accounts=scene.answered if scene.complete else sightings.accounts | scene.answered,
-        spoke=spoke,
-        silent=silent,
+        accounts=snapshot.answered if snapshot.complete else history.accounts | snapshot.answered,
+        last_heard=last_heard,
+        silent_since=silent_since,
     )
 
 
-def remember(scene: AuditSnapshot, sightings: AuditHistory, orphans: Iterable[Key]) -> AuditHistory:
-    """What is remembered of the orphans in this scene."""
-    first = {key: sightings.first.get(key, scene.tick) for key in orphans}
-    if not scene.complete:
-        shown = {*scene.instances, *scene.key_pairs}
-        first = {key: tick for key, tick in sightings.first.items() if key[1] not in shown} | first
-    return replace(sightings, first=first, tried={key: t for key, t in sightings.tried.items() if key in first})
+def remember(snapshot: AuditSnapshot, history: AuditHistory, orphans: Iterable[Key]) -> AuditHistory:
+    """Return the history with the orphans of this snapshot."""
+    first_seen = {key: history.first_seen.get(key, snapshot.tick) for key in orphans}
+    if not snapshot.complete:
+        shown = {*snapshot.instances, *snapshot.key_pairs}
+        first_seen = {key: tick for key, tick in history.first_seen.items() if key[1] not in shown} | first_seen
+    tried = {key: tick for key, tick in history.tried.items() if key in first_seen}
+    return replace(history, first_seen=first_seen, tried=tried)
 
 
-def mark_tried(sightings: AuditHistory, orphans: Iterable[Key], tick: float) -> AuditHistory:
-    """What is remembered after something was done about these orphans, whatever came of it."""
-    return replace(sightings, tried={**sightings.tried, **dict.fromkeys(orphans, tick)})
+def mark_tried(history: AuditHistory, orphans: Iterable[Key], tick: float) -> AuditHistory:
+    """Return the history after a step against each of these orphans, whether it succeeded or not."""
+    return replace(history, tried={**history.tried, **dict.fromkeys(orphans, tick)})
 
 
-def is_fresh(scene: AuditSnapshot, rules: OrphanRules, row: MachineRow | MasterRow | None) -> bool:
-    """Whether an ad is young enough to be believed."""
-    return row is not None and scene.now - row.heard <= rules.fresh_s
+def is_fresh(snapshot: AuditSnapshot, rules: OrphanRules, row: MachineRow | MasterRow | None) -> bool:
+    """True if there is an ad and it is at most ``fresh_s`` old."""
+    return row is not None and snapshot.now - row.heard <= rules.fresh_s

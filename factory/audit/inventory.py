@@ -1,4 +1,4 @@
-"""The books: VM jobs, instances and startds of a factory side by side, and what is wrong in each line. Pure."""
+"""Inventory: VM jobs, instances and startds of a factory, joined by ``APFVM``, and where they disagree. Pure."""
 
 from __future__ import annotations
 
@@ -17,43 +17,44 @@ from factory.model.vm_job import VMJobRow
 
 @dataclass(frozen=True, slots=True)
 class VMRecord:
-    """One VM as its sources know it, joined by ``APFVM``."""
+    """One VM as schedd, collector and cloud show it, joined by ``APFVM``."""
 
     vm: str
     queue: str
     job: VMJobRow | None
     instances: tuple[InstanceRow, ...]
-    """None: the cloud shows none; more than one: one launch too many."""
+    """Instances that the cloud shows; more than one is a duplicate launch."""
     startd: MachineRow | None
     master: MasterRow | None
     wrong: tuple[str, ...] = ()
+    """Disagreements between the sources, for people."""
     cloud_known: bool = True
-    """Its cloud answered."""
-    shown: frozenset[str] = frozenset()
-    """``EC2InstanceID`` of all ads with its ``APFVM``, empty for one that has none."""
+    """True if its cloud answered."""
+    ad_instances: frozenset[str] = frozenset()
+    """``EC2InstanceID`` of every ad with its ``APFVM``; an empty string for an ad without the attribute."""
 
     @property
     def alive(self) -> tuple[InstanceRow, ...]:
-        """Its instances that have not ended."""
+        """Instances that have not ended."""
         return tuple(each for each in self.instances if each.state not in ENDED)
 
     @property
     def second(self) -> tuple[InstanceRow, ...]:
-        """Those of them that its VM job does not have, which has another."""
+        """Live instances other than the one recorded in the VM job (duplicate launches)."""
         if self.job is None or self.job.instance is None:
             return ()
         return tuple(each for each in self.alive if each.id != self.job.instance)
 
-    def speaks(self, instance: InstanceRow) -> bool:
-        """Whether its ads come from this instance and from no other, as far as they tell."""
-        told = self.shown - {""}
-        if all(each.startswith("i-") == instance.id.startswith("i-") for each in told) and told:
-            return told == {instance.id}
-        return len(told) < 2 and len(self.alive) == 1  # OpenStack's metadata service has names of its own
+    def ads_come_from(self, instance: InstanceRow) -> bool:
+        """True if, as far as its ads tell, all of them come from this instance."""
+        ids = self.ad_instances - {""}
+        if ids and all(each.startswith("i-") == instance.id.startswith("i-") for each in ids):
+            return ids == {instance.id}
+        return len(ids) < 2 and len(self.alive) == 1  # OpenStack's metadata service has names of its own
 
     @property
-    def gone(self) -> bool:
-        """Its VM job waits for the end of an instance that has ended, or that the cloud does not show."""
+    def instance_gone(self) -> bool:
+        """True if the VM job still waits for an instance that has ended or that the cloud does not show."""
         job = self.job
         if job is None or job.instance is None or not self.cloud_known or job.status in FINISHED:
             return False
@@ -62,20 +63,20 @@ class VMRecord:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What there is, and what is wrong."""
+    """Everything that exists of a factory, and the disagreements."""
 
     records: tuple[VMRecord, ...]
     key_pairs: tuple[str, ...] = ()
-    """Left behind by a gridmanager, which made them for VM jobs of this factory."""
+    """Key pairs that a gridmanager made for VM jobs of this factory and left behind."""
     unclaimed: tuple[str, ...] = ()
-    """Key pairs of jobs that the schedd no longer knows, whosever they were."""
+    """Key pairs of jobs that the schedd no longer knows; they may be another factory's."""
     ended: frozenset[str] = frozenset()
-    """VMs all of whose instances have ended, as far as the cloud still shows these."""
+    """VMs whose instances have all ended, as far as the cloud still shows them."""
 
     @property
     def wrong(self) -> int:
-        """Lines with something wrong, and key pairs left."""
-        return sum(1 for line in self.records if line.wrong) + len(self.key_pairs)
+        """Number of records with a disagreement, plus key pairs left behind."""
+        return sum(1 for record in self.records if record.wrong) + len(self.key_pairs)
 
 
 def build_inventory(
@@ -85,58 +86,60 @@ def build_inventory(
     key_pairs: Mapping[str, KeyPairOwner] = MappingProxyType({}),
     asked: frozenset[str] | None = None,
 ) -> Inventory:
-    """The books of a factory. ``instances`` None: the clouds are unknown, and nothing is said of them.
+    """Build the inventory of a factory.
 
-    ``asked``: queues whose cloud answered; None: all.
+    Args:
+        instances: None if the clouds are unknown; missing instances are then no disagreement.
+        asked: Queues whose cloud answered; None: all.
     """
-    jobs, shown_by_cloud = tuple(jobs), tuple(instances or ())
+    jobs, rows = tuple(jobs), tuple(instances or ())
     by_vm = {job.uuid: job for job in jobs}
-    machines: dict[str, list[InstanceRow]] = defaultdict(list)
-    for instance in shown_by_cloud:
+    instances_of: dict[str, list[InstanceRow]] = defaultdict(list)
+    for instance in rows:
         if instance.state not in ENDED or instance.vm in by_vm:
-            machines[instance.vm or instance.id].append(instance)
-    lines = []
-    for vm in sorted({*by_vm, *machines, *pool.machines, *pool.masters}):
-        job, found = by_vm.get(vm), tuple(machines.get(vm, ()))
-        queue = job.queue if job is not None else found[0].queue if found else ""
+            instances_of[instance.vm or instance.id].append(instance)
+    records = []
+    for vm in sorted({*by_vm, *instances_of, *pool.machines, *pool.masters}):
+        job, of_vm = by_vm.get(vm), tuple(instances_of.get(vm, ()))
+        queue = job.queue if job is not None else of_vm[0].queue if of_vm else ""
         known = instances is not None and (asked is None or not queue or queue in asked)
-        shown = pool.instances.get(vm, frozenset())
-        line = VMRecord(vm, queue, job, found, pool.machines.get(vm), pool.masters.get(vm), (), known, shown)
-        lines.append(replace(line, wrong=tuple(_wrong(line))))
+        ad_instances = pool.instances.get(vm, frozenset())
+        record = VMRecord(vm, queue, job, of_vm, pool.machines.get(vm), pool.masters.get(vm), (), known, ad_instances)
+        records.append(replace(record, wrong=tuple(_disagreements(record))))
     left, unclaimed = (
-        tuple(sorted(name for name, each in key_pairs.items() if each is whose))
-        for whose in (KeyPairOwner.LEFT, KeyPairOwner.UNKNOWN)
+        tuple(sorted(name for name, each in key_pairs.items() if each is owner))
+        for owner in (KeyPairOwner.LEFT, KeyPairOwner.UNKNOWN)
     )
-    alive = {each.vm for each in shown_by_cloud if each.state not in ENDED}
-    ended = frozenset(each.vm for each in shown_by_cloud if each.vm and each.vm not in alive)
-    return Inventory(tuple(lines), left, unclaimed, ended)
+    alive = {each.vm for each in rows if each.state not in ENDED}
+    ended = frozenset(each.vm for each in rows if each.vm and each.vm not in alive)
+    return Inventory(tuple(records), left, unclaimed, ended)
 
 
-def _wrong(line: VMRecord) -> Iterator[str]:
-    job, alive = line.job, line.alive
+def _disagreements(record: VMRecord) -> Iterator[str]:
+    job, alive = record.job, record.alive
     if job is None:
         for each in alive:
             yield f"instance {each.id} is {each.state} and has no VM job: only its own timers end it"
-        if line.startd is not None:
-            claims = counted(line.startd.claims, "claim")
-            yield f"startd {line.startd.name} carries our factory id and has no VM job, {claims}"
-        elif line.master is not None and not alive:
-            yield f"master {line.master.name} carries our factory id and has no VM job"
+        if record.startd is not None:
+            claims = counted(record.startd.claims, "claim")
+            yield f"startd {record.startd.name} carries our factory id and has no VM job, {claims}"
+        elif record.master is not None and not alive:
+            yield f"master {record.master.name} carries our factory id and has no VM job"
         return
     if len(alive) > 1:
         yield f"{len(alive)} instances for one VM job: {', '.join(each.id for each in alive)}"
-    for each in line.second:
-        yield f"instance {each.id} is {each.state}, and the VM job has {job.instance}"
+    for each in record.second:
+        yield f"instance {each.id} is {each.state}, but the VM job records {job.instance}"
     if job.hold is not None:
-        found = classify(job.hold)
-        yield f"its VM job is held: {found.kind.value}, {short_text(job.hold)}"
-    if line.gone:
-        ended = next((each.state for each in line.instances if each.id == job.instance), None)
-        yield f"its instance {job.instance} is {ended or 'not there'}"
+        hold = classify(job.hold)
+        yield f"its VM job is held: {hold.kind.value}, {short_text(job.hold)}"
+    if record.instance_gone:
+        state = next((each.state for each in record.instances if each.id == job.instance), None)
+        yield f"its instance {job.instance} is {state}" if state else f"the cloud does not show instance {job.instance}"
     if job.instance is None and alive and job.status == JobStatus.RUNNING:
-        yield f"instance {alive[0].id} is {alive[0].state}, and the VM job knows of none"
-    startd = line.startd
+        yield f"instance {alive[0].id} is {alive[0].state}, but the VM job records no instance"
+    startd = record.startd
     if startd is not None and job.identity and startd.identity != job.identity:
-        yield f"a startd claims its APFVM as {startd.identity or 'nobody'}"
+        yield f"a startd with its APFVM has identity {startd.identity or 'unknown'}, not {job.identity}"
     if startd is not None and job.instance and startd.instance and startd.instance != job.instance:
-        yield f"its startd says that it runs on {startd.instance}"
+        yield f"its startd reports instance {startd.instance}, but the VM job records {job.instance}"

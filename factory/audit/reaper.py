@@ -1,8 +1,7 @@
-"""The audit of the running factory: beside the rounds, in a thread of its own.
+"""Audits of the running factory, in a thread beside the rounds.
 
-Clouds are asked by worker processes that nobody else waits for: one that hangs delays an audit and no decision
-(rule 12). What is found counts against the caps of the queues in the rounds that follow, and is ended here if the
-configuration says so.
+Clouds are asked by workers of their own: one that hangs delays an audit but no decision (rule 12). Orphans count
+against the caps of the queues in the rounds that follow; they are ended here if the configuration says so.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ from factory.world.build import newer_incarnation
 
 log = logging.getLogger("apf")
 
-_SOON_S = 20
-"""Two audits are no nearer to each other, if their interval is longer."""
-_AGAIN_S = 2
-"""But after one that did not ask all clouds, or not the schedd: until then nothing is bought there."""
+_MIN_APART_S = 20
+"""Minimum time between two audits, if the interval is longer."""
+_RETRY_S = 2
+"""Minimum time after an audit that did not reach all clouds or the schedd: until then nothing is bought there."""
 
 
 class Reaper:
-    """Audits every ``[Factory] audit_interval``. ``config`` may be replaced; ``audited`` is the last word."""
+    """Audits every ``[Factory] audit_interval``. ``config`` may be replaced; ``last_report`` is the last audit's."""
 
     def __init__(
         self,
@@ -50,17 +49,17 @@ class Reaper:
         clock: Callable[[], float] = steady,
     ) -> None:
         self.config = config
-        self.audited = AuditReport()
+        self.last_report = AuditReport()
         self._workers = workers
         self._statedir = statedir
         self._incarnation = incarnation
         self._keep_fds = tuple(keep_fds)
         self._clock = clock
-        self._sightings = AuditHistory()
+        self._history = AuditHistory()
         self._makers: Mapping[str, KeyPairMaker | None] = {}
-        self._said: dict[tuple[str, str], OrphanStep] = {}
-        self._noted: frozenset[str] = frozenset()
-        self._looked = False
+        self._logged_steps: dict[tuple[str, str], OrphanStep] = {}
+        self._logged_notes: frozenset[str] = frozenset()
+        self._first_done = False
         self._asked: frozenset[str] = frozenset()
         self._all_asked: Config | None = None
         self._ending = threading.Event()
@@ -68,24 +67,24 @@ class Reaper:
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
 
     def start(self) -> None:
-        """Begin with an audit at once."""
+        """Start the thread; the first audit begins at once."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin no further audit; one under way ends with the workers, and what it did the next factory finds."""
+        """Begin no further audit. One under way ends with the workers; the next factory finds what it did."""
         self._ending.set()
         self._wake.set()
 
     @property
-    def looked(self) -> bool:
-        """The first audit has ended, whatever it could ask."""
-        return self._looked
+    def first_done(self) -> bool:
+        """True once the first audit has ended, whatever it could ask."""
+        return self._first_done
 
     @property
     def unasked(self) -> frozenset[str]:
-        """Queues whose cloud no audit has asked since it is theirs, with schedd and collector there.
+        """Queues whose current cloud account no audit has asked with schedd and collector present.
 
-        A cloud that did not answer was asked: it may be out of order for long. Where a plugin ends audits: none.
+        A cloud that did not answer counts as asked: it may be out of order for long. Empty if a plugin breaks audits.
         """
         config = self.config
         if self._all_asked is config:
@@ -93,134 +92,136 @@ class Reaper:
         try:
             accounts = clouds_by_account(config)
         except FAULTS:
-            return frozenset()  # the audit says so
+            return frozenset()  # the audit reports it
         names = frozenset(name for key, cloud in accounts.items() if key not in self._asked for name in cloud.queues)
         if not names:
             self._all_asked = config
         return names
 
     def wake(self) -> None:
-        """Audit soon: something is missing."""
+        """Audit soon, because something is missing."""
         self._wake.set()
 
     def _run(self) -> None:
         while not self._ending.is_set():
-            self.guarded()
+            self.audit_or_log()
             interval_s = self.config.factory.audit_interval
-            apart_s = min(_AGAIN_S if self.unasked else _SOON_S, interval_s)
+            apart_s = min(_RETRY_S if self.unasked else _MIN_APART_S, interval_s)
             self._ending.wait(apart_s)
             self._wake.wait(interval_s - apart_s)
             self._wake.clear()
 
-    def guarded(self) -> None:
-        """One audit; an error in it is logged."""
+    def audit_or_log(self) -> None:
+        """Audit once; an error is logged."""
         config = self.config
         try:
             self.audit()
-        except Exception as error:  # noqa: BLE001 - a plugin's fault; the next audit may do better
-            self._all_asked = config  # and may not: nobody waits for it
+        except Exception as error:  # noqa: BLE001 - a plugin's fault; the next audit may succeed
+            self._all_asked = config  # or may fail as well: buying does not wait for it
             if not self._ending.is_set():
                 log.error("audit failed=%r", fault(error))
         finally:
-            self._looked = True
+            self._first_done = True
 
     def audit(self) -> None:
-        """One audit: look, judge, act, tell."""
+        """Audit once: take a snapshot, find orphans, carry out their steps, report."""
         config, tick = self.config, self._clock()
-        seen = take_snapshot(config, self._workers, self._makers)
-        self._makers = seen.makers
-        unknown = list(seen.unknown)
-        orphans: tuple[Orphan, ...] = self.audited.orphans
+        snapshot = take_snapshot(config, self._workers, self._makers)
+        self._makers = snapshot.makers
+        unknown = list(snapshot.unknown)
+        orphans: tuple[Orphan, ...] = self.last_report.orphans
         outcomes: dict[str, str | None] = {}
-        result = self.audited.result
-        scene = self._scene(seen, tick)
-        young = None if scene is None else self._young(config, seen)
-        if scene is not None and young is not None:  # what is an orphan is known, not what the pool has of it
+        result = self.last_report.result
+        audited = self._audit_snapshot(snapshot, tick)
+        young = None if audited is None else self._young(config, snapshot)
+        if audited is not None and young is not None:  # orphans are known and count, but none is acted on
             unknown.append(young)
             orphans, _ = find_orphans(
-                scene, self._sightings, replace(self._rules(config, seen), hands_off={"*": young})
+                audited, self._history, replace(self._rules(config, snapshot), exempt={"*": young})
             )
-        elif scene is not None:
-            orphans, self._sightings = find_orphans(scene, self._sightings, self._rules(config, seen))
-            ends = Cleanup(config, self._workers, seen, self._keep_fds).all(orphans)
-            outcomes = {name: end.error for name, end in ends.items()}
-            had_turn = (orphan.key for orphan in orphans if orphan.name in ends and ends[orphan.name].tried)
-            self._sightings = mark_tried(self._sightings, had_turn, tick)
-        for address in {cloud.source.address for cloud in seen.clouds.values()}:
+        elif audited is not None:
+            orphans, self._history = find_orphans(audited, self._history, self._rules(config, snapshot))
+            results = Cleanup(config, self._workers, snapshot, self._keep_fds).run(orphans)
+            outcomes = {name: each.error for name, each in results.items()}
+            tried = (orphan.key for orphan in orphans if orphan.name in results and results[orphan.name].tried)
+            self._history = mark_tried(self._history, tried, tick)
+        for address in {cloud.source.address for cloud in snapshot.clouds.values()}:
             self._workers.end(address)
-        if not seen.clouds:
+        if not snapshot.clouds:
             orphans = ()
-        elif scene is not None and not scene.complete:  # of a cloud that did not answer all stays as it was
-            orphans += tuple(o for o in self.audited.orphans if o.account in seen.clouds.keys() - seen.answered)
-        self._say_gone(orphans, seen)
+        elif audited is not None and not audited.complete:  # orphans of a cloud that did not answer stay as they were
+            unanswered = snapshot.clouds.keys() - snapshot.answered
+            orphans += tuple(o for o in self.last_report.orphans if o.account in unanswered)
+        self._log_gone(orphans, snapshot)
         done = [o for o in orphans if o.name in outcomes and outcomes[o.name] is None]
-        reaped = self.audited.reaped + sum(1 for orphan in done if orphan.step is OrphanStep.TERMINATE)
-        if scene is not None and scene.complete:
-            result = summarize(scene, orphans)
-        self.audited = AuditReport(time.time(), orphans, tuple(unknown), seen.notes, outcomes, reaped, result)
-        if not seen.lacking:
-            self._asked |= seen.clouds.keys()
-        for text in sorted(frozenset(seen.notes) - self._noted):
+        reaped = self.last_report.reaped + sum(1 for orphan in done if orphan.step is OrphanStep.TERMINATE)
+        if audited is not None and audited.complete:
+            result = summarize(audited, orphans)
+        self.last_report = AuditReport(time.time(), orphans, tuple(unknown), snapshot.notes, outcomes, reaped, result)
+        if not snapshot.pool_failed:
+            self._asked |= snapshot.clouds.keys()
+        for text in sorted(frozenset(snapshot.notes) - self._logged_notes):
             log.warning('audit note="%s"', text)
-        self._noted |= frozenset(seen.notes)
-        self._tell(orphans, outcomes, unknown)
+        self._logged_notes |= frozenset(snapshot.notes)
+        self._log(orphans, outcomes, unknown)
 
-    def _scene(self, seen: Snapshot, tick: float) -> AuditSnapshot | None:
-        """What is to be judged; None if schedd or collector did not answer (rule 2)."""
-        if not seen.clouds or not seen.pool:
+    def _audit_snapshot(self, snapshot: Snapshot, tick: float) -> AuditSnapshot | None:
+        """Return the part that orphans are found in; None if schedd or collector did not answer (rule 2)."""
+        if not snapshot.clouds or not snapshot.pool_answered:
             return None
         return AuditSnapshot(
-            inventory=seen.inventory, schedd=seen.schedd, now=seen.asked, tick=tick, instances=seen.instances,
-            key_pairs=seen.key_pairs, answered=seen.answered, complete=len(seen.answered) == len(seen.clouds),
+            inventory=snapshot.inventory, schedd=snapshot.schedd, now=snapshot.asked, tick=tick,
+            instances=snapshot.instances, key_pairs=snapshot.key_pairs, answered=snapshot.answered,
+            complete=len(snapshot.answered) == len(snapshot.clouds),
         )  # fmt: skip
 
-    def _young(self, config: Config, seen: Snapshot) -> str | None:
-        """Why the collector can't be believed yet, if so: no machine is judged by what it does not show (rule 2)."""
+    def _young(self, config: Config, snapshot: Snapshot) -> str | None:
+        """Return the reason why the absence of an ad proves nothing yet: the collector has just started (rule 2)."""
         believed_after_s = 2 * config.factory.update_interval
-        if seen.collector_up_s >= believed_after_s:
+        if snapshot.collector_up_s >= believed_after_s:
             return None
-        return f"the collector has been up for {seen.collector_up_s:.0f} s, not {believed_after_s} s yet"
+        return f"the collector has been up for {snapshot.collector_up_s:.0f} s, believed after {believed_after_s} s"
 
-    def _rules(self, config: Config, seen: Snapshot) -> OrphanRules:
+    def _rules(self, config: Config, snapshot: Snapshot) -> OrphanRules:
         factory = config.factory
         try:
-            held = exempt_queues(read_pauses(self._statedir.paused), seen)
+            exempt = exempt_queues(read_pauses(self._statedir.paused), snapshot)
         except PausesError as error:
-            held = {"*": f"what is paused is unknown: {error}"}
-        usurper = newer_incarnation((job.incarnation for job in seen.jobs), self._incarnation)
+            exempt = {"*": f"what is paused is unknown: {error}"}
+        usurper = newer_incarnation((job.incarnation for job in snapshot.jobs), self._incarnation)
         if usurper is not None:
-            held = {"*": f"a newer factory with this id is at work: {usurper}"}
+            exempt = {"*": f"a newer factory with this id is at work: {usurper}"}
         return OrphanRules(
             apart_s=factory.audit_interval,
             fresh_s=2 * factory.update_interval,
             reaps=factory.orphans == "terminate",
-            hands_off=held,
+            exempt=exempt,
         )
 
-    def _say_gone(self, orphans: Iterable[Orphan], seen: Snapshot) -> None:
-        """Log which orphans of the last audit are none any more, before this one is the last."""
-        there = {orphan.key for orphan in orphans}
-        for orphan in self.audited.orphans:
-            if orphan.key in there:
+    def _log_gone(self, orphans: Iterable[Orphan], snapshot: Snapshot) -> None:
+        """Log the orphans of the last audit that are gone. Call it before ``last_report`` is replaced."""
+        keys = {orphan.key for orphan in orphans}
+        for orphan in self.last_report.orphans:
+            if orphan.key in keys:
                 continue
-            if orphan.account and orphan.account not in seen.clouds:
-                text = "orphan %s %s is out of sight and not ended: no section has its account any more (%s)"
+            if orphan.account and orphan.account not in snapshot.clouds:
+                text = "orphan %s %s was not ended and can't be seen any more: no queue uses its account (%s)"
                 log.warning(text, orphan.kind, orphan.name, orphan.account)
             else:
                 log.info("orphan %s %s is gone", orphan.kind, orphan.name)
 
-    def _tell(self, orphans: Iterable[Orphan], outcomes: Mapping[str, str | None], unknown: Collection[str]) -> None:
-        """Log what is new or was done, and add it to the journal."""
+    def _log(self, orphans: Iterable[Orphan], outcomes: Mapping[str, str | None], unknown: Collection[str]) -> None:
+        """Log new orphans, changed steps and results, and add them to the journal."""
         for text in unknown:
             log.warning('audit unknown="%s"', text)
         steps = {(orphan.kind, orphan.name): orphan.step for orphan in orphans}
-        told: dict[str, list[Orphan]] = {}
+        news: dict[str, list[Orphan]] = {}
         for orphan in orphans:
-            if orphan.name in outcomes or self._said.get((orphan.kind, orphan.name)) is not orphan.step:
-                told.setdefault(orphan.queue, []).append(orphan)
-        self._said = steps
-        for queue, found in told.items():
-            for orphan in found:
+            if orphan.name in outcomes or self._logged_steps.get((orphan.kind, orphan.name)) is not orphan.step:
+                news.setdefault(orphan.queue, []).append(orphan)
+        self._logged_steps = steps
+        for queue, of_queue in news.items():
+            for orphan in of_queue:
                 failed = outcomes.get(orphan.name)
                 log.log(
                     logging.INFO if failed is None else logging.ERROR, 'queue=%s orphan %s %s step=%s reason="%s"%s',
@@ -228,41 +229,42 @@ class Reaper:
                     "" if failed is None else f' failed="{failed}"',
                 )  # fmt: skip
             try:
-                self._statedir.add_to_journal(_entry(queue, found, outcomes, self.audited.ended))
+                self._statedir.add_to_journal(_journal_entry(queue, of_queue, outcomes, self.last_report.ended))
             except OSError as error:
                 log.error('statedir=%s failed="%s"', self._statedir.path, error)
 
 
-def summarize(scene: AuditSnapshot, orphans: Iterable[Orphan]) -> AuditResult:
-    """What the rounds may conclude of VM jobs that they miss; when the audit began is a steady time."""
+def summarize(audited: AuditSnapshot, orphans: Iterable[Orphan]) -> AuditResult:
+    """Return the facts for the rounds about VM jobs that vanished. ``began`` is of the steady clock."""
     return AuditResult(
-        began=scene.tick,
-        ended=scene.inventory.ended,
+        began=audited.tick,
+        ended=audited.inventory.ended,
         counted=frozenset(orphan.vm for orphan in orphans if orphan.counts and orphan.job is None),
     )
 
 
-def exempt_queues(pauses: Pauses, seen: Snapshot) -> dict[str, str]:
-    """Queues and accounts of which nothing is touched, and why; ``*``: all, whatever queue it is of.
+def exempt_queues(pauses: Pauses, snapshot: Snapshot) -> dict[str, str]:
+    """Return the reason not to act, by paused queue and by account; ``*``: on anything.
 
-    A key pair is of no queue: it is left alone while a queue that uses its account is paused.
+    A key pair belongs to no queue: it is kept while a queue that uses its account is paused.
     """
-    names = {queue for cloud in seen.clouds.values() for queue in cloud.queues}
-    names |= {line.queue for line in seen.inventory.records}
-    names |= {each.queue for line in seen.inventory.records for each in line.instances}
-    found = pauses.reasons({*names, "*"})
-    users = {key: sorted(cloud.queues & found.keys()) for key, cloud in seen.clouds.items()}
-    return found | {key: found[queues[0]] for key, queues in users.items() if queues}
+    names = {queue for cloud in snapshot.clouds.values() for queue in cloud.queues}
+    names |= {record.queue for record in snapshot.inventory.records}
+    names |= {each.queue for record in snapshot.inventory.records for each in record.instances}
+    reasons = pauses.reasons({*names, "*"})
+    paused = {key: sorted(cloud.queues & reasons.keys()) for key, cloud in snapshot.clouds.items()}
+    return reasons | {key: reasons[queues[0]] for key, queues in paused.items() if queues}
 
 
-def _entry(queue: str, found: Iterable[Orphan], outcomes: Mapping[str, str | None], now: float) -> dict[str, Any]:
-    """What an audit adds to the journal for one queue."""
-    found = tuple(found)
+def _journal_entry(
+    queue: str, orphans: Sequence[Orphan], outcomes: Mapping[str, str | None], now: float
+) -> dict[str, Any]:
+    """Return the journal entry of an audit for one queue."""
     return {
         "queue": queue,
         "decided": now,
         "outcome": "audit",
-        "orphans": [f"{o.kind} {o.name}: {o.step.value}: {o.why}" for o in found if o.name not in outcomes],
+        "orphans": [f"{o.kind} {o.name}: {o.step.value}: {o.why}" for o in orphans if o.name not in outcomes],
         "actions": [
             {
                 "kind": COMMANDS[orphan.step],
@@ -271,7 +273,7 @@ def _entry(queue: str, found: Iterable[Orphan], outcomes: Mapping[str, str | Non
                 "jobs": [str(orphan.job.job)] if orphan.job is not None else [],
                 "error": outcomes[orphan.name],
             }
-            for orphan in found
+            for orphan in orphans
             if orphan.name in outcomes
         ],
     }

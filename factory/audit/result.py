@@ -1,4 +1,4 @@
-"""What an audit of the running factory found, for the rounds and for people."""
+"""Report of an audit of the running factory, for the rounds and for people."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from factory.model.memory import AuditResult
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What the last audit found."""
+    """Report of the last audit."""
 
     ended: float = 0
-    """Epoch; 0: there was none yet."""
+    """Epoch at which it ended; 0: there was none yet."""
     orphans: tuple[Orphan, ...] = ()
     unknown: tuple[str, ...] = ()
-    """What could not be asked, and why."""
+    """Sources that did not answer, each with the reason."""
     notes: tuple[str, ...] = ()
-    """What could not be asked besides, and no machine is judged by."""
+    """Other questions that failed, with the reason. No instance is judged by them."""
     outcomes: Mapping[str, str | None] = field(default_factory=dict)
-    """What was done about orphans, by name: None, or why it failed."""
+    """Result of each step that was tried, by name of the orphan: None, or the reason for the failure."""
     reaped: int = 0
-    """Instances that were terminated since the factory started."""
+    """Instances terminated since the factory started."""
     result: AuditResult = field(default_factory=AuditResult)
-    """What the rounds may conclude of VM jobs that they miss; when it began is a steady time."""
+    """Facts for the rounds about VM jobs that vanished. ``began`` is of the steady clock."""
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Instances that count against the caps of each queue, though no VM job is there for them (rule 6)."""
+        """Instances of each queue that count against its caps although no VM job records them (rule 6)."""
         return MappingProxyType(Counter(orphan.queue for orphan in self.orphans if orphan.counts))
 
     def report(self) -> dict[str, Any]:
-        """For ``status.json``."""
+        """Return the report as it stands in ``status.json``."""
         return {
             "ended": self.ended,
             "reaped": self.reaped,

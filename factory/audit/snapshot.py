@@ -1,4 +1,4 @@
-"""A look at everything that the books need: clouds first, so that no VM job is missed that already has its instance."""
+"""Snapshot of clouds, collector and schedd. Clouds come first, so that the VM job of every listed instance is seen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 from factory.audit.inventory import Inventory, build_inventory
 from factory.audit.key_pairs import key_pair_jobs, key_pair_owner
 from factory.condor.connect import schedd_name
-from factory.condor.schedd import orphan_checks as reap
+from factory.condor.schedd import orphan_checks
 from factory.config.installed_plugins import installed
 from factory.config.queues import Config, Queue
 from factory.model.address import ScheddAddress
@@ -27,13 +27,13 @@ from factory.process.workers import CallFailed, Workers
 
 T = TypeVar("T")
 
-_AT_ONCE = 100
-"""Jobs that are looked for in the history by one call."""
+_HISTORY_JOBS = 100
+"""Jobs looked up in the history by one call."""
 
 
 @dataclass(frozen=True)
 class AccountCloud:
-    """An account, and what knows how to ask there."""
+    """A cloud account, and the plugin and source that ask it."""
 
     plugin: CloudPlugin
     account: Account
@@ -43,62 +43,67 @@ class AccountCloud:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What was seen."""
+    """Everything that one audit has read."""
 
     inventory: Inventory = field(default_factory=lambda: Inventory(()))
     unknown: tuple[str, ...] = ()
-    """Sources that did not answer, and why."""
+    """Sources that did not answer, each with the reason."""
     notes: tuple[str, ...] = ()
-    """What could not be asked besides, and why; no machine is judged by it."""
-    pool: bool = True
-    """Schedd and collector answered."""
-    lacking: bool = False
-    """One of them did not, and may do so later."""
+    """Other questions that failed, with the reason. No instance is judged by them."""
+    pool_answered: bool = True
+    """True if schedd and collector answered."""
+    pool_failed: bool = False
+    """True if schedd or collector failed to answer and may answer later."""
     schedd: str = ""
     """Full name of our schedd."""
     collector_up_s: float = 0
+    """Seconds since the collector started."""
     asked: float = 0
     """Epoch at which the collector was asked."""
     jobs: tuple[VMJobRow, ...] = ()
     clouds: Mapping[str, AccountCloud] = field(default_factory=dict)
     instances: Mapping[str, str] = field(default_factory=dict)
-    """Instance → key in ``clouds``."""
+    """Key in ``clouds``, by instance id."""
     key_pairs: Mapping[str, str] = field(default_factory=dict)
-    """Key pair → key in ``clouds``."""
+    """Key in ``clouds``, by name of key pair."""
     makers: Mapping[str, KeyPairMaker | None] = field(default_factory=dict)
-    """What the history said, by key pair of a job that has left the queue; None: it does not know the job."""
+    """Answers of the history, by key pair of a job that has left the queue; None: it does not know the job."""
     answered: frozenset[str] = frozenset()
+    """Keys in ``clouds`` of the accounts that answered."""
 
 
 def clouds_by_account(config: Config) -> dict[str, AccountCloud]:
-    """The accounts of all queues, also of those that do not run, by the key of their source.
+    """Return the accounts of all queues, disabled ones too, by the key of their source.
 
     Raises:
         PluginError: a cloud plugin is missing or broken.
     """
-    found: dict[str, AccountCloud] = {}
+    clouds: dict[str, AccountCloud] = {}
     for queue in (*config.queues, *config.disabled_queues):
         account = queue.batchsubmit.account()
         if account is not None:
-            made = _plugin(config, queue, account)
-            source = made.instances(account)
-            known = found.get(source.key)
+            plugin = _plugin(config, queue, account)
+            source = plugin.instances(account)
+            known = clouds.get(source.key)
             names = (known.queues if known is not None else frozenset()) | {queue.name}
-            found[source.key] = AccountCloud(made, account, source, names)
-    return found
+            clouds[source.key] = AccountCloud(plugin, account, source, names)
+    return clouds
 
 
 def _plugin(config: Config, queue: Queue, account: Account) -> CloudPlugin:
-    plugin = installed().get("cloud", account.plugin)
-    made = plugin(queue.settings, plugin.Settings(), config.factory)
-    assert isinstance(made, CloudPlugin)
-    return made
+    kind = installed().get("cloud", account.plugin)
+    plugin = kind(queue.settings, kind.Settings(), config.factory)
+    assert isinstance(plugin, CloudPlugin)
+    return plugin
 
 
 def take_snapshot(
     config: Config, workers: Workers, makers: Mapping[str, KeyPairMaker | None] = MappingProxyType({})
 ) -> Snapshot:
-    """Ask the clouds, then the collector, then the schedd. ``makers``: of an earlier look; the history stays as it is.
+    """Ask the clouds, then the collector, then the schedd.
+
+    Args:
+        makers: ``Snapshot.makers`` of an earlier snapshot, so that the history is asked once for each job.
 
     Raises:
         PluginError: a cloud plugin is missing or broken.
@@ -114,23 +119,23 @@ def take_snapshot(
     if not accounts:
         return Snapshot(unknown=unknown)
     if not (schedds and pools):
-        lacking = any(isinstance(rows, Unknown) for rows in rest.values())
-        return Snapshot(unknown=unknown, pool=False, lacking=lacking, clouds=accounts)
-    ours = _OurSchedd(config, workers)
+        failed = any(isinstance(rows, Unknown) for rows in rest.values())
+        return Snapshot(unknown=unknown, pool_answered=False, pool_failed=failed, clouds=accounts)
+    our_schedd = _OurSchedd(config, workers)
     try:
-        schedd = ours.name()
+        schedd = our_schedd.name()
     except CallFailed as error:
-        unknown = (*unknown, f"name of {ours.address}: {error}")
-        return Snapshot(unknown=unknown, pool=False, lacking=True, clouds=accounts)
+        unknown = (*unknown, f"name of {our_schedd.address}: {error}")
+        return Snapshot(unknown=unknown, pool_answered=False, pool_failed=True, clouds=accounts)
     jobs = tuple(job for rows in schedds for job in rows.jobs)
     instances = {each.id: each for rows in answered.values() for each in rows.instances}
     key_pairs = {key: rows.key_pairs for key, rows in answered.items() if not isinstance(rows.key_pairs, Unknown)}
     made_for = key_pair_jobs({name for each in key_pairs.values() for name in each}, schedd)
-    theirs, makers, not_told = ours.whose(made_for, makers)
+    owners, makers, unanswered = our_schedd.key_pair_owners(made_for, makers)
     known = frozenset(name for key in answered for name in accounts[key].queues)
     return Snapshot(
-        inventory=build_inventory(jobs, _one(pools), instances.values(), theirs, known),
-        unknown=unknown + not_told,
+        inventory=build_inventory(jobs, _merge_pools(pools), instances.values(), owners, known),
+        unknown=unknown + unanswered,
         notes=tuple(rows.key_pairs.reason for rows in answered.values() if isinstance(rows.key_pairs, Unknown)),
         collector_up_s=min((each.collector_up_s for each in pools), default=0),
         schedd=schedd,
@@ -146,7 +151,7 @@ def take_snapshot(
 
 @dataclass(frozen=True)
 class _OurSchedd:
-    """What only the schedd of the VM jobs knows."""
+    """Questions to the schedd of the VM jobs."""
 
     config: Config
     workers: Workers
@@ -158,31 +163,31 @@ class _OurSchedd:
     def name(self) -> str:
         return self._call(str(self.address), schedd_name, self.address)
 
-    def whose(
+    def key_pair_owners(
         self, jobs: Mapping[str, StampedJob], known: Mapping[str, KeyPairMaker | None]
     ) -> tuple[dict[str, KeyPairOwner], dict[str, KeyPairMaker | None], tuple[str, ...]]:
-        """Whose the key pairs of these jobs are, what the history said of them, and what could not be asked."""
+        """Return the owner of each key pair, the answers of the history, and the questions that failed."""
         if not jobs:
             return {}, {}, ()
         me = KeyPairMaker(self.config.factory.id, self.config.factory.owner)
         try:
-            queued = self._call(str(self.address), reap.queued_grid_jobs, self.address)
+            queued = self._call(str(self.address), orphan_checks.queued_grid_jobs, self.address)
         except CallFailed as error:
             return {}, dict(known), (f"jobs of key pairs in {self.address}: {error}",)
         makers = {name: known[name] for name in jobs if name in known}
         left = [name for name, job in jobs.items() if job not in queued and name not in makers]
         history = f"history of {self.address}"
-        for start in range(0, len(left), _AT_ONCE):
-            some = {name: jobs[name] for name in left[start : start + _AT_ONCE]}
+        for start in range(0, len(left), _HISTORY_JOBS):
+            batch = {name: jobs[name] for name in left[start : start + _HISTORY_JOBS]}
             try:
-                found = self._call(history, reap.key_pair_owners, self.address, tuple(some.values()))
+                answers = self._call(history, orphan_checks.key_pair_owners, self.address, tuple(batch.values()))
             except CallFailed as error:
                 return (
                     key_pair_owner(jobs, queued, makers, me),
                     makers,
                     (f"jobs of key pairs in the {history}: {error}",),
                 )
-            makers |= {name: found.get(job) for name, job in some.items()}
+            makers |= {name: answers.get(job) for name, job in batch.items()}
         return key_pair_owner(jobs, queued, makers, me), makers, ()
 
     def _call(self, address: str, function: Callable[..., T], *args: object) -> T:
@@ -190,15 +195,15 @@ class _OurSchedd:
 
 
 def _sources(config: Config, queues: Iterable[str]) -> dict[str, Source]:
-    found: dict[str, Source] = {}
+    sources: dict[str, Source] = {}
     for name in queues:
         queue = config.queue(name)
         if queue is not None:
-            found |= {source.key: source for source in queue.batchstatus.sources()}
-    return found
+            sources |= {source.key: source for source in queue.batchstatus.sources()}
+    return sources
 
 
-def _one(pools: Iterable[PoolRows]) -> PoolRows:
+def _merge_pools(pools: Iterable[PoolRows]) -> PoolRows:
     pools = tuple(pools)
     return PoolRows(
         min((each.collector_up_s for each in pools), default=0),

@@ -95,7 +95,7 @@ class Daemon:
             incarnation,
             (lock,),
             self._after,
-            audited=lambda: self._reaper.audited,
+            audited=lambda: self._reaper.last_report,
             missed=self._reaper.wake,
             unasked=lambda: self._reaper.unasked,
         )
@@ -104,7 +104,7 @@ class Daemon:
         try:
             with Watchdog():
                 if once:
-                    self._reaper.guarded()
+                    self._reaper.audit_or_log()
                     self._rounds.run({queue.name for queue in self.config.all_queues})
                 else:
                     self._serve()
@@ -151,7 +151,7 @@ class Daemon:
         So a round before that would be in vain, unless there are queues without a cloud.
         """
         until = steady() + _FIRST_AUDIT_S
-        while not self._reaper.looked and not self._stop:
+        while not self._reaper.first_done and not self._stop:
             if steady() >= until:
                 text = "the first audit takes longer than %d s: no VM is bought before it ends"
                 log.warning(text, _FIRST_AUDIT_S)

@@ -21,7 +21,7 @@ def test_an_instance_without_a_vm_job_is_found(cloud: CloudProcess, make_factory
     with factory:
         jobs.wait_running()
         in_order = "1 VMs, 0 with something wrong"
-        until(lambda: in_order in factory.run("audit").stdout, "the books are in order", 20, 1)
+        until(lambda: in_order in factory.run("audit").stdout, "the inventory is in order", 20, 1)
         assert factory.run("audit").returncode == 0
         launched = client.run_instances(
             ImageId="ami-12345678", InstanceType="t2.small", MinCount=1, MaxCount=1,

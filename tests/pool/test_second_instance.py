@@ -34,7 +34,9 @@ def test_a_second_instance_that_never_joined_is_terminated_when_no_job_runs_unde
         tags, first = its_vm(factory)
         audits(factory, 1)
         with launched(cloud, tags) as second:
-            until(lambda: "while jobs run" in seen(factory, second)["why"], "it is found and left alone", 60)
+            until(
+                lambda: "a startd with the same APFVM has" in seen(factory, second)["why"], "it is found and kept", 60
+            )
             until(lambda: factory.queue()["batch"]["orphans"] == 1, "it counts", 20)
             audits(factory, 3)
             assert alive(cloud, factory) == [first, second]
@@ -44,7 +46,7 @@ def test_a_second_instance_that_never_joined_is_terminated_when_no_job_runs_unde
             assert its_vm(factory) == (tags, first)
             (done,) = factory.actions("terminate")
             assert second in done["what"]
-            assert f"all ads of its name are of {first}" in done["reason"]
+            assert f"all ads with its APFVM come from {first}" in done["reason"]
 
 
 def test_a_second_instance_that_joined_is_reported_and_goes_peacefully_after_the_vm_job(
@@ -69,4 +71,4 @@ def test_a_second_instance_that_joined_is_reported_and_goes_peacefully_after_the
             pool.run("condor_rm", "-constraint", f'APFFactory == "{factory.id}" && APFVM =!= undefined')
             until(lambda: alive(cloud, factory) == [], "both have gone", 90)
             (done,) = [each for each in factory.actions("terminate") if each["error"] is None]
-            assert "its master is there and says that its startd is not" in done["reason"]
+            assert "its master is in the pool and reports that no startd runs" in done["reason"]

@@ -1,4 +1,4 @@
-"""What stands in for schedds, collector and clouds where orphans are ended. Light: worker processes import it."""
+"""Stand-ins for schedds, collector and clouds where orphans are ended. Light: worker processes import it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from factory.model.cloud import CloudAct
 
 
 def unclaimed(schedd: ScheddAddress, vms: Collection[str]) -> VMsInUse:
-    """No job needs any VM."""
+    """Answer that no job needs any VM."""
     return VMsInUse({}, {}, {})
 
 
 def absent(pool: PoolAddress, vms: Collection[str]) -> dict[str, frozenset[str]]:
-    """The collector knows none."""
+    """Answer that the collector has no ads."""
     return {}
 
 
 def hang(*arguments: object) -> None:
-    """In place of what does not answer."""
+    """Never answer in time."""
     time.sleep(60)
 
 
 @dataclass(frozen=True)
 class Noting(CloudAct):
-    """Writes down what it ends. Account ``deaf`` does not come back, ``meets…`` not before all of these are asked."""
+    """Notes what it ends. Account ``hangs`` never returns; the three ``meets…`` return once all of them are called."""
 
     account: str
     log: Path
@@ -40,7 +40,7 @@ class Noting(CloudAct):
         return self.account
 
     def perform(self) -> dict[str, str | None]:
-        if self.account == "deaf":
+        if self.account == "hangs":
             hang()
         with self.log.open("a") as log:
             log.write("".join(f"end {name}\n" for name in self.names))

@@ -1,4 +1,4 @@
-"""What schedds and collector may say against an ending."""
+"""Objections of schedds and collector to steps against orphans."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from factory.audit.cleanup import Cleanup, objection
 from factory.audit.orphans import Orphan, OrphanStep
 from factory.audit.snapshot import Snapshot
-from factory.condor.schedd import orphan_checks as reap
+from factory.condor.schedd import orphan_checks
 from factory.condor.schedd.orphan_checks import VMsInUse
 from factory.config import load
 from factory.model.cloud import InstanceRow
@@ -31,51 +31,52 @@ def orphan(step: OrphanStep, second: bool = False, state: str = "running", absen
 
 
 @pytest.mark.parametrize(
-    ("what", "found", "there", "why"),
+    ("each", "in_use", "in_pool", "why"),
     [
         (orphan(OrphanStep.DRAIN), [FREE, BUSY], OWN, None),
         (orphan(OrphanStep.DRAIN), [FREE, OWNED], OWN, "VM job 1.0 owns it"),
         (orphan(OrphanStep.TERMINATE), [FREE, FREE], OWN, None),
         (orphan(OrphanStep.TERMINATE), [FREE, OWNED], {}, "VM job 1.0 owns it"),
         (orphan(OrphanStep.TERMINATE), [FREE, BUSY], {}, "job 7.0 runs on it"),
-        (orphan(OrphanStep.TERMINATE, absent=True), [FREE], OWN, "it is in the pool after all"),
+        (orphan(OrphanStep.TERMINATE, absent=True), [FREE], OWN, "it is in the pool"),
         (orphan(OrphanStep.REMOVE), [OWNED], {}, None),
-        (orphan(OrphanStep.REMOVE), [OWNED], OWN, "it is in the pool after all"),
+        (orphan(OrphanStep.REMOVE), [OWNED], OWN, "it is in the pool"),
         (orphan(OrphanStep.REMOVE), [OWNED, BUSY], {}, "job 7.0 runs on it"),
     ],
 )
-def test_what_a_job_needs_is_not_ended(
-    what: Orphan, found: list[VMsInUse], there: dict[str, frozenset[str]], why: str | None
+def test_objects_to_ending_what_a_job_needs(
+    each: Orphan, in_use: list[VMsInUse], in_pool: dict[str, frozenset[str]], why: str | None
 ) -> None:
-    assert objection(what, found, there) == why
+    assert objection(each, in_use, in_pool) == why
 
 
 @pytest.mark.parametrize(
-    ("state", "found", "there", "why"),
+    ("state", "in_use", "in_pool", "why"),
     [
         ("running", [OWNED], OWN, None),
         ("running", [OWNED, BUSY], OWN, "job 7.0 runs on it"),
         ("running", [OWNED], {}, "not all ads"),
         ("running", [OWNED], {"vm1": frozenset({"i-1", "i-2"})}, "not all ads"),
         ("running", [OWNED], {"vm1": frozenset({"i-1", ""})}, "not all ads"),
-        ("running", [FREE], OWN, "its VM job has left now"),
-        ("running", [VMsInUse(OWNED.owned, {"vm1": frozenset({"i-2"})}, {})], OWN, "its VM job has i-2 now"),
-        ("running", [BOTH], {"vm1": frozenset({"i-1", "i-2"})}, "its VM job has i-1, i-2 now"),
-        ("stopped", [BOTH], {}, "its VM job has i-1, i-2 now"),
+        ("running", [FREE], OWN, "its VM job has left the queue"),
+        ("running", [VMsInUse(OWNED.owned, {"vm1": frozenset({"i-2"})}, {})], OWN, "its VM job now records i-2"),
+        ("running", [VMsInUse(OWNED.owned, {"vm1": frozenset({""})}, {})], OWN, "its VM job now records no instance"),
+        ("running", [BOTH], {"vm1": frozenset({"i-1", "i-2"})}, "its VM job now records i-1, i-2"),
+        ("stopped", [BOTH], {}, "its VM job now records i-1, i-2"),
         ("stopped", [OWNED, BUSY], {}, None),
-        ("stopped", [VMsInUse(OWNED.owned, {"vm1": frozenset({"i-2"})}, {})], {}, "its VM job has i-2 now"),
+        ("stopped", [VMsInUse(OWNED.owned, {"vm1": frozenset({"i-2"})}, {})], {}, "its VM job now records i-2"),
     ],
 )
-def test_a_second_instance_is_ended_only_if_the_vm_job_has_the_first_and_no_job_may_be_on_it(
-    state: str, found: list[VMsInUse], there: dict[str, frozenset[str]], why: str | None
+def test_objects_to_ending_a_second_instance_that_may_run_a_job(
+    state: str, in_use: list[VMsInUse], in_pool: dict[str, frozenset[str]], why: str | None
 ) -> None:
-    """Rule 5."""
-    said = objection(orphan(OrphanStep.TERMINATE, second=True, state=state), found, there)
-    assert said == why if why is None else why in str(said)
+    """Rule 5: the VM job must still record the first instance."""
+    answer = objection(orphan(OrphanStep.TERMINATE, second=True, state=state), in_use, in_pool)
+    assert answer == why if why is None else why in str(answer)
 
 
 def test_ends_nothing_while_a_plugin_cannot_name_its_schedds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rules 2 and 5: a job of a schedd that was not asked may run there."""
+    """Rules 2 and 5: a job of the schedd that is not asked may run there."""
 
     def broken() -> None:
         raise ZeroDivisionError
@@ -84,10 +85,10 @@ def test_ends_nothing_while_a_plugin_cannot_name_its_schedds(tmp_path: Path, mon
     path.write_text(conf("Ready", {}, {"pool": "127.0.0.1:1"}))
     config, workers = load([path]), Workers()
     monkeypatch.setattr(config.queues[0].wmsstatus, "jobs", broken)
-    monkeypatch.setattr(reap, "vms_in_use", unclaimed)
-    monkeypatch.setattr(reap, "instances_in_pool", absent)
+    monkeypatch.setattr(orphan_checks, "vms_in_use", unclaimed)
+    monkeypatch.setattr(orphan_checks, "instances_in_pool", absent)
     monkeypatch.setenv("PATH", "")
-    startd = Orphan("instance", "i-2", "Q", "test", OrphanStep.DRAIN, 300, vm="vm1", machine=machine())
-    results = Cleanup(config, workers, Snapshot()).all([startd])
+    startd = Orphan("instance", "i-2", "Q", "test", OrphanStep.DRAIN, 300, vm="vm1", startd=machine())
+    results = Cleanup(config, workers, Snapshot()).run([startd])
     workers.stop()
     assert "not done: plugin CondorLocal can't say which schedds it reads" in str(results["i-2"].error)

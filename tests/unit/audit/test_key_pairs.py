@@ -1,4 +1,4 @@
-"""Whose key pairs are."""
+"""Owners of key pairs."""
 
 import pytest
 
@@ -19,17 +19,18 @@ JOB = JobId(7, 3), 1_700_000_000
         ("SSH_of a person", None),
     ],
 )
-def test_a_name_has_the_job_and_its_schedd(name: str, job: object) -> None:
+def test_reads_the_job_from_a_name_with_our_schedd(name: str, job: object) -> None:
     assert key_pair_job(name, "ap@pool") == job
 
 
-def test_the_newest_come_first_since_the_history_is_read_backwards() -> None:
+def test_newest_jobs_come_first() -> None:
+    """The history is read backwards."""
     names = [f"SSH_cm_ap@pool#7.3#{submitted}" for submitted in (1, 3, 2)]
     assert [submitted for _, submitted in key_pair_jobs([*names, "x"], "ap@pool").values()] == [3, 2, 1]
 
 
 @pytest.mark.parametrize(
-    ("queued", "makers", "found"),
+    ("queued", "makers", "owners"),
     [
         ({JOB}, {}, {"it": KeyPairOwner.NEEDED}),
         ({JOB}, {"it": ME}, {"it": KeyPairOwner.NEEDED}),
@@ -41,8 +42,8 @@ def test_the_newest_come_first_since_the_history_is_read_backwards() -> None:
         (set(), {}, {}),
     ],
 )
-def test_it_is_ours_only_if_the_queue_does_not_have_its_job_and_the_history_says_so(
-    queued: set[tuple[JobId, int]], makers: dict[str, KeyPairMaker | None], found: dict[str, KeyPairOwner]
+def test_owns_key_pair_only_if_job_left_and_history_names_us(
+    queued: set[tuple[JobId, int]], makers: dict[str, KeyPairMaker | None], owners: dict[str, KeyPairOwner]
 ) -> None:
     """Rules 2 and 10."""
-    assert key_pair_owner({"it": JOB}, queued, makers, ME) == found
+    assert key_pair_owner({"it": JOB}, queued, makers, ME) == owners

@@ -1,4 +1,4 @@
-"""The audit of the running factory: of what it keeps its hands off."""
+"""Audits of the running factory: exemptions, counts and queues that wait for an audit."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ WHOLE, THIS, ANOTHER = Pauses(factory=PAUSE), Pauses(queues={"Q": PAUSE}), Pause
 
 
 @pytest.fixture
-def seen(tmp_path: Path) -> Snapshot:
+def snapshot(tmp_path: Path) -> Snapshot:
     path = tmp_path / "queues.conf"
     path.write_text(conf("Ready", {}))
     return Snapshot(
@@ -33,55 +33,56 @@ def seen(tmp_path: Path) -> Snapshot:
     )
 
 
-def test_of_a_factory_that_is_paused_nothing_is_touched_whatever_queue_it_is_of(seen: Snapshot) -> None:
-    found = exempt_queues(WHOLE, seen)
-    assert "paused by somebody" in found["*"]
-    assert {"Q", "REMOVED"} < found.keys()
+def test_paused_factory_exempts_everything(snapshot: Snapshot) -> None:
+    exempt = exempt_queues(WHOLE, snapshot)
+    assert "paused by somebody" in exempt["*"]
+    assert {"Q", "REMOVED"} < exempt.keys()
 
 
-@pytest.mark.parametrize(("pauses", "held"), [(THIS, True), (ANOTHER, False), (Pauses(), False)])
-def test_what_the_account_of_a_paused_queue_has_and_no_queue_is_not_touched(
-    seen: Snapshot, pauses: Pauses, held: bool
-) -> None:
-    """Such as a key pair."""
-    (account,) = seen.clouds
-    found = exempt_queues(pauses, seen)
-    assert (account in found, "Q" in found, "*" in found) == (held, held, False)
+@pytest.mark.parametrize(("pauses", "is_exempt"), [(THIS, True), (ANOTHER, False), (Pauses(), False)])
+def test_paused_queue_exempts_its_account(snapshot: Snapshot, pauses: Pauses, is_exempt: bool) -> None:
+    """Key pairs belong to an account and to no queue."""
+    (account,) = snapshot.clouds
+    exempt = exempt_queues(pauses, snapshot)
+    assert (account in exempt, "Q" in exempt, "*" in exempt) == (is_exempt, is_exempt, False)
 
 
-def test_a_second_instance_does_not_count_for_the_one_that_its_vm_job_has() -> None:
-    """Rule 6: if that job is missed, its instance counts beside the second one."""
+def test_second_instance_does_not_count_for_the_first() -> None:
+    """Rule 6: if the VM job vanishes, its own instance counts beside the second one."""
     first, second, alone = (
         InstanceRow(name, "running", vm, "Q", "", "", 0, "ap@pool")
         for name, vm in (("i-1", "vm1"), ("i-2", "vm1"), ("i-3", "vm3"))
     )
-    scene = AuditSnapshot(build_inventory([job()], PoolRows(10_000), [first, second, alone]), "ap@pool", 0, 50)
-    orphans, _ = find_orphans(scene, AuditHistory(), OrphanRules())
+    snapshot = AuditSnapshot(build_inventory([job()], PoolRows(10_000), [first, second, alone]), "ap@pool", 0, 50)
+    orphans, _ = find_orphans(snapshot, AuditHistory(), OrphanRules())
     assert {orphan.name for orphan in orphans if orphan.counts} == {"i-2", "i-3"}
-    assert summarize(scene, orphans).counted == {"vm3"}
-    assert summarize(scene, orphans).began == 50, "by a clock that nobody sets"
+    assert summarize(snapshot, orphans).counted == {"vm3"}
+    assert summarize(snapshot, orphans).began == 50, "by the steady clock"
 
 
-def test_the_rounds_are_told_which_vms_have_nothing_left_in_the_cloud_with_or_without_a_vm_job() -> None:
+def test_summary_names_vms_whose_instances_have_all_ended() -> None:
     states = [("i-1", "terminated", "vm1"), ("i-2", "terminated", "vm2"), ("i-3", "running", "vm2"), ("i-4", "x", "")]
     rows = [InstanceRow(name, state, vm, "Q", "", "", 0, "ap@pool") for name, state, vm in states]
-    scene = AuditSnapshot(build_inventory([], PoolRows(10_000), rows), "ap@pool", 0, 0)
-    assert summarize(scene, ()).ended == {"vm1"}
+    snapshot = AuditSnapshot(build_inventory([], PoolRows(10_000), rows), "ap@pool", 0, 0)
+    assert summarize(snapshot, ()).ended == {"vm1"}
 
 
-def test_a_queue_waits_for_a_schedd_and_a_collector_that_do_not_answer_and_not_for_some_that_it_does_not_read(
+def test_queue_waits_for_an_audit_only_if_its_plugin_reads_the_pool(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its batch status may be a plugin of somebody else's, and then nothing of its VMs is ever audited."""
+    """A batch status plugin of another package may read no VM jobs; its VMs are then never audited."""
     path = tmp_path / "queues.conf"
     path.write_text(conf("Ready", {}))
     config, statedir, workers = load([path]), StateDir(tmp_path, "apf"), Workers()
     statedir.open()
     reaper = Reaper(config, workers, statedir, "1 host 1")
     assert reaper.unasked == {"Q"}
-    seen = Snapshot(pool=False, unknown=("jobs: no answer",), clouds=clouds_by_account(config), lacking=True)
-    for lacking, unasked in ((True, {"Q"}), (False, set())):
-        monkeypatch.setattr(reaper_module, "take_snapshot", lambda *_, lacking=lacking: replace(seen, lacking=lacking))
+    snapshot = Snapshot(
+        pool_answered=False, unknown=("jobs: no answer",), clouds=clouds_by_account(config), pool_failed=True
+    )
+    for failed, unasked in ((True, {"Q"}), (False, set())):
+        after = replace(snapshot, pool_failed=failed)
+        monkeypatch.setattr(reaper_module, "take_snapshot", lambda *_, after=after: after)
         reaper.audit()
         assert reaper.unasked == unasked
     workers.stop()
