@@ -1,4 +1,7 @@
-"""The factory's own files: locks, user-data of VMs not yet started, status. Nothing here is needed to go on."""
+"""The factory's own files: locks, status, journal, user-data of VMs that have no instance yet.
+
+A factory that loses them can go on (rule 1).
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,20 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-_LOOKING_S = 0.5
-"""Who looks whether a factory runs (``apf status``) holds its lock for a moment."""
+_LOCK_PATIENCE_S = 0.5
+"""Patience for the factory lock: ``apf status`` holds it for a moment to see if a factory runs."""
 
 
 class StateDirError(Exception):
-    """The state directory can't be used; the message says why and what to do."""
+    """The statedir can't be used. The message says why and what to do."""
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file with mode 0600, whole or not at all. It belongs to who owns the directory, also if root writes."""
+    """Write a file with mode 0600, whole or not at all. If root writes, it gets the owner of the directory."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -38,7 +41,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 class StateDir:
-    """``[Factory] statedir``, one directory below it for each factory id."""
+    """Directory of one factory id below ``[Factory] statedir``."""
 
     def __init__(self, root: Path, factory_id: str) -> None:
         self.path = root / factory_id
@@ -52,19 +55,21 @@ class StateDir:
         self.started = self.path / "started"
         self.factory_lock = self.path / "factory.lock"
         self.workers_lock = self.path / "workers.lock"
-        self._held: list[int] = []
+        self._lock_descriptors: list[int] = []
 
     def open(self) -> None:
-        """Make the directories, mode 0700.
+        """Create the directories with mode 0700.
 
         Raises:
-            StateDirError: they can't be made or written, or others can read them.
+            StateDirError: they can't be created or belong to another account.
         """
         try:
             self.userdata.mkdir(mode=0o700, parents=True, exist_ok=True)
             for path in (self.path, self.userdata):
                 if path.stat().st_uid != os.geteuid():
-                    raise StateDirError(f"{path} belongs to another account; set [Factory] statedir to one of our own")
+                    raise StateDirError(
+                        f"{path} belongs to another account; set [Factory] statedir to a directory of ours"
+                    )
                 path.chmod(0o700)
         except OSError as error:
             raise StateDirError(
@@ -72,56 +77,58 @@ class StateDir:
             ) from None
 
     def lock(self, wait_s: float = 60) -> int:
-        """Hold this factory id on this host, and wait until the workers of a predecessor are gone (rule 3).
+        """Lock this factory id on this host, then wait until the workers of a predecessor are gone (rule 3).
 
-        Returns the descriptor of the shared lock, which commands inherit so that a successor waits for them too.
+        Returns:
+            Descriptor of the workers' lock. Commands inherit it, so that a successor waits for them too.
 
         Raises:
-            StateDirError: another factory with this id runs here, a predecessor's worker does not end, or a lock can't
-                be made.
+            StateDirError: another factory with this id runs here, a worker of a predecessor does not end, or a lock
+                file can't be opened.
         """
-        factory = _opened(self.factory_lock)
-        patience = time.monotonic() + _LOOKING_S
+        factory = _open_lock(self.factory_lock)
+        deadline = time.monotonic() + _LOCK_PATIENCE_S
         while not _try_lock(factory, fcntl.LOCK_EX):
-            if time.monotonic() > patience:
+            if time.monotonic() > deadline:
                 raise StateDirError(f"another factory with this id is running: {self.factory_lock} is held")
             time.sleep(0.05)
-        workers = _opened(self.workers_lock)
+        workers = _open_lock(self.workers_lock)
         deadline = time.monotonic() + wait_s
         while not _try_lock(workers, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
                 raise StateDirError(
-                    f"processes of an earlier factory still run after {wait_s:.0f} s: see who holds {self.workers_lock}"
+                    f"workers of an earlier factory still run after {wait_s:.0f} s; "
+                    f"find them with 'fuser -v {self.workers_lock}'"
                 )
             time.sleep(0.05)
         fcntl.flock(workers, fcntl.LOCK_SH)
-        self._held = [factory, workers]
+        self._lock_descriptors = [factory, workers]
         return workers
 
     def next_start(self, now: float) -> float:
-        """When this factory started: now, or a moment after its predecessor here did if the clock was set back since.
+        """Return the start time of this factory: now, or just after its predecessor's if the clock was set back.
 
-        So a predecessor never passes for a newer factory (rule 10). Only who holds the lock may ask.
+        Thus a predecessor never looks like a newer factory (rule 10). Call it only while holding the lock.
         """
         try:
             now = max(now, round(float(self.started.read_text()) + 0.001, 3))
         except (OSError, ValueError):
-            pass  # the first one here
-        with contextlib.suppress(OSError):  # a full disk: only a clock that is set back would tell
+            pass  # no predecessor here
+        with contextlib.suppress(OSError):  # a full disk matters only if the clock is set back later
             write_private(self.started, f"{now:.3f}".encode())
         return now
 
     def unlock(self) -> None:
-        """Let this factory id go."""
-        for descriptor in self._held:
+        """Release the locks."""
+        for descriptor in self._lock_descriptors:
             os.close(descriptor)
-        self._held = []
+        self._lock_descriptors = []
 
     def running(self) -> bool:
-        """Whether a factory holds this id on this host.
+        """Return True if a factory with this id runs on this host.
 
         Raises:
-            OSError: the lock can't be looked at, for want of rights.
+            OSError: no permission to open the lock.
         """
         try:
             descriptor = os.open(self.factory_lock, os.O_RDONLY | os.O_CLOEXEC)
@@ -133,7 +140,7 @@ class StateDir:
             os.close(descriptor)
 
     def write_status(self, status: dict[str, Any]) -> None:
-        """What ``apf status`` shows."""
+        """Write ``status.json``, which ``apf status`` shows."""
         write_private(self.status, json.dumps(status, indent=1).encode())
 
     def add_to_journal(self, entry: dict[str, Any], keep_bytes: int = 50_000_000) -> None:
@@ -145,45 +152,44 @@ class StateDir:
             stream.write(json.dumps(entry) + "\n")
 
     def read_resets(self) -> dict[str, float]:
-        """When somebody last reset the health of each queue; ``*``: of all. What can't be read is none."""
+        """Return the time of the last health reset of each queue; ``*``: of all. An unreadable file has none."""
         try:
-            found = json.loads(self.resets.read_bytes())
-            return {str(queue): float(when) for queue, when in found.items()}
+            resets = json.loads(self.resets.read_bytes())
+            return {str(queue): float(when) for queue, when in resets.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
 
     def add_resets(self, queues: Iterable[str], now: float) -> None:
-        """Note that somebody resets the health of these queues now.
+        """Record a health reset of these queues.
 
         Raises:
             OSError: the file can't be written.
         """
         write_private(self.resets, json.dumps({**self.read_resets(), **dict.fromkeys(queues, now)}).encode())
 
-    def userdata_files(self) -> Iterator[Path]:
-        """Files of user-data, named by ``APFVM``."""
-        return (path for path in self.userdata.iterdir() if not path.name.startswith("."))
-
     def sweep_userdata(self, needed: Iterable[str], written_before: float) -> int:
-        """Remove the user-data that no VM job needs any more; returns how many files went.
+        """Remove user-data files that no VM job needs any more, and return their number.
 
-        ``needed``: ``APFVM`` of VM jobs without an instance, from a poll that started at ``written_before``;
-        younger files may belong to jobs that the poll did not see.
+        Args:
+            needed: ``APFVM`` of the VM jobs without an instance, which are the names of their files.
+            written_before: Start of the poll that showed these jobs (epoch). Younger files may belong to later jobs.
         """
         keep = set(needed)
-        gone = 0
+        removed = 0
         for path in self.userdata.iterdir():
             if path.name not in keep and path.stat().st_mtime < written_before:
                 path.unlink(missing_ok=True)
-                gone += 1
-        return gone
+                removed += 1
+        return removed
 
 
-def _opened(lock: Path) -> int:
+def _open_lock(lock: Path) -> int:
     try:
         return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StateDirError(f"{lock}: {error.strerror}; make room for it, or remove what is there") from None
+        raise StateDirError(
+            f"{lock} can't be opened: {error.strerror}; free disk space, or remove what is in its place"
+        ) from None
 
 
 def _try_lock(descriptor: int, kind: int) -> bool:

@@ -1,7 +1,7 @@
-"""What a restart need not forget of shapes that are not bought: ``health.json`` in the statedir.
+"""Persist circuit breakers across restarts (``health.json`` in the statedir).
 
-It delays purchases and causes none (rule 1): without it a factory that is started anew buys all it asks for once
-more of what the cloud has just refused.
+The file can delay a purchase; it never triggers one (rule 1). Without it a restarted factory would buy once more what
+the cloud has just refused.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ _LONGEST_S = max(longest for _, longest in WAITS_S.values())
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What is kept of one queue."""
+class SavedHealth:
+    """Saved health of one queue."""
 
     section: str
-    """Digest of its section: another one starts without breakers."""
+    """Digest of its section: a changed section starts without breakers."""
     breakers: dict[str, Breaker]
     proven: frozenset[str] = frozenset()
 
 
-_FILE = TypeAdapter(dict[str, Kept])
+_FILE = TypeAdapter(dict[str, SavedHealth])
 
 
 def dump_health(health: Mapping[str, Health], queues: Iterable[Queue]) -> bytes:
-    """The file's content; the same for the same health."""
-    kept = {
-        queue.name: Kept(_digest(queue), dict(known.breakers), known.proven)
+    """Return the content of the file. Equal health gives equal content."""
+    saved = {
+        queue.name: SavedHealth(_digest(queue), dict(known.breakers), known.proven)
         for queue in queues
         if (known := health.get(queue.name)) is not None and (known.breakers or known.proven)
     }
-    said = _FILE.dump_python(kept, mode="json")
-    for each in said.values():
+    data = _FILE.dump_python(saved, mode="json")
+    for each in data.values():
         each["proven"].sort()
-    return json.dumps(said, sort_keys=True).encode()
+    return json.dumps(data, sort_keys=True).encode()
 
 
 def load_health(content: bytes, queues: Iterable[Queue], now: float) -> dict[str, Health]:
-    """What the file says of these queues, as far as their sections are as they were; nothing, if it can't be read.
+    """Return the saved health of the queues whose section has not changed; an unreadable file has none.
 
-    No wait is longer than the longest there is, whatever has become of the clock since.
+    No breaker stays open longer than the longest wait, even if the clock was set back since.
     """
     try:
-        kept = _FILE.validate_json(content)
+        saved = _FILE.validate_json(content)
     except ValidationError:
         return {}
     sections = {queue.name: _digest(queue) for queue in queues}
@@ -66,7 +66,7 @@ def load_health(content: bytes, queues: Iterable[Queue], now: float) -> dict[str
             },
             proven=known.proven,
         )
-        for name, known in kept.items()
+        for name, known in saved.items()
         if sections.get(name) == known.section
     }
 

@@ -1,4 +1,4 @@
-"""Removing old output and logs of plain jobs: ``<base>/YYYY-MM-DD/<queue>``, made by the submit plugins."""
+"""Remove old output and logs of plain jobs: ``<base>/YYYY-MM-DD/<queue>``, created by the submit plugins."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True)
-class Cleaned:
-    """What came of a cleaning."""
+class CleanedLogs:
+    """Result of a clean-up."""
 
     removed: int = 0
-    """Directories that are gone."""
+    """Number of directories removed."""
     failed: tuple[OSError, ...] = ()
-    """Why others are still there."""
+    """Errors for those that could not be removed."""
 
 
 def days_kept(config: Config) -> dict[str, float]:
-    """Days that each queue's logs are kept, by the name of their directory; whether it runs or not.
+    """Return the days that logs are kept, by the name of the queue's directory; disabled queues included.
 
-    Of a queue that does not run, and with which something is wrong, it can't be told: they are kept. Queues that share
-    a directory keep it as long as one of them wants.
+    Logs of a disabled queue whose section has errors are kept for ever. Queues that share a directory keep it for the
+    longest of their times.
     """
     kept: dict[str, float] = {}
-    sound = {queue.name: queue.settings.keepdays for queue in (*config.queues, *config.disabled_queues)}
-    for name in (*sound, *config.disabled):
-        days = _days(sound[name], config.factory.keepdays) if name in sound else math.inf
+    own = {queue.name: queue.settings.keepdays for queue in (*config.queues, *config.disabled_queues)}
+    for name in (*own, *config.disabled):
+        days = _days(own[name], config.factory.keepdays) if name in own else math.inf
         kept[log_name(name)] = max(days, kept.get(log_name(name), 0))
     return kept
 
@@ -46,10 +46,10 @@ def _days(own: int | None, default: int | None) -> float:
 
 
 def old_directories(base: Path, config: Config, today: date) -> Iterator[Path | OSError]:
-    """Log directories that are older than their queue's ``cleanlogs.keepdays``, and what can't be looked into.
+    """Yield log directories older than their queue's ``cleanlogs.keepdays``, and errors for unreadable ones.
 
-    A queue without the key, and a queue that is not configured any more, follow ``[Factory] cleanlogs.keepdays``;
-    none or 0 keeps for ever.
+    A queue without the key, or one that is no longer configured, follows ``[Factory] cleanlogs.keepdays``; none or 0
+    keeps logs for ever.
     """
     kept, others = days_kept(config), _days(None, config.factory.keepdays)
     for day in sorted(path for path in base.iterdir() if _DAY.fullmatch(path.name) and path.is_dir()):
@@ -68,14 +68,14 @@ def old_directories(base: Path, config: Config, today: date) -> Iterator[Path | 
                 yield directory
 
 
-def clean_logs(base: Path, config: Config, today: date) -> Cleaned:
-    """Remove them, and days that are empty then. One that can't be removed is told, and the others go.
+def clean_logs(base: Path, config: Config, today: date) -> CleanedLogs:
+    """Remove old log directories, and days that are empty then. An error with one does not stop the others.
 
     Raises:
         OSError: ``base`` can't be read.
     """
     if not base.is_dir():
-        return Cleaned()
+        return CleanedLogs()
     removed = 0
     failed: list[OSError] = []
     for directory in list(old_directories(base, config, today)):
@@ -90,4 +90,4 @@ def clean_logs(base: Path, config: Config, today: date) -> Cleaned:
         removed += 1
         with contextlib.suppress(OSError):
             directory.parent.rmdir()
-    return Cleaned(removed, tuple(failed))
+    return CleanedLogs(removed, tuple(failed))

@@ -1,4 +1,4 @@
-"""What somebody paused: ``paused.json`` in the statedir, written by ``apf pause``, read before every round."""
+"""Pauses: ``paused.json`` in the statedir, written by ``apf pause`` and read before every round."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from factory.state.directory import write_private
 
 
 class PausesError(Exception):
-    """``paused.json`` can't be read or written, so nobody knows what is paused; the message says what to do."""
+    """``paused.json`` can't be read or written, so what is paused is unknown. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Who paused, when (epoch seconds), and why, if said."""
+    """A pause: its time (epoch seconds), its author, and the reason, if given."""
 
     since: float
     by: str
@@ -34,50 +34,50 @@ class Pause:
 
 @dataclass(frozen=True)
 class Pauses:
-    """What is paused."""
+    """Pauses of the whole factory and of queues."""
 
     factory: Pause | None = None
-    """The whole factory is."""
+    """Set if the whole factory is paused."""
     queues: Mapping[str, Pause] = field(default_factory=dict)
-    """These queues are, by name."""
+    """Paused queues, by name."""
 
     def reasons(self, queues: Iterable[str]) -> dict[str, str]:
-        """Of these queues those that are paused, and why."""
-        found: dict[str, str] = {}
+        """Return the reason for each of these queues that is paused."""
+        reasons: dict[str, str] = {}
         for name in queues:
             if self.factory is not None:
-                found[name] = f"the whole factory is {self.factory}; 'apf resume' goes on"
+                reasons[name] = f"the whole factory is {self.factory}; resume it with 'apf resume'"
             elif name in self.queues:
-                found[name] = f"{self.queues[name]}; 'apf resume {name}' goes on"
-        return found
+                reasons[name] = f"{self.queues[name]}; resume it with 'apf resume {name}'"
+        return reasons
 
     def paused(self, names: Iterable[str], pause: Pause) -> Pauses:
-        """With these queues paused, or the whole factory if none is named; what is paused already stays as it is."""
+        """Return the pauses with these queues added, or the whole factory if none is named. Earlier pauses stay."""
         names = tuple(names)
         if not names:
             return replace(self, factory=self.factory or pause)
         return replace(self, queues=dict.fromkeys(names, pause) | dict(self.queues))
 
     def resumed(self, names: Iterable[str]) -> Pauses:
-        """With these queues going on, or the factory as a whole; queues that were paused by name stay so then."""
+        """Return the pauses without these queues, or, if none is named, without that of the whole factory."""
         names = set(names)
         if not names:
             return replace(self, factory=None)
         return replace(self, queues={name: pause for name, pause in self.queues.items() if name not in names})
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in the file."""
+        """Return the content of the file."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, found: Any) -> Pauses:
-        """What a file says.
+    def from_json(cls, content: Any) -> Pauses:
+        """Return the pauses in the content of a file.
 
         Raises:
-            ValueError, TypeError, KeyError, AttributeError: it is no such file.
+            ValueError, TypeError, KeyError, AttributeError: the content is invalid.
         """
-        factory = found["factory"]
-        queues = {str(name): _pause(entry) for name, entry in found["queues"].items()}
+        factory = content["factory"]
+        queues = {str(name): _pause(entry) for name, entry in content["queues"].items()}
         return cls(None if factory is None else _pause(factory), queues)
 
 
@@ -86,7 +86,7 @@ def _pause(entry: Any) -> Pause:
 
 
 def read_pauses(path: Path) -> Pauses:
-    """What is paused; nothing, if there is no file.
+    """Read the pauses; without a file, nothing is paused.
 
     Raises:
         PausesError: the file can't be read.
@@ -98,12 +98,14 @@ def read_pauses(path: Path) -> Pauses:
     except OSError as error:
         raise PausesError(f"{path} can't be read: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise PausesError(f"{path} is no list of what is paused; remove it, then pause what has to be") from None
+        raise PausesError(
+            f"{path} is not a valid list of pauses; remove it, then pause again what must be paused"
+        ) from None
 
 
 @contextmanager
 def changing_pauses(path: Path) -> Iterator[list[Pauses]]:
-    """The pauses in a list of one, to be replaced there; written at the end, and nobody else changes them until then.
+    """Lock the file and yield its pauses in a list of one; replace the element to write it at the end.
 
     Raises:
         PausesError: the file can't be read or written.
@@ -114,11 +116,11 @@ def changing_pauses(path: Path) -> Iterator[list[Pauses]]:
         raise PausesError(f"{path.parent}: {error.strerror}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        held = [read_pauses(path)]
-        before = held[0]
-        yield held
-        if held[0] != before:
-            write_private(path, json.dumps(held[0].to_json(), indent=1).encode())
+        current = [read_pauses(path)]
+        before = current[0]
+        yield current
+        if current[0] != before:
+            write_private(path, json.dumps(current[0].to_json(), indent=1).encode())
     except OSError as error:
         raise PausesError(f"{path} can't be written: {error.strerror}") from None
     finally:

@@ -1,4 +1,4 @@
-"""What a factory knows beyond what a poll shows, as data for other processes: ``apf explain`` decides with it. Pure."""
+"""Memory of a running factory as data, so that ``apf explain`` decides as the factory does. Pure."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SavedMemory:
-    """What the factory remembers, and what its last audit found."""
+    """Memory of the factory and results of its last audit."""
 
     memory: Memory = field(default_factory=Memory)
     orphans: Mapping[str, int] = field(default_factory=dict)
-    """Instances without a VM job that count against the caps, by queue."""
+    """Number of instances without a VM job that count against the caps, by queue."""
     audit: AuditResult = field(default_factory=AuditResult)
     unasked: frozenset[str] = frozenset()
     """Queues whose cloud no audit has asked yet."""
 
     def report(self) -> dict[str, Any]:
-        """For ``status.json``; without what is long and does not matter to one further look.
+        """Return the memory as it stands in ``status.json``, without parts that are long and change no decision.
 
-        Of the groups of jobs that wait, only those that are stuck; nothing of VM jobs that nobody has missed yet.
+        Of the waiting job groups only the stuck ones are kept; of VM jobs only those that are missing.
         """
         fit = self.memory.fit
         stuck = {key: seen for key, seen in fit.waiting.items() if seen.stuck is not None}
@@ -38,19 +38,19 @@ class SavedMemory:
 
 
 def load_memory(report: Mapping[str, Any]) -> SavedMemory:
-    """The same again.
+    """Return the memory from a report.
 
     Raises:
-        ValueError: it is no such report, or one of another version.
+        ValueError: the report is invalid or of another version.
     """
     try:
         parts = ((SavedMemory, report), (Memory, report["memory"]), (AuditResult, report["audit"]))
         same = all(part.keys() == {each.name for each in fields(kind)} for kind, part in parts)
-        known, why = (_adapter().validate_python(report), "") if same else (None, "it has other parts")
+        known, why = (_adapter().validate_python(report), "") if same else (None, "its fields differ")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         known, why = None, " ".join(str(error).split())
     if known is None:
-        raise ValueError(f"no memory of a factory of this version: {why}")
+        raise ValueError(f"the factory's memory is of another version of apf: {why}")
     return known
 
 

@@ -1,4 +1,4 @@
-"""A restart does not forget which shapes are not bought, and a file that is odd delays nothing for ever."""
+"""Circuit breakers survive a restart, and an odd file delays nothing for ever."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,22 +24,22 @@ def queue(tmp_path_factory: pytest.TempPathFactory) -> Queue:
     return make_queue(tmp_path_factory.mktemp("conf"), VMS)
 
 
-def test_breakers_and_what_is_proven_outlive_a_restart(queue: Queue) -> None:
-    kept = dump_health({"Q": HEALTH, "other": HEALTH}, [queue])
-    assert load_health(kept, [queue], NOW) == {"Q": Health(HEALTH.breakers, proven=HEALTH.proven)}
-    assert dump_health(load_health(kept, [queue], NOW), [queue]) == kept
+def test_breakers_and_proven_builds_survive_a_restart(queue: Queue) -> None:
+    content = dump_health({"Q": HEALTH, "other": HEALTH}, [queue])
+    assert load_health(content, [queue], NOW) == {"Q": Health(HEALTH.breakers, proven=HEALTH.proven)}
+    assert dump_health(load_health(content, [queue], NOW), [queue]) == content
 
 
-def test_a_section_that_has_changed_starts_anew(queue: Queue, tmp_path: Path) -> None:
+def test_changed_section_starts_without_breakers(queue: Queue, tmp_path: Path) -> None:
     changed = make_queue(tmp_path, {**VMS, "batchsubmit.condorec2.ami_id": "ami-other"})
     assert load_health(dump_health({"Q": HEALTH}, [queue]), [changed], NOW) == {}
 
 
-def test_no_wait_is_longer_than_an_hour_though_the_clock_was_set_back(queue: Queue) -> None:
+def test_waits_an_hour_at_most_after_the_clock_was_set_back(queue: Queue) -> None:
     breaker = load_health(dump_health({"Q": HEALTH}, [queue]), [queue], NOW - 1e6)["Q"].breakers[SHAPE]
     assert (breaker.opened, breaker.until) == (NOW - 1e6, NOW - 1e6 + 3600)
 
 
 @given(st.binary(max_size=60) | st.sampled_from([b"{}", b'{"Q": {}}', b'{"Q": {"section": 1}}', b"[1]", b"null"]))
-def test_a_file_that_can_not_be_read_says_nothing(content: bytes) -> None:
+def test_unreadable_file_has_no_health(content: bytes) -> None:
     assert load_health(content, [], NOW) == {}

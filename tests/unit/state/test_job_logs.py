@@ -1,4 +1,4 @@
-"""Old logs go, young ones and foreign files stay."""
+"""Old logs are removed; young ones and foreign files stay."""
 
 import shutil
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from factory.config.queues import Config
-from factory.state.job_logs import Cleaned, clean_logs
+from factory.state.job_logs import CleanedLogs, clean_logs
 
 TODAY = date(2026, 3, 10)
 
@@ -21,16 +21,16 @@ def config(
     stopped: Mapping[str, int | None] | None = None,
     wrong: str = "",
 ) -> Config:
-    """Of these days kept; ``wrong``: a disabled queue of which nothing more is known."""
+    """Return a configuration with these days; ``wrong``: a disabled queue whose section has errors."""
 
-    def known(days_of: Mapping[str, int | None]) -> list[SimpleNamespace]:
+    def make_queues(days_of: Mapping[str, int | None]) -> list[SimpleNamespace]:
         return [SimpleNamespace(name=name, settings=SimpleNamespace(keepdays=days)) for name, days in days_of.items()]
 
     off = stopped or {}
     made = SimpleNamespace(
         factory=SimpleNamespace(keepdays=default),
-        queues=known(queues),
-        disabled_queues=known(off),
+        queues=make_queues(queues),
+        disabled_queues=make_queues(off),
         disabled=(*off, *([wrong] if wrong else [])),
     )
     return cast(Config, cast(Any, made))
@@ -46,7 +46,7 @@ def config(
         ({"A": 1}, 0, {"2026-03-10/A", "2026-03-02/gone"}),
     ],
 )
-def test_a_directory_goes_when_it_is_older_than_its_queue_keeps(
+def test_removes_directories_older_than_their_queue_keeps(
     tmp_path: Path, queues: dict[str, int | None], default: int | None, kept: set[str]
 ) -> None:
     for name in ("2026-03-02/A", "2026-03-03/A", "2026-03-10/A", "2026-03-02/gone"):
@@ -62,17 +62,17 @@ def test_a_directory_goes_when_it_is_older_than_its_queue_keeps(
     assert (tmp_path / "2026-99-99").exists()
 
 
-def test_a_queue_with_a_slash_in_its_name_is_cleaned_too(tmp_path: Path) -> None:
+def test_cleans_logs_of_a_queue_with_a_slash_in_its_name(tmp_path: Path) -> None:
     (tmp_path / "2026-01-01" / "a_b").mkdir(parents=True)
     assert clean_logs(tmp_path, config({"a/b": 3}, None), TODAY).removed == 1
     assert not (tmp_path / "2026-01-01").exists()
 
 
-def test_no_logs_yet_is_no_fault(tmp_path: Path) -> None:
-    assert clean_logs(tmp_path / "none", config({}, 1), TODAY) == Cleaned()
+def test_missing_log_directory_is_no_error(tmp_path: Path) -> None:
+    assert clean_logs(tmp_path / "none", config({}, 1), TODAY) == CleanedLogs()
 
 
-def test_logs_of_a_queue_that_does_not_run_are_kept_as_it_says(tmp_path: Path) -> None:
+def test_keeps_logs_of_disabled_queues_as_configured(tmp_path: Path) -> None:
     for name in ("FOREVER", "SHORT", "WRONG", "GONE"):
         (tmp_path / "2026-01-01" / name).mkdir(parents=True)
     setup = config({}, 7, {"FOREVER": 0, "SHORT": 1}, wrong="WRONG")
@@ -80,7 +80,7 @@ def test_logs_of_a_queue_that_does_not_run_are_kept_as_it_says(tmp_path: Path) -
     assert {path.name for path in (tmp_path / "2026-01-01").iterdir()} == {"FOREVER", "WRONG"}
 
 
-def test_queues_that_share_a_directory_keep_it_as_long_as_one_of_them_wants(tmp_path: Path) -> None:
+def test_shared_directory_is_kept_for_the_longest_time(tmp_path: Path) -> None:
     (tmp_path / "2026-01-01" / "a_b").mkdir(parents=True)
     both: list[tuple[dict[str, int | None], dict[str, int | None]]] = [
         ({"a/b": 3}, {"a_b": 0}),
@@ -92,7 +92,7 @@ def test_queues_that_share_a_directory_keep_it_as_long_as_one_of_them_wants(tmp_
     assert clean_logs(tmp_path, config({"a/b": 3, "a:b": 5}, None), TODAY).removed == 1
 
 
-def test_one_that_can_not_be_removed_leaves_the_others_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_removal_that_fails_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("A", "B", "C"):
         (tmp_path / "2026-01-01" / name).mkdir(parents=True)
     (tmp_path / "2026-01-02").write_text("no directory")

@@ -1,4 +1,4 @@
-"""What a running factory knows travels to other processes through its status."""
+"""Memory of a running factory, handed to other processes in its status."""
 
 import json
 from dataclasses import replace
@@ -55,10 +55,10 @@ KNOWN = SavedMemory(
 )
 
 
-def test_it_comes_out_as_it_went_in_but_for_what_is_long_and_does_not_matter() -> None:
-    again = load_memory(json.loads(json.dumps(KNOWN.report())))
+def test_load_returns_what_report_wrote_but_for_long_parts() -> None:
+    loaded = load_memory(json.loads(json.dumps(KNOWN.report())))
     short = replace(KNOWN.memory, staying={}, fit=replace(KNOWN.memory.fit, waiting={"stuck": STUCK}))
-    assert again == replace(KNOWN, memory=short)
+    assert loaded == replace(KNOWN, memory=short)
     assert load_memory(SavedMemory().report()) == SavedMemory()
 
 
@@ -73,9 +73,9 @@ def test_it_comes_out_as_it_went_in_but_for_what_is_long_and_does_not_matter() -
         {"memory": {**SavedMemory().report()["memory"], "sent": {"vm1": "long ago"}}},
     ],
 )
-def test_what_another_version_wrote_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="no memory of a factory of this version"):
+def test_refuses_memory_of_another_version(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="is of another version of apf"):
         load_memory({**SavedMemory().report(), **change})
     for wrong in ("", "stuck rooms backoff"):
-        with pytest.raises(ValueError, match="no memory of a factory of this version"):
+        with pytest.raises(ValueError, match="is of another version of apf"):
             load_memory({name: {} for name in wrong.split()})
