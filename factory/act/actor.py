@@ -17,16 +17,16 @@ from factory.act.other_schedds import OtherSchedds, ends_a_machine, query_other_
 from factory.condor.classad.literals import same_text
 from factory.condor.connect import schedd_name
 from factory.condor.schedd import actions as acts
-from factory.condor.schedd.vm_jobs import our_vm_jobs
+from factory.condor.schedd.vm_jobs import our_vm_jobs, queue_vm_jobs
 from factory.condor.tools import run as tools
 from factory.condor.tools.budget import PARALLEL, CommandBudget, NotBegun
-from factory.condor.tools.tokens import token_argv
+from factory.condor.tools.tokens import token_argv, token_subject
 from factory.config.queues import Config, Queue
 from factory.model.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.vm import VM, JobId
 from factory.plugin.base import own_schedd
-from factory.plugin.batchsubmit import BatchSubmitPlugin, Submission, SubmitTools
+from factory.plugin.batchsubmit import BatchSubmitPlugin, JobOwner, Submission, SubmitTools, Token
 from factory.process.deadline import run_bounded
 from factory.process.faults import FAULTS, fault
 from factory.process.workers import CallFailed, CallTimedOut, Workers, one_line
@@ -140,11 +140,18 @@ class Actor:
             submission.schedd,
             submission.description,
             submission.items,
-            submission.cap and (submission.cap.constraint, submission.cap.maximum - action.orphans),
+            self._cap(submission, action),
             self._own("true"),
         )
         self.after("submitted", action)
         return submitted
+
+    def _cap(self, submission: Submission, action: Submit) -> tuple[str, int] | None:
+        """The constraint that selects the queue's VM jobs, and how many there may be; orphans take room (rule 6)."""
+        if submission.maximum is None:
+            return None
+        jobs = queue_vm_jobs(self._factory.owner, self._factory.id, action.queue)
+        return jobs, submission.maximum - action.orphans
 
     def _submission(self, plugin: BatchSubmitPlugin, action: Submit) -> Submission:
         """What the plugin wants submitted; a plugin that does not come back is left behind."""
@@ -164,15 +171,19 @@ class Actor:
         pool = PoolAddress(self._factory.pool)
         return SubmitTools(
             now=time.time(),
-            incarnation=self.incarnation,
+            owner=JobOwner.of_factory(self._factory, queue, self.incarnation),
             userdata=self.statedir.userdata,
             logs=self.statedir.logs,
             pool=self._collector,
             environment=self._environment(queue, limit_s),
             uuid=lambda: str(uuid.uuid4()),
-            token=lambda lifetime_s: self._run(token_argv(pool, lifetime_s)).strip(),
+            token=lambda lifetime_s: self._token(pool, lifetime_s),
             schedd=lambda: self._schedd_name,
         )
+
+    def _token(self, pool: PoolAddress, lifetime_s: int) -> Token:
+        text = self._run(token_argv(pool, lifetime_s)).strip()
+        return Token(text, token_subject(text))
 
     def _environment(self, queue: str, limit_s: float) -> Mapping[str, str]:
         """What the queue's monitors want jobs to know."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from factory.condor.tools.dry_run import DryRun, DryRunError, dry_run, dummy_token
 from factory.condor.tools.run import ToolError
 from factory.config.queues import Queue
-from factory.plugin.batchsubmit import Submission, SubmitTools
+from factory.plugin.batchsubmit import JobOwner, Submission, SubmitTools, Token
 from factory.plugin.finding import Finding
 from factory.process.workers import one_line
 from factory.settings.factory import FactorySettings
@@ -42,10 +42,9 @@ def sample_jobs(queues: Sequence[Queue], factory: FactorySettings) -> Samples:
     findings: list[Finding] = []
     with tempfile.TemporaryDirectory(prefix="apf-check-") as name:
         directory = Path(name)
-        tools = _tools(directory, factory)
         for queue in queues:
             try:
-                submission = queue.batchsubmit.submission(1, (), tools)
+                submission = queue.batchsubmit.submission(1, (), _tools(directory, factory, queue.name))
             except Exception as error:  # noqa: BLE001  a layer that can't be used, or a plugin's fault
                 findings.append(_wrong(queue, _said(error)))
             else:
@@ -79,15 +78,15 @@ def _try(alike: Sequence[Queue], submission: Submission, directory: Path, ads: d
             )
 
 
-def _tools(directory: Path, factory: FactorySettings) -> SubmitTools:
+def _tools(directory: Path, factory: FactorySettings, queue: str) -> SubmitTools:
     return SubmitTools(
         now=time.time(),
-        incarnation="0 check 0",
+        owner=JobOwner.of_factory(factory, queue, "0 check 0"),
         userdata=directory,
         pool=factory.pool or "collector.example:9618",
         logs=directory,
         uuid=lambda: SAMPLE_VM,
-        token=lambda lifetime_s: dummy_token(factory.owner, lifetime_s),
+        token=lambda lifetime_s: Token(dummy_token(factory.owner, lifetime_s), factory.owner),
         schedd=lambda: factory.schedd or "schedd.example",
     )
 

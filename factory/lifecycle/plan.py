@@ -81,6 +81,7 @@ class _Ramp:
 
     def __init__(self, life: VMPolicy, batch: BatchStatus, memory: Memory, now: float) -> None:
         self.life = life
+        self._repeat_s = life.repeat_s(batch.vms)
         self.batch = batch
         self.memory = memory
         self.now = now
@@ -231,7 +232,7 @@ class _Ramp:
     def sudden_fall(self) -> MassLoss | None:
         """Whether many startds left at once, so that nothing may be concluded from that."""
         life = self.life
-        return detect_mass_loss(self.batch.vms, self.memory.vms, life.repeat_s, life.timeouts.lost_s, self.now)
+        return detect_mass_loss(self.batch.vms, self.memory.vms, self._repeat_s, life.timeouts.lost_s, self.now)
 
     def upkeep(self, kept: set[str]) -> Iterator[Action]:
         """Commands to repeat, marks to clear, VM jobs on hold."""
@@ -254,7 +255,7 @@ class _Ramp:
         return self.now - self.memory.sent.get(vm.uuid, 0) < self._patience_s(vm)
 
     def _patience_s(self, vm: VM) -> float:
-        return patience_s(self.memory, vm.uuid, self.life.repeat_s)
+        return patience_s(self.memory, vm.uuid, self._repeat_s)
 
     def _attempt(self, vm: VM, what: str) -> int:
         known = self.memory.attempts.get(vm.uuid)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from factory.lifecycle.timeouts import Timeouts
 from factory.model.shape import Shape
+from factory.model.vm import VM
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,14 @@ class VMPolicy:
     maxinstances: int | None = None
     ondemand_first: bool = False
     """On-demand VMs retire before spot ones that are no more useful."""
-    repeat_s: float = 60
-    """A command that shows no effect is sent again after this."""
+    update_interval_s: int = 30
+    """Time between two updates of a startd to the collector, as VMs are now made."""
     builds: Mapping[str, str] = field(default_factory=dict)
     """Image and user-data of each shape, where new ones start with one machine."""
+
+    def repeat_s(self, vms: Iterable[VM]) -> float:
+        """Return the time after which a command that shows no effect is sent again: two updates, at least 10 s.
+
+        VMs keep the update interval that they were made with.
+        """
+        return max(10, 2 * max([self.update_interval_s, *(vm.update_s for vm in vms)]))

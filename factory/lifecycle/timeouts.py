@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from factory.model.job_status import JobStatus
+from factory.model.status import BatchStatus
 from factory.model.vm import VM, VMState
 
 
@@ -100,6 +101,14 @@ class Timeouts:
         if traces.absent is None:
             return Overdue(f"its master is in the pool, its startd is not for {now - since:.0f} s", over, True)
         return Overdue(f"no sign of its startd or its master for {now - since:.0f} s", over)
+
+
+def mark_stuck(batch: BatchStatus, timeouts: Timeouts, now: float) -> BatchStatus:
+    """Return the batch status with VMs marked that take so long that no one should wait for them."""
+    why = {vm.uuid: timeouts.stuck(vm, now) for vm in batch.vms}
+    if all(why[vm.uuid] == vm.stuck for vm in batch.vms):
+        return batch  # the usual case; copying thousands of VMs would take as long as the rest of the decision
+    return BatchStatus.of_vms(replace(vm, stuck=why[vm.uuid]) for vm in batch.vms)
 
 
 def _waits_since(vm: VM) -> float:

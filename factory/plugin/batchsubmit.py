@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from factory.condor.classad.literals import quote
+from factory.lifecycle.plan import plan
+from factory.lifecycle.policy import VMPolicy
+from factory.lifecycle.timeouts import mark_stuck
 from factory.model.actions import Plan
 from factory.model.address import ScheddAddress
 from factory.model.ask import Ask
@@ -18,6 +22,7 @@ from factory.model.memory import Memory
 from factory.model.shape import Shape
 from factory.model.status import BatchStatus
 from factory.plugin.base import Jobs, Plugin
+from factory.settings.factory import FactorySettings
 
 
 def log_name(queue: str) -> str:
@@ -26,16 +31,46 @@ def log_name(queue: str) -> str:
 
 
 @dataclass(frozen=True)
-class Cap:
-    """At most ``maximum`` jobs that fit ``constraint`` may be in the schedd after the submit."""
+class JobOwner:
+    """The party that jobs are submitted for, a factory or an annex, and how it marks what it owns."""
 
-    constraint: str
-    maximum: int
+    user: str
+    """Owner of the jobs in the schedd."""
+    attributes: Mapping[str, str]
+    """Attributes of each job: name → ClassAd expression."""
+    tags: Mapping[str, str]
+    """Tags of each instance, beside ``apf:vm`` and ``apf:schedd``."""
+    names: Mapping[str, str]
+    """Values for the layers of the user-data, such as ``factory`` and ``queue``."""
+
+    @classmethod
+    def of_factory(cls, factory: FactorySettings, queue: str, incarnation: str) -> JobOwner:
+        """Return the owner of jobs that a factory submits for one of its queues."""
+        marks = {"MATCH_APF_QUEUE": queue, "APF_QUEUE": queue, "APFFactory": factory.id, "APFIncarnation": incarnation}
+        return cls(
+            user=factory.owner,
+            attributes={name: quote(text) for name, text in marks.items()},
+            tags={"apf:factory": factory.id, "apf:queue": queue},
+            names={"factory": factory.id, "queue": queue},
+        )
+
+    def lines(self) -> list[str]:
+        """Return the lines of a submit description that set the attributes."""
+        return [f"MY.{name} = {expression}" for name, expression in self.attributes.items()]
+
+
+@dataclass(frozen=True)
+class Token:
+    """An IDTOKEN for a VM."""
+
+    text: str
+    identity: str
+    """The identity that it stands for, such as ``apf@pool``."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What goes to the schedd in one transaction: a submit description and one dictionary for each job."""
+    """All that goes to the schedd in one transaction: a submit description and one dictionary for each job."""
 
     description: str
     items: tuple[Mapping[str, str], ...]
@@ -43,18 +78,18 @@ class Submission:
     files: Mapping[str, bytes]
     """Files to write (0600) before the submit, by path."""
     schedd: ScheddAddress = ScheddAddress()
-    cap: Cap | None = None
-    """Checked again by the worker that submits (rule 6)."""
+    maximum: int | None = None
+    """VM jobs that the queue may have in the schedd after the submit; checked by the worker that submits (rule 6)."""
     directories: tuple[Path, ...] = ()
     """Directories to make before the submit, for logs and output."""
 
 
 @dataclass(frozen=True)
 class SubmitTools:
-    """The effects that a submit plugin may have, passed in by act."""
+    """The effects that a submit plugin may have, and whom it submits for; passed in by the caller."""
 
     now: float
-    incarnation: str
+    owner: JobOwner
     userdata: Path
     """Directory for user-data files, named by ``APFVM``."""
     pool: str
@@ -62,12 +97,12 @@ class SubmitTools:
     logs: Path
     """Directory for logs and output of plain jobs, where the configuration names none."""
     uuid: Callable[[], str]
-    token: Callable[[int], str]
-    """An IDTOKEN for the VM with only ADVERTISE_STARTD, ADVERTISE_MASTER and READ, for so many seconds."""
+    token: Callable[[int], Token]
+    """Make an IDTOKEN for a VM, valid for this many seconds, with only ADVERTISE_STARTD, ADVERTISE_MASTER and READ."""
     schedd: Callable[[], str] = str
     """Full name of the schedd that gets the VM jobs."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """What the queue's monitors want plain jobs to have in their environment, to report there themselves."""
+    """Environment that the queue's monitors add to plain jobs, so that these report to them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,3 +168,21 @@ class BatchSubmitPlugin(Plugin, ABC):
     def templates(self) -> tuple[Template, ...]:
         """What a new machine of each of these shapes would show, as far as the plugin can tell."""
         return tuple(Template(str(offer.shape), offer.room) for offer in self.offers({}))
+
+
+class VMSubmitPlugin(BatchSubmitPlugin):
+    """A submit plugin for VM jobs: the plugin states the policy, the engine plans how VMs live and leave by it."""
+
+    submits = Jobs.VM
+
+    @abstractmethod
+    def policy(self) -> VMPolicy:
+        """Return the policy of the queue's VMs; pure."""
+
+    def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
+        """Return the actions for this ask by the queue's policy (``factory/lifecycle/plan.py``)."""
+        return plan(self.policy(), ask, batch, memory, now)
+
+    def judged(self, batch: BatchStatus, now: float) -> BatchStatus:
+        """Mark VMs that take far too long as stuck: they count for caps and are not waited for."""
+        return mark_stuck(batch, self.policy().timeouts, now)

@@ -8,10 +8,20 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from factory.condor.schedd.plain_jobs import PilotRows, PilotsSource
-from factory.model.job_status import FINISHED, JobStatus
-from factory.plugin import BatchStatus, Duration, Memory, Readings, Source, Unknown
-from factory.plugin.base import Jobs, PluginSettings, own_schedd
-from factory.plugin.batchstatus import BatchStatusPlugin
+from factory.plugin import (
+    FINISHED,
+    BatchStatus,
+    BatchStatusPlugin,
+    Duration,
+    Jobs,
+    JobStatus,
+    Memory,
+    PluginSettings,
+    Readings,
+    Source,
+    Unknown,
+    own_schedd,
+)
 
 PENDING = (JobStatus.UNEXPANDED, JobStatus.IDLE)
 RUNNING = (JobStatus.RUNNING, JobStatus.TRANSFERRING_OUTPUT)

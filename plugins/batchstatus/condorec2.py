@@ -8,14 +8,21 @@ from factory.condor.collector.machines import PoolSource
 from factory.condor.schedd.evictable_jobs import EvictableRows
 from factory.condor.schedd.vm_jobs import VMJobsSource
 from factory.lifecycle.vm_state import Joiner
-from factory.model.address import PoolAddress
-from factory.model.memory import Memory
 from factory.model.pool import PoolRows
-from factory.model.status import BatchStatus, Unknown
 from factory.model.vm_job import VMJobRows
-from factory.plugin import Duration, Readings, Source
-from factory.plugin.base import Jobs, PluginSettings, own_schedd
-from factory.plugin.batchstatus import BatchStatusPlugin
+from factory.plugin import (
+    BatchStatus,
+    BatchStatusPlugin,
+    Duration,
+    Jobs,
+    Memory,
+    PluginSettings,
+    PoolAddress,
+    Readings,
+    Source,
+    Unknown,
+    own_schedd,
+)
 
 
 class CondorEC2(BatchStatusPlugin):

@@ -11,12 +11,27 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 import submit_templates
-from factory.model.actions import Plan, Remove, Submit
-from factory.model.job_status import FINISHED, ON_MACHINE
-from factory.model.vm import PlainJob
-from factory.plugin import Ask, BatchStatus, Finding, Memory, Shape, Switch, files
-from factory.plugin.base import Jobs, own_schedd
-from factory.plugin.batchsubmit import BatchSubmitPlugin, Submission, SubmitTools, log_name
+from factory.plugin import (
+    FINISHED,
+    ON_MACHINE,
+    Ask,
+    BatchStatus,
+    BatchSubmitPlugin,
+    Finding,
+    Jobs,
+    Memory,
+    PlainJob,
+    Plan,
+    Remove,
+    Shape,
+    Submission,
+    Submit,
+    SubmitTools,
+    Switch,
+    files,
+    log_name,
+    own_schedd,
+)
 from plugins.batchsubmit.submitlines import SubmitLines
 
 _HELD = 10
@@ -98,13 +113,12 @@ class PlainJobs(BatchSubmitPlugin):
         macros = {
             "apf_queue": self.queue.name,
             "factory": self.factory.id,
-            "incarnation": tools.incarnation,
             "log_dir": str(directory),
             "program": self.program(),
             "extra_environment": " ".join(self._environment(url, tools.environment)),
         }
         lines = [f"{key} = {value}" for key, value in macros.items()]
-        lines += [submit_templates.read(self.template), *self._lines(url), *self.settings.lines()]
+        lines += [submit_templates.read(self.template), *tools.owner.lines(), *self._lines(url), *self.settings.lines()]
         return Submission("\n".join(lines) + "\n", ({},) * n, {}, own_schedd(self.factory), directories=(directory,))
 
     def program(self) -> str:

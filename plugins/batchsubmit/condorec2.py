@@ -11,35 +11,29 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import submit_templates
-from factory.condor.classad.literals import same_text
-from factory.condor.schedd.vm_jobs import our_vm_jobs
-from factory.condor.tools.tokens import token_subject
-from factory.lifecycle.plan import plan
-from factory.lifecycle.policy import VMPolicy
-from factory.lifecycle.timeouts import Timeouts
-from factory.model.actions import Plan
 from factory.plugin import (
     Account,
-    Ask,
-    BatchStatus,
     Finding,
-    Memory,
+    MachineFacts,
     Offer,
     Room,
     Shape,
+    Submission,
+    SubmitTools,
     Template,
+    Timeouts,
+    VMPolicy,
+    VMSubmitPlugin,
     files,
+    own_schedd,
 )
-from factory.plugin.base import Jobs, own_schedd
-from factory.plugin.batchsubmit import BatchSubmitPlugin, Cap, MachineFacts, Submission, SubmitTools
 from factory.userdata.compose import UserDataError, compose, fill_layer, jinja_errors
 from factory.userdata.startd_attributes import startd_attributes
 from plugins.batchsubmit.ec2commands import command_lines, parameter_lines
 from plugins.batchsubmit.ec2settings import EC2Settings
 
 if TYPE_CHECKING:
-    from factory.settings.factory import FactorySettings
-    from factory.settings.queue import QueueSettings
+    from factory.plugin import FactorySettings, QueueSettings
 
 FROM_INSTANCE = "FROM INSTANCE"
 """In place of a key file: ec2_gahp asks the instance it runs on."""
@@ -49,14 +43,12 @@ _LEASE = "time() > TimerRemove || time() > APFLeaseMax"
 """A queue's own periodic_remove is one more reason to end, never the only one (rule 9)."""
 
 
-class CondorEC2(BatchSubmitPlugin):
+class CondorEC2(VMSubmitPlugin):
     """Buys and retires VMs of one EC2 endpoint.
 
     ``pending + running + retiring + held + … <= maxinstances`` holds for the VM jobs of the queue; it is
     checked when the round is decided and again by the worker that submits.
     """
-
-    submits = Jobs.VM
 
     class Settings(EC2Settings):
         """As for all EC2 endpoints."""
@@ -111,36 +103,22 @@ class CondorEC2(BatchSubmitPlugin):
             return ()
         return tuple((name, text) for name, text in shown.items() if name not in ("APFVM", "APFBuild"))
 
-    @property
-    def _timeouts(self) -> Timeouts:
+    def policy(self) -> VMPolicy:
+        """The settings of the queue, as the engine's plan reads them."""
         settings = self.settings
         job_s = settings.idle / 2 if settings.jobtimeout is None else settings.jobtimeout
-        return Timeouts(settings.starttimeout, settings.boottimeout, job_s, settings.losttimeout)
-
-    def judged(self, batch: BatchStatus, now: float) -> BatchStatus:
-        """VMs that take far too long are stuck: they count for caps, and nobody waits for them."""
-        timeouts = self._timeouts
-        why = {vm.uuid: timeouts.stuck(vm, now) for vm in batch.vms}
-        if all(why[vm.uuid] == vm.stuck for vm in batch.vms):
-            return batch  # the rule; thousands of copies would take as long as the rest of the decision
-        return BatchStatus.of_vms(replace(vm, stuck=why[vm.uuid]) for vm in batch.vms)
-
-    def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
-        """Unretire before buying; retire the least useful first."""
-        settings = self.settings
-        life = VMPolicy(
+        return VMPolicy(
             queue=self.queue.name,
             shape=self.shape,
             retire=settings.retire,
             removefraction=settings.removefraction,
             ondemand_first=settings.ondemand_first,
-            timeouts=self._timeouts,
+            timeouts=Timeouts(settings.starttimeout, settings.boottimeout, job_s, settings.losttimeout),
             drain_before_s=settings.lease / 8 if settings.drain_before is None else settings.drain_before,
             maxinstances=settings.maxinstances,
-            repeat_s=max(10, 2 * max([self.factory.update_interval, *(vm.update_s for vm in batch.vms)])),
+            update_interval_s=self.factory.update_interval,
             builds=self._builds,
         )
-        return plan(life, ask, batch, memory, now)
 
     def submission(self, n: int, shapes: tuple[Shape, ...], tools: SubmitTools) -> Submission:
         """One transaction: n items over ``submit_templates/ec2.sub``, and the user-data files they name.
@@ -160,7 +138,7 @@ class CondorEC2(BatchSubmitPlugin):
             vm = tools.uuid()
             path = str(tools.userdata / vm)
             build = builds.get(shape.image) or builds.setdefault(shape.image, self._build(shape))
-            files[path] = self._user_data(vm, str(shape), token, tools.pool, build)
+            files[path] = self._user_data(vm, str(shape), token.text, tools.pool, build, tools.owner.names)
             if self.settings.canary and build != self._builds.get(str(shape), build):
                 raise ValueError("a layer of the user-data has changed on disk; SIGHUP makes its canary start")
             item = {"vm": vm, "userdata": path, "shape": str(shape), "build": build}
@@ -168,9 +146,7 @@ class CondorEC2(BatchSubmitPlugin):
             items.append(item | ({"zone": shape.zone or ""} if len(settings.availability_zone) > 1 else {}))
         macros = {
             "apf_queue": self.queue.name,
-            "factory": self.factory.id,
-            "incarnation": tools.incarnation,
-            "identity": token_subject(token),
+            "identity": token.identity,
             "gridresource": settings.gridresource,
             "access_key_id": str(settings.access_key_id),
             "secret_access_key": str(settings.secret_access_key),
@@ -179,10 +155,11 @@ class CondorEC2(BatchSubmitPlugin):
             "update_interval": str(self.factory.update_interval),
         }
         lines = [f"{name} = {value}" for name, value in macros.items()]
-        lines += [submit_templates.read("ec2.sub"), *command_lines(settings)]
-        lines += parameter_lines(settings, self._tags(tools.schedd()), spot=shapes[0].spot)
+        lines += [submit_templates.read("ec2.sub"), *tools.owner.lines(), *command_lines(settings)]
+        tags = {**tools.owner.tags, "apf:vm": "$(vm)"} | ({"apf:schedd": schedd} if (schedd := tools.schedd()) else {})
+        lines += parameter_lines(settings, tags, spot=shapes[0].spot)
         lines += [_REMOVE.sub(rf"\1{_LEASE} || (\2)", line) for line in settings.lines()]
-        return Submission("\n".join(lines) + "\n", tuple(items), files, own_schedd(self.factory), self._cap())
+        return Submission("\n".join(lines) + "\n", tuple(items), files, own_schedd(self.factory), settings.maxinstances)
 
     def account(self) -> Account:
         """The queue's own endpoint and key files."""
@@ -237,16 +214,6 @@ class CondorEC2(BatchSubmitPlugin):
         for text in found:
             yield Finding("error", f"{text}; cloud-init would do nothing at all on a machine", self.queue.name)
 
-    def _cap(self) -> Cap | None:
-        if self.settings.maxinstances is None:
-            return None
-        constraint = f"{our_vm_jobs(self.factory.owner, self.factory.id)} && {same_text('APF_QUEUE', self.queue.name)}"
-        return Cap(constraint, self.settings.maxinstances)
-
-    def _tags(self, schedd: str) -> dict[str, str]:
-        tags = {"apf:factory": self.factory.id, "apf:queue": self.queue.name, "apf:vm": "$(vm)"}
-        return tags | ({"apf:schedd": schedd} if schedd else {})
-
     def user_data(self, vm: str, shape: Shape, token: str, pool: str) -> bytes:
         """The cloud-config document of one VM.
 
@@ -256,16 +223,19 @@ class CondorEC2(BatchSubmitPlugin):
         """
         return self._user_data(vm, str(shape), token, pool, self._build(shape))
 
-    def _user_data(self, vm: str, shape: str, token: str, pool: str, build: str = "") -> bytes:
-        return compose(self._layers(vm, shape, token, pool, build))
+    def _user_data(
+        self, vm: str, shape: str, token: str, pool: str, build: str = "", names: Mapping[str, str] | None = None
+    ) -> bytes:
+        return compose(self._layers(vm, shape, token, pool, build, names))
 
-    def _layers(self, vm: str, shape: str, token: str, pool: str, build: str = "") -> list[tuple[str, str]]:
+    def _layers(
+        self, vm: str, shape: str, token: str, pool: str, build: str = "", names: Mapping[str, str] | None = None
+    ) -> list[tuple[str, str]]:
         """Name and text of each document, the lowest first."""
         settings = self.settings
         values = {
+            **(names or {"factory": self.factory.id, "queue": self.queue.name}),
             "pool": settings.pool or pool,
-            "factory": self.factory.id,
-            "queue": self.queue.name,
             "vm": vm,
             "shape": shape,
             "build": build,

@@ -8,9 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from factory.plugin import CommaList, Named, Offer, Room, Shape
-from factory.plugin.base import PluginSettings
-from factory.settings.types import split_list
+from factory.plugin import CommaList, Named, Offer, PluginSettings, Room, Shape, split_list
 from plugins.batchsubmit.ec2types import cores as named_cores
 from plugins.batchsubmit.instancetypes import room
 

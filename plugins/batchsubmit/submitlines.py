@@ -8,8 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from factory.plugin import Named
-from factory.plugin.base import PluginSettings
+from factory.plugin import Named, PluginSettings
 
 _NAME = re.compile(r"\+?[A-Za-z_][A-Za-z0-9_.]*")
 _ENDS = re.compile(r"queue\b", re.IGNORECASE)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from factory.model.cloud import Account, CloudAct, InstanceRow
-from factory.plugin import Source
-from factory.plugin.cloud import CloudPlugin
+from factory.plugin import Account, CloudAct, CloudPlugin, InstanceRow, Source
 from plugins.cloud.ec2instances import EC2Instances
 from plugins.cloud.ec2termination import EC2Termination
 

@@ -12,10 +12,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic import Field, field_validator
 
-from factory.plugin import Duration
-from factory.plugin.base import PluginSettings
-from factory.plugin.monitor import MonitorPlugin
-from factory.process.http import HttpError, call, checked_url
+from factory.plugin import Duration, HttpError, MonitorPlugin, PluginSettings, call, checked_url
 
 if TYPE_CHECKING:
     from factory.settings.factory import FactorySettings

@@ -6,8 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from factory.plugin.base import PluginSettings
-from factory.plugin.monitor import MonitorPlugin
+from factory.plugin import MonitorPlugin, PluginSettings
 from factory.report.status import log_line
 
 log = logging.getLogger("apf.monitor")

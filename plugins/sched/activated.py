@@ -4,9 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from factory.plugin import SiteStatus, Switch
-from factory.plugin.base import PluginSettings
-from factory.plugin.sched import Info, SchedPlugin, Step, View
+from factory.plugin import Info, PluginSettings, SchedPlugin, SiteStatus, Step, Switch, View
 
 _WITHOUT_SITES = {None, "Condor", "CondorLocal"}
 """Values of ``wmsstatusplugin`` with which there is no status of a site to wait for."""

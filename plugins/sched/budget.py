@@ -6,9 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from factory.plugin import Ask, Cost
-from factory.plugin.base import PluginSettings
-from factory.plugin.sched import AskPlugin, AskStep, Info, View
+from factory.plugin import Ask, AskPlugin, AskStep, Cost, Info, PluginSettings, View
 
 _ROUNDING = 1e-6
 """USD that sums of prices may be wrong by."""

@@ -6,10 +6,24 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from factory.fit.reasons import buying_words, other_words
-from factory.fit.share import FitResult, FitSettings, Share, plan_purchase
-from factory.plugin import ATTRIBUTE, UNCLAIMED, VM, Ask, Duration, Named, Switch, checked_expression
-from factory.plugin.base import PluginSettings
-from factory.plugin.sched import AskPlugin, AskStep, Info, View
+from factory.fit.share import FitSettings, plan_purchase
+from factory.plugin import (
+    ATTRIBUTE,
+    UNCLAIMED,
+    VM,
+    Ask,
+    AskPlugin,
+    AskStep,
+    Duration,
+    FitResult,
+    Info,
+    Named,
+    PluginSettings,
+    Share,
+    Switch,
+    View,
+    checked_expression,
+)
 
 
 class Fit(AskPlugin):

@@ -1,7 +1,6 @@
 """Fixed: the same number each cycle."""
 
-from factory.plugin.base import PluginSettings
-from factory.plugin.sched import SchedPlugin, Step, View
+from factory.plugin import PluginSettings, SchedPlugin, Step, View
 
 
 class Fixed(SchedPlugin):

@@ -1,7 +1,6 @@
 """KeepNRunning: keep a fixed number of machines or pilots."""
 
-from factory.plugin.base import PluginSettings
-from factory.plugin.sched import Info, SchedPlugin, Step, View
+from factory.plugin import Info, PluginSettings, SchedPlugin, Step, View
 
 
 class KeepNRunning(SchedPlugin):

@@ -1,8 +1,6 @@
 """MaxPending: cap what is under way at any time."""
 
-from factory.plugin import Switch
-from factory.plugin.base import PluginSettings
-from factory.plugin.sched import Info, SchedPlugin, Step, View
+from factory.plugin import Info, PluginSettings, SchedPlugin, Step, Switch, View
 
 
 class MaxPending(SchedPlugin):

@@ -1,7 +1,6 @@
 """MaxPerCycle: cap what is added in one cycle."""
 
-from factory.plugin.base import PluginSettings
-from factory.plugin.sched import SchedPlugin, Step, View
+from factory.plugin import PluginSettings, SchedPlugin, Step, View
 
 
 class MaxPerCycle(SchedPlugin):

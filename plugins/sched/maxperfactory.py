@@ -1,6 +1,6 @@
 """MaxPerFactory: cap what all queues of the factory have together."""
 
-from factory.plugin.sched import Info, SchedPlugin, Step, View
+from factory.plugin import Info, SchedPlugin, Step, View
 
 
 class MaxPerFactory(SchedPlugin):

@@ -1,7 +1,6 @@
 """MaxToRun: cap the machines that a queue may have at once."""
 
-from factory.plugin.base import PluginSettings
-from factory.plugin.sched import Info, SchedPlugin, Step, View
+from factory.plugin import Info, PluginSettings, SchedPlugin, Step, View
 
 
 class MaxToRun(SchedPlugin):

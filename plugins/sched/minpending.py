@@ -1,7 +1,6 @@
 """MinPending: keep something under way at any time."""
 
-from factory.plugin.base import PluginSettings
-from factory.plugin.sched import Info, SchedPlugin, Step, View
+from factory.plugin import Info, PluginSettings, SchedPlugin, Step, View
 
 
 class MinPending(SchedPlugin):

@@ -1,7 +1,6 @@
 """MinPerCycle: the least that is added in one cycle, or the most that is retired."""
 
-from factory.plugin.base import PluginSettings
-from factory.plugin.sched import SchedPlugin, Step, View
+from factory.plugin import PluginSettings, SchedPlugin, Step, View
 
 
 class MinPerCycle(SchedPlugin):

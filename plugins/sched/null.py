@@ -1,6 +1,6 @@
 """Null: never anything."""
 
-from factory.plugin.sched import SchedPlugin, Step, View
+from factory.plugin import SchedPlugin, Step, View
 
 
 class Null(SchedPlugin):

@@ -1,7 +1,6 @@
 """Ready: one machine or pilot for each job that waits."""
 
-from factory.plugin.base import PluginSettings
-from factory.plugin.sched import Info, SchedPlugin, Step, View
+from factory.plugin import Info, PluginSettings, SchedPlugin, Step, View
 
 
 class Ready(SchedPlugin):

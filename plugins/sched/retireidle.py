@@ -2,9 +2,7 @@
 
 from pydantic import Field
 
-from factory.plugin import UNCLAIMED, VM, Ask, Duration
-from factory.plugin.base import PluginSettings
-from factory.plugin.sched import AskPlugin, AskStep, Info, View
+from factory.plugin import UNCLAIMED, VM, Ask, AskPlugin, AskStep, Duration, Info, PluginSettings, View
 
 
 class RetireIdle(AskPlugin):

@@ -2,8 +2,7 @@
 
 from math import ceil
 
-from factory.plugin.base import PluginSettings
-from factory.plugin.sched import SchedPlugin, Step, View
+from factory.plugin import PluginSettings, SchedPlugin, Step, View
 
 
 class Scale(SchedPlugin):

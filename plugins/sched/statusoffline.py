@@ -1,7 +1,6 @@
 """StatusOffline: a number of its own while the WMS calls the site ``offline``."""
 
-from factory.plugin.base import PluginSettings
-from factory.plugin.sched import Info, SchedPlugin, Step, View
+from factory.plugin import Info, PluginSettings, SchedPlugin, Step, View
 
 
 class StatusOffline(SchedPlugin):

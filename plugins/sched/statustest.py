@@ -1,7 +1,6 @@
 """StatusTest: a number of its own while the WMS calls the site ``test``."""
 
-from factory.plugin.base import PluginSettings
-from factory.plugin.sched import Info, SchedPlugin, Step, View
+from factory.plugin import Info, PluginSettings, SchedPlugin, Step, View
 
 
 class StatusTest(SchedPlugin):

@@ -2,9 +2,18 @@
 
 from pydantic import Field
 
-from factory.plugin import Duration, HistorySource, HistoryWindow, RecentJobs, Source
-from factory.plugin.base import PluginSettings, own_schedd
-from factory.plugin.sched import SchedPlugin, Step, View
+from factory.plugin import (
+    Duration,
+    HistorySource,
+    HistoryWindow,
+    PluginSettings,
+    RecentJobs,
+    SchedPlugin,
+    Source,
+    Step,
+    View,
+    own_schedd,
+)
 
 
 class Throttle(SchedPlugin):

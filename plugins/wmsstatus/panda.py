@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
-from factory.plugin import Duration, Finding, Readings, SiteStatus, Source, Unknown, WmsStatus, files
-from factory.plugin.base import PluginSettings
-from factory.plugin.wmsstatus import WmsStatusPlugin
-from factory.process.http import Access, checked_url
+from factory.plugin import (
+    Access,
+    Duration,
+    Finding,
+    PluginSettings,
+    Readings,
+    SiteStatus,
+    Source,
+    Unknown,
+    WmsStatus,
+    WmsStatusPlugin,
+    checked_url,
+    files,
+)
 from plugins.wmsstatus.pandaserver import PandaJobs, PandaSites, PandaSource
 
 if TYPE_CHECKING:

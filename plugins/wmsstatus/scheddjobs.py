@@ -9,19 +9,32 @@ from dataclasses import replace
 
 from pydantic import Field, field_validator
 
-from factory.condor.classad.expressions import ATTRIBUTE, checked_expression
 from factory.condor.classad.literals import same_text
 from factory.condor.job_demand import DemandQuery, JobDemandRows, JobDemandSource
 from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, JobCountRows, JobCountSource
 from factory.fit.join_schedds import join_demands
-from factory.model.address import PoolAddress
-from factory.model.demand import Demand, VMLease
-from factory.model.job_status import FINISHED, ON_MACHINE, JobStatus
-from factory.model.status import SiteStatus
 from factory.model.vm_job import VMJobRows
-from factory.plugin import Duration, Finding, Readings, ScheddAddress, Source, Template, Unknown, WmsStatus
-from factory.plugin.base import PluginSettings
-from factory.plugin.wmsstatus import WmsStatusPlugin
+from factory.plugin import (
+    ATTRIBUTE,
+    FINISHED,
+    ON_MACHINE,
+    Demand,
+    Duration,
+    Finding,
+    JobStatus,
+    PluginSettings,
+    PoolAddress,
+    Readings,
+    ScheddAddress,
+    SiteStatus,
+    Source,
+    Template,
+    Unknown,
+    VMLease,
+    WmsStatus,
+    WmsStatusPlugin,
+    checked_expression,
+)
 
 READY = (JobStatus.UNEXPANDED, JobStatus.IDLE)
 

@@ -22,7 +22,7 @@ def job_ad(directory: Path, **own: str) -> dict[str, object]:
     import classad2
 
     queue = make_queue(directory, {**VMS, **own}, "MY/VMS")
-    made = queue.batchsubmit.submission(1, (), submit_tools(directory))
+    made = queue.batchsubmit.submission(1, (), submit_tools(directory, queue))
     tried = dry_run(made.description, made.items[0], directory)
     assert not tried.unused, "condor_submit knows every line"
     ad = classad2.parseOne(tried.ad)

@@ -22,7 +22,7 @@ from factory.condor.schedd import orphan_checks as reap
 from factory.condor.schedd.history import HistorySource, HistoryWindow, RecentJobs
 from factory.condor.schedd.plain_jobs import PilotsSource
 from factory.condor.schedd.plain_jobs import our_plain_jobs as our_pilots
-from factory.condor.schedd.vm_jobs import VMJobsSource, our_vm_jobs
+from factory.condor.schedd.vm_jobs import VMJobsSource, our_vm_jobs, queue_vm_jobs
 from factory.config import load
 from factory.config.queues import Config
 from factory.model.actions import Remove
@@ -124,9 +124,9 @@ def test_the_hard_cap_of_a_queue_counts_the_machines_of_no_other_queue(
     held(pool, mine, queue="Cloud", vm="vm-0")
     caps = {}
     for queue in config.queues:
-        cap = queue.batchsubmit.submission(1, (), submit_tools(tmp_path)).cap
-        assert cap is not None
-        caps[queue.name] = cap.constraint, cap.maximum
+        maximum = queue.batchsubmit.submission(1, (), submit_tools(tmp_path)).maximum
+        assert maximum is not None
+        caps[queue.name] = queue_vm_jobs(owner(pool), mine, queue.name), maximum
     description = f'executable = /bin/true\nhold = true\nMy.APFFactory = "{mine}"\nMy.APFVM = "$(vm)"\n'
     items = [{"vm": "vm-1"}]
     with pytest.raises(CallFailed, match="1 jobs are there and 1 more would pass the cap of 1"):

@@ -8,7 +8,8 @@ from pathlib import Path
 from factory.condor.tools.dry_run import dummy_token
 from factory.config import load
 from factory.config.queues import Queue
-from factory.plugin.batchsubmit import Submission, SubmitTools
+from factory.plugin.batchsubmit import JobOwner, Submission, SubmitTools, Token
+from factory.settings.factory import FactorySettings
 
 NOW = 1_700_000_000.0
 DAY = "2023-11-14"
@@ -58,17 +59,21 @@ def make_queue(
     return load([path]).queues[0]
 
 
-def submit_tools(directory: Path, **changes: object) -> SubmitTools:
-    """Effects without any effect: the n-th VM is ``vm-n``, tokens open nothing."""
+def submit_tools(directory: Path, queue: Queue | None = None, **changes: object) -> SubmitTools:
+    """Effects without any effect: the n-th VM is ``vm-n``, tokens open nothing.
+
+    The jobs are for ``queue``; without one, for queue Q of factory f1.
+    """
+    factory = FactorySettings(id="f1") if queue is None else queue.batchsubmit.factory
     numbers = iter(range(1, 1000))
     values: dict[str, object] = {
         "now": NOW,
-        "incarnation": "1 host 2",
+        "owner": JobOwner.of_factory(factory, "Q" if queue is None else queue.name, "1 host 2"),
         "userdata": directory / "userdata",
         "pool": "collector:9618",
         "logs": directory / "logs",
         "uuid": lambda: f"vm-{next(numbers)}",
-        "token": lambda lifetime_s: dummy_token("apf", lifetime_s),
+        "token": lambda lifetime_s: Token(dummy_token("apf", lifetime_s), "apf@pool.example"),
     }
     return SubmitTools(**{**values, **changes})  # type: ignore[arg-type]
 

@@ -52,6 +52,11 @@ def our_vm_jobs(owner: str, factory_id: str) -> str:
     return f"{same_text('Owner', owner)} && {same_text('APFFactory', factory_id)} && APFVM =!= undefined"
 
 
+def queue_vm_jobs(owner: str, factory_id: str, queue: str) -> str:
+    """Return the constraint for all VM jobs of one queue, whatever their state."""
+    return f"{our_vm_jobs(owner, factory_id)} && {same_text('APF_QUEUE', queue)}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class VMJobsSource(Source):
     """VM jobs with this owner and factory id."""

@@ -26,7 +26,7 @@ def vms(directory: Path, **own: object) -> Queue:
 
 
 def submission(queue: Queue, directory: Path, n: int = 1) -> Submission:
-    return queue.batchsubmit.submission(n, (), submit_tools(directory))
+    return queue.batchsubmit.submission(n, (), submit_tools(directory, queue))
 
 
 def names(lines: dict[str, str]) -> list[str]:

@@ -67,8 +67,8 @@ def test_jobs_carry_who_submitted_them_and_learn_it_from_their_environment(tmp_p
     queue = pilots(tmp_path, environ="A=1 B='two words'")
     tools = submit_tools(tmp_path, environment={"APFMON": "http://mon/api"})
     lines = commands(queue.batchsubmit.submission(1, (), tools))
-    assert lines["MY.MATCH_APF_QUEUE"] == lines["MY.APF_QUEUE"] == '"$(apf_queue)"'
-    assert (lines["apf_queue"], lines["factory"], lines["incarnation"]) == ("Q", "f1", "1 host 2")
+    assert lines["MY.MATCH_APF_QUEUE"] == lines["MY.APF_QUEUE"] == '"Q"'
+    assert (lines["apf_queue"], lines["factory"], lines["MY.APFIncarnation"]) == ("Q", "f1", '"1 host 2"')
     assert "APFFID=$(factory) APFCID=$(Cluster).$(Process)" in lines["environment"]
     assert "PANDA_JSID=$(factory)" in lines["environment"]
     assert "FACTORYQUEUE=$(apf_queue)" in lines["environment"]

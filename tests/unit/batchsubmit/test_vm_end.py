@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
+from factory.condor.schedd.vm_jobs import queue_vm_jobs
 from factory.condor.tools.dry_run import dummy_token
-from factory.plugin.batchsubmit import Submission
+from factory.plugin.batchsubmit import Submission, Token
 from tests.rig.queues import NOW, VMS, commands, make_queue, submit_tools
 
 TOKEN = dummy_token("apf", 1)
@@ -17,10 +18,10 @@ def submission(directory: Path, lifetimes: list[int] | None = None, **own: objec
     keys = {f"batchsubmit.condorec2.{key}": value for key, value in own.items()}
     queue = make_queue(directory, {**VMS, **keys}, factory={"update_interval": 120})
 
-    def token(lifetime_s: int) -> str:
+    def token(lifetime_s: int) -> Token:
         if lifetimes is not None:
             lifetimes.append(lifetime_s)
-        return TOKEN
+        return Token(TOKEN, "apf@pool.example")
 
     return queue.batchsubmit.submission(1, (), submit_tools(directory, token=token))
 
@@ -99,23 +100,22 @@ def test_the_token_is_in_the_user_data_alone_and_private_on_the_vm(tmp_path: Pat
 def test_the_vm_is_of_this_factory_and_this_incarnation(tmp_path: Path) -> None:
     """Rule 10."""
     lines = commands(submission(tmp_path))
-    for attribute, macro, value in (("APFFactory", "factory", "f1"), ("APFIncarnation", "incarnation", "1 host 2")):
-        assert lines[f"MY.{attribute}"] == f'"$({macro})"'
-        assert lines[macro] == value
+    for attribute, value in (("APFFactory", "f1"), ("APFIncarnation", "1 host 2")):
+        assert lines[f"MY.{attribute}"] == f'"{value}"'
     assert condor(submission(tmp_path))["APFFactory"] == '"f1"'
 
 
 @pytest.mark.parametrize("maximum", [None, 7])
-def test_the_worker_that_submits_counts_again(tmp_path: Path, maximum: int | None) -> None:
-    """Rule 6: all VM jobs of the queue, whatever their state."""
+def test_submission_carries_the_hard_cap_of_the_queue(tmp_path: Path, maximum: int | None) -> None:
+    """Rule 6: the worker that submits counts again."""
     own: dict[str, Any] = {} if maximum is None else {"maxinstances": maximum}
-    made = submission(tmp_path, **own)
-    assert (made.cap is None) is (maximum is None)
-    if made.cap is not None:
-        assert made.cap.maximum == 7
-        assert made.cap.constraint == (
-            'Owner =?= "apf" && APFFactory =?= "f1" && APFVM =!= undefined && APF_QUEUE =?= "Q"'
-        )  # fmt: skip
+    assert submission(tmp_path, **own).maximum == maximum
+
+
+def test_hard_cap_counts_vm_jobs_of_the_queue_in_any_state() -> None:
+    """Rule 6."""
+    counted = 'Owner =?= "apf" && APFFactory =?= "f1" && APFVM =!= undefined && APF_QUEUE =?= "Q"'
+    assert queue_vm_jobs("apf", "f1", "Q") == counted
 
 
 def test_a_machine_shows_how_it_was_made_and_new_ones_are_expected_to_be_made_so(tmp_path: Path) -> None:

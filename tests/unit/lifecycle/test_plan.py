@@ -19,7 +19,7 @@ from factory.model.vm import VM, Drain, Hold, VMState
 from tests.rig.vms import NOW, vm
 
 IMAGE = Shape("ami-1", "m5.large")
-LIFE = VMPolicy(queue="Q", shape=IMAGE, removefraction=1, repeat_s=60)
+LIFE = VMPolicy(queue="Q", shape=IMAGE, removefraction=1, update_interval_s=30)
 OURS = Drain("apf apf: not needed", ours=True)
 ASKED: dict[str, Any] = {"retire_time": NOW - 100}
 BACK: dict[str, Any] = {"retire_time": NOW - 100, "unretire_time": NOW - 50}

@@ -21,7 +21,7 @@ from factory.settings.factory import account
 from plugins.batchsubmit.submitlines import SubmitLines
 from tests.rig.vms import NOW, vm
 
-LIFE = VMPolicy(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, repeat_s=60)
+LIFE = VMPolicy(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, update_interval_s=30)
 SLOT: dict[str, Any] = {"APFVM": "u-1", "State": "Unclaimed", "LastHeardFrom": NOW, "MyCurrentTime": NOW}
 
 
