@@ -38,7 +38,7 @@ test: test-unit       ## All tests: those that need no HTCondor on this host, th
 test-unit: venv       ## The tests that need no HTCondor, on this host's Python
 	@$(PYTHON) -m pytest tests/unit -n 2 $(ARGS)
 
-fuzz: venv            ## Configuration files tampered with in FUZZ_EXAMPLES (20000) ways: valid or explained, no traceback
+fuzz: venv            ## Load FUZZ_EXAMPLES (20000) mutated configuration files: valid or errors, never a traceback
 	@APF_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(PYTHON) -m pytest tests/service/test_config_fuzz.py --hypothesis-show-statistics $(ARGS)
 
 ifneq ($(wildcard tests/faults),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from factory.config.all_files import read_everything
+from factory.config.all_files import read_all_files
 from factory.config.files.scan import DEFAULT, FACTORY
 from factory.config.files.sections import Section, local_path, merge_groups, read_path
 from factory.config.fill.section import Problems
@@ -36,7 +36,7 @@ class Places:
     def _read(self) -> dict[str, Section]:
         try:
             paths = [local_path(str(path)) for path in self._paths]
-            queues = read_everything(paths, installed(), Problems()).queues
+            queues = read_all_files(paths, installed(), Problems()).queues
         except (ConfigError, ValueError):
             return {}
         first = merge_groups([read_path(path) for path in paths])[0]

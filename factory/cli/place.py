@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from factory.config import load
-from factory.config.all_files import read_everything
+from factory.config.all_files import read_all_files
 from factory.config.files.sections import local_path
 from factory.config.fill.section import Problems
 from factory.config.installed_plugins import installed
@@ -47,13 +47,13 @@ def find_place(conf: tuple[Path, ...]) -> Place:
         click.echo(f"apf: the configuration has errors, see 'apf check': {error.problems[0]}", err=True)
     problems = Problems()
     try:
-        everything = read_everything([local_path(str(path)) for path in conf], installed(), problems)
+        files = read_all_files([local_path(str(path)) for path in conf], installed(), problems)
     except (ConfigError, ValueError) as error:
         raise nothing_to_do(str(error)) from None
     unread = any(found.line is None and found.section is None for found in problems.all())
-    if unread and everything.factory == FactorySettings():
+    if unread and files.factory == FactorySettings():
         raise nothing_to_do("so nobody knows which factory is meant, or where its statedir is")
-    return Place(everything.factory, tuple(everything.queues), _UNSURE_S)
+    return Place(files.factory, tuple(files.queues), _UNSURE_S)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Reading queues.conf into typed settings."""
+"""Read queues.conf into typed settings, with every error at its line."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
     Plugins = Registry | Mapping[str, Mapping[str, type[Plugin]]] | None
 
-# Plugins import factory.config.types and so this module: what knows plugins is imported when it is needed.
+# Imported inside the functions, so that a light module of this package loads without the plugin API.
 
 
 def load(paths: Sequence[Path], registry: Plugins = None) -> Config:
-    """The configuration in these files and directories.
+    """Return the configuration in these files and directories.
 
-    ``registry`` has the plugins, by category and name; without it they are those that are installed.
+    ``registry`` holds the plugins by category and name; without it the installed ones are used.
 
     Raises:
-        factory.config.problems.ConfigError: with everything that is wrong, errors and warnings.
+        factory.config.problems.ConfigError: with all errors and warnings.
     """
     from factory.config.build import build
 
@@ -30,10 +30,10 @@ def load(paths: Sequence[Path], registry: Plugins = None) -> Config:
 
 
 def explain(name: str, registry: Plugins = None) -> str:
-    """What a key means, with its type, unit, default and plugin; or what a plugin does, with its keys.
+    """Return the description of a key, or of a plugin and its keys.
 
     Raises:
-        LookupError: nothing is called so; the text says what may have been meant.
+        LookupError: there is no such key or plugin; the text names the nearest one.
     """
     from factory.config.explain_key import explain_key
 

@@ -1,4 +1,4 @@
-"""All files together: ``[Factory]``, the files and directories that it names, and the sections of queues."""
+"""Read all files: ``[Factory]``, the files and directories it names, and the sections of queues."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.config.factory_defaults import inherit
+from factory.config.factory_defaults import apply_factory_defaults
 from factory.config.files.interpolate import referenced_keys
 from factory.config.files.scan import FACTORY
 from factory.config.files.sections import (
@@ -20,37 +20,37 @@ from factory.config.files.sections import (
     read_file,
     read_path,
 )
-from factory.config.fill.known_keys import Keys
-from factory.config.fill.section import Form, Problems
+from factory.config.fill.known_keys import KnownKeys
+from factory.config.fill.section import Problems, SectionReader
 from factory.config.installed_plugins import Registry
 from factory.config.problems import Problem
 from factory.settings.factory import FactorySettings
 
 
 @dataclass
-class Everything:
-    """What all files say, before the queues are looked at."""
+class ParsedFiles:
+    """Contents of all files, before queues are made from them."""
 
     factory: FactorySettings
     queues: dict[str, Section]
     defaults: list[Defaults]
     monitors: dict[str, Section] | None
-    """Sections of monitorConf; None: it can't be read, which is an error already."""
-    keys: Keys
+    """Sections of monitorConf; None if it can't be read, which is already reported as an error."""
+    keys: KnownKeys
 
 
-def read_everything(paths: Sequence[Path], registry: Registry, problems: Problems) -> Everything:
-    """Read these files and directories, and what their [Factory] names."""
+def read_all_files(paths: Sequence[Path], registry: Registry, problems: Problems) -> ParsedFiles:
+    """Read these files and directories, and the ones their [Factory] names."""
     groups = [read_path(path) for path in paths]
     section = merge_groups(groups)[0].get(FACTORY, Section(FACTORY, str(paths[0]), 0))
-    form = Form(section, problems)
-    factory = form.fill(FactorySettings) or _only_files(form)
-    groups += _named_files(form, factory, problems)
-    sections, defaults, found = merge_groups(groups)
+    reader = SectionReader(section, problems)
+    factory = reader.fill(FactorySettings) or _paths_only(reader)
+    groups += _named_files(reader, factory, problems)
+    sections, defaults, overrides = merge_groups(groups)
     sections.pop(FACTORY, None)
-    monitors, monitor_groups = _monitors(form, factory, problems)
+    monitors, monitor_groups = _monitors(reader, factory, problems)
     scanned = [file for group in (*groups, *monitor_groups) for file in group]
-    for problem in (*(problem for file in scanned for problem in file.problems), *found):
+    for problem in (*(problem for file in scanned for problem in file.problems), *overrides):
         problems.add(problem)
     referenced = {
         name
@@ -59,80 +59,81 @@ def read_everything(paths: Sequence[Path], registry: Registry, problems: Problem
         for entry in entries.values()
         for name in referenced_keys(entry.value)
     }
-    keys = Keys(registry, referenced)
-    factory, inherited = inherit(form, factory, keys)
+    keys = KnownKeys(registry, referenced)
+    factory, inherited = apply_factory_defaults(reader, factory, keys)
     for queue in sections.values():
         queue.defaults.append(inherited)
     for key in section.own:
-        verdict = keys.unread_in_factory(key) if key not in form.seen else None
+        verdict = keys.unread_in_factory(key) if key not in reader.seen else None
         if verdict is not None:
-            form.tell(verdict.severity, verdict.text, key)
-    return Everything(factory, sections, defaults, monitors, keys)
+            reader.add(verdict.severity, verdict.text, key)
+    return ParsedFiles(factory, sections, defaults, monitors, keys)
 
 
-def _only_files(form: Form) -> FactorySettings:
-    """What a wrong [Factory] says of other files, so that their errors are found too."""
+def _paths_only(reader: SectionReader) -> FactorySettings:
+    """Return only the file names of a [Factory] that has errors, so that errors in those files are found too."""
     keys = ("queueConf", "queueDirConf", "monitorConf")
-    given = {key: form.used[key] for key in keys if form.used.get(key) not in (None, "", "None", "none")}
+    given = {key: reader.used[key] for key in keys if reader.used.get(key) not in (None, "", "None", "none")}
     return FactorySettings.model_validate(given)
 
 
-def _named_files(form: Form, factory: FactorySettings, problems: Problems) -> list[Group]:
-    """What queueConf and queueDirConf name, in this order."""
+def _named_files(reader: SectionReader, factory: FactorySettings, problems: Problems) -> list[Group]:
+    """Read the files that queueConf and then queueDirConf name."""
     groups: list[Group] = []
     for text in factory.queue_conf:
-        path = _relative(form, "queueConf", text)
+        path = _resolve_path(reader, "queueConf", text)
         if path is None:
             continue
         if os.path.isdir(path):
-            form.error(f"{text} is a directory; name it in queueDirConf", "queueConf")
+            reader.error(f"{text} is a directory; name it in queueDirConf", "queueConf")
         else:
-            groups.append(_placed(form, "queueConf", read_file(path)))
+            groups.append(_report_at_key(reader, "queueConf", read_file(path)))
     if factory.queue_dir_conf is not None:
-        path = _relative(form, "queueDirConf", str(factory.queue_dir_conf))
+        path = _resolve_path(reader, "queueDirConf", str(factory.queue_dir_conf))
         if path is not None:
-            groups.append(_placed(form, "queueDirConf", read_directory(path)))
+            groups.append(_report_at_key(reader, "queueDirConf", read_directory(path)))
     for file in (file for group in groups for file in group):
         if file.sections.pop(FACTORY, None) is not None:
-            text = "is not read here: it belongs into a file that is given with --conf"
+            text = "is not read here; move it into a file that is given with --conf"
             problems.add(Problem(file.file, file.lines.pop(FACTORY), FACTORY, None, text))
     return groups
 
 
-def _placed(form: Form, key: str, group: Group) -> Group:
-    """The same files; what is wrong with one as a whole is told of the key that names it."""
+def _report_at_key(reader: SectionReader, key: str, group: Group) -> Group:
+    """Return the same files, with errors about a whole file moved to the key that names it."""
     for file in group:
-        for problem in [found for found in file.problems if found.line is None and found.severity == "error"]:
-            form.error(f"{file.file}: {problem.text}", key)
+        for problem in [each for each in file.problems if each.line is None and each.severity == "error"]:
+            reader.error(f"{file.file}: {problem.text}", key)
             file.problems.remove(problem)
     return group
 
 
 def _monitors(
-    form: Form, factory: FactorySettings, problems: Problems
+    reader: SectionReader, factory: FactorySettings, problems: Problems
 ) -> tuple[dict[str, Section] | None, Iterable[Group]]:
+    """Read monitorConf."""
     if factory.monitor_conf is None:
         return {}, ()
-    path = _relative(form, "monitorConf", str(factory.monitor_conf))
+    path = _resolve_path(reader, "monitorConf", str(factory.monitor_conf))
     if path is None:
         return None, ()
-    read = read_file(path)
-    unread = any(problem.line is None for file in read for problem in file.problems)
-    group = _placed(form, "monitorConf", read)
-    if unread:
+    files = read_file(path)
+    unreadable = any(problem.line is None for file in files for problem in file.problems)
+    group = _report_at_key(reader, "monitorConf", files)
+    if unreadable:
         return None, ()
-    sections, _, found = merge_groups([group])
-    for problem in found:
+    sections, _, overrides = merge_groups([group])
+    for problem in overrides:
         problems.add(problem)
     return sections, (group,)
 
 
-def _relative(form: Form, key: str, text: str) -> Path | None:
-    """A path, beside the file that names it if it is relative."""
+def _resolve_path(reader: SectionReader, key: str, text: str) -> Path | None:
+    """Return a path; a relative one starts at the directory of the file with this key."""
     try:
         path = local_path(text)
     except ValueError as error:
-        form.error(str(error), key)
+        reader.error(str(error), key)
         return None
-    entry = form.section.get(key)
+    entry = reader.section.get(key)
     return Path(entry.file).parent / path if entry else path

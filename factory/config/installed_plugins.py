@@ -1,4 +1,4 @@
-"""Installed plugins: entry points by category and name."""
+"""Find installed plugins: entry points by category and name."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ Loader = Callable[[], object]
 
 
 class PluginError(Exception):
-    """A plugin that is not installed, or that can't be used; the text says why."""
+    """A plugin that is not installed or can't be used; the text gives the reason."""
 
 
 class Registry:
-    """Plugins by category and name, imported when they are first asked for."""
+    """Plugins by category and name, each imported at its first use."""
 
     def __init__(self, loaders: Mapping[str, Mapping[str, Loader]]) -> None:
         self._loaders = {category: dict(loaders.get(category, {})) for category in CATEGORIES}
@@ -43,7 +43,7 @@ class Registry:
 
     @classmethod
     def of(cls, plugins: Mapping[str, Mapping[str, type[Plugin]]]) -> Registry:
-        """A registry of these classes."""
+        """Return a registry of these classes."""
         return cls(
             {
                 category: {name: lambda plugin=plugin: plugin for name, plugin in named.items()}  # type: ignore[misc]
@@ -53,38 +53,38 @@ class Registry:
 
     @classmethod
     def of_entry_points(cls, points: Mapping[str, list[EntryPoint]]) -> Registry:
-        """A registry of entry points, by category."""
+        """Return a registry of these entry points, by category."""
         return cls({category: _loaders(found) for category, found in points.items()})
 
     def names(self, category: str) -> list[str]:
-        """Names of the plugins of a category, sorted."""
+        """Return the sorted names of a category's plugins."""
         return sorted(self._loaders.get(category, {}))
 
     def by_key(self, category: str, lower: str) -> str | None:
-        """Name of the plugin whose keys start with ``<category>.<lower>``."""
+        """Return the name of the plugin whose keys start with ``<category>.<lower>``."""
         return self._lower.get((category, lower))
 
     def get(self, category: str, name: str) -> type[Plugin]:
-        """The class of a plugin.
+        """Return the class of a plugin.
 
         Raises:
-            PluginError: no such plugin, or it can't be imported or is none.
+            PluginError: the plugin is not installed, can't be imported, or is not a plugin class.
         """
-        known = self._loaded.get((category, name))
-        if known is None:
+        loaded = self._loaded.get((category, name))
+        if loaded is None:
             try:
-                known = self._load(category, name)
+                loaded = self._load(category, name)
             except PluginError as error:
-                known = error
-            self._loaded[category, name] = known
-        if isinstance(known, PluginError):
-            raise known
-        return known
+                loaded = error
+            self._loaded[category, name] = loaded
+        if isinstance(loaded, PluginError):
+            raise loaded
+        return loaded
 
     def _load(self, category: str, name: str) -> type[Plugin]:
         loader = self._loaders.get(category, {}).get(name)
         if loader is None:
-            raise PluginError(f"no {category} plugin {name!r} is installed{self._instead(category, name)}")
+            raise PluginError(f"no {category} plugin {name!r} is installed{self._suggestion(category, name)}")
         try:
             plugin = loader()
         except PluginError:
@@ -94,24 +94,26 @@ class Registry:
             raise PluginError(f"{category} plugin {name} can't be imported: {reason}") from error
         base = CATEGORIES[category]
         if not (isinstance(plugin, type) and issubclass(plugin, base)):
-            raise PluginError(f"{category} plugin {name} is no subclass of factory.plugin.{base.__name__}")
+            raise PluginError(f"{category} plugin {name} is not a subclass of factory.plugin.{base.__name__}")
         if inspect.isabstract(plugin):
             missing = ", ".join(sorted(getattr(plugin, "__abstractmethods__", ())))
-            raise PluginError(f"{category} plugin {name} lacks {missing}")
+            raise PluginError(f"{category} plugin {name} does not define {missing}")
         if not (isinstance(plugin.Settings, type) and issubclass(plugin.Settings, Settings)):
-            raise PluginError(f"Settings of {category} plugin {name} is no subclass of PluginSettings")
+            raise PluginError(
+                f"Settings of {category} plugin {name} is not a subclass of factory.plugin.PluginSettings"
+            )
         return plugin
 
-    def _instead(self, category: str, name: str) -> str:
+    def _suggestion(self, category: str, name: str) -> str:
         words = [self._lower.get((category, word.lower())) for word in name.split()]
         if len(words) > 1 and None not in words:
-            return f"; put commas between them: {', '.join(map(str, words))}"
+            return f"; separate the names with commas: {', '.join(map(str, words))}"
         same = self._lower.get((category, name.lower()))
         names = self.names(category)
         near = [same] if same else difflib.get_close_matches(name, names, 1)
         if near:
             return f"; did you mean {near[0]}?"
-        return f"; there are {', '.join(names)}" if names else ""
+        return f"; choose from {', '.join(names)}" if names else ""
 
 
 def _loaders(points: list[EntryPoint]) -> dict[str, Loader]:
@@ -135,6 +137,6 @@ def _ambiguous(name: str, *values: str) -> Loader:
 
 @cache
 def installed() -> Registry:
-    """The plugins installed beside this factory; read once in the life of the process."""
+    """Return the installed plugins; the entry points are read once per process."""
     points = entry_points()
     return Registry.of_entry_points({name: list(points.select(group=f"apf.{name}")) for name in CATEGORIES})

@@ -1,11 +1,11 @@
-"""Finding a plugin by its name, and making it for a queue."""
+"""Find a plugin by name, and create it for a queue."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from factory.config.fill import autopyfactory as old
-from factory.config.fill.section import Form
+from factory.config.fill.section import SectionReader
 from factory.config.installed_plugins import PluginError, Registry
 from factory.plugin.base import Jobs, Plugin
 from factory.settings.factory import FactorySettings
@@ -15,60 +15,63 @@ from factory.settings.types import Settings
 
 @dataclass(frozen=True)
 class PluginMaker:
-    """Makes plugins; what goes wrong is an error of the key that names the plugin."""
+    """Creates plugins. A failure is reported as an error of the key that names the plugin."""
 
     registry: Registry
     factory: FactorySettings
 
     def find(self, category: str, name: str) -> type[Plugin]:
-        """The class of a plugin.
+        """Return the class of a plugin.
 
         Raises:
-            PluginError: it can't be used, or is one of AutoPyFactory that has no successor of its name.
+            PluginError: the plugin can't be used, or was removed since AutoPyFactory.
         """
         if name not in self.registry.names(category) and (category, name) in old.PLUGINS:
             raise PluginError(f"{category} plugin {name} {old.PLUGINS[category, name]}")
         return self.registry.get(category, name)
 
-    def seeing(self, name: str, submit: str, form: Form, key: str) -> str:
-        """The batch status plugin that is meant beside this submit plugin.
+    def matching_batchstatus(self, name: str, submit: str, reader: SectionReader) -> str:
+        """Return the batch status plugin to use with this submit plugin.
 
-        One that would never see its jobs is an error of ``key``.
+        Reports an error if the one the queue names would never see the jobs that it submits.
         """
-        shows, submits = self._kind("batchstatus", name), self._kind("batchsubmit", submit)
+        key = "batchstatusplugin"
+        shows, submits = self._job_kind("batchstatus", name), self._job_kind("batchsubmit", submit)
         if shows is None or submits is None or shows is submits:
             return name
-        right = [each for each in self.registry.names("batchstatus") if self._kind("batchstatus", each) is submits]
-        meant = old.BATCHSTATUS.get((name, submit))
-        if meant in right:
-            form.warn(
-                f"{name} shows {shows.value}, and {submit} submits {submits.value}: {meant} is read; write that", key
-            )
-            return meant
-        text = (
-            f"{name} shows {shows.value}, and {submit} submits {submits.value}: the queue would never see what it has"
-        )
-        instead = f"; write {' or '.join(right)}" if right else ""
-        form.error(f"{text}, and submit without end{instead}", key)
+        fact = f"{name} shows {shows.value}, but {submit} submits {submits.value}"
+        right = [each for each in self.registry.names("batchstatus") if self._job_kind("batchstatus", each) is submits]
+        alias = old.BATCHSTATUS_ALIASES.get((name, submit))
+        if alias in right:
+            reader.warn(f"{fact}, so {alias} is used; write {key} = {alias}", key)
+            return alias
+        action = f"; write {key} = {' or '.join(right)}" if right else ""
+        reader.error(f"{fact}: the queue would never see its jobs and submit without end{action}", key)
         return name
 
-    def _kind(self, category: str, name: str) -> Jobs | None:
-        """The jobs that a plugin shows or submits; None: any, or it can't be used."""
+    def _job_kind(self, category: str, name: str) -> Jobs | None:
+        """Return the kind of jobs a plugin shows or submits; None for any kind, or if the plugin can't be used."""
         try:
             plugin = self.find(category, name)
         except PluginError:
             return None
-        found = getattr(plugin, "shows" if category == "batchstatus" else "submits", None)
-        return found if isinstance(found, Jobs) else None
+        kind = getattr(plugin, "shows" if category == "batchstatus" else "submits", None)
+        return kind if isinstance(kind, Jobs) else None
 
     def make(
-        self, plugin: type[Plugin], queue: QueueSettings, filled: Settings, form: Form, key: str, title: str
+        self,
+        plugin: type[Plugin],
+        queue: QueueSettings,
+        settings: Settings,
+        reader: SectionReader,
+        key: str,
+        title: str,
     ) -> Plugin | None:
-        """The plugin for this queue; None: it can't be made, and ``key`` of the form has the error."""
+        """Return the plugin for this queue; if it can't be created, report an error of ``key`` and return None."""
         try:
-            return plugin(queue, filled, self.factory)
+            return plugin(queue, settings, self.factory)
         except ValueError as error:
-            form.error(f"{title}: {error}", key)
+            reader.error(f"{title}: {error}", key)
         except Exception as error:  # noqa: BLE001  a plugin may raise anything
-            form.error(f"{title} can't be made: {type(error).__name__}: {error}", key)
+            reader.error(f"{title} can't be created: {type(error).__name__}: {error}", key)
         return None

@@ -1,25 +1,25 @@
-"""The monitors of a queue: sections of ``monitorConf`` that its ``monitorsection`` names."""
+"""Create the monitors of a queue from the sections of ``monitorConf`` that its ``monitorsection`` names."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from factory.config.all_files import Everything
+from factory.config.all_files import ParsedFiles
 from factory.config.files.sections import Section
-from factory.config.fill.section import Form, Problems
+from factory.config.fill.section import Problems, SectionReader
 from factory.config.installed_plugins import PluginError
 from factory.config.make_plugins import PluginMaker
 from factory.plugin.base import Plugin
 from factory.settings.queue import MonitorSettings, QueueSettings
 from factory.settings.types import Settings
 
-CHOICE = "monitorsection"
+_KEY = "monitorsection"
 
 
 @dataclass(frozen=True)
 class _Monitor:
-    """A section of monitorConf with which nothing is wrong."""
+    """A valid section of monitorConf."""
 
     plugin: type[Plugin]
     settings: Settings
@@ -27,52 +27,52 @@ class _Monitor:
 
 
 class Monitors:
-    """Reads each section once, and makes a plugin of it for each queue that names it."""
+    """Reads each section of monitorConf once, and creates its plugin for each queue that names it."""
 
-    def __init__(self, everything: Everything, maker: PluginMaker, problems: Problems) -> None:
-        self.everything = everything
+    def __init__(self, files: ParsedFiles, maker: PluginMaker, problems: Problems) -> None:
+        self.files = files
         self.maker = maker
         self.problems = problems
-        self.read: dict[str, _Monitor | None] = {}
+        self._sections: dict[str, _Monitor | None] = {}
 
-    def of(self, form: Form, queue: QueueSettings) -> list[Any]:
-        """The monitors of a queue, as far as nothing is wrong with them."""
+    def for_queue(self, reader: SectionReader, queue: QueueSettings) -> list[Any]:
+        """Return the monitors of a queue, without those that have errors."""
         made = []
         for name in queue.monitorsection:
-            monitor = self._named(form, name)
+            monitor = self._find(reader, name)
             if monitor is None:
                 continue
-            form.used |= {f"[{name}] {key}": value for key, value in monitor.used.items()}
-            made.append(self.maker.make(monitor.plugin, queue, monitor.settings, form, CHOICE, f"monitor [{name}]"))
+            reader.used |= {f"[{name}] {key}": value for key, value in monitor.used.items()}
+            made.append(self.maker.make(monitor.plugin, queue, monitor.settings, reader, _KEY, f"monitor [{name}]"))
         return [monitor for monitor in made if monitor is not None]
 
-    def _named(self, form: Form, name: str) -> _Monitor | None:
-        if self.everything.factory.monitor_conf is None:
-            form.warn(f"[{name}] is not looked for: [Factory] has no monitorConf", CHOICE)
+    def _find(self, reader: SectionReader, name: str) -> _Monitor | None:
+        if self.files.factory.monitor_conf is None:
+            reader.warn(f"[{name}] is not read: set monitorConf in [Factory] to the file with this section", _KEY)
             return None
-        if self.everything.monitors is None:
+        if self.files.monitors is None:
             return None
-        section = self.everything.monitors.get(name)
+        section = self.files.monitors.get(name)
         if section is None:
-            near = self.everything.keys.nearest(name, self.everything.monitors)
-            form.error(f"monitorConf has no section [{name}]{near}", CHOICE)
+            near = self.files.keys.nearest(name, self.files.monitors)
+            reader.error(f"monitorConf has no section [{name}]{near or '; add it there'}", _KEY)
             return None
-        if name not in self.read:
-            self.read[name] = self._section(section)
-        return self.read[name]
+        if name not in self._sections:
+            self._sections[name] = self._read(section)
+        return self._sections[name]
 
-    def _section(self, section: Section) -> _Monitor | None:
-        form = Form(section, self.problems)
-        chosen = form.fill(MonitorSettings)
+    def _read(self, section: Section) -> _Monitor | None:
+        reader = SectionReader(section, self.problems)
+        chosen = reader.fill(MonitorSettings)
         if chosen is None:
             return None
         try:
             plugin = self.maker.find("monitor", chosen.monitorplugin)
         except PluginError as error:
-            form.error(str(error), "monitorplugin")
+            reader.error(str(error), "monitorplugin")
             return None
-        settings = form.fill(plugin.Settings)
+        settings = reader.fill(plugin.Settings)
         for key in section.own:
-            if key not in form.seen and (verdict := self.everything.keys.unread_in_monitor(key, plugin)):
-                form.tell(verdict.severity, verdict.text, key)
-        return None if settings is None else _Monitor(plugin, settings, form.used)
+            if key not in reader.seen and (verdict := self.files.keys.unread_in_monitor(key, plugin)):
+                reader.add(verdict.severity, verdict.text, key)
+        return None if settings is None else _Monitor(plugin, settings, reader.used)

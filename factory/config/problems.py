@@ -1,4 +1,4 @@
-"""Problems of a configuration, each with file, line, section and key."""
+"""Problems in a configuration, each with file, line, section and key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong, or worth a look, in the configuration."""
+    """An error or warning about the configuration."""
 
     file: str
     line: int | None
@@ -23,11 +23,11 @@ class Problem:
         key = f" {self.key}:" if self.key is not None else ""
         kind = "warning: " if self.severity == "warning" else ""
         text = f"{where}:{section}{key} {kind}{self.text}"
-        return text.encode(errors="backslashreplace").decode()  # names of files may be any bytes
+        return text.encode(errors="backslashreplace").decode()  # a file name may contain any bytes
 
 
 class ConfigError(Exception):
-    """The configuration can't be used; ``problems`` has everything that is wrong with it."""
+    """The configuration can't be used; ``problems`` has all errors and warnings."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))

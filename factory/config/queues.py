@@ -1,4 +1,4 @@
-"""The validated configuration: queues with their plugins, and the factory."""
+"""The valid configuration: the factory's settings, and queues with their plugins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue as configured: its settings and its plugins."""
+    """A configured queue: its settings and its plugins."""
 
     settings: QueueSettings
     batchstatus: BatchStatusPlugin
@@ -29,7 +29,7 @@ class Queue:
     wmsstatus: WmsStatusPlugin | None = None
     monitors: tuple[MonitorPlugin, ...] = ()
     text: tuple[tuple[str, str], ...] = ()
-    """The section after interpolation: equal text, unchanged queue."""
+    """Keys and values after interpolation. A reload keeps a queue whose text is equal."""
 
     @property
     def name(self) -> str:
@@ -43,30 +43,30 @@ class Config:
 
     factory: FactorySettings
     queues: tuple[Queue, ...]
-    """Enabled queues, in the order of priority, then of the file."""
+    """Enabled queues, ordered by priority and then as in the file."""
     disabled: tuple[str, ...] = ()
-    """Names of the queues that do not run."""
+    """Names of the queues that do not run, including those with errors."""
     disabled_queues: tuple[Queue, ...] = ()
-    """Those of them with which nothing is wrong."""
+    """Disabled queues without errors."""
     warnings: tuple[Problem, ...] = ()
     removed: tuple[Queue, ...] = ()
-    """Queues that are not configured any more and have VMs (``factory.adopt``)."""
+    """Queues that have VMs but are no longer configured (``factory.config.removed``)."""
 
     @cached_property
     def winding_down(self) -> tuple[Queue, ...]:
-        """Queues that do not run and may have machines from before: these are seen to their end, and none is bought."""
-        stopped = tuple(
+        """Disabled and removed queues that may still have VMs. These run to their end; the queues buy nothing."""
+        disabled = tuple(
             replace(queue, wmsstatus=None, sched=(), monitors=())
             for queue in self.disabled_queues
             if queue.batchsubmit.machines() is not None
         )
-        return (*stopped, *self.removed)
+        return (*disabled, *self.removed)
 
     @property
     def all_queues(self) -> tuple[Queue, ...]:
-        """Queues that run, and those that are only tended."""
+        """Enabled queues, followed by those that are winding down."""
         return (*self.queues, *self.winding_down)
 
     def queue(self, name: str) -> Queue | None:
-        """The queue of that name, whether it runs or not."""
+        """Return the configured queue of that name, enabled or not."""
         return next((queue for queue in (*self.queues, *self.disabled_queues) if queue.name == name), None)

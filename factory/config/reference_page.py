@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the settings models: ``python -m factory.config.reference_page``."""
+"""Write docs/configuration.md from the settings models: ``python -m factory.config.reference_page``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from factory.config.explain_key import purpose
 from factory.config.fill import autopyfactory as old
-from factory.config.fill.known_keys import CHOICE, Keys
+from factory.config.fill.known_keys import PLUGIN_KEY, KnownKeys
 from factory.config.fill.schema import Key, schema
 from factory.config.installed_plugins import CATEGORIES, Registry
 from factory.settings.factory import FactorySettings
@@ -23,43 +23,43 @@ INTRODUCTION = """\
 
 # Configuration
 
-`apf --conf FILE` reads one or more INI files, or directories of `*.conf` files. A section is a queue, but for
-`[DEFAULT]`, which gives keys to the queues of its own file, and `[Factory]`. `apf check --conf FILE` names all
-errors with file, line, section and key; `apf check --explain KEY` prints what is below.
+`apf --conf FILE` reads one or more INI files, or directories of `*.conf` files. `[Factory]` holds the factory's own
+keys, `[DEFAULT]` gives keys to the queues of its own file, and every other section is a queue. `apf check --conf FILE`
+reports all errors with file, line, section and key. `apf check --explain KEY` prints the description of a key.
 
-* Keys and names of plugins are case-sensitive. A key that nothing reads is an error, except one that another key
-  uses as `%(key)s`, and one that starts with `x-`.
-* `%(key)s` stands for the value of that key in the same section, `%%` for a percent sign. `~` at the start of a
-  value is the home directory. `None` is no value: the key counts as left out.
-* An indented line goes on with the value above it, joined by a blank. `#` and `;` start a comment line; after a
-  value only ` ;` does.
-* A queue's own key beats every default, also one of a file that is read later. If two files set the same key of
-  the same section, the later one counts, with a warning. The files of a directory are read in the order of their
-  names and share their `[DEFAULT]`.
-* Durations are `90` or `90s`, `15m`, `12h`, `2d`, `1w`. Lists are separated by commas.
-* A queue's name starts with a letter or digit, and has at most 100 letters, digits and `_ . : / @ + = -`.
-* A path in `queueConf`, `queueDirConf` or `monitorConf` that is not absolute starts at the file that names it; all
-  others are whole paths.
-* A file may have 2 MiB, 50,000 lines and 10,000 sections.
+* Keys and plugin names are case-sensitive. A key that nothing reads is an error, unless another key uses it as
+  `%(key)s` or it starts with `x-`.
+* `%(key)s` is replaced by the value of that key in the same section; `%%` is a percent sign. `~` at the start of a
+  value is the home directory. `None` means no value, as if the key were left out.
+* An indented line continues the value above it; a space joins the two. A line that starts with `#` or `;` is a
+  comment. After a value, only ` ;` starts a comment.
+* A queue's own key overrides every default, even one in a file that is read later. If two files set the same key of
+  the same section, the later one counts and `apf check` warns. The files of a directory are read in the order of
+  their names and share their `[DEFAULT]`.
+* Write durations as `90` or `90s`, `15m`, `12h`, `2d`, `1w`, and separate list items with commas.
+* A queue's name has at most 100 letters, digits and `_ . : / @ + = -`, and begins with a letter or digit.
+* A relative path in `queueConf`, `queueDirConf` or `monitorConf` starts at the directory of the file that contains it.
+  All other paths must be absolute.
+* A file is limited to 2 MiB, 50,000 lines and 10,000 sections.
 """
 
 SECTIONS = {
-    "wmsstatus": ("WMS status: the work that waits", "wmsstatusplugin"),
-    "batchstatus": ("Batch status: what a queue already has", "batchstatusplugin"),
-    "sched": ("Sched plugins: how many machines", "schedplugin"),
-    "batchsubmit": ("Batch submit: how they are got", "batchsubmitplugin"),
-    "cloud": ("Clouds", ""),
-    "monitor": ("Monitors: sections of monitorConf", "monitorplugin"),
+    "wmsstatus": ("WMS status plugins: the waiting work", "wmsstatusplugin"),
+    "batchstatus": ("Batch status plugins: the jobs or VMs a queue already has", "batchstatusplugin"),
+    "sched": ("Sched plugins: how many VMs or jobs to add or retire", "schedplugin"),
+    "batchsubmit": ("Batch submit plugins: how jobs or VMs are submitted", "batchsubmitplugin"),
+    "cloud": ("Cloud plugins", ""),
+    "monitor": ("Monitor plugins: sections of monitorConf", "monitorplugin"),
 }
 
 
 def page(registry: Registry) -> str:
-    """The page, for these plugins."""
-    return "\n".join([INTRODUCTION, *_settings(), *_plugins(registry), *_old(Keys(registry))]).rstrip() + "\n"
+    """Return the page for these plugins."""
+    return "\n".join([INTRODUCTION, *_settings(), *_plugins(registry), *_old(KnownKeys(registry))]).rstrip() + "\n"
 
 
 def own_plugins(setup_cfg: Path = ROOT / "setup.cfg") -> Registry:
-    """The plugins that this source tree declares, whatever is installed."""
+    """Return the plugins that setup.cfg of this source tree declares, regardless of what is installed."""
     parser = configparser.ConfigParser(interpolation=None, delimiters=("=",))
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read(setup_cfg, encoding="utf-8")
@@ -98,7 +98,9 @@ def _plugins(registry: Registry) -> Iterator[str]:
             plugin = registry.get(category, name)
             yield f"### {name}\n"
             yield purpose(plugin).replace("``", "`") + "\n"
-            yield from _table(schema(plugin.Settings).keys, f"{category}.{name.lower()}." if category in CHOICE else "")
+            yield from _table(
+                schema(plugin.Settings).keys, f"{category}.{name.lower()}." if category in PLUGIN_KEY else ""
+            )
 
 
 def _table(keys: Iterable[Key], prefix: str) -> Iterator[str]:
@@ -114,20 +116,20 @@ def _table(keys: Iterable[Key], prefix: str) -> Iterator[str]:
     yield ""
 
 
-def _old(keys: Keys) -> Iterator[str]:
-    yield "## Keys of AutoPyFactory that are not read any more\n"
-    yield "They are warnings, but for those that are marked as errors: without them a queue would look, or submit,"
-    yield "where it should not.\n"
+def _old(keys: KnownKeys) -> Iterator[str]:
+    yield "## Keys of AutoPyFactory that are no longer read\n"
+    yield "A configuration with these keys is valid, with a warning for each. Those marked as errors must be removed:"
+    yield "ignored, the queue would query, or submit to, the wrong schedd.\n"
     yield from _rows("key of `[Factory]`", old.FACTORY)
     moved = old.FACTORY_TO_QUEUES.items()
     defaults = {name: "default of " + ", ".join(f"`{key}`" for key in keys) for name, keys in moved}
-    yield from _rows("key of `[Factory]` that counts for every queue", defaults)
+    yield from _rows("key of `[Factory]` that sets a default of every queue", defaults)
     refused = {name: f"error: {text}" for name, text in old.QUEUE_REFUSED.items()}
     dead = {name: text for name, text in old.QUEUE.items() if not keys.is_read(name)}
     yield from _rows("key of a queue", {**refused, **dead})
     yield from _rows("plugin", {f"{category} {name}": text for (category, name), text in old.PLUGINS.items()})
-    yield "These are read, with a warning for values that do what one hardly wants:\n"
-    yield from _rows("key", {pattern: text for pattern, _, _, text in old.DANGEROUS})
+    yield "These keys are read, with a warning for values that probably do not do what you want:\n"
+    yield from _rows("key", {pattern: text for pattern, _, _, text in old.RISKY_VALUES})
 
 
 def _rows(title: str, texts: Mapping[str, str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""VM jobs whose section has gone from the configuration: they are tended like those of a disabled queue. Pure."""
+"""Add queues for VM jobs whose section was removed; they wind down like disabled queues. Pure."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from factory.config.queues import Config, Queue
 
 
 def template_queue(config: Config) -> Queue | None:
-    """The queue whose settings serve a queue that is not configured any more; None: no queue has machines."""
-    own = (queue for queue in (*config.queues, *config.disabled_queues) if queue.batchsubmit.machines() is not None)
-    return next(own, None)
+    """Return the queue whose settings removed queues use, or None if no queue has VMs."""
+    queues = (queue for queue in (*config.queues, *config.disabled_queues) if queue.batchsubmit.machines() is not None)
+    return next(queues, None)
 
 
 def add_removed_queues(config: Config, names: Iterable[str]) -> Config:
-    """The configuration, with queues of these names that are only tended: nothing is ever bought for them.
+    """Return the configuration with a queue for each of these names, which only winds down and buys nothing.
 
-    A queue's VMs are known by its name on the job ads. How long they may take, and how they are asked to leave, is what
-    another queue with machines says; their leases are on the job ads.
+    A job ad names the queue of its VM and carries the lease. Timeouts and the way to retire come from another queue
+    that has VMs.
     """
-    like = template_queue(config)
-    if like is None:
+    template = template_queue(config)
+    if template is None:
         return replace(config, removed=())
-    return replace(config, removed=tuple(_named(like, name, config) for name in sorted(names)))
+    return replace(config, removed=tuple(_removed_queue(template, name, config) for name in sorted(names)))
 
 
-def _named(like: Queue, name: str, config: Config) -> Queue:
-    settings = like.settings.model_copy(update={"name": name, "enabled": False})
-    batchstatus, batchsubmit = like.batchstatus, like.batchsubmit
+def _removed_queue(template: Queue, name: str, config: Config) -> Queue:
+    settings = template.settings.model_copy(update={"name": name, "enabled": False})
+    batchstatus, batchsubmit = template.batchstatus, template.batchsubmit
     return Queue(
         settings=settings,
         batchstatus=type(batchstatus)(settings, batchstatus.settings, config.factory),

@@ -1,4 +1,4 @@
-"""Configurations for tests: plugins that do nothing but have settings, and files made of text."""
+"""Configurations for tests: stand-in plugins that only have settings, and files written from text."""
 
 from __future__ import annotations
 
@@ -43,27 +43,27 @@ class _Submit(BatchSubmitPlugin):
 
 
 class Panda(_Wms):
-    """Jobs of PanDA."""
+    """PanDA jobs."""
 
     class Settings(PluginSettings):
         interval: Duration = Field(default=0, json_schema_extra={"old": "sleep"})
-        """How long a reading is used."""
+        """Time between two polls."""
         maxage: Duration | None = None
-        """When it is too old."""
+        """Maximum age of a reading."""
 
 
 class CondorWms(_Wms):
-    """Jobs of a schedd."""
+    """HTCondor jobs."""
 
     class Settings(PluginSettings):
         scheddhost: str = "localhost"
-        """Its host."""
+        """Host of the schedd."""
         scheddport: int = 9618
-        """Its port."""
+        """Port of the schedd."""
         collectorhost: str = "localhost"
-        """Host of its collector."""
+        """Host of the collector."""
         collectorport: int = 9618
-        """Port of its collector."""
+        """Port of the collector."""
 
 
 class Condor(_Batch):
@@ -75,15 +75,15 @@ class CondorEC2Status(_Batch):
 
     class Settings(PluginSettings):
         interval: Duration = Field(default=0, json_schema_extra={"old": "sleep"})
-        """How long a reading is used."""
+        """Time between two polls."""
 
 
 class Ready(_Sched):
-    """Jobs that wait."""
+    """Waiting jobs."""
 
     class Settings(PluginSettings):
         offset: int = 0
-        """Jobs that are left waiting."""
+        """Jobs to leave waiting."""
 
 
 class MaxToRun(_Sched):
@@ -98,21 +98,21 @@ class MaxToRun(_Sched):
 
 
 class MaxPerCycle(_Sched):
-    """A cap for each cycle."""
+    """A cap per round."""
 
     class Settings(PluginSettings):
         maximum: int | None = None
-        """Machines a cycle."""
+        """Machines per round."""
 
 
 class MaxPending(_Sched):
-    """A cap for what waits."""
+    """A cap on pending machines."""
 
     class Settings(PluginSettings):
         maximum: int | None = None
-        """Machines that wait."""
+        """Pending machines."""
         allow_negative: Switch = True
-        """Whether to retire."""
+        """True retires machines."""
 
 
 class KeepNRunning(_Sched):
@@ -132,27 +132,27 @@ class Fixed(_Sched):
 
 
 class StatusTest(_Sched):
-    """What to do while the site is tested."""
+    """Limit pilots while the site is in test."""
 
     class Settings(PluginSettings):
         pilots: int = 0
-        """Pilots a cycle."""
+        """Pilots per round."""
 
 
 class StatusOffline(_Sched):
-    """What to do while the site is off."""
+    """Limit pilots while the site is offline."""
 
     class Settings(PluginSettings):
         pilots: int = 0
-        """Pilots a cycle."""
+        """Pilots per round."""
 
 
 class RetireIdle(_Sched):
-    """What has nothing to do leaves."""
+    """Retire idle machines."""
 
     class Settings(PluginSettings):
         after: Duration = 900
-        """Idle for so long."""
+        """Idle time before a machine retires."""
 
 
 class MinPerCycle(_Sched):
@@ -160,7 +160,7 @@ class MinPerCycle(_Sched):
 
     class Settings(PluginSettings):
         minimum: int | None = None
-        """Machines a cycle."""
+        """Machines per round."""
 
 
 class Scale(_Sched):
@@ -168,7 +168,7 @@ class Scale(_Sched):
 
     class Settings(PluginSettings):
         factor: float = 1.0
-        """What to multiply with."""
+        """Factor applied to n."""
 
 
 class CondorLocal(_Submit):
@@ -176,21 +176,21 @@ class CondorLocal(_Submit):
 
     class Settings(PluginSettings):
         executable: Path | None = None
-        """The program."""
+        """Executable."""
         environ: str | None = None
-        """Its environment."""
+        """Environment."""
         peaceful: Switch = Field(default=True, alias="overlay.peaceful", json_schema_extra={"old": "peaceful"})
-        """Whether jobs that run are left alone."""
+        """True never removes running jobs."""
         killorder: Literal["newest", "oldest"] = Field(default="newest", alias="overlay.killorder")
-        """Which go first."""
+        """Order of removal."""
         condor_attributes: str | None = None
         """Submit lines."""
         attributes: Annotated[dict[str, str], Named("condor_attributes.")] = {}
-        """Submit lines, one by one."""
+        """Submit lines, one per key."""
 
 
 class CondorOSGCE(_Submit):
-    """Pilots at another schedd."""
+    """Pilots on a compute element."""
 
     class Settings(PluginSettings):
         gridresource: str
@@ -226,16 +226,16 @@ class CondorEC2(_Submit):
         tags: Annotated[dict[str, str], Named("tag_")] = {}
         """Tags."""
         tag_limit: int | None = None
-        """Tags at most."""
+        """Maximum number of tags."""
         password: int | None = Field(default=None, json_schema_extra={"secret": True})
-        """Nobody's business."""
+        """A secret."""
         lease: Duration = 172800
         """Longest life."""
         lease_max: Duration | None = None
         """Longest life with extensions."""
 
         vpc_ip: str | None = None
-        """Address; its check has a fault."""
+        """Address, with a validator that raises."""
 
         @field_validator("vpc_ip")
         @classmethod
@@ -250,7 +250,7 @@ class CondorEC2(_Submit):
 
 
 class Fussy(_Submit):
-    """Does not like the queue."""
+    """Rejects every queue."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -260,7 +260,7 @@ class Fussy(_Submit):
 
 
 class Dummy(MonitorPlugin):
-    """Tells nobody."""
+    """Discards reports."""
 
     def report(self, *args: Any) -> Any: ...
 
@@ -270,7 +270,7 @@ class APF(MonitorPlugin):
 
     class Settings(PluginSettings):
         url: str = Field(alias="monitorURL")
-        """Its address."""
+        """Address of the service."""
 
     def report(self, *args: Any) -> Any: ...
 
@@ -300,7 +300,7 @@ PLUGINS: Mapping[str, Mapping[str, type[Plugin]]] = {
 
 
 def own_or_standins() -> Registry:
-    """The plugins of this source tree, and stand-ins for those that it does not have."""
+    """Return the plugins of this source tree, and stand-ins for names it does not have."""
     own = own_plugins()
     return Registry.of(
         {
@@ -323,30 +323,30 @@ QUEUE = """
 
 
 def queue(*lines: str, name: str = "Q") -> str:
-    """A queue that is right, with more lines."""
+    """Return the text of a valid queue with these additional lines."""
     return "\n".join([textwrap.dedent(QUEUE).replace("[Q]", f"[{name}]").strip(), *lines, ""])
 
 
 def write(directory: Path, text: str | bytes, name: str = "queues.conf") -> Path:
-    """A file of this text."""
+    """Write a file and return its path."""
     path = directory / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
 
 
 def read(*paths: Path) -> Config:
-    """What the files say to the plugins above."""
+    """Load the files with the stand-in plugins."""
     return load(paths, PLUGINS)
 
 
 def problems(*paths: Path) -> list[Problem]:
-    """What is wrong with the files, or worth a look."""
+    """Return the errors and warnings of the files."""
     try:
         return list(read(*paths).warnings)
     except ConfigError as error:
         return error.problems
 
 
-def told(*paths: Path) -> str:
-    """The same as text, without directories."""
+def messages(*paths: Path) -> str:
+    """Return the errors and warnings as text, without directory names."""
     return "\n".join(map(str, problems(*paths))).replace(f"{paths[0].parent}/", "") if paths else ""

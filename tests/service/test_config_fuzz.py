@@ -1,6 +1,6 @@
-"""Whatever stands in the files, the answer is a valid configuration or a list of errors: never a traceback.
+"""Fuzz the configuration: any input gives a valid configuration or a list of errors, never a traceback.
 
-``make fuzz`` tries 20,000 of each kind (``FUZZ_EXAMPLES``), every other run a few hundred.
+``make fuzz`` runs 20,000 examples of each test (``FUZZ_EXAMPLES``), other runs 300.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ODD = [
     *(b"'", b"$(x)", b"x-", b".", b"a" * 70000),
 ]
 
-change = st.one_of(
+mutation = st.one_of(
     st.tuples(st.just("insert"), st.integers(0, 1 << 20), st.sampled_from(ODD)),
     st.tuples(st.just("insert"), st.integers(0, 1 << 20), st.binary(max_size=6)),
     st.tuples(st.just("insert"), st.integers(0, 1 << 20), st.sampled_from(WORDS)),
@@ -46,7 +46,7 @@ change = st.one_of(
 )
 
 
-def changed(data: bytes, how: tuple[str, int, bytes | int]) -> bytes:
+def mutate(data: bytes, how: tuple[str, int, bytes | int]) -> bytes:
     kind, place, what = how
     at = place % (len(data) + 1)
     if isinstance(what, bytes):
@@ -76,7 +76,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def outcome(paths: list[Path]) -> Config | ConfigError:
+def load_or_error(paths: list[Path]) -> Config | ConfigError:
     try:
         return load(paths, REGISTRY)
     except ConfigError as error:
@@ -84,35 +84,35 @@ def outcome(paths: list[Path]) -> Config | ConfigError:
 
 
 def check(paths: list[Path]) -> None:
-    found = outcome(paths)
-    if isinstance(found, ConfigError):
+    result = load_or_error(paths)
+    if isinstance(result, ConfigError):
         event("errors")
-        assert any(problem.severity == "error" for problem in found.problems)
-        assert all(problem.text and problem.file for problem in found.problems)
-        assert str(found)
+        assert any(problem.severity == "error" for problem in result.problems)
+        assert all(problem.text and problem.file for problem in result.problems)
+        assert str(result)
         return
     event("valid")
-    assert all(problem.severity == "warning" for problem in found.warnings)
-    assert not {queue.name for queue in found.queues} & set(found.disabled)
-    again = outcome(paths)
+    assert all(problem.severity == "warning" for problem in result.warnings)
+    assert not {queue.name for queue in result.queues} & set(result.disabled)
+    again = load_or_error(paths)
     assert isinstance(again, Config)
-    assert [queue.text for queue in again.queues] == [queue.text for queue in found.queues]
+    assert [queue.text for queue in again.queues] == [queue.text for queue in result.queues]
 
 
 @pytest.mark.parametrize("data", SAMPLES, ids=lambda data: data[:40])
-def test_what_is_tampered_with_is_valid_to_begin_with(directory: Path, data: bytes) -> None:
+def test_samples_are_valid_before_mutation(directory: Path, data: bytes) -> None:
     path = directory / "sample.conf"
     path.write_bytes(data)
-    assert isinstance(outcome([path]), Config)
+    assert isinstance(load_or_error([path]), Config)
 
 
-@given(st.sampled_from(SAMPLES), st.lists(change, max_size=8))
+@given(st.sampled_from(SAMPLES), st.lists(mutation, max_size=8))
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_file_that_was_tampered_with_is_valid_or_explained(
+def test_mutated_files_are_valid_or_have_errors(
     directory: Path, data: bytes, how: list[tuple[str, int, bytes | int]]
 ) -> None:
     for each in how:
-        data = changed(data, each)
+        data = mutate(data, each)
     path = directory / "queues.conf"
     path.write_bytes(data)
     check([path])
@@ -120,7 +120,7 @@ def test_a_file_that_was_tampered_with_is_valid_or_explained(
 
 @given(st.lists(st.lists(st.sampled_from(LINES + ODD), max_size=12).map(b"\n".join), min_size=1, max_size=3))
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_files_of_mixed_lines_are_valid_or_explained(directory: Path, files: list[bytes]) -> None:
+def test_files_of_random_lines_are_valid_or_have_errors(directory: Path, files: list[bytes]) -> None:
     paths = []
     for number, data in enumerate(files):
         paths.append(directory / f"mixed{number}.conf")
@@ -130,7 +130,7 @@ def test_files_of_mixed_lines_are_valid_or_explained(directory: Path, files: lis
 
 @given(st.binary(max_size=300))
 @settings(max_examples=EXAMPLES, deadline=None)
-def test_bytes_are_valid_or_explained(directory: Path, data: bytes) -> None:
+def test_random_bytes_are_valid_or_have_errors(directory: Path, data: bytes) -> None:
     path = directory / "bytes.conf"
     path.write_bytes(data)
     check([path])

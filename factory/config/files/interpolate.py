@@ -1,4 +1,4 @@
-"""``%(key)s`` in values: replaced by the value of that key in the same section."""
+"""Replace ``%(key)s`` in values by the value of that key in the same section."""
 
 from __future__ import annotations
 
@@ -8,72 +8,76 @@ from collections.abc import Mapping
 from factory.config.files.scan import Entry
 
 MAX_DEPTH = 10
-"""Keys that a reference may lead through, as in configparser."""
+"""Longest chain of references, as in configparser."""
 MAX_LENGTH = 1024 * 1024
-"""Characters that the values of one section may have together, once their references are replaced."""
+"""Characters that the values of one section may have in total after references are replaced."""
 
 _PIECE = re.compile(r"%(?:(?P<percent>%)|\((?P<key>[^)]+)\)s)?")
 
 
-class Unresolvable(Exception):
-    """A reference that leads nowhere; the text says which."""
+class UnresolvedReference(Exception):
+    """A reference that can't be replaced; the text names it and says why."""
 
 
 def referenced_keys(value: str) -> set[str]:
-    """Keys that a value refers to."""
-    return {found["key"] for found in _PIECE.finditer(value) if found["key"]} if "%" in value else set()
+    """Return the keys that a value refers to."""
+    return {match["key"] for match in _PIECE.finditer(value) if match["key"]} if "%" in value else set()
 
 
 class Resolver:
-    """Values of one section with their references replaced."""
+    """Values of one section, with references replaced."""
 
     def __init__(self, entries: Mapping[str, Entry]) -> None:
-        self.entries = entries
-        self.known: dict[str, str] = {}
-        self.length = 0
+        self._entries = entries
+        self._resolved: dict[str, str] = {}
+        self._length = 0
 
     def value(self, key: str) -> str:
-        """The value of a key that is there.
+        """Return the value of a key that the section has.
 
         Raises:
-            Unresolvable: it refers to a key that is not there or to itself, or has a single ``%``.
+            UnresolvedReference: the value refers to a missing key or to itself, or has a single ``%``.
         """
         return self._value(key, ())
 
     def _value(self, key: str, chain: tuple[str, ...]) -> str:
-        if key in self.known:
-            return self.known[key]
+        if key in self._resolved:
+            return self._resolved[key]
         if key in chain:
             circle = " -> ".join((*chain[chain.index(key) :], key))
-            raise Unresolvable(f"refers to itself: {circle}")
+            raise UnresolvedReference(f"refers to itself: {circle}; remove one of these references")
         if len(chain) > MAX_DEPTH:
-            raise Unresolvable(f"refers through more than {MAX_DEPTH} keys: {' -> '.join(chain)}")
-        written = self.entries[key].value
+            text = f"refers through more than {MAX_DEPTH} keys; shorten {' -> '.join(chain)}"
+            raise UnresolvedReference(text)
+        written = self._entries[key].value
         chain = (*chain, key)
         parts: list[str] = []
         end = 0
-        for found in _PIECE.finditer(written) if "%" in written else ():
-            parts += written[end : found.start()], self._piece(found, chain)
-            self._count(len(parts[-1]) + len(parts[-2]))
-            end = found.end()
+        for match in _PIECE.finditer(written) if "%" in written else ():
+            parts += written[end : match.start()], self._piece(match, chain)
+            self._add_length(len(parts[-1]) + len(parts[-2]))
+            end = match.end()
         parts.append(written[end:])
-        self._count(len(parts[-1]))
-        self.known[key] = "".join(parts)
-        return self.known[key]
+        self._add_length(len(parts[-1]))
+        self._resolved[key] = "".join(parts)
+        return self._resolved[key]
 
-    def _count(self, more: int) -> None:
-        self.length += more
-        if self.length > MAX_LENGTH:
-            raise Unresolvable(f"makes the section longer than {MAX_LENGTH} characters by its references")
+    def _add_length(self, characters: int) -> None:
+        self._length += characters
+        if self._length > MAX_LENGTH:
+            text = f"makes the section longer than {MAX_LENGTH} characters; use fewer references"
+            raise UnresolvedReference(text)
 
-    def _piece(self, found: re.Match[str], chain: tuple[str, ...]) -> str:
-        if found["percent"]:
+    def _piece(self, match: re.Match[str], chain: tuple[str, ...]) -> str:
+        if match["percent"]:
             return "%"
-        key = found["key"]
+        key = match["key"]
         through = f" (in {chain[-1]}, to which it refers)" if len(chain) > 1 else ""
         if key is None:
-            text = found.string[found.start() :][:20]
-            raise Unresolvable(f"has a single % at {text!r}{through}: write %%, or %(key)s")
-        if key not in self.entries:
-            raise Unresolvable(f"refers to %({key})s{through}, and there is no key {key!r} in the section")
+            text = match.string[match.start() :][:20]
+            raise UnresolvedReference(f"has a single % at {text!r}{through}; write %% for a percent sign, or %(key)s")
+        if key not in self._entries:
+            raise UnresolvedReference(
+                f"refers to %({key})s{through}, but the section has no key {key!r}; add it or remove the reference"
+            )
         return self._value(key, chain)

@@ -1,4 +1,4 @@
-"""Reading one file: its sections and keys, each with the line where it stands."""
+"""Read one file: its sections and keys, each with its line number."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from factory.config.problems import Problem
+from factory.settings.factory import account
 
 MAX_BYTES = 2 * 1024 * 1024
-"""A larger file is refused: 2 MiB are some three thousand queues. What a file may have keeps reading it short."""
+"""Largest file that is read, about 3000 queues. The limits below keep the time to read any file short."""
 
 MAX_LINES = 50_000
 MAX_SECTIONS = 10_000
 MAX_LINE = 64 * 1024
 
 DEFAULT = "DEFAULT"
+FACTORY = "Factory"
 
 _HEADER = re.compile(r"\[(?P<header>[^]]+)\]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -26,7 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A value as it is written, and where: ``section`` is ``DEFAULT`` or the section's own name."""
+    """A value as written, with its place; ``section`` is ``DEFAULT`` or the name of the section."""
 
     value: str
     file: str
@@ -35,90 +37,90 @@ class Entry:
 
 
 @dataclass
-class Scanned:
-    """What one file says."""
+class ScannedFile:
+    """Contents of one file."""
 
     file: str
     sections: dict[str, dict[str, Entry]] = field(default_factory=dict)
-    """Keys by section, ``DEFAULT`` among them; nothing is inherited yet."""
+    """Keys by section, including ``DEFAULT``; nothing is inherited yet."""
     lines: dict[str, int] = field(default_factory=dict)
     """Line of each section's header."""
     problems: list[Problem] = field(default_factory=list)
 
-    def wrong(self, text: str, line: int | None = None, section: str | None = None, key: str | None = None) -> None:
+    def add_error(self, text: str, line: int | None = None, section: str | None = None, key: str | None = None) -> None:
         """Add an error."""
         self.problems.append(Problem(self.file, line, section, key, text))
 
 
 class _Header:
-    """In the place of configparser's SECTCRE: matches a header and notes it."""
+    """Stand-in for configparser's SECTCRE that reports each header it matches."""
 
-    def __init__(self, note: Callable[[str], None]) -> None:
-        self.note = note
+    def __init__(self, on_header: Callable[[str], None]) -> None:
+        self._on_header = on_header
 
     def match(self, text: str) -> re.Match[str] | None:
-        """A header that fills its line."""
-        found = _HEADER.fullmatch(text)
-        if found:
-            self.note(found["header"])
-        return found
+        """Match a header that fills its line."""
+        header = _HEADER.fullmatch(text)
+        if header:
+            self._on_header(header["header"])
+        return header
 
 
 class _Parser(configparser.RawConfigParser):
-    """configparser that notes the line of each section and key, and goes on after a duplicate."""
+    """configparser that records the line of each section and key, and continues after a duplicate."""
 
-    # As in Python 2, and linear in the length of the line, which the one of Python 3 is not.
+    # As in Python 2. It is linear in the length of the line; the pattern of Python 3 is not.
     OPTCRE = re.compile(r"(?P<option>[^:=\s\[][^:=]*)(?P<vi>[:=])\s*(?P<value>.*)$")
 
-    def __init__(self, into: Scanned) -> None:
+    def __init__(self, into: ScannedFile) -> None:
         super().__init__(strict=False, default_section="\n", inline_comment_prefixes=(";",))
-        self.SECTCRE = _Header(self._note_section)  # type: ignore[assignment]
+        self.SECTCRE = _Header(self._on_section)  # type: ignore[assignment]
         self.into = into
         self.line = 0
         self.section = ""
         self.key_lines: dict[tuple[str, str], int] = {}
 
     def numbered(self, lines: list[str]) -> Iterator[str]:
-        """The lines, one by one, so that the line that is being parsed is known."""
+        """Yield the lines and keep the number of the current one."""
         for self.line, line in enumerate(lines, 1):
             yield line
 
-    def _note_section(self, name: str) -> None:
+    def _on_section(self, name: str) -> None:
         self.section = name
         first = self.into.lines.setdefault(name, self.line)
         if first != self.line:
-            self.into.wrong(f"this section is in line {first} too: join the two", self.line, name)
+            self.into.add_error(f"this section is already in line {first}; merge the two", self.line, name)
 
     def optionxform(self, key: str) -> str:
-        """Keys keep their spelling; called once for each key as it is read."""
+        """Return the key as it is written. configparser calls this once for each key it reads."""
         first = self.key_lines.setdefault((self.section, key), self.line)
         if first != self.line:
-            text = f"is set in line {first} too: keep one of the two"
-            self.into.wrong(text, self.line, self.section, key)
+            self.into.add_error(f"is already set in line {first}; keep one of the two", self.line, self.section, key)
         return key
 
 
-class Unreadable(Exception):
-    """A file that is no text to parse, why, and in which line that shows."""
+class UnreadableFile(Exception):
+    """A file that can't be parsed as text, with the reason and the line that shows it."""
 
     def __init__(self, reason: str, line: int | None = None) -> None:
         super().__init__(reason)
         self.line = line
 
 
-def scan(path: Path) -> Scanned:
-    """The sections and keys of one file; what can't be read is among its problems."""
-    into = Scanned(str(path))
+def scan(path: Path) -> ScannedFile:
+    """Return the sections and keys of one file; everything unreadable is among its problems."""
+    into = ScannedFile(str(path))
     try:
         text = _decode(_read(path))
-    except Unreadable as reason:
-        into.wrong(str(reason), reason.line)
+    except UnreadableFile as error:
+        into.add_error(str(error), error.line)
     else:
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         if len(lines) > MAX_LINES:
-            into.wrong(f"has {len(lines)} lines; a configuration file may have {MAX_LINES}")
-        elif long := next((number for number, line in enumerate(lines, 1) if len(line) > MAX_LINE), None):
-            into.wrong(f"has {len(lines[long - 1])} characters; a line may have {MAX_LINE}", long)
+            into.add_error(f"has {len(lines)} lines; split the file, the limit is {MAX_LINES}")
+        elif too_long := next((number for number, line in enumerate(lines, 1) if len(line) > MAX_LINE), None):
+            length = len(lines[too_long - 1])
+            into.add_error(f"this line has {length} characters; shorten it, the limit is {MAX_LINE}", too_long)
         else:
             _parse(lines, into)
     return into
@@ -126,56 +128,55 @@ def scan(path: Path) -> Scanned:
 
 def _read(path: Path) -> bytes:
     try:
-        found = path.stat()
-        if stat.S_ISDIR(found.st_mode):
-            raise Unreadable("is a directory, not a file")
-        if not stat.S_ISREG(found.st_mode):
-            raise Unreadable("is no regular file")
-        if found.st_size > MAX_BYTES:
-            size, limit = (number / 1024 / 1024 for number in (found.st_size, MAX_BYTES))
-            raise Unreadable(f"has {size:.0f} MiB; a configuration file may have {limit:.0f}")
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise UnreadableFile("is a directory; name a file")
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableFile("is not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise UnreadableFile(f"has {status.st_size} bytes; split the file, the limit is {MAX_BYTES}")
         return path.read_bytes()
     except FileNotFoundError:
-        raise Unreadable("there is no such file") from None
+        raise UnreadableFile("no such file; check the path") from None
     except PermissionError:
-        raise Unreadable("may not be read by the account that runs apf") from None
+        raise UnreadableFile(f"is not readable by the account {account()}; change its owner or mode") from None
     except (OSError, ValueError) as error:
-        raise Unreadable(f"can't be read: {getattr(error, 'strerror', None) or error}") from None
+        raise UnreadableFile(f"can't be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _decode(data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise Unreadable("is UTF-16; save it as UTF-8")
+        raise UnreadableFile("is UTF-16; save it as UTF-8")
     if b"\0" in data:
-        raise Unreadable("is a binary file, not a configuration")
+        raise UnreadableFile("is a binary file; name a text file")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise Unreadable(f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8", line) from None
+        raise UnreadableFile(f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8", line) from None
     control = _CONTROL.search(text)
     if control:
         line = text.count("\n", 0, control.start()) + 1
-        raise Unreadable(f"has the control character 0x{ord(control[0]):02x}; remove it", line)
+        raise UnreadableFile(f"has the control character 0x{ord(control[0]):02x}; remove it", line)
     return text
 
 
-def _parse(lines: list[str], into: Scanned) -> None:
-    first = next((i for i, line in enumerate(lines) if _says_something(line)), len(lines))
+def _parse(lines: list[str], into: ScannedFile) -> None:
+    first = next((i for i, line in enumerate(lines) if _has_content(line)), len(lines))
     if first < len(lines) and not lines[first].lstrip().startswith("["):
-        into.wrong("stands before the first [section]; put a section header above it", first + 1)
+        into.add_error("text before the first [section]; put a section header above it", first + 1)
         first = next((i for i, line in enumerate(lines) if line.startswith("[")), len(lines))
         lines = [""] * first + lines[first:]
     parser = _Parser(into)
     try:
         parser.read_file(parser.numbered(lines), into.file)
     except configparser.MissingSectionHeaderError as error:
-        into.wrong("is no [section] header", error.lineno)
+        into.add_error("is not a section header; write [NAME]", error.lineno)
     except configparser.ParsingError as error:
         for number, _ in error.errors:
-            into.wrong("is neither [section] nor key = value", number)
+            into.add_error("is neither a section header nor a key; write [NAME] or key = value", number)
     if len(into.lines) > MAX_SECTIONS:
-        into.wrong(f"has {len(into.lines)} sections; a configuration file may have {MAX_SECTIONS}")
+        into.add_error(f"has {len(into.lines)} sections; split the file, the limit is {MAX_SECTIONS}")
         return
     for section in parser.sections():
         into.sections[section] = {
@@ -184,9 +185,6 @@ def _parse(lines: list[str], into: Scanned) -> None:
         }
 
 
-def _says_something(line: str) -> bool:
+def _has_content(line: str) -> bool:
     line = line.strip()
     return bool(line) and not line.startswith(("#", ";"))
-
-
-FACTORY = "Factory"

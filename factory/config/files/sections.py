@@ -1,4 +1,4 @@
-"""From files to sections: which files are read, and what a section says after all of them."""
+"""Merge files into sections: each section's own keys, and the defaults behind them."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from factory.config.files.scan import DEFAULT, Entry, Scanned, scan
+from factory.config.files.scan import DEFAULT, Entry, ScannedFile, scan
 from factory.config.problems import Problem
 
 
 class Defaults(dict[str, Entry]):
-    """The ``[DEFAULT]`` of a file, or of the files of a directory."""
+    """The ``[DEFAULT]`` keys of one file, or of all files of one directory."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._under: dict[str, list[str]] = {}
+        self._by_prefix: dict[str, list[str]] = {}
 
-    def under(self, prefix: str) -> list[str]:
-        """Keys that start with a prefix and go on. To be asked once all keys are there."""
-        if prefix not in self._under:
-            self._under[prefix] = [key for key in self if key.startswith(prefix) and key != prefix]
-        return self._under[prefix]
+    def with_prefix(self, prefix: str) -> list[str]:
+        """Return the keys that are longer than this prefix and start with it. Cached: add all keys before."""
+        if prefix not in self._by_prefix:
+            self._by_prefix[prefix] = [key for key in self if key.startswith(prefix) and key != prefix]
+        return self._by_prefix[prefix]
 
 
 class Section(Mapping[str, Entry]):
-    """A section after all files: its own keys, and behind them the defaults of the files it stands in.
+    """A section after all files are read: its own keys, and behind them the defaults of its files.
 
-    An own key always wins, also against a default of a file that was read later.
+    A section's own key always wins, even against a default of a file that is read later.
     """
 
     def __init__(self, name: str, file: str, line: int) -> None:
@@ -36,7 +36,7 @@ class Section(Mapping[str, Entry]):
         self.line = line
         self.own: dict[str, Entry] = {}
         self.defaults: list[Defaults] = []
-        """The latest first."""
+        """Defaults of the files that have this section, the latest file first."""
 
     def __getitem__(self, key: str) -> Entry:
         if key in self.own:
@@ -55,29 +55,29 @@ class Section(Mapping[str, Entry]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def under(self, prefix: str) -> list[str]:
-        """Keys that start with a prefix and go on."""
+    def with_prefix(self, prefix: str) -> list[str]:
+        """Return the keys that are longer than this prefix and start with it."""
         keys = [key for key in self.own if key.startswith(prefix) and key != prefix]
         for defaults in self.defaults:
-            keys += defaults.under(prefix)
+            keys += defaults.with_prefix(prefix)
         return list(dict.fromkeys(keys))
 
 
-Group = Sequence[Scanned]
+Group = Sequence[ScannedFile]
 """Files that share their ``[DEFAULT]``: one file, or the files of one directory."""
 
 
 def local_path(text: str) -> Path:
-    """Path from what a person writes: ``~`` and ``file://`` are understood.
+    """Return the path of a local file; ``~`` and ``file://`` are expanded.
 
     Raises:
-        ValueError: it is the address of something that is not a local file.
+        ValueError: the text is a URL of another kind.
     """
     if text.startswith("file:"):
         rest = text.removeprefix("file:").lstrip("/")
         text = rest if rest.startswith("~") else f"/{rest}"
     elif ":/" in text and text.split(":/")[0].isalpha():
-        raise ValueError(f"{text!r} is not a local file; fetch it and give its path")
+        raise ValueError(f"{text!r} is not a local file; download it and give its path")
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -85,33 +85,35 @@ def local_path(text: str) -> Path:
 
 
 def read_file(path: Path) -> Group:
-    """One file."""
+    """Read one file."""
     return (scan(path),)
 
 
 def read_directory(path: Path) -> Group:
-    """The ``*.conf`` of a directory in the order of their names."""
+    """Read the ``*.conf`` files of a directory in the order of their names."""
     try:
         files = sorted(file for file in path.iterdir() if file.name.endswith(".conf"))
     except (OSError, ValueError) as error:
-        there = Scanned(str(path))
-        there.wrong(f"no directory to read: {getattr(error, 'strerror', None) or error}")
-        return (there,)
+        unreadable = ScannedFile(str(path))
+        unreadable.add_error(f"can't be read as a directory: {getattr(error, 'strerror', None) or error}")
+        return (unreadable,)
     if not files:
-        nothing = Problem(str(path), None, None, None, "has no file *.conf", "warning")
-        return (Scanned(str(path), problems=[nothing]),)
+        empty = Problem(
+            str(path), None, None, None, "has no *.conf file; add one, or name another directory", "warning"
+        )
+        return (ScannedFile(str(path), problems=[empty]),)
     return tuple(scan(file) for file in files)
 
 
 def read_path(path: Path) -> Group:
-    """A file, or a directory."""
+    """Read a file, or the ``*.conf`` files of a directory."""
     return read_directory(path) if os.path.isdir(path) else read_file(path)
 
 
 def merge_groups(groups: Sequence[Group]) -> tuple[dict[str, Section], list[Defaults], list[Problem]]:
-    """The sections of all files, the ``[DEFAULT]`` of each group, and what is worth a look.
+    """Return the sections of all files, the ``[DEFAULT]`` of each group, and warnings about overridden keys.
 
-    The later file wins; that it does so is a warning.
+    A later file overrides an earlier one.
     """
     sections: dict[str, Section] = {}
     all_defaults: list[Defaults] = []
@@ -125,7 +127,7 @@ def merge_groups(groups: Sequence[Group]) -> tuple[dict[str, Section], list[Defa
             all_defaults.append(defaults)
             if not any(name != DEFAULT for file in group for name in file.lines):
                 first = next(iter(defaults.values()))
-                text = "has no effect: a file's [DEFAULT] is for the sections of that file"
+                text = "has no effect: it applies only to sections of its own file; move it there"
                 problems.append(Problem(first.file, None, DEFAULT, None, text, "warning"))
         for file in group:
             for name, entries in file.sections.items():
@@ -142,6 +144,6 @@ def merge_groups(groups: Sequence[Group]) -> tuple[dict[str, Section], list[Defa
 def _set(into: dict[str, Entry], key: str, entry: Entry, problems: list[Problem]) -> None:
     before = into.get(key)
     if before is not None and before.value != entry.value:
-        text = f"takes the place of {before.file}:{before.line}"
+        text = f"overrides {before.file}:{before.line}; keep one of the two"
         problems.append(Problem(entry.file, entry.line, entry.section, key, text, "warning"))
     into[key] = entry

@@ -1,1 +1,1 @@
-"""Fill the settings models from sections: known keys, old spellings, messages."""
+"""Fill settings models from sections: known keys, old spellings, error messages."""

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, in words: what is there, and what would be right."""
+"""Turn pydantic's validation errors into messages: the value that is written, and a valid one."""
 
 from __future__ import annotations
 
@@ -31,47 +31,47 @@ _BOUNDS = {
 }
 
 
-def shown(value: Any) -> str:
-    """A value as a message shows it: quoted, on one line, and not endless."""
+def quoted(value: Any) -> str:
+    """Return a value for a message: quoted, on one line, at most ``MAX_SHOWN`` characters."""
     text = " ".join(str(value).split())
     return repr(text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "...")
 
 
-def wrong(error: ErrorDetails, key: Key | None, written: str) -> str:
-    """One of pydantic's errors, as a sentence about what is written in the file."""
-    text = _wrong(error, key)
+def describe_error(error: ErrorDetails, key: Key | None, written: str) -> str:
+    """Return the message for one of pydantic's errors; ``written`` is the value as it stands in the file."""
+    text = _describe(error, key)
     return text + _hint(written) if error["type"] in {*_KINDS, "literal_error", "value_error"} else text
 
 
-def _wrong(error: ErrorDetails, key: Key | None) -> str:
+def _describe(error: ErrorDetails, key: Key | None) -> str:
     kind, value = error["type"], error["input"]
     context = error.get("ctx", {})
-    there = "the value" if key and key.secret else shown(value)
+    shown = "the value" if key and key.secret else quoted(value)
     if kind == "missing":
         return f"is missing: {key.meaning}" if key and key.meaning else "is missing"
     if kind in _KINDS:
-        return f"{there} is not {_KINDS[kind]}"
+        return f"{shown} is not {_KINDS[kind]}"
     if kind in _BOUNDS:
         words, name = _BOUNDS[kind]
-        return f"{there} is out of range; it must be {words} {context[name]}"
+        return f"{shown} is out of range; write a number that is {words} {context[name]}"
     if kind in ("literal_error", "enum"):
-        return f"{there} is none of {context['expected']}"
+        return f"{shown} is not a valid choice; write {context['expected']}"
     if kind == "value_error" and key and key.secret:
-        return "the value is not a valid one"
+        return "the value is not valid"
     if kind == "value_error":
         return str(context["error"])
     if kind == "string_pattern_mismatch":
-        right = (key and key.right) or f"as the pattern {context['pattern']}"
-        return f"{there} can't stand here; it must be {right}"
-    return f"{there}: {error['msg'][:1].lower()}{error['msg'][1:]}"
+        right = (key and key.right) or f"a value that matches {context['pattern']}"
+        return f"{shown} is not valid; write {right}"
+    return f"{shown}: {error['msg'][:1].lower()}{error['msg'][1:]}"
 
 
 def _hint(written: str) -> str:
-    """How one gets a value that one did not mean."""
+    """Return a hint on a likely cause of an unintended value."""
     if "\n" in written:
-        return "; an indented line goes on with the value above it"
+        return "; an indented line continues the value above it"
     if " #" in written:
         return "; a comment after a value starts with ' ;'"
     if written == "":
-        return "; write None, or leave the key out, for no value"
+        return "; for no value write None or remove the key"
     return ""

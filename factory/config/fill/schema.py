@@ -1,4 +1,4 @@
-"""A settings model seen as keys of a file: names, old spellings, types in words, defaults, meanings."""
+"""Describe the fields of a settings model as keys of a file: name, old spellings, type, default, meaning."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from factory.settings.types import KeepLines, Named, Settings, format_duration, 
 
 @dataclass(frozen=True)
 class Key:
-    """One key. A named key is a prefix: the rest of what stands in the file is the user's own name."""
+    """One key. The name of a ``named`` key is a prefix; in the file it continues with a name the user chooses."""
 
     name: str
     field: str
@@ -29,22 +29,22 @@ class Key:
     named: bool = False
     old: tuple[str, ...] = ()
     empty_is_unset: bool = False
-    """Text that may be left out: an empty value leaves it out."""
+    """True for optional text and paths, where an empty value means no value."""
     keep_lines: bool = False
     unit: str = ""
     right: str = ""
-    """What a value must look like where a pattern says it."""
+    """Values that the field's pattern accepts, in words."""
     secret: bool = False
-    """Messages must not show the value."""
+    """True if no message may show the value."""
 
     @property
     def shown(self) -> str:
-        """The key as documentation shows it."""
+        """Name of the key in the documentation."""
         return f"{self.name}<NAME>" if self.named else self.name
 
 
 class Schema:
-    """The keys of a model, without the prefix that a plugin's keys have in the file."""
+    """Keys of a model, without the prefix that a plugin's keys have in the file."""
 
     def __init__(self, keys: tuple[Key, ...]) -> None:
         self.keys = keys
@@ -52,7 +52,7 @@ class Schema:
         self.named = tuple(key for key in keys if key.named)
 
     def find(self, name: str) -> Key | None:
-        """The key that this spelling, old ones included, stands for."""
+        """Return the key with this name; old spellings count too."""
         if name in self.plain:
             return self.plain[name]
         for key in self.named:
@@ -63,7 +63,7 @@ class Schema:
 
 @cache
 def schema(model: type[Settings]) -> Schema:
-    """The keys of a model, in the order of its fields."""
+    """Return the keys of a model in the order of its fields."""
     fields = model.model_fields.items()
     return Schema(tuple(_key(name, field) for name, field in fields if not _extra(field, "internal")))
 
@@ -95,7 +95,7 @@ def _key(name: str, field: FieldInfo) -> Key:
 
 
 def _parts(annotation: Any, metadata: list[Any]) -> tuple[list[Any], bool]:
-    """The type without its None and the notes attached to it, and whether None was allowed."""
+    """Return the type without ``None``, followed by its annotations, and True if ``None`` was allowed."""
     optional = False
     if get_origin(annotation) in (Union, types.UnionType):
         members = [member for member in get_args(annotation) if member is not type(None)]
@@ -141,8 +141,8 @@ def _type(parts: list[Any]) -> str:
 def _default(field: FieldInfo, parts: list[Any]) -> str:
     if field.is_required():
         return "required"
-    if said := _extra(field, "default"):
-        return str(said)
+    if in_words := _extra(field, "default"):
+        return str(in_words)
     if field.default_factory is not None or field.default is None or field.default in ((), "", {}):
         return "none"
     if any(isinstance(part, BeforeValidator) and part.func is parse_duration for part in parts):

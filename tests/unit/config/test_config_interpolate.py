@@ -1,4 +1,4 @@
-"""``%(key)s`` stands for the value of a key, and what leads nowhere is said with the reason."""
+"""Tests of ``%(key)s`` references and of their errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.config.files.interpolate import MAX_LENGTH, Resolver, Unresolvable, referenced_keys
+from factory.config.files.interpolate import MAX_LENGTH, Resolver, UnresolvedReference, referenced_keys
 from factory.config.files.scan import Entry
 
 
@@ -27,50 +27,54 @@ def resolver(**values: str) -> Resolver:
         ({"a": "%(b.c-d)s", "b.c-d": "x"}, "x"),
     ],
 )
-def test_references_are_replaced(values: dict[str, str], value: str) -> None:
+def test_replaces_references(values: dict[str, str], value: str) -> None:
     assert resolver(**values).value("a") == value
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
-        ({"a": "%(b)s"}, "refers to %(b)s, and there is no key 'b' in the section"),
-        ({"a": "%(a)s"}, "refers to itself: a -> a"),
-        ({"a": "%(b)s", "b": "%(c)s", "c": "%(b)s"}, "refers to itself: b -> c -> b"),
-        ({"a": "50%"}, "has a single % at '%': write %%, or %(key)s"),
-        ({"a": "%d"}, "has a single % at '%d': write %%, or %(key)s"),
-        ({"a": "%(b)d", "b": "1"}, "has a single % at '%(b)d': write %%, or %(key)s"),
-        ({"a": "%(b", "b": "1"}, "has a single % at '%(b': write %%, or %(key)s"),
+        ({"a": "%(b)s"}, "refers to %(b)s, but the section has no key 'b'; add it or remove the reference"),
+        ({"a": "%(a)s"}, "refers to itself: a -> a; remove one of these references"),
+        ({"a": "%(b)s", "b": "%(c)s", "c": "%(b)s"}, "refers to itself: b -> c -> b; remove one of these references"),
+        ({"a": "50%"}, "has a single % at '%'; write %% for a percent sign, or %(key)s"),
+        ({"a": "%d"}, "has a single % at '%d'; write %% for a percent sign, or %(key)s"),
+        (
+            {"a": "%(b)d", "b": "1"},
+            "has a single % at '%(b)d'; write %% for a percent sign, or %(key)s",
+        ),
+        ({"a": "%(b", "b": "1"}, "has a single % at '%(b'; write %% for a percent sign, or %(key)s"),
         (
             {"a": "%(b)s", "b": "5%"},
-            "has a single % at '%' (in b, to which it refers): write %%, or %(key)s",
+            "has a single % at '%' (in b, to which it refers); write %% for a percent sign, or %(key)s",
         ),
         (
             {"a": "%(b)s", "b": "%(c)s"},
-            "refers to %(c)s (in b, to which it refers), and there is no key 'c' in the section",
+            "refers to %(c)s (in b, to which it refers), but the section has no key 'c'; "
+            "add it or remove the reference",
         ),
         (
             {"a": "%(b0)s"} | {f"b{i}": f"%(b{i + 1})s" for i in range(20)},
-            "refers through more than 10 keys: a -> b0 -> b1 -> b2 -> b3 -> b4 -> b5 -> b6 -> b7 -> b8 -> b9",
+            "refers through more than 10 keys; shorten a -> b0 -> b1 -> b2 -> b3 -> b4 -> b5 -> b6 -> b7 -> b8 -> b9",
         ),
         (
             {"a": "x" * 1000} | {f"a{i}": f"%(a{i - 1 if i else ''})s" * 10 for i in range(6)} | {"a": "x" * 1000},
-            f"makes the section longer than {MAX_LENGTH} characters by its references",
+            f"makes the section longer than {MAX_LENGTH} characters; use fewer references",
         ),
     ],
 )
-def test_a_reference_that_leads_nowhere_is_explained(values: dict[str, str], told: str) -> None:
-    with pytest.raises(Unresolvable) as caught:
+def test_explains_a_reference_that_can_not_be_replaced(values: dict[str, str], message: str) -> None:
+    with pytest.raises(UnresolvedReference) as caught:
         resolver(**values).value("a5" if "a5" in values else "a")
-    assert str(caught.value) == told
+    assert str(caught.value) == message
 
 
-def test_the_keys_that_a_value_refers_to_are_known() -> None:
+def test_finds_the_keys_a_value_refers_to() -> None:
     assert referenced_keys("%(a)s%% %(b.c)s %%(d)s %(e)d") == {"a", "b.c"}
 
 
 @given(st.dictionaries(st.sampled_from("abc"), st.text(st.sampled_from("%()sabc x"), max_size=12), min_size=1))
-def test_it_agrees_with_configparser(values: dict[str, str]) -> None:
+def test_agrees_with_configparser(values: dict[str, str]) -> None:
     parser = configparser.ConfigParser()
     try:
         parser.read_dict({"Q": values})
@@ -80,7 +84,7 @@ def test_it_agrees_with_configparser(values: dict[str, str]) -> None:
         try:
             expected = parser.get("Q", key)
         except configparser.InterpolationError:
-            with pytest.raises(Unresolvable):
+            with pytest.raises(UnresolvedReference):
                 resolver(**values).value(key)
         else:
             assert resolver(**values).value(key) == expected

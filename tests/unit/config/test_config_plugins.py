@@ -1,4 +1,4 @@
-"""Plugins are found by name, imported when asked for, and what is wrong with one is said with its name."""
+"""Tests of finding plugins by name, importing them on first use, and reporting broken ones."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from factory.config.installed_plugins import CATEGORIES, PluginError, Registry
 from factory.config.problems import ConfigError
 from factory.config.reference_page import own_plugins
 from factory.plugin.sched import SchedPlugin
-from tests.rig.configs import PLUGINS, Ready, problems, queue, told, write
+from tests.rig.configs import PLUGINS, Ready, messages, problems, queue, write
 
 
 class NoStep(SchedPlugin):
-    """Lacks its one method."""
+    """Does not define ``step``."""
 
 
 class OddSettings(Ready):
-    """Settings that are none."""
+    """Has a ``Settings`` that is not a settings model."""
 
     Settings = dict  # type: ignore[assignment]
 
@@ -33,29 +33,29 @@ def registry(value: str, *others: str) -> Registry:
 
 
 @pytest.mark.parametrize(
-    ("found", "told_of"),
+    ("plugins", "message"),
     [
         (registry("no.such.module:Mine"), "sched plugin Mine can't be imported: ModuleNotFoundError: No module named"),
         (registry("tests.rig.configs:Missing"), "sched plugin Mine can't be imported: AttributeError"),
-        (registry("tests.rig.configs:QUEUE"), "sched plugin Mine is no subclass of factory.plugin.SchedPlugin"),
-        (registry("tests.rig.configs:Panda"), "sched plugin Mine is no subclass of factory.plugin.SchedPlugin"),
+        (registry("tests.rig.configs:QUEUE"), "sched plugin Mine is not a subclass of factory.plugin.SchedPlugin"),
+        (registry("tests.rig.configs:Panda"), "sched plugin Mine is not a subclass of factory.plugin.SchedPlugin"),
         (registry("a:A", "b:B"), "two packages provide a plugin Mine: a:A and b:B; uninstall one"),
-        (Registry.of({"sched": {"Mine": NoStep}}), "sched plugin Mine lacks step"),
-        (Registry.of({"sched": {"Mine": OddSettings}}), "Settings of sched plugin Mine is no subclass of"),
+        (Registry.of({"sched": {"Mine": NoStep}}), "sched plugin Mine does not define step"),
+        (Registry.of({"sched": {"Mine": OddSettings}}), "Settings of sched plugin Mine is not a subclass of"),
         (Registry({"sched": {"Mine": lambda: sys.exit(3)}}), "sched plugin Mine can't be imported: SystemExit: 3"),
         (Registry.of({"sched": {"mine": Ready}}), "no sched plugin 'Mine' is installed; did you mean mine?"),
-        (Registry.of({"sched": {"A": Ready, "B": Ready}}), "no sched plugin 'Mine' is installed; there are A, B"),
+        (Registry.of({"sched": {"A": Ready, "B": Ready}}), "no sched plugin 'Mine' is installed; choose from A, B"),
         (Registry.of({}), "no sched plugin 'Mine' is installed"),
     ],
 )
-def test_a_plugin_that_can_not_be_used_is_named(found: Registry, told_of: str) -> None:
+def test_reports_plugins_that_can_not_be_used(plugins: Registry, message: str) -> None:
     for _ in range(2):
         with pytest.raises(PluginError) as caught:
-            found.get("sched", "Mine")
-        assert str(caught.value).startswith(told_of)
+            plugins.get("sched", "Mine")
+        assert str(caught.value).startswith(message)
 
 
-def test_a_plugin_is_imported_once_and_only_if_asked_for() -> None:
+def test_imports_a_plugin_once_at_its_first_use() -> None:
     calls: list[str] = []
 
     def load_ready() -> object:
@@ -69,11 +69,11 @@ def test_a_plugin_is_imported_once_and_only_if_asked_for() -> None:
     assert found.by_key("sched", "ready") == "Ready"
 
 
-def test_the_same_entry_point_seen_twice_is_one() -> None:
+def test_duplicate_entry_points_count_once() -> None:
     assert registry("tests.rig.configs:Ready", "tests.rig.configs:Ready").get("sched", "Mine") is Ready
 
 
-def test_a_broken_plugin_is_an_error_where_it_is_named(tmp_path: Path) -> None:
+def test_broken_plugin_is_an_error_of_the_key_that_names_it(tmp_path: Path) -> None:
     points = {"sched": [EntryPoint("Ready", "tests.rig.configs:Missing", "apf.sched")]} | {
         category: [EntryPoint(name, f"tests.rig.configs:{name}", f"apf.{category}")]
         for category, name in (("batchstatus", "Condor"), ("batchsubmit", "CondorLocal"))
@@ -87,18 +87,18 @@ def test_a_broken_plugin_is_an_error_where_it_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "told_of"),
+    ("lines", "message"),
     [
         ([], "batchsubmitplugin: batchsubmit plugin Fussy: needs wmsqueue"),
-        (["wmsqueue = x"], "batchsubmitplugin: batchsubmit plugin Fussy can't be made: KeyError: 'x'"),
+        (["wmsqueue = x"], "batchsubmitplugin: batchsubmit plugin Fussy can't be created: KeyError: 'x'"),
     ],
 )
-def test_a_plugin_that_refuses_its_queue_is_an_error(tmp_path: Path, lines: list[str], told_of: str) -> None:
+def test_plugin_that_rejects_its_queue_is_an_error(tmp_path: Path, lines: list[str], message: str) -> None:
     text = queue(*lines).replace("= CondorLocal", "= Fussy")
-    assert told(write(tmp_path, text)).endswith(told_of)
+    assert messages(write(tmp_path, text)).endswith(message)
 
 
-def test_this_source_tree_declares_plugins_that_can_be_used() -> None:
+def test_all_declared_plugins_can_be_imported() -> None:
     own = own_plugins()
     names = [(category, name) for category in CATEGORIES for name in own.names(category)]
     assert ("sched", "Ready") in names
@@ -106,7 +106,7 @@ def test_this_source_tree_declares_plugins_that_can_be_used() -> None:
         assert own.get(category, name).__name__ == name
 
 
-def test_the_page_for_authors_of_plugins_names_every_group() -> None:
+def test_plugin_docs_list_every_entry_point_group() -> None:
     text = (Path(__file__).parents[3] / "docs" / "plugins.md").read_text(encoding="utf-8")
     assert [name for name, base in CATEGORIES.items() if f"| `apf.{name}` | `{base.__name__}`" not in text] == []
 
@@ -115,10 +115,10 @@ MONITOR = "[Factory]\nmonitorConf = monitor.conf\n"
 
 
 @pytest.mark.parametrize(
-    ("main", "monitors", "line", "told_of"),
+    ("main", "monitors", "line", "message"),
     [
-        ("", "", "monitorsection = m", "warning: [m] is not looked for: [Factory] has no monitorConf"),
-        (MONITOR, "[mm]\nmonitorplugin = APF\n", "monitorsection = m", "monitorConf has no section [m]"),
+        ("", "", "monitorsection = m", "warning: [m] is not read: set monitorConf in [Factory]"),
+        (MONITOR, "[mm]\nmonitorplugin = APF\n", "monitorsection = m", "monitorConf has no section [m]; add it there"),
         (MONITOR, "[apfmon-x]\n", "monitorsection = apfmon-y", "no section [apfmon-y]; did you mean apfmon-x?"),
         (MONITOR, "[m]\nmonitorURL = x\n", "monitorsection = m", "monitor.conf:1: [m] monitorplugin: is missing"),
         (MONITOR, "[m]\nmonitorplugin = AFP\n", "monitorsection = m", "no monitor plugin 'AFP' is installed"),
@@ -126,7 +126,7 @@ MONITOR = "[Factory]\nmonitorConf = monitor.conf\n"
             MONITOR,
             "[m]\nmonitorplugin = Panda\n",
             "monitorsection = m",
-            "monitor plugin Panda is gone; use Log, or APF",
+            "monitor plugin Panda was removed; use Log or APF",
         ),
         (MONITOR, "[m]\nmonitorplugin = APF\n", "monitorsection = m", "monitor.conf:1: [m] monitorURL: is missing"),
         (
@@ -141,18 +141,16 @@ MONITOR = "[Factory]\nmonitorConf = monitor.conf\n"
             "monitorsection = m",
             "monitor.conf:4: [m] monitorUrl: no such key; did you mean monitorURL?",
         ),
-        ("[Factory]\nmonitorConf = none.conf\n", "", "monitorsection = None", "none.conf: there is no such file"),
+        ("[Factory]\nmonitorConf = none.conf\n", "", "monitorsection = None", "none.conf: no such file"),
     ],
 )
-def test_what_is_wrong_with_a_monitor_is_said(
-    tmp_path: Path, main: str, monitors: str, line: str, told_of: str
-) -> None:
+def test_reports_errors_of_monitors(tmp_path: Path, main: str, monitors: str, line: str, message: str) -> None:
     write(tmp_path, monitors, "monitor.conf")
     (problem,) = problems(write(tmp_path, main + queue(line)))
-    assert told_of in str(problem)
+    assert message in str(problem)
 
 
-def test_monitors_have_their_settings_from_their_own_file(tmp_path: Path) -> None:
+def test_monitors_read_their_settings_from_monitorconf(tmp_path: Path) -> None:
     text = "[DEFAULT]\nbase = http://example.org\n[m]\nmonitorplugin = APF\nmonitorURL = %(base)s/api\nx-note = 1\n"
     write(tmp_path, text, "monitor.conf")
     path = write(tmp_path, MONITOR + queue("monitorsection = m, m"))

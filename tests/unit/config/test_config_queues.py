@@ -1,4 +1,4 @@
-"""A section becomes a queue with typed settings, and what is wrong with a value is said where it stands."""
+"""Tests of queues made from sections: typed values, and errors at the line of the value."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from factory.config.problems import ConfigError
-from tests.rig.configs import CondorEC2, CondorLocal, problems, queue, read, told, write
+from tests.rig.configs import CondorEC2, CondorLocal, messages, problems, queue, read, write
 
 EC2 = "batchsubmit.condorec2"
 
 
 def ec2(*lines: str) -> str:
-    """A queue that buys machines."""
+    """A queue that buys VMs."""
     text = queue(f"{EC2}.gridresource = https://ec2.example.org/", *lines)
     return text.replace("CondorLocal", "CondorEC2").replace("= Condor\n", "= CondorEC2\n")
 
@@ -50,17 +50,17 @@ def ec2_settings(path: Path) -> CondorEC2.Settings:
         ("tag_name = None", "tags", {"name": "None"}),
     ],
 )
-def test_values_have_types(tmp_path: Path, line: str, field: str, value: object) -> None:
+def test_converts_values_to_their_types(tmp_path: Path, line: str, field: str, value: object) -> None:
     settings = ec2_settings(write(tmp_path, ec2(f"{EC2}.{line}")))
     assert getattr(settings, field) == value
 
 
-def test_none_takes_a_default_back(tmp_path: Path) -> None:
+def test_none_cancels_a_default(tmp_path: Path) -> None:
     path = write(tmp_path, f"[DEFAULT]\n{EC2}.spot_price = 1\n" + ec2(f"{EC2}.spot_price = None"))
     assert ec2_settings(path).spot_price is None
 
 
-def test_keys_with_a_name_of_the_users_own_come_from_the_section_and_from_defaults(tmp_path: Path) -> None:
+def test_named_keys_come_from_the_section_and_from_defaults(tmp_path: Path) -> None:
     default = "[DEFAULT]\nbatchsubmit.condorlocal.condor_attributes.a = 1\n"
     attribute = "batchsubmit.condorlocal.condor_attributes"
     path = write(tmp_path, default + queue(f"{attribute} = x=1", f"{attribute}.+Acc = %(g)s", "g = 2"))
@@ -69,7 +69,7 @@ def test_keys_with_a_name_of_the_users_own_come_from_the_section_and_from_defaul
     assert settings.condor_attributes == "x=1"
 
 
-def test_a_key_that_looks_like_a_name_of_the_users_own_is_still_a_key(tmp_path: Path) -> None:
+def test_key_with_the_prefix_of_named_keys_stays_a_key(tmp_path: Path) -> None:
     settings = ec2_settings(write(tmp_path, ec2(f"{EC2}.tag_limit = 5", f"{EC2}.tag_limits = 6")))
     assert (settings.tag_limit, settings.tags) == (5, {"limits": "6"})
 
@@ -79,40 +79,40 @@ def test_a_key_that_looks_like_a_name_of_the_users_own_is_still_a_key(tmp_path: 
     [
         ("priority = x", "priority: 'x' is not a whole number"),
         ("priority = 1.5", "priority: '1.5' is not a whole number"),
-        ("priority =", "priority: '' is not a whole number; write None, or leave the key out, for no value"),
+        ("priority =", "priority: '' is not a whole number; for no value write None or remove the key"),
         ("priority = 1 # one", "priority: '1 # one' is not a whole number; a comment after a value starts with ' ;'"),
         (
             "priority = 1\n  wmsqueue = x",
-            "priority: '1 wmsqueue = x' is not a whole number; an indented line goes on with the value above it",
+            "priority: '1 wmsqueue = x' is not a whole number; an indented line continues the value above it",
         ),
-        ("apfqueue.sleep = 0", "apfqueue.sleep: '0' is out of range; it must be at least 1"),
+        ("apfqueue.sleep = 0", "apfqueue.sleep: '0' is out of range; write a number that is at least 1"),
         ("apfqueue.sleep = -5", "'-5' is not a duration; write seconds (90), or a number with s, m, h, d or w (15m)"),
         (
             "apfqueue.sleep = " + "9" * 400,
             "apfqueue.sleep: '99999999999999999999' is longer than 100 years; write a shorter duration",
         ),
-        (f"{EC2}.vpc_ip = odd", f"{EC2}: can't be checked: ZeroDivisionError in the settings of its plugin"),
+        (f"{EC2}.vpc_ip = odd", f"{EC2}: can't be checked: the plugin's Settings raised ZeroDivisionError"),
         ("enabled = perhaps", "enabled: 'perhaps' is not a boolean; write True or False"),
-        ("schedplugin =", "schedplugin: names no plugin; to add nothing, write Null"),
+        ("schedplugin =", "schedplugin: names no plugin; write Null to add nothing"),
         ("schedplugin = None", "schedplugin: is missing: Plugins that decide how many"),
-        ("batchstatusplugin =", "batchstatusplugin: names no plugin"),
+        ("batchstatusplugin =", "batchstatusplugin: names no plugin; write Condor or CondorEC2"),
         (
             "batchstatusplugin = None",
             "batchstatusplugin: is missing: Plugin that reports the jobs or VMs the queue already has.",
         ),
-        (f"{EC2}.spot_price = -1", "spot_price: '-1' is out of range; it must be at least 0"),
+        (f"{EC2}.spot_price = -1", "spot_price: '-1' is out of range; write a number that is at least 0"),
         (f"{EC2}.spot_price = nan", "spot_price: 'nan' is not a finite number"),
         (f"{EC2}.spot_price = 0,156", "spot_price: '0,156' is not a number"),
         (f"{EC2}.gridresource = None", "gridresource: is missing: URL of the cloud."),
         (f"{EC2}.lease_max = 60", f"{EC2}: lease_max is shorter than lease"),
         (f"{EC2}.password = hunter2", "password: the value is not a whole number"),
-        (f"{EC2}.ami_id = %(x)s", "ami_id: refers to %(x)s, and there is no key 'x' in the section"),
-        (f"{EC2}.tag_A = 5%", "tag_A: has a single % at '%': write %%, or %(key)s"),
+        (f"{EC2}.ami_id = %(x)s", "ami_id: refers to %(x)s, but the section has no key 'x'"),
+        (f"{EC2}.tag_A = 5%", "tag_A: has a single % at '%'; write %% for a percent sign"),
         ("x-mine = 5%", None),
         ("priority = " + "9" * 5000, "priority: '9999999999"),
     ],
 )
-def test_a_wrong_value_is_said_with_what_would_be_right(tmp_path: Path, line: str, wrong: str | None) -> None:
+def test_wrong_value_is_an_error_with_a_valid_one(tmp_path: Path, line: str, wrong: str | None) -> None:
     base = ec2()
     key = line.partition(" ")[0]
     text = "\n".join(kept for kept in base.splitlines() if not kept.startswith(f"{key} ")) + f"\n{line}\n"
@@ -127,34 +127,34 @@ def test_a_wrong_value_is_said_with_what_would_be_right(tmp_path: Path, line: st
     assert problem.line == next((n for n, written in enumerate(lines, 1) if written.startswith(f"{problem.key} ")), 1)
 
 
-def test_literals_name_the_choices(tmp_path: Path) -> None:
+def test_wrong_choice_is_an_error_with_all_choices(tmp_path: Path) -> None:
     path = write(tmp_path, queue("batchsubmit.condorlocal.overlay.killorder = best"))
-    assert told(path).endswith("'best' is none of 'newest' or 'oldest'")
+    assert messages(path).endswith("'best' is not a valid choice; write 'newest' or 'oldest'")
 
 
-def test_a_wrong_default_is_said_once_with_the_queues_that_it_is_about(tmp_path: Path) -> None:
+def test_wrong_default_is_reported_once_with_its_queues(tmp_path: Path) -> None:
     text = "[DEFAULT]\napfqueue.sleep = soon\n" + queue(name="A") + queue(name="B") + queue(name="C")
-    assert told(write(tmp_path, text)) == (
+    assert messages(write(tmp_path, text)) == (
         "queues.conf:2: [DEFAULT] apfqueue.sleep: 'soon' is not a duration; "
         "write seconds (90), or a number with s, m, h, d or w (15m) (queue A and 2 more)"
     )
 
 
-def test_a_wrong_default_of_queues_that_run_and_that_do_not_is_one_error(tmp_path: Path) -> None:
+def test_wrong_default_of_enabled_and_disabled_queues_is_one_error(tmp_path: Path) -> None:
     text = "[DEFAULT]\npriority = x\n" + queue(name="A").replace("True", "False") + queue(name="B")
-    assert told(write(tmp_path, text)) == "queues.conf:2: [DEFAULT] priority: 'x' is not a whole number (queue B)"
+    assert messages(write(tmp_path, text)) == "queues.conf:2: [DEFAULT] priority: 'x' is not a whole number (queue B)"
 
 
-def test_a_reference_of_a_key_that_only_other_sections_use_is_checked_too(tmp_path: Path) -> None:
+def test_checks_references_of_keys_that_other_sections_use(tmp_path: Path) -> None:
     text = queue("site = x", "wmsqueue = %(site)s", name="A") + queue("site = 5%", name="B")
-    assert told(write(tmp_path, text)).startswith("queues.conf:13: [B] site: has a single %")
+    assert messages(write(tmp_path, text)).startswith("queues.conf:13: [B] site: has a single %")
 
 
-def test_a_default_that_no_queue_reads_may_refer_to_nothing(tmp_path: Path) -> None:
+def test_ignores_references_in_defaults_that_no_queue_reads(tmp_path: Path) -> None:
     assert not problems(write(tmp_path, f"[DEFAULT]\n{EC2}.ami_id = %(image)s\n" + queue()))
 
 
-def test_all_errors_of_all_queues_come_at_once(tmp_path: Path) -> None:
+def test_reports_all_errors_of_all_queues_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, queue("priority = x", "nonsense = 1", name="A") + queue("sched.ready.offset = y", name="B"))
     with pytest.raises(ConfigError) as caught:
         read(path)
@@ -175,13 +175,15 @@ def test_only_enabled_queues_run(tmp_path: Path, line: str, runs: bool) -> None:
     assert not config.warnings
 
 
-def test_a_queue_that_does_not_say_enabled_does_not_run_and_says_so(tmp_path: Path) -> None:
+def test_queue_without_enabled_is_disabled_with_a_warning(tmp_path: Path) -> None:
     config = read(write(tmp_path, queue().replace("enabled = True", "")))
     assert config.disabled == ("Q",)
-    assert "has no key enabled, so the queue does not run; write enabled = True or False" in str(config.warnings[0])
+    assert "does not run, because it has no key enabled; write enabled = True or enabled = False" in str(
+        config.warnings[0]
+    )
 
 
-def test_enablequeues_stops_all(tmp_path: Path) -> None:
+def test_enablequeues_false_disables_all_queues(tmp_path: Path) -> None:
     config = read(write(tmp_path, "[Factory]\nenablequeues = False\n" + queue()))
     assert (config.queues, config.disabled) == ((), ("Q",))
 
@@ -195,17 +197,17 @@ def test_errors_of_a_disabled_queue_are_warnings(tmp_path: Path) -> None:
     )
 
 
-def test_queues_come_by_priority_and_then_as_in_the_file(tmp_path: Path) -> None:
+def test_orders_queues_by_priority_then_by_file(tmp_path: Path) -> None:
     text = queue("priority = 2", name="A") + queue(name="B") + queue("priority = -1", name="C") + queue(name="D")
     assert [q.name for q in read(write(tmp_path, text)).queues] == ["C", "B", "D", "A"]
 
 
-def test_the_text_of_a_queue_changes_with_what_it_reads_and_only_so(tmp_path: Path) -> None:
+def test_queue_text_changes_only_with_the_keys_it_reads(tmp_path: Path) -> None:
     def text(*lines: str, default: str = "") -> tuple[tuple[str, str], ...]:
         return read(write(tmp_path, f"[DEFAULT]\n{default}\n" + queue(*lines))).queues[0].text
 
     plain = text("sched.ready.offset = 1")
-    assert text("# said aside", "sched.ready.offset = %(o)s", "o = 1") == plain
+    assert text("# comment", "sched.ready.offset = %(o)s", "o = 1") == plain
     assert text(default="sched.ready.offset = 1") == plain
     assert text("sched.ready.offset = 1", "x-mine = 2", default="sched.scale.factor = 3") == plain
     assert text("sched.ready.offset = 2") != plain
@@ -213,20 +215,20 @@ def test_the_text_of_a_queue_changes_with_what_it_reads_and_only_so(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["ANALY_BNL-gridgk04", "a/b", "x:1", "a.b+c@d=e", "9" * 100])
-def test_names_of_queues_that_work(tmp_path: Path, name: str) -> None:
+def test_accepts_valid_queue_names(tmp_path: Path, name: str) -> None:
     assert [q.name for q in read(write(tmp_path, queue(name=name))).queues] == [name]
 
 
 @pytest.mark.parametrize("name", ["a b", " a", "ä", "-a", "..", 'a"b', "a$b", "$(x)", "a\\b", "9" * 101, "a,b", "a;b"])
-def test_names_of_queues_that_are_refused(tmp_path: Path, name: str) -> None:
-    assert "a queue's name goes into ClassAds, tags and directories" in told(write(tmp_path, queue(name=name)))
+def test_rejects_invalid_queue_names(tmp_path: Path, name: str) -> None:
+    assert "is not a valid queue name; write at most 100 ASCII letters" in messages(write(tmp_path, queue(name=name)))
 
 
-def test_names_that_mean_one_directory_are_said(tmp_path: Path) -> None:
-    assert "shares the directory of its logs with [a_b]" in told(write(tmp_path, queue(name="a_b") + queue(name="a/b")))
+def test_warns_about_queues_that_share_a_log_directory(tmp_path: Path) -> None:
+    assert "has the same log directory as [a_b]" in messages(write(tmp_path, queue(name="a_b") + queue(name="a/b")))
 
 
 @pytest.mark.parametrize(("name", "right"), [("default", "DEFAULT"), ("Default", "DEFAULT"), ("factory", "Factory")])
-def test_a_special_section_in_the_wrong_spelling_is_an_error(tmp_path: Path, name: str, right: str) -> None:
+def test_misspelt_special_section_is_an_error(tmp_path: Path, name: str, right: str) -> None:
     path = write(tmp_path, f"[{name}]\nfactoryId = x\n" + queue())
-    assert told(path) == f"{path.name}:1: [{name}] write [{right}]; the spelling matters"
+    assert messages(path) == f"{path.name}:1: [{name}] is not a queue; write [{right}] (upper and lower case matter)"

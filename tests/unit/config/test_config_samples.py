@@ -1,4 +1,4 @@
-"""Whole files: the one that the documentation shows, and those of sites that come from AutoPyFactory."""
+"""Tests of whole files: the documented sample, and files of sites that move from AutoPyFactory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def warned(config: Config) -> set[tuple[str | None, str | None]]:
     return {(problem.section, problem.key) for problem in config.warnings}
 
 
-def test_the_documented_sample_is_valid_as_it_is() -> None:
+def test_documented_sample_is_valid() -> None:
     config = sample("design.conf")
     assert [queue.name for queue in config.queues] == ["BNL_CLOUD", "BNL_CLOUD-ec2-spot"]
     assert [type(plugin).__name__ for plugin in config.queues[1].sched] == [
@@ -38,22 +38,22 @@ def test_the_documented_sample_is_valid_as_it_is() -> None:
 
 @pytest.fixture
 def first_generation(tmp_path: Path) -> Config:
-    """Up to 2.4.10. Its file names the queues by an absolute URL."""
+    """Configuration for AutoPyFactory up to 2.4.10. It names the file of queues by an absolute URL."""
     main = tmp_path / "autopyfactory.conf"
     main.write_text((SAMPLES / "old-2.4.9" / main.name).read_text().replace("SAMPLES", str(SAMPLES)))
     (tmp_path / "monitor.conf").write_bytes((SAMPLES / "old-2.4.9" / "monitor.conf").read_bytes())
     return load([main], own_or_standins())
 
 
-def test_files_of_2_4_9_are_valid_and_what_is_dead_in_them_is_named(first_generation: Config) -> None:
+def test_files_of_2_4_9_are_valid_with_warnings(first_generation: Config) -> None:
     assert [queue.name for queue in first_generation.queues] == [
         "EXAMPLE_SITE-ce01",
         "EXAMPLE_SITE-local",
         "EXAMPLE_SITE-ec2",
     ]
     assert first_generation.disabled == ("EXAMPLE_OLD_CE",)
-    told = warned(first_generation)
-    assert told >= {
+    warnings = warned(first_generation)
+    assert warnings >= {
         ("Factory", key)
         for key in [
             "factorySMTPServer",
@@ -71,16 +71,16 @@ def test_files_of_2_4_9_are_valid_and_what_is_dead_in_them_is_named(first_genera
             "logserver.allowrobots",
         ]
     }
-    assert told >= {("DEFAULT", key) for key in ("status", "cloud", "override", "sched.statustest.allowed")}
-    assert told >= {
+    assert warnings >= {("DEFAULT", key) for key in ("status", "cloud", "override", "sched.statustest.allowed")}
+    assert warnings >= {
         ("EXAMPLE_SITE-ec2", "batchsubmit.condorec2.usessh"),
         ("EXAMPLE_SITE-ec2", "batchsubmit.condorec2.peaceful"),
         ("EXAMPLE_OLD_CE", "batchsubmitplugin"),
     }
-    assert not told & {("DEFAULT", key) for key in ("grid", "vo", "periodic_hold", "executable.defaultarguments")}
+    assert not warnings & {("DEFAULT", key) for key in ("grid", "vo", "periodic_hold", "executable.defaultarguments")}
 
 
-def test_files_of_2_4_9_mean_what_they_meant(first_generation: Config) -> None:
+def test_files_of_2_4_9_keep_their_meaning(first_generation: Config) -> None:
     assert first_generation.factory.id == "EXAMPLE-site-apf01"
     assert first_generation.factory.max_per_factory == 5000
     grid, local, ec2 = first_generation.queues
@@ -100,7 +100,7 @@ def test_files_of_2_4_9_mean_what_they_meant(first_generation: Config) -> None:
     assert ec2.batchsubmit.settings.spot_price == 0.25
 
 
-def test_files_of_2_4_16_are_valid_and_mean_what_they_meant() -> None:
+def test_files_of_2_4_16_are_valid_and_keep_their_meaning() -> None:
     config = sample("old-2.4.16/autopyfactory.conf")
     assert [queue.name for queue in config.queues] == ["MYQUEUE"]
     assert config.disabled == ("STATIC",)
@@ -137,7 +137,7 @@ def test_files_of_2_4_16_are_valid_and_mean_what_they_meant() -> None:
     assert ("DEFAULT", "monitorsection") in warned(config)
 
 
-def test_machines_of_2_4_15_are_counted_though_their_file_names_a_batch_status_of_pilots() -> None:
+def test_files_of_2_4_15_with_condor_batch_status_count_vms() -> None:
     config = sample("old-2.4.15/queues.conf")
     (queue,) = config.queues
     assert type(queue.batchstatus).__name__ == "CondorEC2"

@@ -1,4 +1,4 @@
-"""Queues whose section has gone."""
+"""Tests of queues whose section was removed."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,20 +20,20 @@ def config(directory: Path) -> Config:
     return Config(queue.batchsubmit.factory, (queue,))
 
 
-def test_a_queue_that_is_not_configured_any_more_is_tended_and_buys_nothing(tmp_path: Path) -> None:
-    found = add_removed_queues(config(tmp_path), ["OLD"])
-    (old,) = found.winding_down
+def test_removed_queue_winds_down_and_buys_nothing(tmp_path: Path) -> None:
+    extended = add_removed_queues(config(tmp_path), ["OLD"])
+    (old,) = extended.winding_down
     assert (old.name, old.sched, old.wmsstatus, old.settings.enabled) == ("OLD", (), None, False)
     assert {source.key for source in old.batchstatus.sources()} == {
-        source.key for source in found.queues[0].batchstatus.sources()
-    }, "its VMs are in readings that are there already"
+        source.key for source in extended.queues[0].batchstatus.sources()
+    }, "the VMs of the removed queue are in existing readings"
     stuck = BatchStatus.of_vms([replace(vm("vm1", VMState.SUBMITTED, submitted=NOW - 400), queue="OLD")])
     (removal,) = old.batchsubmit.plan(Ask(), stuck, Memory(), NOW).actions
     assert isinstance(removal, Remove)
     assert removal.queue == "OLD"
 
 
-def test_without_a_queue_that_has_machines_nobody_can_tend_them() -> None:
+def test_adds_no_removed_queue_without_a_queue_that_has_vms() -> None:
     nothing = Config(FactorySettings(id="f1"), ())
     assert template_queue(nothing) is None
     assert add_removed_queues(nothing, ["OLD"]).winding_down == ()
