@@ -203,7 +203,7 @@ def test_console_reports_bad_user_data_without_its_content(cloud: CloudProcess, 
     def console() -> str:
         return str(cloud.client().get_console_output(InstanceId=instance_id).get("Output", ""))
 
-    until(lambda: "write_files entry 1: content is not b64" in console(), "the console tells")
+    until(lambda: "write_files entry 1: content is not b64" in console(), "the console shows the error")
     assert "s3cret" not in console()
     assert cloud.instances()[instance_id]["pid"] is None
 

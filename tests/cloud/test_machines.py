@@ -135,7 +135,7 @@ def test_machine_with_an_invalid_htcondor_config_runs_without_joining(mine: Clou
     instance_id = launch(mine, document)
     root = mine.directory / "instances" / instance_id
     until((root / "console.log").exists, "booted")
-    until(lambda: "condor_master failed" in (root / "console.log").read_text(), "the console tells")
+    until(lambda: "condor_master failed" in (root / "console.log").read_text(), "the console shows the error")
     assert mine.instances()[instance_id]["state"] == "running"
 
 

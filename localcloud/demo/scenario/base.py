@@ -96,7 +96,7 @@ class Scenario(ABC):
 
     @abstractmethod
     def submit(self, directory: Path, pool: Pool, jobs: int) -> str:
-        """Submit the work of one ramp; return a sentence that says so."""
+        """Submit the work of one ramp; return a sentence about it."""
 
     @abstractmethod
     def work(self, submitted: int, idle: int, running: int) -> Mapping[str, Mapping[str, int]]:

@@ -84,7 +84,7 @@ class JobsScenario(Scenario):
         more = self.settings.ramps[-1]
         description = jobs_description(more, self.settings.job_s, directory / "jobs.log")
         (directory / "jobs.sub").write_text(description)
-        return {"condor_submit jobs.sub": f"submit {more} more jobs"}
+        return {"condor_submit jobs.sub": "submit the jobs of another ramp"}
 
 
 def jobs_description(count: int, seconds: int, log: Path) -> str:
