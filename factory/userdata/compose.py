@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
 from typing import Any
 
 import yaml
 
+from factory.userdata.document import load_yaml, write_multipart
 from factory.userdata.jinja import Quoted, TemplateError, check_template, literals, quote_jinja
 
 MAX_BYTES = 16384
 """EC2 takes no more."""
-
-# libyaml's are ten times as fast, which counts where a hundred machines start at once.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
@@ -76,7 +72,7 @@ def parse_layer(name: str, text: str) -> dict[str, Any]:
     if not is_template(text) and any(map(_TEMPLATE.fullmatch, text.splitlines())):
         raise UserDataError(f"{name}: '## template: jinja' counts in the first line only; put it there")
     try:
-        document = yaml.load(text, _LOADER)  # noqa: S506  both are safe loaders
+        document = load_yaml(text)
     except yaml.YAMLError as error:
         raise UserDataError(f"{name}{_not_yaml(error)}{_hint(text, str(error))}") from None
     if document is None:
@@ -188,7 +184,7 @@ def compose(layers: Sequence[tuple[str, str]]) -> bytes:
     """
     config = compose_config(layers)
     scripts = [text for _, text in layers if is_script(text)]
-    data = _multipart(config, scripts) if scripts else config.encode()
+    data = write_multipart(config, scripts) if scripts else config.encode()
     if len(data) > MAX_BYTES:
         raise UserDataError(f"user-data has {len(data)} bytes, EC2 takes {MAX_BYTES}; make the layers smaller")
     return data
@@ -233,11 +229,3 @@ def _refused(name: str, text: str) -> Iterator[str]:
 def _without_header(text: str) -> str:
     """As cloud-init hands it to Jinja: without the first line, which says that it is a template."""
     return text.partition("\n")[2]
-
-
-def _multipart(config: str, scripts: Sequence[str]) -> bytes:
-    message = MIMEMultipart(boundary="==apf==")
-    message.attach(MIMEText(config, "jinja2", "utf-8"))
-    for script in scripts:
-        message.attach(MIMEText(script, "x-shellscript", "utf-8"))
-    return message.as_bytes()

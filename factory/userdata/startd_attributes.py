@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from email import message_from_bytes
-from typing import Any
 
-import yaml
+from factory.userdata.document import read_cloud_config
 
 _SETTING = re.compile(r"\s*([A-Za-z_][\w.]*)\s*=\s*(.*?)\s*")
 _LISTS = ("startd_attrs", "startd_exprs")
 _VARIABLE = re.compile(r"\$\([^)]*\)")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def startd_attributes(user_data: bytes) -> dict[str, str]:
@@ -37,15 +34,6 @@ def startd_attributes(user_data: bytes) -> dict[str, str]:
 
 def _lines(user_data: bytes) -> Iterator[str]:
     """Lines of all files of HTCondor's configuration that it writes; a backslash at the end joins lines."""
-    document = _document(user_data)
-    for entry in document.get("write_files", ()):
+    for entry in read_cloud_config(user_data).get("write_files", ()):
         if isinstance(entry, dict) and str(entry.get("path", "")).startswith("/etc/condor/config.d/"):
             yield from re.sub(r"\\\n", " ", str(entry.get("content", ""))).splitlines()
-
-
-def _document(user_data: bytes) -> dict[str, Any]:
-    if not user_data.startswith(b"#"):
-        parts = (part.get_payload(decode=True) for part in message_from_bytes(user_data).walk())
-        user_data = next((part for part in parts if isinstance(part, bytes) and b"#cloud-config" in part[:80]), b"")
-    document = yaml.load(user_data, _LOADER)  # noqa: S506  both are safe loaders
-    return document if isinstance(document, dict) else {}
