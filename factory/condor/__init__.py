@@ -1,1 +1,1 @@
-"""Everything that talks to HTCondor; runs in worker processes."""
+"""The only room that talks to HTCondor: queries, acts and tools. Calls run in worker processes."""

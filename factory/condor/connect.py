@@ -1,4 +1,4 @@
-"""Handles to schedds and collectors. Made in worker processes only."""
+"""Handles to schedds and collectors, for worker processes only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def open_schedd(address: ScheddAddress) -> Any:
     """Return the ``htcondor2.Schedd`` at this address.
 
     Raises:
-        LookupError: the collector does not know it.
+        LookupError: the collector has no ad of it.
     """
     import htcondor2
 
@@ -28,10 +28,10 @@ def open_collector(address: PoolAddress) -> Any:
 
 
 def schedd_name(address: ScheddAddress) -> str:
-    """Return the name by which the pool knows the schedd; instances carry it as a tag.
+    """Return the name of the schedd in its pool. Instances carry it as a tag.
 
     Raises:
-        LookupError: the collector does not know it.
+        LookupError: the collector has no ad of it.
     """
     return str(_located(address)["Name"])
 
@@ -41,6 +41,6 @@ def _located(address: ScheddAddress) -> Any:
 
     collector = open_collector(PoolAddress(address.pool))
     ad = collector.locate(htcondor2.DaemonType.Schedd, address.name)
-    if ad is None:  # and Schedd(None) would be the one of this host
-        raise LookupError(f"{PoolAddress(address.pool)} knows no schedd {address.name or 'of this host'}")
+    if ad is None:  # Schedd(None) would be the one of this host
+        raise LookupError(f"{PoolAddress(address.pool)} has no ad of schedd {address.name or 'of this host'}")
     return ad

@@ -1,4 +1,4 @@
-"""Source: what waits in a schedd, where there is room for it, and who matches whom, in one poll of both daemons."""
+"""Source: idle jobs of a schedd, free slots of the pool and their matches, in one poll of both daemons."""
 
 from __future__ import annotations
 
@@ -27,48 +27,48 @@ from factory.model.source import Source
 from factory.model.status import Unknown
 
 _NOTHING = Room(math.inf, math.inf)
-"""What is asked for where there is no job."""
+"""The request to start from when there is no job: any job asks for less."""
 
 
 @dataclass(frozen=True)
 class _Needs:
-    """What must be known of slots."""
+    """The slots and attributes that a poll must read for its jobs."""
 
     references: frozenset[str] = frozenset()
-    """Attributes of a machine that Requirements of jobs refer to, in lower case."""
+    """Machine attributes that Requirements of jobs refer to, in lower case."""
     least: Room = _NOTHING
-    """No job asks for less."""
+    """The smallest request of each resource."""
 
     @classmethod
     def of(cls, asks: Iterable[Room], ads: Iterable[Any]) -> _Needs:
-        """Those of jobs that ask for so much, and of jobs with these ads."""
+        """Return the needs of jobs with these requests and ads."""
         return cls(frozenset(job_references(ads)), reduce(Room.within, asks, _NOTHING))
 
     def __or__(self, other: _Needs) -> _Needs:
         return _Needs(self.references | other.references, self.least.within(other.least))
 
     def slots(self, pool: PoolAddress, factory_id: str) -> Slots:
-        """Those that matter."""
+        """Return the slots that these jobs could use; none if there is no job."""
         return Slots() if self.least == _NOTHING else query_slots(pool, factory_id, self.references, self.least)
 
 
 _needs: dict[str, _Needs] = {}
-"""By source: what the last poll found; kept in the worker."""
+"""By source: the needs of the last poll; kept in the worker."""
 
 
 @dataclass(frozen=True)
 class DemandQuery:
-    """What a queue wants to know."""
+    """Jobs and shapes that a queue asks about."""
 
     selection: Selection = None
-    """Its jobs."""
+    """The queue's jobs."""
     templates: tuple[Template, ...] = ()
-    """The machines that it may buy."""
+    """The machines that the queue may buy."""
 
 
 @dataclass(frozen=True)
 class SelectionDemand:
-    """What one selection found."""
+    """Job groups of one selection, their matches with shapes, and the numbers of its other jobs."""
 
     groups: tuple[JobGroup, ...]
     on_shapes: Matches
@@ -78,27 +78,25 @@ class SelectionDemand:
 
 @dataclass(frozen=True)
 class JobDemandRows:
-    """What one poll found: for all selections the same machines and limits, for each its own jobs."""
+    """Result of one poll: machines and limits for all selections, and jobs for each."""
 
     pool: Demand
     by_selection: Mapping[Selection, SelectionDemand | Unknown]
 
     def demand(self, selection: Selection) -> Demand | Unknown:
-        """What the queues of a selection see."""
-        work = self.by_selection.get(selection, Unknown("not read by this selection of jobs yet"))
-        if isinstance(work, Unknown):
-            return work
-        return replace(
-            self.pool, groups=work.groups, on_shapes=work.on_shapes, excluded=work.excluded, others=work.others
-        )
+        """Return the demand that the queues of a selection see."""
+        own = self.by_selection.get(selection, Unknown("this selection of jobs is not polled yet"))
+        if isinstance(own, Unknown):
+            return own
+        return replace(self.pool, groups=own.groups, on_shapes=own.on_shapes, excluded=own.excluded, others=own.others)
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobDemandSource(Source):
-    """Idle jobs of a schedd and the machines of the pool they run in, as these jobs see them.
+    """Idle jobs of a schedd and the slots of its pool, matched with each other.
 
-    Slots are read before the jobs are counted, so that skew buys too little rather than too much. Each schedd has a
-    source and a worker of its own, so that one that hangs delays no other (rule 12).
+    Slots are read before jobs are counted, so that skew buys too little rather than too much (rule 3). Each schedd has
+    its own source and worker, so that a hung one delays no other (rule 12).
     """
 
     pool: PoolAddress
@@ -115,14 +113,14 @@ class JobDemandSource(Source):
         return f"{self.schedd} and {self.pool}"
 
     def merge(self, other: JobDemandSource) -> JobDemandSource:
-        """One poll for all queues that read this schedd."""
+        """Return one source for the queues of both."""
         return replace(super().merge(other), queries=self.queries | other.queries)
 
     def fetch(self) -> JobDemandRows:
-        """Autoclusters, then slots, then exact counts; then matchmaking.
+        """Query autoclusters, slots and exact counts, then match.
 
-        Slots are read with what the jobs of the last poll asked for; again, and the counts too, if some ask for
-        less or refer to more. Whether jobs wait to be materialised is known as often as the schedd updates its ad.
+        Slots are queried with the needs of the last poll; slots and counts again if jobs ask for less or refer to more
+        attributes. Jobs that wait to be materialised are noticed when the schedd updates its ad.
         """
         needs = _needs.get(self.key, _Needs())
         ad, queue = schedd_ad(self.schedd), ScheddQueue(open_schedd(self.schedd), str(self.schedd))
@@ -130,45 +128,45 @@ class JobDemandSource(Source):
         while True:
             clusters = queue.autoclusters()
             if needs.least == _NOTHING:
-                needs |= _Needs.of(_can_be_asked(map(evaluate_request, clusters.values())), clusters.values())
+                needs |= _Needs.of(_valid_requests(map(evaluate_request, clusters.values())), clusters.values())
             slots = needs.slots(self.pool, self.factory_id)
             machines = {key: _machine(template, slots) for of in offered.values() for key, template in of.items()}
             _, asked = machine_references([*slots.kinds.values(), *machines.values()], needs.references)
             late_made = bool(ad.get("JobsUnmaterialized", 0))
-            found = queue.idle_jobs(offered, clusters, asked, time.time(), late_made=late_made)
-            idle = {selection: jobs for selection, jobs in found.items() if isinstance(jobs, IdleJobs)}
+            selected = queue.idle_jobs(offered, clusters, asked, time.time(), late_made=late_made)
+            idle = {selection: jobs for selection, jobs in selected.items() if isinstance(jobs, IdleJobs)}
             jobs = {key: job for of in idle.values() for key, job in of.ads.items()}
             groups = [group for of in idle.values() for group in of.groups]
-            theirs = _Needs.of(_can_be_asked((group.ask, group.problem) for group in groups), jobs.values())
-            if needs | theirs == needs:
+            current = _Needs.of(_valid_requests((group.ask, group.problem) for group in groups), jobs.values())
+            if needs | current == needs:
                 break
-            needs |= theirs
-        asking = NegotiatorQuery(self.pool, jobs.values())
-        _needs[self.key] = theirs
+            needs |= current
+        negotiator = NegotiatorQuery(self.pool, jobs.values())
+        _needs[self.key] = current
         free, on_kinds = match_partial_slots(slots, groups, jobs, match_all(jobs, slots.kinds))
-        work: dict[Selection, SelectionDemand | Unknown] = {
+        by_selection: dict[Selection, SelectionDemand | Unknown] = {
             selection: SelectionDemand(
                 of.groups, _on_shapes(of, offered[selection], machines, slots), of.excluded, of.others
             )
             for selection, of in idle.items()
         }
         full = schedd_limit(ad, groups)
-        negotiator = asking.answer(min(PATIENCE_S, self.deadline_s / 10))
-        limits = (*find_limits(groups, jobs, negotiator), *([full] if full else []))
+        of_negotiator = find_limits(groups, jobs, negotiator.answer(min(PATIENCE_S, self.deadline_s / 10)))
+        limits = (*of_negotiator, *([full] if full else []))
         return JobDemandRows(
             Demand(machines=free, on_kinds=on_kinds, limits=limits),
-            work | {selection: jobs for selection, jobs in found.items() if isinstance(jobs, Unknown)},
+            by_selection | {selection: jobs for selection, jobs in selected.items() if isinstance(jobs, Unknown)},
         )
 
     def _offered(self) -> dict[Selection, dict[str, Template]]:
-        """Selections and the machines that their queues may buy, by key of the template."""
+        """Return the machines that queues may buy, by selection and key of the template."""
         offered: dict[Selection, dict[str, Template]] = {}
-        for want in self.queries:
-            offered.setdefault(want.selection, {}).update({template.key: template for template in want.templates})
+        for query in self.queries:
+            offered.setdefault(query.selection, {}).update({template.key: template for template in query.templates})
         return {selection: dict(sorted(templates.items())) for selection, templates in offered.items()}
 
 
-def _can_be_asked(asks: Iterable[tuple[Room, str | None]]) -> list[Room]:
+def _valid_requests(asks: Iterable[tuple[Room, str | None]]) -> list[Room]:
     return [ask for ask, problem in asks if problem is None]
 
 
@@ -182,5 +180,5 @@ def _on_shapes(idle: IdleJobs, offered: Mapping[str, Template], machines: Mappin
 
 
 def _model(template: Template) -> MachineModel:
-    """What a machine of a template says of itself."""
+    """Return the model that a machine of this template would show."""
     return dict(template.attributes).get("APFFactory", "").strip('"'), template.key, template.build

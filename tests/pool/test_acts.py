@@ -64,7 +64,7 @@ def test_the_hard_cap_is_checked_again_by_the_worker_that_submits(
     factory_id, _ = vm_jobs(2)
     description = f'executable = /bin/true\nhold = true\nMy.APFFactory = "{factory_id}"\nMy.APFVM = "$(vm)"\n'
     items = [{"vm": "a"}, {"vm": "b"}]
-    with pytest.raises(CallFailed, match="2 jobs are there and 2 more would pass the cap of 3"):
+    with pytest.raises(CallFailed, match="2 jobs in the queue and 2 to submit exceed the cap of 3"):
         act(acts.submit, description, items, (mine(pool, factory_id), 3))
     assert len(pool.jobs(mine(pool, factory_id))) == 2
     submitted = act(acts.submit, description, items, (mine(pool, factory_id), 4))
@@ -93,11 +93,11 @@ def test_only_a_job_of_ours_that_still_is_as_decided_is_removed_or_edited(
     other_id, (other,) = vm_jobs(1)
     own = mine(pool, factory_id)
     for job, still in ((other, own), (first, f"{own} && JobStatus == 2"), (JobId(first.cluster, 9), own)):
-        with pytest.raises(CallFailed, match="gone or no longer fits"):
+        with pytest.raises(CallFailed, match="gone or no longer matches"):
             act(acts.remove, job, still, "test")
-        with pytest.raises(CallFailed, match="gone or no longer fits"):
+        with pytest.raises(CallFailed, match="gone or no longer matches"):
             act(acts.edit, job, still, "APFRetireTime", "1")
-    with pytest.raises(CallFailed, match="gone or no longer fits"):
+    with pytest.raises(CallFailed, match="gone or no longer matches"):
         act(acts.remove, first, f'Owner == "nobody" && APFFactory == "{factory_id}"', "test")
 
     act(acts.edit, first, own, "APFRetireTime", "17")
@@ -122,7 +122,7 @@ def test_a_release_that_ends_a_machine_is_refused_while_a_startd_of_it_is_in_the
     )
     startd = f'MyType = "Machine"\nName = "slot1@{vm_id}"\nStartdIpAddr = "<127.0.0.1:9>"\n{marks}'
     pool.run("condor_advertise", "-tcp", "UPDATE_STARTD_AD", stdin=startd)
-    with pytest.raises(CallFailed, match="in the pool after all"):
+    with pytest.raises(CallFailed, match="back in the pool"):
         act(acts.release, job, own, "test", vm_id, (address, vm_id))
     assert [ad["JobStatus"] for ad in pool.jobs(own)] == [5]
     pool.run("condor_advertise", "-tcp", "INVALIDATE_STARTD_ADS", stdin=_invalidation(f"slot1@{vm_id}"))

@@ -117,7 +117,7 @@ def test_a_constraint_that_the_schedd_refuses_leaves_the_other_queues_alone(work
     wrong.wmsstatus.settings = Condor.Settings.model_construct(constraint="Owner ==", queueskey="ANY")
     refused, right = read(workers, wrong, queue())
     assert isinstance(refused, Unknown)
-    assert "'Owner ==' is no ClassAd expression" in refused.reason
+    assert "'Owner ==' is not a ClassAd expression" in refused.reason
     assert right == WmsStatus(ready=5, failed=3)
 
 
@@ -151,7 +151,7 @@ def test_schedds_are_found_by_name_and_pool_or_by_host_and_port(two: Pool, worke
 def test_a_schedd_that_the_collector_does_not_know_is_unknown(workers: Workers) -> None:
     (status,) = read(workers, queue(schedd="nobody@pool"))
     assert isinstance(status, Unknown)
-    assert "knows no schedd nobody@pool" in status.reason
+    assert "has no ad of schedd nobody@pool" in status.reason
 
 
 def test_two_schedds_add_up_and_with_one_stopped_the_queue_buys_and_does_not_retire(

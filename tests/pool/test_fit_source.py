@@ -167,9 +167,9 @@ def test_counts_are_exact_and_held_jobs_are_not_idle(workers: Workers) -> None:
 
 def test_jobs_that_no_startd_may_take_now_are_counted_by_reason(workers: Workers) -> None:
     assert fetch(workers).excluded == {
-        "managed elsewhere (routed)": 8,
+        "managed outside the schedd (routed)": 8,
         "deferred": 10,
-        "of a universe other than vanilla, java and vm": 11,
+        "in a universe other than vanilla, java and vm": 11,
     }
 
 
@@ -228,7 +228,7 @@ def test_one_poll_brings_the_jobs_of_all_selections_as_a_poll_for_each_would(wor
             assert on(found, one, "free") == on(alone, one, "free")
     assert [sum(g.count for g in known(rows.demand(selection)).groups) for selection in MANY[:4]] == [5, 5, 5, 0]
     for wrong in ("Owner ==", "1 +"):
-        assert "is no ClassAd expression" in str(rows.demand(wrong))
+        assert "is not a ClassAd expression" in str(rows.demand(wrong))
     assert isinstance(rows.demand("never asked for"), Unknown)
 
 
@@ -262,7 +262,7 @@ def test_a_schedd_that_starts_no_more_jobs_stops_its_own_jobs_and_no_others(jobs
     demand = fetch(workers, 'MATCH_APF_QUEUE == "A"', "first@pool", SECOND)
     of_second = [each for each in demand.groups if SECOND in each.key]
     (limit,) = demand.limits
-    assert limit.name == f"MAX_JOBS_RUNNING of {SECOND}, which runs 0 of 10 jobs"
+    assert limit.name == f"MAX_JOBS_RUNNING of {SECOND}, 0 of 10 jobs running"
     assert (limit.left, set(limit.weights)) == (10, {each.key for each in of_second})
     within = admitted(demand.groups, demand.limits)
     assert {each.key: within.of(each) for each in demand.groups if within.of(each) < each.count} == {
@@ -272,7 +272,7 @@ def test_a_schedd_that_starts_no_more_jobs_stops_its_own_jobs_and_no_others(jobs
 
 
 def test_a_schedd_that_the_collector_does_not_know_fails_its_own_reading(workers: Workers) -> None:
-    with pytest.raises(CallFailed, match="knows no schedd nobody"):
+    with pytest.raises(CallFailed, match="has no ad of schedd nobody"):
         fetch(workers, None, "nobody@pool")
 
 
@@ -407,8 +407,8 @@ def test_container_jobs_wait_for_a_machine_to_show_its_runtime_unless_the_config
     assert demand.on_shapes[box.key, "big"] == Match(
         ok=False,
         maybe=True,
-        why="Requirements of the job: TARGET.HasContainer is undefined until a machine runs, "
-        "or sched.fit.machine.HasContainer, sched.fit.machine.HasSIF tell",
+        why="Requirements of the job: TARGET.HasContainer is undefined until a machine runs; "
+        "to define it now, set sched.fit.machine.HasContainer, sched.fit.machine.HasSIF",
     )
     assert on(demand, box, "free").why == "Requirements of the job: TARGET.HasContainer is undefined"
 
@@ -479,7 +479,7 @@ def test_requirements_on_what_is_left_are_matched_with_that(jobs: Pool, workers:
     for _ in range(2):
         demand = fetch(workers, 'MATCH_APF_QUEUE == "rest"', "first@pool", templates=(BIG,))
         much, cores, plain = (group(demand, words) for words in ("> 4000", "Cpus > 4", 'OpSys != "X"'))
-        why = "Requirements of the job: TARGET.Memory > 4000 is false with what is left"
+        why = "Requirements of the job: TARGET.Memory > 4000 is false for the free part of the machine"
         assert on(demand, much, "partly") == Match(False, why=why)
         assert on(demand, much, "free").ok
         assert demand.on_shapes[much.key, "big"].ok

@@ -106,11 +106,11 @@ def test_what_is_done_to_a_job_is_done_to_no_other_factory_s(
     actor = Actor(configured(tmp_path, pool, mine, "Q"), workers, StateDir(tmp_path, mine), "1000 host 1")
     outcomes = actor.act([Remove(queue="Q", job=job, still="JobStatus == 5", reason="test") for job in jobs])
     workers.stop()
-    assert all("gone or no longer fits" in str(outcome.error) for outcome in outcomes), outcomes
+    assert all("gone or no longer matches" in str(outcome.error) for outcome in outcomes), outcomes
     for job, constraint in zip(jobs, (our_vm_jobs(owner(pool), mine), our_pilots(owner(pool), mine)), strict=True):
-        with pytest.raises(CallFailed, match="gone or no longer fits"):
+        with pytest.raises(CallFailed, match="gone or no longer matches"):
             ask(acts.edit, LOCAL, job, constraint, "APFRetireTime", "1")
-        with pytest.raises(CallFailed, match="gone or no longer fits"):
+        with pytest.raises(CallFailed, match="gone or no longer matches"):
             ask(acts.release, LOCAL, job, constraint, "test")
     assert len(pool.jobs(f"{same_text('APFFactory', theirs)} && JobStatus == 5")) == 2
 
@@ -129,7 +129,7 @@ def test_the_hard_cap_of_a_queue_counts_the_machines_of_no_other_queue(
         caps[queue.name] = queue_vm_jobs(owner(pool), mine, queue.name), maximum
     description = f'executable = /bin/true\nhold = true\nMy.APFFactory = "{mine}"\nMy.APFVM = "$(vm)"\n'
     items = [{"vm": "vm-1"}]
-    with pytest.raises(CallFailed, match="1 jobs are there and 1 more would pass the cap of 1"):
+    with pytest.raises(CallFailed, match="1 job in the queue and 1 to submit exceed the cap of 1"):
         ask(acts.submit, LOCAL, description, items, caps["Cloud"])
     assert ask(acts.submit, LOCAL, description, items, caps["CLOUD"])
 
@@ -147,9 +147,9 @@ def test_factories_see_their_own_machines_alone(pool: Pool, ask: Ask[object], tw
     for name, vm in machines.items():
         until(lambda name=name, vm=vm: masters(name) == {vm}, f"{name} sees its machine, and no other")  # type: ignore[misc]
         assert set(ask(reap.instances_in_pool, collector, [vm, vm.upper()])) == {vm}  # type: ignore[call-overload]
-        with pytest.raises(CallFailed, match="is in the pool after all"):
+        with pytest.raises(CallFailed, match="is back in the pool"):
             ask(acts.remove, LOCAL, JobId(1, 0), "true", "test", None, (collector, vm))
-        with pytest.raises(CallFailed, match="gone or no longer fits"):
+        with pytest.raises(CallFailed, match="gone or no longer matches"):
             ask(acts.remove, LOCAL, JobId(0, 0), "true", "test", None, (collector, vm.upper()))
 
 

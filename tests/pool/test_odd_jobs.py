@@ -219,7 +219,7 @@ def test_jobs_that_are_negotiated_between_two_queries_of_a_poll_are_not_lost(poo
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("universe = parallel\nmachine_count = 2", "of a universe other than vanilla, java and vm"),
+        ("universe = parallel\nmachine_count = 2", "in a universe other than vanilla, java and vm"),
         ("deferral_time = 4000000000", "deferred"),
         ("cron_month = 2\ncron_day_of_month = 29", "deferred"),
         ("nice_user = true", None),

@@ -152,7 +152,7 @@ def test_a_vm_on_which_a_job_runs_is_not_removed_however_empty_it_looks(
     cluster, proc = map(int, vm["job"].split("."))
     workers = Workers()
     for name in (vm["startd"], vm["vm"]):  # with its host and without
-        with pytest.raises(CallFailed, match=f"still runs on {name}"):
+        with pytest.raises(CallFailed, match=f"is running on {name}"):
             workers.call("schedd", 30, acts.remove, ScheddAddress(), JobId(cluster, proc), "true", "test", name)
     workers.stop()
 

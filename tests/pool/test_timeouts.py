@@ -56,12 +56,12 @@ def test_a_vm_that_a_job_names_or_that_is_in_the_pool_is_not_removed_as_absent(
             workers.call("schedd", 30, acts.remove, ScheddAddress(), JobId(cluster, proc), "true", "a test", *more)
 
         try:
-            with pytest.raises(CallFailed, match="still runs on"):
+            with pytest.raises(CallFailed, match="is running on"):
                 remove(vm["vm"])
             jobs.open()
             jobs.wait_done()
             factory.kill()
-            with pytest.raises(CallFailed, match="is in the pool after all"):
+            with pytest.raises(CallFailed, match="is back in the pool"):
                 remove(vm["vm"], (PoolAddress(pool.address), vm["vm"]))
             remove("somebody-else", (PoolAddress(pool.address), "somebody-else"))
         finally:

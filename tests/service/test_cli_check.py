@@ -89,7 +89,7 @@ def test_machine_attributes_must_be_valid_classad_expressions(example: Path) -> 
     assert "'Has Docker' is no name of an attribute" in findings(run("check", "--offline", "--conf", example))[0]
     pytest.importorskip("classad2")
     edit(example, "sched.fit.machine.Has Docker = true", "sched.fit.machine.HasDocker = yes please")
-    assert "'yes please' is no ClassAd expression" in findings(run("check", "--offline", "--conf", example))[0]
+    assert "'yes please' is not a ClassAd expression" in findings(run("check", "--offline", "--conf", example))[0]
 
 
 def test_check_changes_no_files(example: Path, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""ClassAd expressions: quote, parse, evaluate, match."""
+"""ClassAd expressions and ads: quote, parse, read, evaluate, match. No daemon is contacted."""

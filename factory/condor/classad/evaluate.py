@@ -1,4 +1,4 @@
-"""ClassAd expressions of the pool's administrator, evaluated as its daemons do. Runs in a worker process."""
+"""Evaluate the administrator's expressions as HTCondor's daemons do. Runs in a worker process."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from factory.condor.classad.values import number
+
 
 @dataclass(frozen=True)
 class Question:
-    """An expression, the ad it is evaluated in, and the ad that TARGET is; ads as text."""
+    """An expression, the ad it is evaluated in (MY) and the ad it is matched with (TARGET). Ads are texts."""
 
     expression: str
     my: str
     target: str = ""
     changes: Mapping[str, str] | None = None
-    """Attributes of the job or slot that are set for this question, as expressions: of TARGET if there is one."""
+    """Attributes set for this question, as expressions: in TARGET if there is one, else in MY."""
 
 
 Answer = bool | str | None
-"""True or False, a text, or None for anything else: undefined, an error, no expression at all."""
+"""A boolean or a string; None for anything else, such as undefined, an error or a syntax error."""
 
 
 def evaluate(questions: Sequence[Question]) -> list[Answer]:
-    """Answers in the same order."""
+    """Return the answers in the order of the questions."""
     return [_answer(question) for question in questions]
 
 
@@ -31,15 +33,16 @@ def _answer(question: Question) -> Answer:
     import classad2
 
     my, target = _ad(question.my), _ad(question.target) if question.target else None
-    for name, value in (question.changes or {}).items():
-        (my if target is None else target)[name] = classad2.ExprTree(value)
+    for name, expression in (question.changes or {}).items():
+        (my if target is None else target)[name] = classad2.ExprTree(expression)
     try:
-        value = classad2.ExprTree(question.expression).eval(my, target)
+        result = classad2.ExprTree(question.expression).eval(my, target)
     except (ValueError, TypeError, RuntimeError, SyntaxError):
         return None
-    if isinstance(value, bool | str):
-        return value
-    return bool(value) if isinstance(value, int | float) and not isinstance(value, classad2.Value) else None
+    if isinstance(result, bool | str):
+        return result
+    amount = number(result)
+    return None if amount is None else bool(amount)
 
 
 def _ad(text: str) -> Any:

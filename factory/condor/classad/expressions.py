@@ -1,15 +1,15 @@
-"""ClassAd expressions that people write: parsed before they are sent, where the bindings are there to do it."""
+"""Syntax checks of ClassAd expressions that people write."""
 
 from __future__ import annotations
 
 import re
 
 ATTRIBUTE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-"""What an attribute may be called."""
+"""A valid attribute name."""
 
 
 def checked_expression(expression: str) -> str:
-    """The expression, if it is one; without the bindings on this host it is taken as it is.
+    """Return the expression if it can be parsed; unchecked on a host without the bindings.
 
     Raises:
         ValueError: it can't be parsed.
@@ -20,6 +20,6 @@ def checked_expression(expression: str) -> str:
         return expression
     try:
         classad2.ExprTree(expression)
-    except Exception as error:  # noqa: BLE001  SyntaxError in 23.9, something else in 25
-        raise ValueError(f"{expression!r} is no ClassAd expression: {error}") from None
+    except Exception as error:  # noqa: BLE001  SyntaxError in 23.9, another exception in 25
+        raise ValueError(f"{expression!r} is not a ClassAd expression: {error}") from None
     return expression

@@ -1,16 +1,16 @@
-"""Where a schedd or a collector is, and the handle to it. Handles are made in worker processes only."""
+"""ClassAd literals and comparisons for the constraints that we send."""
 
 from __future__ import annotations
 
 
 def quote(text: str) -> str:
-    """A ClassAd string literal."""
+    """Return the text as a ClassAd string literal."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def same_text(attribute: str, text: str) -> str:
-    """A ClassAd expression: the attribute is there and is this text, letter for letter.
+    """Return an expression that is true if the attribute is exactly this string, including case.
 
-    ``==`` takes ``apf`` for ``APF``, and so what is one factory's, or one queue's, for another's (rule 10).
+    ``==`` ignores case, and would take ``apf`` for ``APF``: one factory's jobs for another's (rule 10).
     """
     return f"{attribute} =?= {quote(text)}"

@@ -9,7 +9,7 @@ from factory.condor.classad.values import has
 
 
 def job_references(ads: Iterable[Any]) -> set[str]:
-    """Attributes of a machine that these jobs' Requirements refer to, in lower case."""
+    """Return the machine attributes that these jobs' Requirements refer to, in lower case."""
     names: set[str] = set()
     done: set[str] = set()
     for ad in ads:
@@ -28,10 +28,10 @@ def job_references(ads: Iterable[Any]) -> set[str]:
 
 
 def machine_references(ads: Iterable[Any], shown: Collection[str] = ()) -> tuple[frozenset[str], frozenset[str]]:
-    """Attributes that expressions of these machines refer to, in lower case: their own, and of the job.
+    """Return the attributes that these machines' expressions refer to, in lower case: the machine's, the job's.
 
-    The expressions are Start, Requirements and those behind ``shown``, to which jobs refer. An attribute without a
-    scope that the machine does not show may be either.
+    The expressions are Start, Requirements and those of the attributes ``shown``, to which jobs refer. An
+    attribute without a scope is in both sets if the machine does not have it.
     """
     own: set[str] = set()
     of_job: set[str] = set()
@@ -50,7 +50,10 @@ def machine_references(ads: Iterable[Any], shown: Collection[str] = ()) -> tuple
 
 
 def references(expressions: Iterable[str]) -> list[str]:
-    """Attributes of the job that expressions name: a constraint on groups is evaluated on the group."""
+    """Return the job attributes that expressions over a job ad refer to, as spelled.
+
+    A grouped query must ask for them: its constraint is evaluated on the row of a group.
+    """
     import classad2
 
     empty, found = classad2.ClassAd(), []

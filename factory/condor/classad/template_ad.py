@@ -1,8 +1,8 @@
-"""Template machine ads: what a machine of a shape would show, before anybody has started one.
+"""Template machine ads: the slot ad that a new machine of a shape is expected to show.
 
-The base is a real slot ad of each HTCondor series (``machines/<series>.ad``), without what depends on image or
-hardware: operating system version, processor, domains, runtimes of containers. Those are undefined in the template, so
-that a job which asks for them may match ("maybe"), and one probe machine tells; or the configuration does.
+The base is a real slot ad of each HTCondor series (``machines/<series>.ad``). It lacks what depends on image or
+hardware: operating system version, processor, domains, container runtimes. These are undefined in the template, so
+a job that asks for them is a possible match ("maybe"). One probe machine, or the configuration, settles it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from factory.condor.classad.values import copy_ad
 from factory.model.demand import Room
 
-_OF_ONE = frozenset(("name", "apfvm", "apfbuild", "daemonstoptime", "draining", "lastheardfrom"))
-"""What a machine that was seen has for itself: another of its shape would have other values."""
-_BEGUN = frozenset(("daemonstarttime", "enteredcurrentstate", "enteredcurrentactivity", "mycurrenttime"))
-"""Of a machine that starts now that is now. Of one that was seen it is there only if some expression refers to it."""
+_INDIVIDUAL = frozenset(("name", "apfvm", "apfbuild", "daemonstoptime", "draining", "lastheardfrom"))
+"""Attributes whose values differ between machines of one shape; not copied from the example."""
+_START_TIMES = frozenset(("daemonstarttime", "enteredcurrentstate", "enteredcurrentactivity", "mycurrenttime"))
+"""Times that are now for a new machine. The example has them only if some expression refers to them."""
 
 
 @cache
 def base_ads() -> dict[tuple[int, ...], str]:
-    """Shipped slot ads, in the old ClassAd syntax, by HTCondor series."""
+    """Return the shipped slot ads, in the old ClassAd syntax, by HTCondor series."""
     found = {}
     for entry in Path(__file__).with_name("machines").iterdir():
         if entry.name.endswith(".ad"):
@@ -33,7 +34,7 @@ def base_ads() -> dict[tuple[int, ...], str]:
 
 
 def base_ad_for(version: str) -> str:
-    """The shipped slot ad of the newest series that is not newer than this HTCondor version, else the oldest."""
+    """Return the shipped ad of the newest series up to this HTCondor version; the oldest if all are newer."""
     match = re.search(r"(\d+)\.(\d+)\.\d+", version)
     ours = (int(match[1]), int(match[2])) if match else (0, 0)
     known = base_ads()
@@ -42,19 +43,19 @@ def base_ad_for(version: str) -> str:
 
 @cache
 def _base_text(version: str) -> str:
-    """The base in the new syntax: each ad that ``parseOne`` makes of the old one stays in memory for good."""
+    """Return the base in the new syntax, cached: each ad that ``parseOne`` makes is never freed."""
     import classad2
 
     return str(classad2.parseOne(base_ad_for(version)))
 
 
 def template_ad(room: Room, attributes: Mapping[str, str], real: Any = None) -> Any:
-    """The ad of a wholly free machine: the base, its size, and attributes as ClassAd expressions.
+    """Return the ad of an empty machine of this size, with further attributes as ClassAd expressions.
 
-    ``real``: the ad of a machine of the shape, if one was seen; what it shows counts for more than all else.
+    ``real``: the ad of a machine of the shape, if one has been seen; it overrides base and attributes.
 
     Raises:
-        ValueError: an attribute is no ClassAd expression.
+        ValueError: an attribute is not a ClassAd expression.
     """
     import htcondor2
 
@@ -63,27 +64,18 @@ def template_ad(room: Room, attributes: Mapping[str, str], real: Any = None) -> 
         return ad
     import classad2
 
-    ad = _copy(ad)
+    ad = copy_ad(ad)
     for name in real:
-        if name.lower() in _BEGUN:
+        if name.lower() in _START_TIMES:
             ad[name] = classad2.ExprTree("time()")
-        elif name.lower() not in _OF_ONE:
+        elif name.lower() not in _INDIVIDUAL:
             ad[name] = real.lookup(name)
     return ad
 
 
-def _copy(ad: Any) -> Any:
-    import classad2
-
-    copy = classad2.ClassAd()
-    for name in ad:
-        copy[name] = ad.lookup(name)
-    return copy
-
-
 @lru_cache(4096)
 def _template_ad(version: str, room: Room, attributes: tuple[tuple[str, str], ...]) -> Any:
-    """One that nobody changes: it is the same from poll to poll."""
+    """Return the template without an example. It is cached and shared: never change it."""
     import classad2
 
     ad = classad2.ClassAd(_base_text(version))
@@ -95,5 +87,5 @@ def _template_ad(version: str, room: Room, attributes: tuple[tuple[str, str], ..
         try:
             ad[name] = classad2.ExprTree(expression)
         except Exception:  # noqa: BLE001 - the bindings raise more than one kind
-            raise ValueError(f"{name} = {expression} is no ClassAd expression") from None
+            raise ValueError(f"{name} = {expression} is not a ClassAd expression") from None
     return ad

@@ -1,16 +1,17 @@
-"""What an attribute is worth, whatever bytes somebody has put into it."""
+"""Read attribute values of ads, whatever bytes and types they hold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
 
 def value(ad: Mapping[str, Any], name: str, default: object = None) -> Any:
-    """As ``ad.get``; a text that is not UTF-8 as a ClassAd shows it, with its bytes as octal numbers.
+    """Return ``ad.get(name, default)``; a string that is not UTF-8 comes back with its bytes in octal.
 
-    HTCondor takes any bytes, and the bindings fail to make a text of them: a submit file in Latin-1 of one user must
-    not end the poll of all.
+    HTCondor accepts any bytes, and the bindings raise when they decode them. A submit file in Latin-1 of one user
+    must not end the poll of all.
     """
     try:
         return ad.get(name, default)
@@ -19,7 +20,7 @@ def value(ad: Mapping[str, Any], name: str, default: object = None) -> Any:
 
 
 def evaluated(ad: Any, name: str, default: object = None) -> Any:
-    """What an expression is worth; the default if there is none."""
+    """Return the value of the expression of an attribute; the default if the ad has no such attribute."""
     try:
         return ad.eval(name) if name in ad else default
     except UnicodeDecodeError:
@@ -27,8 +28,41 @@ def evaluated(ad: Any, name: str, default: object = None) -> Any:
 
 
 def has(ad: Mapping[str, Any], name: str) -> bool:
-    """As ``name in ad``, which the bindings answer by evaluating it."""
+    """True if the ad has the attribute. The bindings evaluate it for ``name in ad``, which can raise."""
     try:
         return name in ad
     except UnicodeDecodeError:
         return True
+
+
+def number(found: object) -> float | None:
+    """Return a value of an ad as a number; None if it is anything else: undefined, an error, a boolean, a string.
+
+    The bindings return undefined and error as members of an IntEnum, which would pass for numbers.
+    """
+    if isinstance(found, bool | Enum):
+        return None
+    return float(found) if isinstance(found, int | float) else None
+
+
+def parse_number(printed: str | None) -> float | None:
+    """Return the number that an ad or a tool prints; None if there is no text or it is no number."""
+    try:
+        return None if printed is None else float(printed)
+    except ValueError:
+        return None
+
+
+def text(found: object) -> str | None:
+    """Return a string value of an ad without surrounding blanks; None if it is empty or no string."""
+    return (found.strip() or None) if isinstance(found, str) else None
+
+
+def copy_ad(ad: Any) -> Any:
+    """Return a new ``classad2.ClassAd`` with the same expressions."""
+    import classad2
+
+    copy = classad2.ClassAd()
+    for name in ad:
+        copy[name] = ad.lookup(name)
+    return copy

@@ -1,1 +1,1 @@
-"""Readings from the collector: machines, masters, slots."""
+"""Queries of the collector: machines of this factory, masters, free slots."""

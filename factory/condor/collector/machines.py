@@ -1,4 +1,4 @@
-"""Source: the machines of this factory as the collector shows them."""
+"""Source: startds and masters of this factory's VMs, from the collector."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _MASTER = [
 
 @dataclass(frozen=True, kw_only=True)
 class PoolSource(Source):
-    """Startds and masters with this factory's id, and how long the collector has been up."""
+    """Startds and masters with this factory's id, and the uptime of the collector."""
 
     STAGE = 0
 
@@ -68,14 +68,18 @@ class PoolSource(Source):
         return str(self.pool)
 
     def fetch(self) -> PoolRows:
-        """Three queries of one collector."""
+        """Query the collector's own ad, slots and masters.
+
+        Raises:
+            LookupError: the collector, just started, has no ad of itself yet.
+        """
         import htcondor2
 
         collector = open_collector(self.pool)
         now = time.time()
         own = collector.query(htcondor2.AdType.Collector, projection=["StatsLifetime"])
         if not own:
-            raise LookupError("the collector does not show its own ad yet")
+            raise LookupError("the collector has no ad of itself yet")
         ours = same_text("APFFactory", self.factory_id)
         slots = collector.query(htcondor2.AdType.Startd, constraint=ours, projection=_SLOT)
         masters = collector.query(htcondor2.AdType.Master, constraint=ours, projection=_MASTER)
@@ -88,35 +92,35 @@ class PoolSource(Source):
 
 
 def uptime_s(ad: Mapping[str, Any]) -> float:
-    """How long a collector has been up, by its own ad; pure.
+    """Return the uptime of a collector in seconds, from its own ad; pure.
 
-    The collector renews StatsLifetime every few seconds, and nothing else in that ad: MyCurrentTime stays as it was
-    when the collector started.
+    The collector updates StatsLifetime every few seconds and nothing else in that ad: MyCurrentTime keeps its value
+    from the start of the collector.
     """
     return float(ad.get("StatsLifetime", 0))
 
 
 def fold_slots(ads: Iterable[Mapping[str, Any]], now: float) -> dict[str, MachineRow]:
-    """Machines by ``APFVM`` from slot ads; pure."""
+    """Return the machines by ``APFVM`` from slot ads; pure."""
     by_vm: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for ad in ads:
         if "APFVM" in ad and _is_named(ad):
             by_vm[str(ad["APFVM"])].append(ad)
     rows = {}
     for vm, slots in by_vm.items():
-        # What one machine advertises must not hide the others: a row that can't be read is left out.
+        # One machine's ads must not hide the others (rule 14): leave out a machine that can't be read.
         with contextlib.suppress(ValueError, TypeError, KeyError):
             rows[vm] = _machine(vm, slots, now)
     return rows
 
 
 def _is_named(ad: Mapping[str, Any]) -> bool:
-    """Whether an ad is by the name that our user-data gives: a job on another VM may advertise anything."""
+    """True if the ad has the name that our user-data gives its VM: a job on another VM can advertise anything."""
     return str(ad.get("APFVM")) in (part for part in str(ad.get("Name", "")).split("@")[:2])
 
 
 def fold_masters(ads: Iterable[Mapping[str, Any]], now: float) -> dict[str, MasterRow]:
-    """Masters by ``APFVM`` from master ads; pure."""
+    """Return the masters by ``APFVM`` from master ads; pure."""
     rows = {}
     for ad in ads:
         if "APFVM" in ad and _is_named(ad):
@@ -126,7 +130,7 @@ def fold_masters(ads: Iterable[Mapping[str, Any]], now: float) -> dict[str, Mast
 
 
 def fold_instances(ads: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
-    """``EC2InstanceID`` of the ads of startds and masters, by ``APFVM``, empty for one that has none; pure."""
+    """Return the ``EC2InstanceID`` of startd and master ads by ``APFVM``, "" for an ad without one; pure."""
     found: dict[str, set[str]] = defaultdict(set)
     for ad in ads:
         if "APFVM" in ad and _is_named(ad):
@@ -160,13 +164,16 @@ def _machine(vm: str, slots: list[Mapping[str, Any]], now: float) -> MachineRow:
 
 
 def _idle_since(ad: Mapping[str, Any], now: float) -> float:
-    """A partitionable slot keeps its EnteredCurrentState while dynamic slots come and go (DESIGN section 8)."""
+    """Return when the slot became idle (epoch).
+
+    A partitionable slot keeps its EnteredCurrentState while dynamic slots come and go, so NumDynamicSlotsTime counts.
+    """
     since = ad.get("NumDynamicSlotsTime") if ad.get("PartitionableSlot", False) else ad.get("EnteredCurrentState")
     return _local(ad, since or ad.get("DaemonStartTime", 0), now)
 
 
 def _local(ad: Mapping[str, Any], moment: Any, now: float) -> float:
-    """A moment on the machine's clock, on ours: its age in the ad, counted back from when the ad was heard."""
+    """Convert a time on the machine's clock to ours: its age in the ad, subtracted from LastHeardFrom."""
     heard = float(ad.get("LastHeardFrom", now))
     return heard - (float(ad.get("MyCurrentTime", heard)) - float(moment))
 

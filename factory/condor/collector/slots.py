@@ -1,4 +1,4 @@
-"""Slots of a pool as machines with free room, in classes of slots that look the same to every job group."""
+"""Slots of a pool as machines with free room, grouped in classes that every job group matches alike."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from factory.condor.classad.digest import short_digest
 from factory.condor.classad.literals import quote
 from factory.condor.classad.references import machine_references
-from factory.condor.classad.values import has
+from factory.condor.classad.values import copy_ad, has, parse_number
 from factory.condor.connect import open_collector
 from factory.model.address import PoolAddress
 from factory.model.demand import Machine, Room
 
 ROOM = ("Cpus", "Memory", "Disk", "GPUs")
-"""What of a slot is taken by jobs."""
+"""Attributes of a slot that jobs use up."""
 _TOTAL = ("TotalSlotCpus", "TotalSlotMemory", "TotalSlotDisk", "TotalSlotGPUs")
 _BASE = [
     "Name", "SlotType", "State", "PartitionableSlot", "Draining", "APFVM", "APFFactory", "APFQueue", "APFShape",
@@ -32,36 +32,37 @@ _CHANGING = frozenset(
         "DaemonStopTime", "APFVM", "APFShape", "Requirements", "Start",
     )
 )  # fmt: skip
-"""Attributes that do not make a class: room is reckoned with, and the rest changes while nothing does."""
-_MADE = ("apffactory", "apfqueue", "apfshape", "apfbuild")
-_TELLING = frozenset(name.lower() for name in (*_TOTAL, "Start"))
+"""Attributes that never split classes: fitting counts free room apart, and the others change all the time."""
+_MODEL = ("apffactory", "apfqueue", "apfshape", "apfbuild")
+_ALWAYS_SPLIT = frozenset(name.lower() for name in (*_TOTAL, "Start"))
 
 MachineModel = tuple[str, str, str]
-"""Factory, queue and shape, and build: what machines have in common that are made alike."""
+"""Factory id, ``"queue shape"`` and build. VMs of one model show the same attributes."""
 
 _seen_references: dict[str, frozenset[str]] = {}
-"""By pool: what the machines' own expressions refer to; kept in the worker, so that one query does."""
+"""By pool: attributes that the machines' expressions refer to. The worker keeps them, so that one query is enough."""
 _examples: dict[str, dict[MachineModel, Any]] = {}
-"""By pool: the last ad seen of a VM that was made so; kept in the worker."""
+"""By pool: the last ad seen of a VM of each model; kept in the worker."""
 
 
 @dataclass(frozen=True)
 class Slots:
-    """Machines, and for each class an ad that stands for its slots in matchmaking."""
+    """Machines, and for each machine class the ad that represents it in matchmaking."""
 
     machines: tuple[Machine, ...] = ()
     kinds: Mapping[str, Any] = field(default_factory=dict)
     """Class → ``classad2.ClassAd``."""
     examples: Mapping[MachineModel, Any] = field(default_factory=dict)
-    """The ad of a VM that was made so."""
+    """The ad of a VM of each model seen so far."""
     in_pool: frozenset[MachineModel] = frozenset()
-    """Those of them that are in the pool now: what is undefined there stays so."""
+    """Models with a VM in the pool now. An attribute that is undefined there stays undefined."""
 
 
 def query_slots(address: PoolAddress, factory_id: str, references: Collection[str], least: Room) -> Slots:
-    """The slots of a pool that could take a job that asks for ``least``, and all VMs that are wholly free.
+    """Query the slots that could take a job that asks for ``least``, and all VMs without a job.
 
-    ``references``: attributes that job groups refer to.
+    ``references``: attributes that job groups refer to. The query repeats until it has all attributes that the
+    machines' own expressions refer to.
     """
     import htcondor2
 
@@ -71,9 +72,9 @@ def query_slots(address: PoolAddress, factory_id: str, references: Collection[st
         attributes = sorted({name.lower() for name in (*references, *own, *_BASE)})
         now = time.time()
         ads = collector.query(htcondor2.AdType.Startd, constraint=slot_constraint(least), projection=attributes)
-        telling = {name.lower() for name in (*references, *own)}
-        slots = group_slots(ads, telling - _CHANGING, quote(factory_id), now)
-        missing = machine_references(slots.kinds.values(), references)[0] - {"withinresourcelimits"} - telling
+        referenced = {name.lower() for name in (*references, *own)}
+        slots = group_slots(ads, referenced - _CHANGING, quote(factory_id), now)
+        missing = machine_references(slots.kinds.values(), references)[0] - {"withinresourcelimits"} - referenced
         if not missing:
             examples = _examples.setdefault(str(address), {})
             examples.update(slots.examples)
@@ -83,7 +84,7 @@ def query_slots(address: PoolAddress, factory_id: str, references: Collection[st
 
 
 def slot_constraint(least: Room) -> str:
-    """Constraint over slot ads: those that could take a job that asks for ``least``, and VMs that are wholly free."""
+    """Return the constraint for slots that could take a job that asks for ``least``, and for VMs without a job."""
     roomy = f"Cpus > 0 && Cpus >= {least.cpus:.0f} && Memory >= {least.memory_mb:.0f}"
     return (
         'SlotType =!= "Dynamic" && (PartitionableSlot =?= true || State == "Unclaimed")'
@@ -91,34 +92,34 @@ def slot_constraint(least: Room) -> str:
     )
 
 
-def group_slots(ads: Iterable[Any], telling: Collection[str], factory: str, now: float) -> Slots:
-    """Machines and their classes from slot ads. ``telling``: attributes that tell classes apart, in lower case.
+def group_slots(ads: Iterable[Any], splitting: Collection[str], factory: str, now: float) -> Slots:
+    """Return machines and their classes from slot ads.
 
-    ``factory``: what APFFactory is on machines of this factory, as a ClassAd literal. Ten thousand ads are read by
-    their text, which takes a third of the time of asking for each attribute.
+    ``splitting``: attributes that split classes, in lower case. ``factory``: APFFactory of this factory's machines, as
+    a ClassAd literal. Ads are read from their text, which takes a third of the time of one call per attribute.
     """
-    names = {*telling, *_TELLING}
+    names = {*splitting, *_ALWAYS_SPLIT}
     machines: list[Machine] = []
     kinds: dict[str, Any] = {}
     examples: dict[MachineModel, Any] = {}
     ids: dict[tuple[tuple[str, str], ...], str] = {}
     for ad in ads:
         texts = _texts(ad)
-        sign = tuple(sorted([shown for shown in texts.items() if shown[0] in names]))
-        kind = ids.get(sign)
+        shown = tuple(sorted([pair for pair in texts.items() if pair[0] in names]))
+        kind = ids.get(shown)
         if kind is None:
-            kind = ids[sign] = _kind(sign)
+            kind = ids[shown] = _kind(shown)
             kinds[kind] = _representative(ad)
         machine = _machine(texts, kind, factory, now)
         machines.append(machine)
-        if "apfshape" in texts and not machine.leaving:  # a machine that leaves takes no job, a new one would
-            whose, queue, shape, build = (texts.get(name, "").strip('"') for name in _MADE)
-            examples.setdefault((whose, f"{queue} {shape}", build), kinds[kind])
+        if "apfshape" in texts and not machine.leaving:  # a retiring machine takes no job, a new one would
+            owner, queue, shape, build = (texts.get(name, "").strip('"') for name in _MODEL)
+            examples.setdefault((owner, f"{queue} {shape}", build), kinds[kind])
     return Slots(tuple(machines), kinds, examples)
 
 
 def _texts(ad: Any) -> dict[str, str]:
-    """Attributes, in lower case, and their expressions as written."""
+    """Return the attributes of an ad, in lower case, and their expressions as written."""
     try:
         pairs = [line.split(" = ", 1) for line in ad.printOld().split("\n") if line]
     except UnicodeDecodeError:
@@ -131,19 +132,16 @@ def _lower(name: str) -> str:
     return name.lower()
 
 
-def _kind(sign: Iterable[tuple[str, str]]) -> str:
-    """A short name for a class, the same in every poll."""
-    text = "\n".join(f"{name}={value}" for name, value in sign)
-    return short_digest(text)
+def _kind(shown: Iterable[tuple[str, str]]) -> str:
+    """Return a short name of a class, the same in every poll."""
+    return short_digest("\n".join(f"{name}={expression}" for name, expression in shown))
 
 
 def _representative(ad: Any) -> Any:
-    """An ad as the slot would show it wholly free: room is reckoned with apart."""
+    """Return the ad that the slot would show if it were empty: fitting counts free room apart."""
     import classad2
 
-    copy = classad2.ClassAd()
-    for name in ad:
-        copy[name] = ad.lookup(name)
+    copy = copy_ad(ad)
     for name, total in zip(ROOM, _TOTAL, strict=True):
         if has(ad, total):
             copy[name] = ad[total]
@@ -169,20 +167,17 @@ def _machine(texts: Mapping[str, str], kind: str, factory: str, now: float) -> M
         ),
         texts["apfvm"].strip('"') if "apfvm" in texts else None,
         get("partitionableslot") != "true",
-        _number(texts["daemonstoptime"]) if "daemonstoptime" in texts else None,
+        _amount(texts["daemonstoptime"]) if "daemonstoptime" in texts else None,
         get("draining") == "true" or get("state") in ('"Drained"', '"Owner"') or get("start") == "false",
         get("apffactory") == factory,
-        max(0.0, now - _number(texts["lastheardfrom"])) if "lastheardfrom" in texts else 0.0,
+        max(0.0, now - _amount(texts["lastheardfrom"])) if "lastheardfrom" in texts else 0.0,
     )
 
 
 @lru_cache(2_000)
 def _room(cpus: str, memory: str, disk: str, gpus: str) -> Room:
-    return Room(_number(cpus), _number(memory), _number(disk), _number(gpus))
+    return Room(_amount(cpus), _amount(memory), _amount(disk), _amount(gpus))
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
+def _amount(printed: str) -> float:
+    return parse_number(printed) or 0.0

@@ -1,1 +1,1 @@
-"""Readings from a schedd, and edits and removals of its jobs."""
+"""Queries of a schedd and its history, and submits, edits and removals of its jobs."""

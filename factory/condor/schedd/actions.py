@@ -1,4 +1,4 @@
-"""What is done to a schedd. Every function runs in a worker process and re-states what justified it."""
+"""Submit, edit, remove and release jobs. Runs in a worker process; the schedd re-checks each condition."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from factory.condor.classad.literals import quote, same_text
 from factory.condor.connect import open_collector, open_schedd
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.job_status import ON_MACHINE, JobStatus
-from factory.model.vm import JobId
+from factory.model.vm import JobId, counted
 
 _ON_A_MACHINE = f"({' || '.join(f'JobStatus == {status}' for status in sorted(ON_MACHINE))})"
-"""Running, transferring its output, suspended."""
+"""Running, transferring output, or suspended."""
 
 
 class NotDone(Exception):
-    """The schedd found nothing that still was as decided; nothing was changed."""
+    """The conditions of an act no longer hold; nothing was changed."""
 
 
 def submit(
@@ -26,13 +26,13 @@ def submit(
     cap: tuple[str, int] | None = None,
     ours: str = "true",
 ) -> tuple[JobId, ...]:
-    """Submit one job for each item, in one transaction. ``cap``: a constraint, and how many may fit it afterwards.
+    """Submit one job for each item, in one transaction.
 
-    ``ours``: what every query of our jobs asks. Jobs that do not fit it would never be seen again, and bought anew
-    in every round; they are removed at once.
+    ``cap``: a constraint, and the most jobs that may match it afterwards. ``ours``: the constraint of every query of
+    our jobs. Jobs that do not match it would never be seen again and bought anew in every round; they are removed.
 
     Raises:
-        NotDone: the cap leaves no room, or the schedd gives our jobs another owner; nothing was left submitted.
+        NotDone: the cap is reached, or the schedd gave the jobs another owner; no job remains.
         htcondor2.HTCondorException: the schedd refused; nothing was submitted.
     """
     import htcondor2
@@ -40,124 +40,138 @@ def submit(
     handle = open_schedd(schedd)
     if cap is not None:
         constraint, maximum = cap
-        there = len(handle.query(constraint=constraint, projection=["ClusterId"]))
-        if there + len(items) > maximum:
-            raise NotDone(f"{there} jobs are there and {len(items)} more would pass the cap of {maximum}")
+        existing = len(handle.query(constraint=constraint, projection=["ClusterId"]))
+        if existing + len(items) > maximum:
+            raise NotDone(
+                f"{counted(existing, 'job')} in the queue and {len(items)} to submit exceed the cap of {maximum}"
+            )
     described = htcondor2.Submit(description)
     if any(items):
         result = handle.submit(described, itemdata=iter([dict(item) for item in items]))
     else:
         result = handle.submit(described, count=len(items))
     if not handle.query(constraint=f"ClusterId == {result.cluster()} && ({ours})", projection=["ClusterId"], limit=1):
-        handle.act(htcondor2.JobAction.Remove, f"ClusterId == {result.cluster()}", reason=("not ours to see", 0))
-        raise NotDone("the schedd gives our jobs another owner than [Factory] owner; set it to what condor_q shows")
+        why = "apf: the owner is not [Factory] owner"
+        handle.act(htcondor2.JobAction.Remove, f"ClusterId == {result.cluster()}", reason=(why, 0))
+        raise NotDone("the schedd gave the jobs another owner than [Factory] owner; set it to the owner in condor_q")
     first = result.first_proc()
     return tuple(JobId(result.cluster(), first + i) for i in range(result.num_procs()))
 
 
 def jobs_on_startds(schedd: ScheddAddress, startds: Collection[str]) -> dict[str, str]:
-    """Of these startds, named with or without their host, those on which a job of this schedd runs, and that job."""
+    """Return the startds on which a job of this schedd runs, and the job.
+
+    ``startds``: names, with or without the host; others are ignored.
+    """
     names = ["RemoteHost", "ClusterId", "ProcId"]
     return fold_jobs_on_startds(open_schedd(schedd).query(constraint=_ON_A_MACHINE, projection=names), startds)
 
 
 def fold_jobs_on_startds(ads: Iterable[Mapping[str, Any]], startds: Collection[str]) -> dict[str, str]:
-    """The same from the ads of jobs on machines; pure."""
-    found = {}
+    """Return startd → job from the ads of jobs on machines; pure."""
+    jobs = {}
     for ad in ads:
-        host = str(ad.get("RemoteHost", ""))  # slot1_1@NAME@HOST; the only slot of a machine may be called NAME@HOST
+        host = str(ad.get("RemoteHost", ""))  # slot1_1@NAME@HOST; the only slot of a machine can be called NAME@HOST
         name = host.split("@", 1)[-1]
-        for each in {host, host.split("@", 1)[0], name, name.split("@", 1)[0]}.intersection(startds):
-            found[each] = f"{ad['ClusterId']}.{ad['ProcId']}"
-    return found
+        for startd in {host, host.split("@", 1)[0], name, name.split("@", 1)[0]}.intersection(startds):
+            jobs[startd] = f"{ad['ClusterId']}.{ad['ProcId']}"
+    return jobs
 
 
-def _one(job: JobId, still: str) -> str:
-    return f"ClusterId == {job.cluster} && ProcId == {job.proc} && ({still})"
+def _constraint(job: JobId, condition: str) -> str:
+    return f"ClusterId == {job.cluster} && ProcId == {job.proc} && ({condition})"
 
 
-def edit(schedd: ScheddAddress, job: JobId, still: str, attribute: str, value: str) -> None:
-    """Set an attribute of a job: one of the factory's own, for the gridmanager sees none but the end of the lease.
+def edit(schedd: ScheddAddress, job: JobId, condition: str, attribute: str, value: str) -> None:
+    """Set an attribute of a job that still meets the condition.
 
-    Not with the dirty flag, which would tell the gridmanager: since HTCondor 23.9 schedd and gridmanager run in a
-    circle for ever over a dirty grid job (docs/decisions/0005-no-dirty-flag.md).
+    Of such edits the gridmanager notices only the end of the lease. The dirty flag would tell it of all, but since
+    HTCondor 23.9 schedd and gridmanager then loop forever over the job (docs/decisions/0005-no-dirty-flag.md).
 
     Raises:
-        NotDone: the job is gone or no longer as decided.
+        NotDone: the job is gone or no longer meets the condition.
     """
     handle = open_schedd(schedd)
-    constraint = _one(job, still)
+    constraint = _constraint(job, condition)
     if not handle.query(constraint=constraint, projection=["ClusterId"], limit=1):
-        raise NotDone(f"job {job} is gone or no longer fits: {still}")
+        raise NotDone(f"job {job} is gone or no longer matches {condition}")
     handle.edit(constraint, attribute, value)
 
 
 def remove(
     schedd: ScheddAddress,
     job: JobId,
-    still: str,
+    condition: str,
     reason: str,
     empty: str | None = None,
     absent: tuple[PoolAddress, str] | None = None,
     master: bool = False,
 ) -> None:
-    """Remove a job. ``empty`` names a startd, with or without its host: no job may be running there (rule 5).
+    """Remove a job that still meets the condition.
 
-    ``absent``: a collector that may have no ad with this ``APFVM``, neither of a startd nor, without ``master``, of a
-    master.
+    ``empty``: a startd, with or without its host, on which no job may be running (rule 5). ``absent``: a collector
+    and an ``APFVM`` of which it may have no ad of a startd, nor of a master unless ``master`` is true.
 
     Raises:
-        NotDone: the job is gone or no longer as decided, or a job runs on the startd.
+        NotDone: the job is gone or no longer meets the condition, a job runs on the startd, or the VM is in the pool.
     """
     import htcondor2
 
     handle = open_schedd(schedd)
-    _nothing_runs(handle, empty, absent, master)
-    _act(handle, htcondor2.JobAction.Remove, job, still, reason)
+    _require_no_job(handle, empty)
+    _require_absent(absent, master)
+    _act(handle, htcondor2.JobAction.Remove, job, condition, reason)
 
 
-def _nothing_runs(handle: Any, empty: str | None, absent: tuple[PoolAddress, str] | None, master: bool) -> None:
+def _require_no_job(handle: Any, startd: str | None) -> None:
+    if startd is None:
+        return
+    # RemoteHost is slot1_1@NAME@HOST; the only slot of a machine can be called NAME@HOST. ClassAds have no endsWith,
+    # and a constraint treats the backslash of a regexp differently: with either, every VM would pass as empty.
+    where = "splitSlotName(RemoteHost)[1]"
+    names = ("RemoteHost", "splitSlotName(RemoteHost)[0]", where, f"splitSlotName({where})[0]")
+    here = "(" + " || ".join(f"{name} == {quote(startd)}" for name in names) + ")"
+    busy = handle.query(constraint=f"{_ON_A_MACHINE} && {here}", projection=["ClusterId", "ProcId"], limit=1)
+    if busy:
+        raise NotDone(f"job {busy[0]['ClusterId']}.{busy[0]['ProcId']} is running on {startd}")
+
+
+def _require_absent(absent: tuple[PoolAddress, str] | None, master: bool) -> None:
     import htcondor2
 
-    if empty is not None:
-        # RemoteHost is slot1_1@NAME@HOST. endsWith is no function of ClassAds, and a backslash of a regexp means
-        # something else in a constraint: both let every VM pass for empty.
-        # The only slot of a machine may be called NAME@HOST.
-        where = "splitSlotName(RemoteHost)[1]"
-        names = ("RemoteHost", "splitSlotName(RemoteHost)[0]", where, f"splitSlotName({where})[0]")
-        here = "(" + " || ".join(f"{name} == {quote(empty)}" for name in names) + ")"
-        busy = handle.query(constraint=f"{_ON_A_MACHINE} && {here}", projection=["ClusterId", "ProcId"], limit=1)
-        if busy:
-            raise NotDone(f"job {busy[0]['ClusterId']}.{busy[0]['ProcId']} still runs on {empty}")
-    if absent is not None:
-        collector, mine = open_collector(absent[0]), same_text("APFVM", absent[1])
-        for kind in (htcondor2.AdType.Startd, *(() if master else (htcondor2.AdType.Master,))):
-            if collector.query(kind, constraint=mine, projection=["Name"]):
-                raise NotDone(f"VM {absent[1]} is in the pool after all")
+    if absent is None:
+        return
+    collector, same_vm = open_collector(absent[0]), same_text("APFVM", absent[1])
+    for kind in (htcondor2.AdType.Startd, *(() if master else (htcondor2.AdType.Master,))):
+        if collector.query(kind, constraint=same_vm, projection=["Name"]):
+            raise NotDone(f"VM {absent[1]} is back in the pool")
 
 
 def release(
     schedd: ScheddAddress,
     job: JobId,
-    still: str,
+    condition: str,
     reason: str,
     empty: str | None = None,
     absent: tuple[PoolAddress, str] | None = None,
 ) -> None:
-    """Release a held job. ``empty`` and ``absent``, of a startd, as for ``remove``: if its instance ends by that.
+    """Release a held job that still meets the condition.
+
+    ``empty`` and ``absent`` as for :func:`remove`, for a release that ends the instance; ads of a master are allowed.
 
     Raises:
-        NotDone: the job is gone or no longer as decided, or its machine may be at work.
+        NotDone: the job is gone or no longer meets the condition, or its machine may be busy.
     """
     import htcondor2
 
     handle = open_schedd(schedd)
-    _nothing_runs(handle, empty, absent, master=True)
-    _act(handle, htcondor2.JobAction.Release, job, f"JobStatus == {JobStatus.HELD} && ({still})", reason)
+    _require_no_job(handle, empty)
+    _require_absent(absent, master=True)
+    _act(handle, htcondor2.JobAction.Release, job, f"JobStatus == {JobStatus.HELD} && ({condition})", reason)
 
 
-def _act(handle: object, action: object, job: JobId, still: str, reason: str) -> None:
-    # The bindings drop a plain string reason; a tuple with a code gets through.
-    answer = handle.act(action, _one(job, still), reason=(reason, 0))  # type: ignore[attr-defined]
+def _act(handle: object, action: object, job: JobId, condition: str, reason: str) -> None:
+    # The bindings drop a reason that is a plain string; a tuple with a code arrives.
+    answer = handle.act(action, _constraint(job, condition), reason=(reason, 0))  # type: ignore[attr-defined]
     if int(answer.get("TotalSuccess", 0)) == 0:
-        raise NotDone(f"job {job} is gone or no longer fits: {still}")
+        raise NotDone(f"job {job} is gone or no longer matches {condition}")

@@ -1,4 +1,4 @@
-"""Source: on which startds a job of a schedd runs that any retirement may evict."""
+"""Source: startds with a job that a retirement can evict, from one schedd."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from factory.model.address import ScheddAddress
 from factory.model.source import Source
 
 MAY_BE_EVICTED = "JobStatus == 2 && MaxJobRetirementTime =!= undefined && RemoteHost =!= undefined"
-"""Constraint over job ads: it runs, and set its own MaxJobRetirementTime (rule 5)."""
+"""Constraint over job ads: running, with its own MaxJobRetirementTime (rule 5)."""
 
 
 @dataclass(frozen=True)
 class EvictableRows:
-    """Names of startds on which a job runs that set its own MaxJobRetirementTime (rule 5)."""
+    """Names of startds with a running job that set its own MaxJobRetirementTime (rule 5)."""
 
     startds: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvictableSource(Source):
-    """Jobs of one schedd that are not the factory's own; its own ones come with the VM jobs."""
+    """Evictable jobs of a schedd other than the factory's; those of the factory's come with the VM jobs."""
 
     schedd: ScheddAddress
 
     @property
     def key(self) -> str:
-        return f"jobs that may be evicted in {self.schedd}"
+        return f"evictable jobs in {self.schedd}"
 
     @property
     def address(self) -> str:
         return str(self.schedd)
 
     def fetch(self) -> EvictableRows:
-        """One query."""
+        """Query the running jobs that can be evicted."""
         running = open_schedd(self.schedd).query(constraint=MAY_BE_EVICTED, projection=["RemoteHost"])
         return EvictableRows(frozenset(map(startd_of, running)))
 
 
 def startd_of(ad: Mapping[str, Any]) -> str:
-    """The name of the startd that a running job's ad names."""
+    """Return the name of the startd on which the job runs."""
     return str(ad["RemoteHost"]).split("@", 1)[-1]

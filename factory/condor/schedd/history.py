@@ -1,4 +1,4 @@
-"""Source: how the factory's jobs of the last hours ended, counted for each queue that wants to know."""
+"""Source: the factory's recently ended jobs, counted by queue and time window."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from factory.model.address import ScheddAddress
 from factory.model.source import Source
 
 _NEWEST = 20_000
-"""Jobs that are looked at, the newest; a ratio of more says the same."""
+"""Jobs read at most, the newest first; more do not change a ratio."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryWindow:
-    """Jobs of a queue that started in the last ``span_s``; short are those that ran less than ``short_s``."""
+    """Jobs of a queue that started in the last ``span_s``; a short one ran less than ``short_s``."""
 
     queue: str
     span_s: int
@@ -29,7 +29,7 @@ class HistoryWindow:
 
 @dataclass(frozen=True, slots=True)
 class RecentJobs:
-    """How many jobs have ended, and how many of these were short."""
+    """Numbers of ended jobs: all, and the short ones."""
 
     total: int = 0
     short: int = 0
@@ -50,14 +50,14 @@ class HistorySource(Source):
 
     @property
     def address(self) -> str:
-        return self.key  # a pass over a long history takes time, and must not delay the queries of the queue
+        return self.key  # a pass over a long history takes time and must not delay queries of the job queue
 
     def merge(self, other: HistorySource) -> HistorySource:
-        """One poll for all: the windows of both."""
+        """Return one source with the windows of both."""
         return replace(super().merge(other), windows=self.windows | other.windows)
 
     def fetch(self) -> dict[HistoryWindow, RecentJobs]:
-        """One pass over the history, newest first, back to the start of the longest window."""
+        """Read the history once, newest first, back to the start of the longest window."""
         import classad2
 
         now = time.time()
@@ -77,14 +77,14 @@ class HistorySource(Source):
 
 @dataclass(frozen=True, slots=True)
 class JobRun:
-    """A job that has ended: when it first started (epoch), and how long it ran in all."""
+    """An ended job: time of its first start (epoch), and its total run time."""
 
     started: float
     ran_s: float
 
 
 def job_run(ad: Mapping[str, Any]) -> JobRun:
-    """A row from a job ad; pure. A job that does not say how long it ran is not taken for a short one."""
+    """Return a row from a job ad; pure. A job without a run time does not count as short."""
     return JobRun(
         started=float(ad.get("JobStartDate", 0)),
         ran_s=float(ad.get("RemoteWallClockTime", math.inf)),
@@ -92,6 +92,6 @@ def job_run(ad: Mapping[str, Any]) -> JobRun:
 
 
 def recent_jobs(runs: Iterable[JobRun], window: HistoryWindow, now: float) -> RecentJobs:
-    """Jobs of the window's queue that are inside it; pure."""
+    """Count the jobs inside the window; pure."""
     inside = [run for run in runs if run.started > now - window.span_s]
     return RecentJobs(len(inside), sum(run.ran_s < window.short_s for run in inside))

@@ -1,9 +1,8 @@
-"""The queries that bring the idle jobs of a schedd, for all queues that read it: a few, however many queues there are.
+"""Query the idle jobs of a schedd, for all queues that read it. The number of queries does not grow with the queues.
 
-The query by autocluster is fast and has the expressions, but its counts include held jobs; the grouped query has exact
-counts and no expressions. Joined by AutoClusterId they give both (DESIGN section 8). Jobs that have no AutoClusterId
-yet, because the schedd has not negotiated since they came (it does not while the pool has no slot), take a slower
-grouped query.
+The query by autocluster is fast and has the expressions, but its counts include held jobs. The grouped query has exact
+counts and no expressions. Joined by AutoClusterId they give both. Jobs get an AutoClusterId when the schedd negotiates,
+which it does not while the pool has no slot; until then they need a slower grouped query.
 """
 
 from __future__ import annotations
@@ -37,20 +36,20 @@ _FACTORIES = "JobMaterializeDigestFile =!= undefined && ProcId =?= undefined"
 
 _TRIES = 3
 _seen_references: dict[str, frozenset[str]] = {}
-"""By schedd and query: what expressions of jobs refer to in the job; kept in the worker."""
+"""By schedd and query: job attributes that the jobs' expressions refer to; kept in the worker."""
 
 
 @dataclass(frozen=True)
 class ScheddQueue:
-    """A schedd's queue of jobs, open for queries."""
+    """The job queue of a schedd, open for queries."""
 
     schedd: Any
-    """``htcondor2.Schedd``"""
+    """``htcondor2.Schedd``."""
     name: str
-    """What it is called."""
+    """Name of the schedd, for keys of job groups."""
 
     def autoclusters(self) -> dict[int, Any]:
-        """The ads of its autoclusters, without what changes from poll to poll."""
+        """Return the ads of all autoclusters by id, without attributes that change from poll to poll."""
         import htcondor2
 
         ads = self.schedd.query(opts=htcondor2.QueryOpts.AutoCluster)
@@ -65,16 +64,16 @@ class ScheddQueue:
         *,
         late_made: bool = False,
     ) -> dict[Selection, IdleJobs | Unknown]:
-        """The idle jobs of each selection; the others counted.
+        """Return the idle jobs of each selection, with the numbers of its other jobs.
 
-        ``asked``: attributes that machines refer to. ``late_made``: some may not be materialised yet, which takes one
-        query more.
+        ``by_cluster``: ads of autoclusters. ``asked``: attributes that machines refer to. ``late_made``: some jobs may
+        not be materialised yet, which takes one more query.
         """
         sets, wrong = group_by_references(selections)
-        found: dict[Selection, IdleJobs | Unknown] = {selection: Unknown(why) for selection, why in wrong.items()}
+        jobs: dict[Selection, IdleJobs | Unknown] = {selection: Unknown(why) for selection, why in wrong.items()}
         for names, of_set in sets.items():
-            found.update(self._idle_jobs(of_set, names, by_cluster, asked, now, late_made=late_made))
-        return found
+            jobs.update(self._idle_jobs(of_set, names, by_cluster, asked, now, late_made=late_made))
+        return jobs
 
     def _idle_jobs(
         self,
@@ -86,9 +85,9 @@ class ScheddQueue:
         *,
         late_made: bool,
     ) -> dict[Selection, IdleJobs]:
-        """Of selections that refer to the same attributes: ``names``.
+        """Return the idle jobs of selections that refer to the same attributes, ``names``.
 
-        Jobs that come into an autocluster between two of the queries are in neither: then all is asked anew.
+        Jobs that enter an autocluster between two queries are in neither of them; all queries are then repeated.
         """
         constraint = union_constraint(selections)
         for _ in range(_TRIES):
@@ -107,7 +106,7 @@ class ScheddQueue:
     def _counted(
         self, names: Sequence[str], constraint: str, by_cluster: Mapping[int, Any], asked: Collection[str]
     ) -> tuple[Mapping[int, Any], list[Any], list[Any], frozenset[str]]:
-        """The autoclusters, jobs counted, those without an autocluster, and what ``asked`` attributes refer to."""
+        """Return autoclusters, rows of counts, rows of jobs without an autocluster, and references of ``asked``."""
         unknown = _not_in_all(asked, by_cluster)
         which = [*GROUP_ATTRIBUTES, *names, *unknown]
         requirements = (str(ad.lookup("Requirements")) for ad in by_cluster.values() if has(ad, "Requirements"))
@@ -115,7 +114,7 @@ class ScheddQueue:
             which += DEFERRAL_ATTRIBUTES
         counts, more = self._grouped(f"counts {names}", constraint, which, unknown)
         if any(ad.get("AutoClusterId", -1) not in by_cluster for ad in counts if has(ad, "AutoClusterId")):
-            by_cluster = self.autoclusters()  # some are newer
+            by_cluster = self.autoclusters()  # some are new
         late: list[Any] = []
         if any(map(_is_late, counts)):
             which_late = [*which, *asked, *DEFERRAL_ATTRIBUTES, *REQUEST_ATTRIBUTES]
@@ -135,20 +134,19 @@ class ScheddQueue:
         asked: Collection[str],
     ) -> IdleJobs:
         idle = [ad for ad in counts if ad["JobStatus"] == JobStatus.IDLE]
-        name = self.name + (
-            f" {short_digest(selection)}" if selection else ""
-        )  # jobs alike of two selections are two groups
-        found = group_jobs(name, by_cluster, idle, late, now, asked)
+        # Equal jobs of two selections are two groups.
+        name = f"{self.name} {short_digest(selection)}" if selection else self.name
+        jobs = group_jobs(name, by_cluster, idle, late, now, asked)
         others = Counter[int]()
         for ad in counts:
             if ad["JobStatus"] != JobStatus.IDLE and is_demand(ad, now):
                 others[int(ad["JobStatus"])] += int(ad["JobCount"])
-        return replace(add_unmaterialised(name, found, to_come) if to_come else found, others=others)
+        return replace(add_unmaterialised(name, jobs, to_come) if to_come else jobs, others=others)
 
     def _grouped(
         self, query: str, constraint: str, which: Collection[str], expressions: Collection[str]
     ) -> tuple[list[Any], frozenset[str]]:
-        """Jobs grouped by attributes, and by what ``expressions`` among them refer to; and what that is."""
+        """Return jobs grouped by attributes ``which`` and by what ``expressions`` refer to, and these references."""
         import htcondor2
 
         key = f"{self.name} {query}"
@@ -164,7 +162,7 @@ class ScheddQueue:
             _seen_references[key] = more | missing
 
     def _factories(self, constraint: str) -> list[Any]:
-        """Ads of the clusters that make their jobs as they are wanted."""
+        """Return the ads of clusters that materialise their jobs late."""
         import htcondor2
 
         opts = htcondor2.QueryOpts.IncludeClusterAd
@@ -172,7 +170,7 @@ class ScheddQueue:
 
 
 def _is_late(ad: Any) -> bool:
-    """Whether idle jobs are in no autocluster."""
+    """True if the row counts idle jobs without an autocluster."""
     return ad["JobStatus"] == JobStatus.IDLE and not has(ad, "AutoClusterId") and permanent_exclusion(ad) is None
 
 
@@ -181,9 +179,9 @@ def _jobs(ads: Iterable[Any]) -> int:
 
 
 def _not_in_all(asked: Collection[str], by_cluster: Mapping[int, Any]) -> list[str]:
-    """Attributes that do not tell all autoclusters apart.
+    """Return the attributes that do not split all autoclusters.
 
-    The schedd adds to those that machines referred to when it last negotiated what a job's own expressions refer to,
-    for this job alone: others that have the attribute too may be in one autocluster whatever it says.
+    The schedd splits by what machines referred to when it last negotiated, and for one job also by what its own
+    expressions refer to. Other jobs with that attribute can share an autocluster although its value differs.
     """
     return [name for name in asked if not by_cluster or not all(has(ad, name) for ad in by_cluster.values())]

@@ -1,4 +1,4 @@
-"""One job of a schedd as ``apf explain`` needs it."""
+"""The facts of one job for ``apf explain``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from factory.model.vm import JobId
 
 
 def job_facts(schedd: ScheddAddress, job: JobId, expressions: Iterable[str]) -> JobFacts | None:
-    """A job; None: the schedd has no such job. Runs in a worker."""
+    """Return the facts of a job, or None if the schedd has no such job. Runs in a worker process.
+
+    ``expressions``: selections of queues; the facts say which of them the job meets.
+    """
     ads = open_schedd(schedd).query(constraint=f"ClusterId == {job.cluster} && ProcId == {job.proc}")
     return _facts(ads[0], schedd, job, expressions) if ads else None
 

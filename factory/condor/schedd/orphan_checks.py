@@ -1,4 +1,4 @@
-"""What is asked once more before an orphan is ended. Every function runs in a worker process."""
+"""Last checks before an orphan is ended: jobs and pool ads that still need it. Runs in a worker process."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _GRID = "JobUniverse == 9"
 
 @dataclass(frozen=True)
 class VMsInUse:
-    """VMs that jobs of one schedd need, by ``APFVM``, and why."""
+    """VMs that jobs of one schedd need, by ``APFVM``."""
 
     owned: Mapping[str, str]
-    """A job has it as its VM."""
+    """VMs with a VM job, and the reason text."""
     instances: Mapping[str, frozenset[str]]
-    """The instances that these jobs have; empty: one that knows of none."""
+    """Instance ids in these VM jobs; an empty one for a job that has no instance."""
     busy: Mapping[str, str]
-    """A job runs on it."""
+    """VMs on which a job runs, and the reason text."""
 
 
 def vms_in_use(schedd: ScheddAddress, vms: Collection[str]) -> VMsInUse:
-    """Of these ``APFVM`` those that a job of this schedd needs, whoever owns the job."""
+    """Return which of these ``APFVM`` a job of this schedd needs, whoever owns the job."""
     names = ["ClusterId", "ProcId", "APFVM", "EC2InstanceName"]
     owners = open_schedd(schedd).query(constraint=_any_of("APFVM", vms), projection=names)
     return VMsInUse(
@@ -42,19 +42,19 @@ def vms_in_use(schedd: ScheddAddress, vms: Collection[str]) -> VMsInUse:
 
 
 def instances_in_pool(pool: PoolAddress, vms: Collection[str]) -> dict[str, frozenset[str]]:
-    """Of these ``APFVM`` those of which the collector has ads of startds or masters, and from which instances.
+    """Return which of these ``APFVM`` have startd or master ads in the collector, and their instance ids.
 
-    An instance is empty where an ad does not say it.
+    The id is empty for an ad without one.
     """
     import htcondor2
 
-    collector, mine, names = open_collector(pool), _any_of("APFVM", vms), ["APFVM", "EC2InstanceID"]
+    collector, these, names = open_collector(pool), _any_of("APFVM", vms), ["APFVM", "EC2InstanceID"]
     kinds = (htcondor2.AdType.Startd, htcondor2.AdType.Master)
-    return _by_vm([ad for kind in kinds for ad in collector.query(kind, constraint=mine, projection=names)], names[1])
+    return _by_vm([ad for kind in kinds for ad in collector.query(kind, constraint=these, projection=names)], names[1])
 
 
 def _by_vm(ads: Iterable[Mapping[str, Any]], name: str) -> dict[str, frozenset[str]]:
-    """An attribute of all ads that have the same ``APFVM``."""
+    """Collect the values of an attribute by ``APFVM``."""
     found: dict[str, set[str]] = defaultdict(set)
     for ad in ads:
         found[str(ad["APFVM"])].add(str(ad.get(name, "")))
@@ -62,17 +62,17 @@ def _by_vm(ads: Iterable[Mapping[str, Any]], name: str) -> dict[str, frozenset[s
 
 
 def queued_grid_jobs(schedd: ScheddAddress) -> set[StampedJob]:
-    """Every grid job in the queue, whosever it is."""
+    """Return every grid job in the queue, of any owner."""
     return {_stamped(ad) for ad in open_schedd(schedd).query(constraint=_GRID, projection=_STAMP)}
 
 
 def key_pair_owners(schedd: ScheddAddress, jobs: Collection[StampedJob]) -> dict[StampedJob, KeyPairMaker]:
-    """Whose these grid jobs were, as far as the history knows."""
+    """Return factory and owner of these grid jobs, as far as the history has them."""
     import classad2
 
     these = " || ".join(f"ClusterId == {j.cluster} && ProcId == {j.proc} && QDate == {at}" for j, at in jobs)
     oldest = min(submitted for _, submitted in jobs)
-    before = classad2.ExprTree(f"EnteredCurrentStatus < {oldest}")  # none of them can have ended earlier than that
+    before = classad2.ExprTree(f"EnteredCurrentStatus < {oldest}")  # no job ended before its submit
     found = open_schedd(schedd).history(
         constraint=f"{_GRID} && ({these})", projection=[*_STAMP, "APFFactory", "Owner"], match=len(jobs), since=before
     )

@@ -1,4 +1,4 @@
-"""Source: the plain jobs of this factory, such as pilots, by queue."""
+"""Source: this factory's jobs that are not VM jobs, such as pilots, by queue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from factory.model.vm import JobId, PlainJob
 
 
 def our_plain_jobs(owner: str, factory_id: str) -> str:
-    """Constraint over job ads: plain jobs of this owner and factory (rule 10)."""
+    """Return the constraint for plain jobs of this owner and factory (rule 10)."""
     return f"{same_text('Owner', owner)} && {same_text('APFFactory', factory_id)} && APFVM =?= undefined"
 
 
@@ -43,7 +43,7 @@ class PilotsSource(Source):
         return str(self.schedd)
 
     def fetch(self) -> PilotRows:
-        """One query for the pilots of all queues."""
+        """Query the plain jobs of all queues at once."""
         ads = open_schedd(self.schedd).query(
             constraint=our_plain_jobs(self.owner, self.factory_id),
             projection=["APF_QUEUE", "ClusterId", "ProcId", "JobStatus", "QDate"],
@@ -52,7 +52,7 @@ class PilotsSource(Source):
 
 
 def fold_jobs(ads: Iterable[Mapping[str, Any]]) -> dict[str, tuple[PlainJob, ...]]:
-    """Jobs by queue; pure."""
+    """Return the jobs by queue; pure."""
     jobs: dict[str, list[PlainJob]] = defaultdict(list)
     for ad in ads:
         job = PlainJob(JobId(int(ad["ClusterId"]), int(ad["ProcId"])), int(ad["JobStatus"]), float(ad["QDate"]))

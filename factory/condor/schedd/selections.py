@@ -1,4 +1,4 @@
-"""Selections of one schedd's jobs: many queues' jobs out of the rows of a few queries."""
+"""Split the rows of a few queries into the job selections of many queues."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 
 from factory.condor.classad.expressions import checked_expression
 from factory.condor.classad.references import references
-from factory.condor.classad.values import value
+from factory.condor.classad.values import number, value
 
 Selection = str | None
 """A ClassAd expression over the job ad; None: all jobs."""
 
 _IS = re.compile(r'(?:MY\.)?([A-Za-z_]\w*) (==|=\?=) "([^"\\]*)"')
 _MANY = 50
-"""Selections that the schedd itself is asked for; of more than these, all rows are looked at here."""
+"""With more selections than this, the query has no constraint and all rows are split here."""
 
 
 def group_by_references(
     selections: Iterable[Selection],
 ) -> tuple[dict[tuple[str, ...], list[Selection]], dict[Selection, str]]:
-    """Selections by the attributes that they refer to, and what is wrong with those that are no expressions.
+    """Return selections by the attributes that they refer to, and the error of each that is not an expression.
 
-    Each attribute splits groups of jobs further, so one that only one queue asks for must not split those of all.
+    Each attribute splits groups of jobs further; one that only one queue needs must not split those of the others.
     """
-    found: dict[tuple[str, ...], list[Selection]] = defaultdict(list)
+    sets: dict[tuple[str, ...], list[Selection]] = defaultdict(list)
     wrong: dict[Selection, str] = {}
     for selection in sorted(selections, key=lambda each: each or ""):
         try:
@@ -34,31 +34,31 @@ def group_by_references(
         except ValueError as error:
             wrong[selection] = str(error)
         else:
-            found[tuple(sorted({name.lower() for name in names}))].append(selection)
-    return found, wrong
+            sets[tuple(sorted({name.lower() for name in names}))].append(selection)
+    return sets, wrong
 
 
 def union_constraint(selections: Collection[Selection]) -> str:
-    """A constraint that lets through what one of these selects, and perhaps more."""
+    """Return a constraint that matches what any of these selects, and possibly more."""
     if None in selections or len(selections) > _MANY:
         return "true"
     return " || ".join(f"({selection})" for selection in selections)
 
 
 def split_rows(rows: Iterable[Any], selections: Sequence[Selection]) -> dict[Selection, list[Any]]:
-    """The rows of each of these selections, which the schedd was asked for by :func:`union_constraint`."""
+    """Return the rows of each selection, from a query with the constraint of :func:`union_constraint`."""
     if len(selections) == 1:
         return {selections[0]: list(rows)}
-    found: dict[Selection, list[Any]] = {selection: [] for selection in selections}
+    by_selection: dict[Selection, list[Any]] = {selection: [] for selection in selections}
     choose = _Chooser(selections)
     for row in rows:
         for selection in choose(row):
-            found[selection].append(row)
-    return found
+            by_selection[selection].append(row)
+    return by_selection
 
 
 class _Chooser:
-    """Which selections a row belongs to. Most compare one attribute with a text: those are looked up."""
+    """Finder of the selections that a row belongs to. Most compare one attribute with a text; a lookup serves them."""
 
     def __init__(self, selections: Iterable[Selection]) -> None:
         import classad2
@@ -90,11 +90,9 @@ class _Chooser:
 
 
 def _is_true(tree: Any, row: Any) -> bool:
-    """As a constraint: a number that is not zero counts."""
-    import classad2
-
+    """True if the expression is true for the row as a constraint: a number other than zero is true too."""
     try:
         found = tree.eval(row)
-    except UnicodeDecodeError:  # a text, which is not true
+    except UnicodeDecodeError:  # a string, which is not true
         return False
-    return isinstance(found, bool | int | float) and not isinstance(found, classad2.Value) and bool(found)
+    return found is True or bool(number(found))

@@ -1,4 +1,4 @@
-"""Source: the VM jobs of this factory as the schedd shows them."""
+"""Source: the VM jobs of this factory, from its schedd."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from factory.condor.classad.literals import same_text
-from factory.condor.classad.values import value
+from factory.condor.classad.values import number, text, value
 from factory.condor.connect import open_schedd
 from factory.condor.schedd.evictable_jobs import MAY_BE_EVICTED, startd_of
 from factory.model.address import ScheddAddress
@@ -48,7 +48,7 @@ _PROJECTION = [
 
 
 def our_vm_jobs(owner: str, factory_id: str) -> str:
-    """Constraint over job ads: VM jobs of this owner and factory (rule 10)."""
+    """Return the constraint for VM jobs of this owner and factory (rule 10)."""
     return f"{same_text('Owner', owner)} && {same_text('APFFactory', factory_id)} && APFVM =!= undefined"
 
 
@@ -74,7 +74,7 @@ class VMJobsSource(Source):
         return str(self.schedd)
 
     def fetch(self) -> VMJobRows:
-        """One query: it takes as long to go through all jobs as to bring those that matter."""
+        """Query VM jobs and evictable jobs together: most of the time of a query is the pass over all jobs."""
         either = f"({our_vm_jobs(self.owner, self.factory_id)}) || ({MAY_BE_EVICTED})"
         jobs, evictable = [], set()
         for ad in open_schedd(self.schedd).query(constraint=either, projection=_PROJECTION):
@@ -91,7 +91,7 @@ class VMJobsSource(Source):
 
 
 def job_row(ad: Mapping[str, Any]) -> VMJobRow:
-    """A row from a job ad; pure."""
+    """Return a row from a job ad; pure."""
     status = int(ad["JobStatus"])
     return VMJobRow(
         job=JobId(int(ad["ClusterId"]), int(ad["ProcId"])),
@@ -103,36 +103,24 @@ def job_row(ad: Mapping[str, Any]) -> VMJobRow:
         incarnation=str(ad.get("APFIncarnation", "")),
         submitted=float(ad.get("QDate", 0)),
         entered_status=float(ad.get("EnteredCurrentStatus", 0)),
-        lease_end=_number(ad, "APFLeaseEnd"),
-        retire_time=_number(ad, "APFRetireTime"),
-        unretire_time=_number(ad, "APFUnretireTime"),
-        instance=_text(ad, "EC2InstanceName"),
-        grid_status=_text(ad, "GridJobStatus"),
+        lease_end=number(ad.get("APFLeaseEnd")),
+        retire_time=number(ad.get("APFRetireTime")),
+        unretire_time=number(ad.get("APFUnretireTime")),
+        instance=text(ad.get("EC2InstanceName")),
+        grid_status=text(ad.get("GridJobStatus")),
         hold=_hold(ad) if status == JobStatus.HELD else None,
-        build=_text(ad, "APFBuild") or "",
-        update_s=_number(ad, "APFUpdateInterval") or 0,
-        lease_max=_number(ad, "APFLeaseMax"),
+        build=text(ad.get("APFBuild")) or "",
+        update_s=number(ad.get("APFUpdateInterval")) or 0,
+        lease_max=number(ad.get("APFLeaseMax")),
         lease_moves=not isinstance(ad.get("TimerRemove"), Enum | None),  # an expression, which names APFLeaseEnd
     )
 
 
 def _hold(ad: Mapping[str, Any]) -> Hold:
-    on_release = _number(ad, "JobStatusOnRelease")
+    on_release = number(ad.get("JobStatusOnRelease"))
     return Hold(
         code=int(ad.get("HoldReasonCode", 0)),
         subcode=int(ad.get("HoldReasonSubCode", 0)),
         reason=str(value(ad, "HoldReason", "")),
         status_on_release=None if on_release is None else int(on_release),
     )
-
-
-def _number(ad: Mapping[str, Any], name: str) -> float | None:
-    found = ad.get(name)
-    if isinstance(found, bool | Enum):  # the bindings give undefined as an IntEnum
-        return None
-    return float(found) if isinstance(found, int | float) else None
-
-
-def _text(ad: Mapping[str, Any], name: str) -> str | None:
-    found = ad.get(name)
-    return found if isinstance(found, str) and found else None

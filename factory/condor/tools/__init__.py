@@ -1,1 +1,1 @@
-"""Command-line tools of HTCondor: condor_off, condor_config_val, condor_token_fetch and the like."""
+"""Command-line tools of HTCondor, such as condor_off, condor_config_val and condor_token_fetch."""

@@ -1,4 +1,4 @@
-"""The configuration that daemons of the pool really use, asked of themselves. Runs in a worker process."""
+"""Read the configuration that daemons of the pool use, from the daemons. Runs in a worker process."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ _NOT_DEFINED = "Not defined"
 
 @dataclass(frozen=True)
 class DaemonConfig:
-    """Values of one daemon, by name in capitals; what is not defined is not there."""
+    """Configuration values of one daemon, by name in capitals; undefined ones are missing."""
 
     daemon: str
-    """Which daemon, for people."""
+    """Type and name of the daemon, for people."""
     values: Mapping[str, str]
     ad: str = ""
-    """Its ad in the collector, as text."""
+    """The daemon's ad in the collector, as text."""
 
     def get(self, name: str) -> str | None:
-        """A value. None: not defined, or empty."""
+        """Return a value; None if it is undefined or empty."""
         return self.values.get(name.upper()) or None
 
     def number(self, name: str) -> int | None:
-        """A value that starts with a whole number. None: it does not."""
+        """Return the integer at the start of a value; None if there is none."""
         words = (self.get(name) or "").replace(",", " ").split()
         return int(words[0]) if words and words[0].lstrip("-").isdigit() else None
 
     def words(self, name: str) -> list[str]:
-        """A list of names."""
+        """Return a value as a list of names."""
         return (self.get(name) or "").replace(",", " ").split()
 
 
@@ -50,10 +50,10 @@ _DEFRAG = ("DEFRAG_REQUIREMENTS", "DEFRAG_DRAINING_MACHINES_PER_HOUR", "DEFRAG_S
 
 
 def read_schedd(address: ScheddAddress) -> DaemonConfig:
-    """What decides over VM jobs: limits, policies, ec2_gahp.
+    """Return the schedd's values that affect VM jobs: limits, policies, ec2_gahp.
 
     Raises:
-        htcondor2.HTCondorException: the schedd can't be found or does not answer.
+        htcondor2.HTCondorException: the schedd is not found or does not answer.
     """
     import htcondor2
 
@@ -66,14 +66,14 @@ def read_schedd(address: ScheddAddress) -> DaemonConfig:
 
 @dataclass(frozen=True)
 class Matchmaking:
-    """Who matches and drains machines in a pool."""
+    """Configuration of the daemons that match and drain machines in a pool."""
 
     negotiators: tuple[DaemonConfig, ...]
     defrags: tuple[DaemonConfig, ...]
 
 
 def read_matchmaking(address: PoolAddress) -> Matchmaking:
-    """Negotiators and defrag daemons that the collector knows.
+    """Return the configuration of the negotiators and defrag daemons in the collector.
 
     Raises:
         htcondor2.HTCondorException: the collector, or one of the daemons, does not answer.

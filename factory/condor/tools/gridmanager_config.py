@@ -1,4 +1,4 @@
-"""What the gridmanager reads: the schedd can't be asked for it, only this host's configuration files."""
+"""Configuration of the gridmanager, which no daemon reports: it is read from this host's files."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NAMES = (
 
 
 def gridmanager_config(schedd: DaemonConfig) -> DaemonConfig:
-    """The schedd's values, but where this host's files give it the same one, what they give the gridmanager.
+    """Replace values of the schedd by the gridmanager's, where this host's files and the schedd agree.
 
-    ``GRIDMANAGER.NAME = …`` and ``EC2_GAHP.NAME = …`` are for these alone. Where files and schedd differ, the schedd
-    runs elsewhere or has not been reconfigured, and its own value is all that is known.
+    ``GRIDMANAGER.NAME = …`` and ``EC2_GAHP.NAME = …`` apply to those programs only. If files and schedd differ, the
+    schedd runs elsewhere or is not reconfigured, and only its own value is known.
 
     Raises:
         ToolError: condor_config_val is missing or hangs.

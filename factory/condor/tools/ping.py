@@ -1,4 +1,4 @@
-"""What the collector lets an identity do: asked of itself with condor_ping, as this account or with a token."""
+"""Ask the collector with condor_ping which access levels it grants, to this account or to a token."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from factory.model.address import PoolAddress
 def authorized_identities(
     pool: PoolAddress, levels: Sequence[str], timeout_s: float, token_directory: Path | None = None
 ) -> dict[str, str | None]:
-    """The identity under which the collector allows each level, None where it does not.
+    """Return the identity that the collector grants each access level to; None if it denies the level.
 
-    ``token_directory``: only with the token in there, as a VM has it.
+    ``token_directory``: authenticate only with the token in it, as a VM does.
 
     Raises:
-        ToolError: the collector can't be asked.
+        ToolError: the collector does not answer.
     """
     argv = ["condor_ping", *pool.options(), "-type", "collector", "-table", *levels]
     try:
@@ -36,6 +36,6 @@ def _only_token(directory: Path) -> Mapping[str, str]:
 
 
 def _parse(table: str, levels: Sequence[str]) -> dict[str, str | None]:
-    """Lines such as ``READ IDTOKENS AES AES ALLOW apf@pool``; pure."""
+    """Parse lines such as ``READ IDTOKENS AES AES ALLOW apf@pool``; pure."""
     rows = {words[0]: words for line in table.splitlines() if len(words := line.split()) >= 6}
     return {level: rows[level][5] if level in rows and rows[level][4] == "ALLOW" else None for level in levels}

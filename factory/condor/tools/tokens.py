@@ -1,4 +1,4 @@
-"""IDTOKENs: make one with condor_token_fetch, and read the claims of one."""
+"""Make IDTOKENs with condor_token_fetch, and read the claims of a token."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from factory.model.address import PoolAddress
 
 
 def token_argv(pool: PoolAddress, lifetime_s: int) -> list[str]:
-    """``condor_token_fetch`` for a VM: it may advertise itself and read, and nothing else."""
+    """Return ``condor_token_fetch`` for the token of a VM, which may only advertise itself and read."""
     scopes = [word for scope in ("ADVERTISE_STARTD", "ADVERTISE_MASTER", "READ") for word in ("-authz", scope)]
     return ["condor_token_fetch", *pool.options(), "-type", "collector", *scopes, "-lifetime", str(lifetime_s)]
 
 
 @dataclass(frozen=True)
 class Claims:
-    """What a token says of itself; times are epoch seconds."""
+    """Claims of a token; times are epoch seconds."""
 
     subject: str
-    """The identity that it stands for, such as ``apf@pool``."""
+    """The identity that the token authenticates, such as ``apf@pool``."""
     issued: int
     expires: int | None
 
 
 def token_claims(token: str) -> Claims:
-    """What a token says of itself; its signature is not checked.
+    """Return the claims of a token; its signature is not checked.
 
     Raises:
-        ToolError: it is no token.
+        ToolError: the text is not a token.
     """
     try:
         payload = token.split(".")[1]
@@ -39,13 +39,13 @@ def token_claims(token: str) -> Claims:
         expires = claims.get("exp")
         return Claims(str(claims["sub"]), int(claims.get("iat", 0)), None if expires is None else int(expires))
     except (IndexError, ValueError, KeyError, TypeError, AttributeError, binascii.Error):
-        raise ToolError("condor_token_fetch brought no token") from None
+        raise ToolError("condor_token_fetch returned no valid token") from None
 
 
 def token_subject(token: str) -> str:
-    """The identity that a token stands for.
+    """Return the identity that a token authenticates.
 
     Raises:
-        ToolError: it is no token.
+        ToolError: the text is not a token.
     """
     return token_claims(token).subject

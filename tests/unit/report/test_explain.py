@@ -237,7 +237,9 @@ def test_a_job_is_told_what_is_true_of_it(made: Decision, said: list[str], not_s
 
 
 def test_a_job_that_is_left_out_is_told_why_and_nothing_of_others() -> None:
-    made = decision([group("local#8#bob#", 1, 1, 1, "bob")], excluded={"deferred": 3, "managed elsewhere (routed)": 8})
+    made = decision(
+        [group("local#8#bob#", 1, 1, 1, "bob")], excluded={"deferred": 3, "managed outside the schedd (routed)": 8}
+    )
     said = list(explain_job(facts(left_out="deferred"), made))
     assert said == ["is not among the jobs that can run on a machine now: it is deferred"]
 

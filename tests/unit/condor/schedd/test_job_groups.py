@@ -21,4 +21,4 @@ def test_requests_are_rounded_up_to_whole_cores_128_mib_and_a_mib_of_disk(ask: R
 
 def test_jobs_for_other_places_are_not_told_of_vm_jobs_among_them() -> None:
     rows = [{"JobUniverse": universe, "JobStatus": 1, "JobCount": n} for universe, n in ((9, 4), (7, 2), (12, 1))]
-    assert group_jobs("schedd", {}, rows, [], 0).excluded == {"of a universe other than vanilla, java and vm": 3}
+    assert group_jobs("schedd", {}, rows, [], 0).excluded == {"in a universe other than vanilla, java and vm": 3}

@@ -14,12 +14,16 @@ WAITS = [group("a", 1, 1000, 30), group("b", 1, 1000, 30), replace(group("c", 1,
 @pytest.mark.parametrize(
     ("ad", "left", "says"),
     [
-        ({"ShadowsRunning": 94, "MaxJobsRunning": 100}, 6, "MAX_JOBS_RUNNING of s, which runs 94 of 100 jobs"),
-        ({"ShadowsRunning": 95, "MaxJobsRunning": 100}, 0, "MAX_JOBS_RUNNING of s, which runs 95 of 100 jobs"),
-        ({"ShadowsRunning": 300, "MaxJobsRunning": 100}, 0, "which runs 300 of 100 jobs"),
-        ({"TotalRunningJobs": 95, "MaxJobsRunning": 100}, 0, "which runs 95 of 100 jobs"),
+        ({"ShadowsRunning": 94, "MaxJobsRunning": 100}, 6, "MAX_JOBS_RUNNING of s, 94 of 100 jobs running"),
+        ({"ShadowsRunning": 95, "MaxJobsRunning": 100}, 0, "MAX_JOBS_RUNNING of s, 95 of 100 jobs running"),
+        ({"ShadowsRunning": 300, "MaxJobsRunning": 100}, 0, "300 of 100 jobs running"),
+        ({"TotalRunningJobs": 95, "MaxJobsRunning": 100}, 0, "95 of 100 jobs running"),
         ({"CurbMatchmaking": True}, 0, "CurbMatchmaking"),
-        ({"TransferQueueNumWaitingToUpload": 11, "TransferQueueMaxUploading": 10}, 0, "11 wait for 10 places"),
+        (
+            {"TransferQueueNumWaitingToUpload": 11, "TransferQueueMaxUploading": 10},
+            0,
+            "11 transfers waiting for 10 slots",
+        ),
     ],
 )
 def test_jobs_that_it_could_not_start_are_beyond_a_limit(ad: dict[str, Any], left: float, says: str) -> None:
