@@ -14,11 +14,11 @@ from types import MappingProxyType
 
 from factory.config.queues import Queue
 from factory.decide.chain import Chain
-from factory.fit.pool_limits import Admitted, admitted
+from factory.fit.pool_limits import Admitted, apply_limits
 from factory.fit.share import Share
-from factory.fit.stuck_groups import came_in_vain, probed, watch
+from factory.fit.stuck_groups import mark_probed, mark_stuck, update_waiting
 from factory.fit.supply import Supply
-from factory.fit.unclaimed_vms import see_vms
+from factory.fit.unclaimed_vms import update_newcomers
 from factory.health.breakers import blocked_shapes
 from factory.model.demand import Demand, Offer, Room
 from factory.model.job_status import ON_MACHINE
@@ -130,14 +130,14 @@ class Cascade:
         for demand in demands:
             run = sum(demand.others.get(status, 0) for status in ON_MACHINE)
             running.update(dict.fromkeys([group.key for group in demand.groups], run))
-        waiting = watch(self.memory.waiting, groups.values(), self.free, running, self.now, self.stuck_s)
+        waiting = update_waiting(self.memory.waiting, groups.values(), self.free, running, self.now, self.stuck_s)
         unread = any(isinstance(party.demand, Unknown) or party.demand.partial for party in self.parties.values())
         kept = {key: seen for key, seen in self.memory.waiting.items() if unread or key in running}
         vms = [party.vms for party in self.parties.values() if isinstance(party.vms, tuple)]
         leaving = {vm.uuid for of_queue in vms for vm in of_queue if vm.state in RETIREMENT}
         return replace(
             self.memory,
-            waiting=probed({**kept, **waiting}, self.probes, self.now),
+            waiting=mark_probed({**kept, **waiting}, self.probes, self.now),
             useless=self.useless | (self.memory.useless & leaving),
         )
 
@@ -160,7 +160,7 @@ def start_cascade(
         if isinstance(has, BatchStatus):
             work = wms[queue.name]
             waits = isinstance(work, Unknown) or work.ready > 0
-            memory, in_vain = see_vms(memory, queue.name, has.vms, waits, now)
+            memory, in_vain = update_newcomers(memory, queue.name, has.vms, waits, now)
             memory = _in_vain(memory, in_vain, work, now)
         if _looks(queue):
             work = wms[queue.name]
@@ -193,7 +193,7 @@ def _in_vain(memory: FitMemory, left: Sequence[Newcomer], work: WmsStatus | Unkn
     demand = None if isinstance(work, Unknown) else work.demand
     if demand is None:
         return memory
-    waiting, within = memory.waiting, admitted(demand.groups, demand.limits) if left else Admitted()
+    waiting, within = memory.waiting, apply_limits(demand.groups, demand.limits) if left else Admitted()
     for newcomer in left:
         keys = [
             group.key
@@ -202,7 +202,7 @@ def _in_vain(memory: FitMemory, left: Sequence[Newcomer], work: WmsStatus | Unkn
             and (match := demand.on_shape(group.key, newcomer.queue, newcomer.shape)) is not None
             and (match.ok or match.maybe)
         ]
-        waiting = came_in_vain(waiting, keys, newcomer.joined, now)
+        waiting = mark_stuck(waiting, keys, newcomer.joined, now)
     return replace(memory, waiting=waiting)
 
 

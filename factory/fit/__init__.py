@@ -1,1 +1,1 @@
-"""Demand that fits: which machines the waiting jobs can use, no more and no fewer. Pure."""
+"""Choose the machines that the waiting jobs need: no more and no fewer. Pure."""

@@ -1,4 +1,4 @@
-"""What several schedds say, each for its own jobs and with its own look at the pool, as one demand. Pure."""
+"""Join the demands of several schedds into one. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from factory.model.matches import Match, Table
 
 
 def join_demands(demands: Sequence[Demand]) -> Demand:
-    """One demand of several. They know different groups, and most machines all of them.
+    """Return one demand with the groups of all. Each demand has its own groups, but most machines are in all of them.
 
-    Machines were looked at for each schedd on its own, a moment apart: the most room that one of them saw free counts,
-    so that the skew buys too little rather than too much.
+    The machines were read once for each schedd, a moment apart. The largest free room that was read counts, so the
+    skew buys too little rather than too much.
     """
     if len(demands) == 1:
         return demands[0]
@@ -38,21 +38,21 @@ def join_demands(demands: Sequence[Demand]) -> Demand:
 
 
 def _machines(demands: Sequence[Demand]) -> Iterator[Machine]:
-    """Each machine once; its kind says of which kind it is for each demand that knows it."""
-    seen: dict[str, list[tuple[int, Machine]]] = {}
+    """Yield each machine once. Its kind joins its kinds in all demands that know it, such as ``0:a 1:b``."""
+    readings: dict[str, list[tuple[int, Machine]]] = {}
     for i, demand in enumerate(demands):
         for machine in demand.machines:
-            seen.setdefault(machine.name, []).append((i, machine))
+            readings.setdefault(machine.name, []).append((i, machine))
     frees: dict[tuple[Room, ...], Room] = {}
-    for looks in seen.values():
-        first = looks[0][1]
-        rooms = tuple(machine.free for _, machine in looks)
-        free = first.free if len(set(rooms)) == 1 else frees.get(rooms) or frees.setdefault(rooms, _most(rooms))
-        kind = " ".join(f"{i}:{machine.kind}" for i, machine in looks)
-        yield replace(first, kind=kind, free=free, leaving=any(machine.leaving for _, machine in looks))
+    for of_machine in readings.values():
+        first = of_machine[0][1]
+        rooms = tuple(machine.free for _, machine in of_machine)
+        free = first.free if len(set(rooms)) == 1 else frees.get(rooms) or frees.setdefault(rooms, _largest(rooms))
+        kind = " ".join(f"{i}:{machine.kind}" for i, machine in of_machine)
+        yield replace(first, kind=kind, free=free, leaving=any(machine.leaving for _, machine in of_machine))
 
 
-def _most(rooms: Iterable[Room]) -> Room:
+def _largest(rooms: Iterable[Room]) -> Room:
     rooms = list(rooms)
     return Room(
         max(room.cpus for room in rooms),
@@ -63,19 +63,19 @@ def _most(rooms: Iterable[Room]) -> Room:
 
 
 class _Joined(Table):
-    """Tables of different groups as one."""
+    """Match tables of different groups as one table."""
 
     def __init__(self, groups: Sequence[Iterable[JobGroup]], tables: Sequence[Mapping[tuple[str, str], Match]]) -> None:
         self._tables = tables
-        self._of = {group.key: i for i, of_table in enumerate(groups) for group in of_table}
+        self._table_of = {group.key: i for i, of_table in enumerate(groups) for group in of_table}
 
     def __getitem__(self, key: tuple[str, str]) -> Match:
-        return self._tables[self._of[key[0]]][key]
+        return self._tables[self._table_of[key[0]]][key]
 
     def row(self, group: str) -> tuple[Match, ...]:
-        if group not in self._of:
+        if group not in self._table_of:
             return ()
-        table = self._tables[self._of[group]]
+        table = self._tables[self._table_of[group]]
         return table.row(group) if isinstance(table, Table) else tuple(m for k, m in table.items() if k[0] == group)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -86,7 +86,7 @@ class _Joined(Table):
 
 
 class _OnKinds(_Joined):
-    """The same with kinds as ``_machines`` calls them."""
+    """The joined table of machine kinds, by the names that ``_machines`` makes."""
 
     def __init__(
         self,
@@ -99,22 +99,24 @@ class _OnKinds(_Joined):
 
     def __getitem__(self, key: tuple[str, str]) -> Match:
         group, kind = key
-        of = self._of[group]
-        return self._tables[of][group, self._parts[kind][str(of)]]
+        i = self._table_of[group]
+        return self._tables[i][group, self._parts[kind][str(i)]]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        return ((group, kind) for group, of in self._of.items() for kind in self._parts if str(of) in self._parts[kind])
+        return (
+            (group, kind) for group, i in self._table_of.items() for kind in self._parts if str(i) in self._parts[kind]
+        )
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
 
 def _limits(demands: Iterable[Demand]) -> Iterator[Limit]:
-    """What is left of a limit is left for the jobs of all schedds together."""
-    same: dict[tuple[str, bool], list[Limit]] = {}
+    """Yield each limit once, with the jobs of all schedds under it and the least that any reading leaves."""
+    by_limit: dict[tuple[str, bool], list[Limit]] = {}
     for demand in demands:
         for limit in demand.limits:
-            same.setdefault((limit.of or limit.name, limit.strict), []).append(limit)
-    for limits in same.values():
+            by_limit.setdefault((limit.of or limit.name, limit.strict), []).append(limit)
+    for limits in by_limit.values():
         least = min(limits, key=lambda limit: limit.left)
         yield replace(least, weights={key: weight for limit in limits for key, weight in limit.weights.items()})

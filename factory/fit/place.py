@@ -1,7 +1,7 @@
-"""Placing job groups on the room that is there or on its way. Pure.
+"""Place job groups on machines that are up or starting. Pure.
 
-Groups are placed first-fit decreasing, largest first, each by arithmetic on all machines at once: the time grows with
-groups times machines and not with jobs. The result does not depend on the order of the input.
+Groups are placed first-fit decreasing, largest first. One group is placed by arithmetic on all machines at once, so the
+time grows with groups times machines and not with jobs. The result does not depend on the order of the input.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from operator import attrgetter
 import numpy as np
 
 from factory.fit.packing.purchase import Fits
-from factory.fit.packing.vectors import TINY, Floats, Ints, asked, how_often, rows, vector
+from factory.fit.packing.vectors import TINY, Floats, Ints, count_fits, request_vector, rows, vector
 from factory.model.demand import JobGroup, Machine
 
 Rank = Callable[[Machine], tuple[float, ...]]
@@ -22,7 +22,7 @@ Rank = Callable[[Machine], tuple[float, ...]]
 
 @dataclass(frozen=True)
 class OnMachines:
-    """Jobs placed on machines that are there or on their way."""
+    """Jobs placed on machines that are up or starting."""
 
     placed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Group key → machine name → jobs."""
@@ -31,20 +31,20 @@ class OnMachines:
 
     @property
     def used(self) -> frozenset[str]:
-        """Names of machines that got a job."""
+        """Names of the machines that got a job."""
         return frozenset(name for of_group in self.placed.values() for name in of_group)
 
 
 def place_on_machines(
     groups: Sequence[JobGroup], machines: Sequence[Machine], fits: Fits, rank: Rank = lambda _: ()
 ) -> OnMachines:
-    """Place groups on machines: on those at work before empty ones, so that the empty ones can go.
+    """Place groups on machines: busy machines before empty ones, so that the empty ones can retire.
 
-    Then by ``rank``, the fullest first, and by name. A job has room left nowhere on the machines only if none of them
-    has room for it in the end.
+    Further criteria are ``rank``, the fullest first, and the name. A job is left over only if no machine has room for
+    it in the end.
     """
     left = {group.key: group.count for group in groups}
-    least = np.min(rows(asked(group.ask) for group in groups), axis=0) if groups else np.zeros(4)
+    least = np.min(rows(request_vector(group.ask) for group in groups), axis=0) if groups else np.zeros(4)
     cpus, memory_mb = least[:2].tolist()
     useful = [m for m in machines if not m.leaving and m.free.cpus >= cpus and m.free.memory_mb >= memory_mb]
     room = _Free(_in_order(useful, rank))
@@ -60,7 +60,7 @@ def place_on_machines(
 
 
 class _Free:
-    """What is free on machines, in the order in which they are filled."""
+    """Free room of machines, in the order in which they are filled."""
 
     def __init__(self, machines: Sequence[Machine]) -> None:
         self.names = [machine.name for machine in machines]
@@ -72,8 +72,8 @@ class _Free:
         self.kind = np.array([number[machine.kind] for machine in machines], dtype=np.int64)
 
     def take(self, group: JobGroup, count: int, fits: Fits) -> dict[str, int]:
-        """Place jobs of a group; the machines that got some, and how many."""
-        ask = np.array(asked(group.ask))
+        """Place up to ``count`` jobs of a group; return the number of jobs by machine name."""
+        ask = np.array(request_vector(group.ask))
         roomy = np.ones(len(self.names), dtype=bool)
         for dimension in np.flatnonzero(ask > 0):
             roomy &= self.free[:, dimension] >= ask[dimension] - TINY
@@ -86,7 +86,7 @@ class _Free:
             candidates = candidates[allowed[self.kind[candidates]]]
         if not candidates.size:
             return {}
-        capacity = how_often(self.free[candidates[:count]], ask)
+        capacity = count_fits(self.free[candidates[:count]], ask)
         if self.any_static:
             capacity = np.where(self.static[candidates[:count]], np.minimum(capacity, 1), capacity)
         taken = fill_machines(capacity, count)
@@ -99,13 +99,16 @@ class _Free:
 
 
 def fill_machines(capacity: Ints, count: int) -> Ints:
-    """How many of ``count`` jobs each machine takes, in the order given."""
+    """Return the number of jobs that each machine takes when ``count`` jobs fill them in order."""
     before = np.cumsum(capacity) - capacity
     return np.asarray(np.clip(count - before, 0, capacity), dtype=np.int64)
 
 
 def _in_order(machines: Iterable[Machine], rank: Rank) -> list[Machine]:
-    """As they are filled; by names, then by columns of numbers: for thousands that takes half of what tuples take."""
+    """Return machines in the order in which they are filled.
+
+    Sorting by name and then by columns of numbers takes half the time of sorting thousands of tuples.
+    """
     machines = sorted(machines, key=attrgetter("name"))
     if not machines:
         return machines
@@ -117,9 +120,9 @@ def _in_order(machines: Iterable[Machine], rank: Rank) -> list[Machine]:
 
 
 def largest_first(groups: Iterable[JobGroup]) -> list[JobGroup]:
-    """Groups by what one job asks for, largest first."""
+    """Return the groups by the request of one job, largest first."""
     groups = list(groups)
-    asks = rows(asked(group.ask) for group in groups)
+    asks = rows(request_vector(group.ask) for group in groups)
     top: Floats = asks.max(axis=0) if groups else np.ones(4)
     shares = asks / np.where(top > 0, top, 1)
     order = sorted(range(len(groups)), key=lambda i: (-float(shares[i].max()), -float(shares[i].sum()), groups[i].key))

@@ -1,4 +1,4 @@
-"""Why so many machines and not one more, for people. Pure."""
+"""Reasons of the Fit plugin: jobs that wait, machines to buy, and jobs that get none. Pure."""
 
 from __future__ import annotations
 
@@ -7,107 +7,122 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from factory.fit.share import FitResult, Share
 from factory.model.demand import JobGroup, Offer, Room
+from factory.model.vm import counted
 
-_MANY = 4
-"""Reasons of one sort that are told; the rest are counted."""
-_ONE = {"are": "is", "ask": "asks"}
+_SHOWN = 4
+"""Reasons of one kind that are spelled out; the jobs of all others are counted."""
+_SINGULAR = {"are": "is", "exceed": "exceeds", "fit": "fits", "match": "matches", "request": "requests"}
+"""Verbs with which a reason may begin, and their form for one job."""
 
 
-def buying_words(share: Share, verdict: FitResult) -> str:
-    """What waits, what is covered, what is bought."""
-    waiting, left = verdict.waiting, sum(verdict.left.values())
-    head = f"{waiting} {'job waits' if waiting == 1 else 'jobs wait'}, {waiting - left} of them have room or will"
+def purchase_reason(share: Share, result: FitResult) -> str:
+    """Return how many jobs wait, how many of them have room, and what is bought for the others."""
+    head = _waiting(result.waiting, result.waiting - sum(result.left.values()))
     if share.closed is not None:
-        return f"{head}; nothing is left for this queue: {share.closed}"
+        return f"{head}; buys nothing: {share.closed}"
     shapes: Counter[str] = Counter()
-    for offer, n in verdict.purchase.numbers:
+    for offer, n in result.purchase.numbers:
         shapes[offer.shape.instance_type] += n
     if not shapes:
         return head
-    bought = ", ".join(f"{n} × {shape}" for shape, n in sorted(shapes.items()))
-    if verdict.probing:
-        return f"{head}; {bought} as a probe for {len(verdict.probing)} kinds of jobs"
-    served = sum(verdict.purchase.covers(len(verdict.purchase.order)).values())
-    return f"{head}; {bought} for {served}"
+    machines = ", ".join(f"{n} × {shape}" for shape, n in sorted(shapes.items()))
+    if result.probing:
+        return f"{head}; buy {machines} to probe {counted(len(result.probing), 'job group')}"
+    served = sum(result.purchase.covers(len(result.purchase.order)).values())
+    return f"{head}; buy {machines} for {counted(served, 'job')}"
 
 
-def other_words(share: Share, verdict: FitResult) -> Iterator[str]:
-    """Jobs for which nothing is bought, and why."""
+def _waiting(jobs: int, with_room: int) -> str:
+    if jobs == 0:
+        return "no jobs are waiting for a machine"
+    if jobs == 1:
+        return f"1 job is waiting; it fits {'a' if with_room else 'no'} machine that is up or starting"
+    head = f"{jobs} jobs are waiting"
+    if with_room <= 1:
+        return f"{head}; {'1' if with_room else 'none'} fits a machine that is up or starting"
+    return f"{head}; {'all' if with_room == jobs else with_room} fit machines that are up or starting"
+
+
+def unserved_reasons(share: Share, result: FitResult) -> Iterator[str]:
+    """Yield the jobs for which nothing is bought, counted by reason."""
     groups = {group.key: group for group in share.demand.groups}
     reasons: dict[str, int] = defaultdict(int)
-    for key, jobs in verdict.purchase.unserved.items():
-        reasons[why_unserved(groups[key], share)] += jobs
-    yield from _counted(reasons)
-    yield from _counted(
-        _by_reason((groups[key], "only a running machine can tell whether they fit") for key in verdict.maybe)
-    )
-    yield from _counted(_by_reason((group, group.problem) for group in groups.values() if group.problem))
-    yield from _counted(_beyond(verdict))
+    for key, jobs in result.purchase.unserved.items():
+        reasons[_mismatch(groups[key], share)] += jobs
+    yield from _by_count(reasons)
+    unsure = (groups[key] for key in result.maybe)
+    yield from _by_count(_by_reason((group, "may fit, which only a running machine can show") for group in unsure))
+    broken = ((group, f"are left out: {group.problem}") for group in groups.values() if group.problem)
+    yield from _by_count(_by_reason(broken))
+    yield from _by_count(_over_limits(result))
     stuck: dict[str, int] = defaultdict(int)
     for key, why in share.stuck.items():
-        if key in groups and (jobs := verdict.admitted.of(groups[key])):
-            stuck[f"are stuck: {why}{_said(groups[key])}"] += jobs
-    yield from _counted(stuck)
-    yield from _counted(share.demand.excluded)
-    hidden = sum(group.unmaterialised for group in groups.values())
-    if hidden:
-        yield f"{hidden} jobs are not materialised yet"
+        if key in groups and (jobs := result.admitted.of(groups[key])):
+            stuck[f"are stuck: {why}{_reject_reason(groups[key])}"] += jobs
+    yield from _by_count(stuck)
+    yield from _by_count({f"are left out: {why}": jobs for why, jobs in share.demand.excluded.items()})
+    unmaterialised = sum(group.unmaterialised for group in groups.values())
+    if unmaterialised:
+        yield from _by_count({"are not materialised yet": unmaterialised})
 
 
-def _beyond(verdict: FitResult) -> dict[str, int]:
-    """Jobs that a limit of the pool keeps waiting, by limit."""
+def _over_limits(result: FitResult) -> dict[str, int]:
+    """Return the number of jobs that each limit of the pool keeps from starting."""
     reasons: dict[str, int] = defaultdict(int)
-    for key, jobs in verdict.admitted.beyond.items():
-        reasons[f"are beyond the {verdict.admitted.why[key]}"] += jobs
+    for key, jobs in result.admitted.beyond.items():
+        reasons[f"exceed the {result.admitted.why[key]}"] += jobs
     return reasons
 
 
-def why_unserved(group: JobGroup, share: Share) -> str:
-    """Why no shape of the queue serves a group."""
+def _mismatch(group: JobGroup, share: Share) -> str:
+    """Return the reason why no shape of the queue serves a group."""
     if not share.offers:
-        return "the queue offers no machines"
-    for name, unit, ask, rooms in _dimensions(group.ask, share.offers):
+        return "fit no shape: the queue offers none"
+    for name, ask, rooms in _dimensions(group.ask, share.offers):
         if ask > max(rooms):
-            return f"ask for {_amount(ask, unit)}{name}, largest shape has {_amount(max(rooms), unit)}"
+            of = "" if name in ("core", "GPU") else f" of {name}"
+            return f"request {_amount(ask, name)}{of}, but the largest shape has {_amount(max(rooms), name)}"
     whys = {share.supply.on_shape(group, str(offer.shape)).why for offer in share.offers} - {""}
-    return min(whys, default="ask for more than any one shape has")
+    return f"match no shape: {min(whys)}" if whys else "request more than any one shape has"
 
 
-def _dimensions(ask: Room, offers: Iterable[Offer]) -> Iterator[tuple[str, str, float, list[float]]]:
+def _dimensions(ask: Room, offers: Iterable[Offer]) -> Iterator[tuple[str, float, list[float]]]:
     rooms = [offer.room for offer in offers]
-    yield " cores", "", ask.cpus, [room.cpus for room in rooms]
-    yield "", "MiB", ask.memory_mb, [room.memory_mb for room in rooms]
-    yield " of disk", "KiB", ask.disk_kb, [room.disk_kb for room in rooms]
-    yield " GPUs", "", ask.gpus, [room.gpus for room in rooms]
+    yield "core", ask.cpus, [room.cpus for room in rooms]
+    yield "memory", ask.memory_mb * 1024, [room.memory_mb * 1024 for room in rooms]
+    yield "disk", ask.disk_kb, [room.disk_kb for room in rooms]
+    yield "GPU", ask.gpus, [room.gpus for room in rooms]
 
 
-def _amount(amount: float, unit: str) -> str:
-    if not unit:
-        return f"{amount:g}"
-    megabytes = amount / 1024 if unit == "KiB" else amount
+def _amount(amount: float, name: str) -> str:
+    """Return an amount with its unit; memory and disk are in KiB."""
+    if name in ("core", "GPU"):
+        return f"{amount:g} {name}{'' if amount == 1 else 's'}"
+    megabytes = amount / 1024
     return f"{megabytes / 1024:.4g} GB" if megabytes >= 1024 else f"{megabytes:.4g} MB"
 
 
-def _said(group: JobGroup) -> str:
+def _reject_reason(group: JobGroup) -> str:
     return f" ({group.reject_reason})" if group.reject_reason else ""
 
 
-def _by_reason(pairs: Iterable[tuple[JobGroup, str | None]]) -> dict[str, int]:
+def _by_reason(pairs: Iterable[tuple[JobGroup, str]]) -> dict[str, int]:
     reasons: dict[str, int] = defaultdict(int)
     for group, why in pairs:
-        reasons[why or ""] += group.count
+        reasons[why] += group.count
     return reasons
 
 
-def _of_one(why: str) -> str:
-    """What is said of jobs, said of one."""
+def _singular(why: str) -> str:
+    """Return a reason with its verb in the form for one job."""
     verb, _, rest = why.partition(" ")
-    return f"{_ONE[verb]} {rest}" if verb in _ONE else why
+    return f"{_SINGULAR[verb]} {rest}" if verb in _SINGULAR else why
 
 
-def _counted(reasons: Mapping[str, int]) -> Iterator[str]:
+def _by_count(reasons: Mapping[str, int]) -> Iterator[str]:
+    """Yield the reasons that hold for the most jobs, and the number of jobs that have other reasons."""
     ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    for why, jobs in ranked[:_MANY]:
-        yield f"{jobs} jobs {why}" if jobs != 1 else f"1 job {_of_one(why)}"
-    if len(ranked) > _MANY:
-        yield f"{sum(jobs for _, jobs in ranked[_MANY:])} jobs for other reasons"
+    for why, jobs in ranked[:_SHOWN]:
+        yield f"{counted(jobs, 'job')} {_singular(why) if jobs == 1 else why}"
+    if len(ranked) > _SHOWN:
+        yield f"{counted(sum(jobs for _, jobs in ranked[_SHOWN:]), 'job')} for other reasons"

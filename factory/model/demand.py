@@ -198,7 +198,7 @@ class Demand:
     """Limits and quotas of the pool, and of schedds, that stand against some groups, as far as they are known."""
     partial: bool = False
     """Whether groups may be missing: one of several schedds is not known."""
-    lives: Mapping[str, VMLease] | None = None
+    leases: Mapping[str, VMLease] | None = None
     """By APFVM, what all VM jobs of this factory say; None: they are not known."""
     update_s: float = 300
     """How often a machine of this factory reports, unless its VM job says that it does so less often."""

@@ -52,7 +52,7 @@ class VMJobRows:
     """Names of startds on which a job runs that set its own MaxJobRetirementTime."""
 
     @cached_property
-    def lives(self) -> dict[str, VMLease]:
+    def leases(self) -> dict[str, VMLease]:
         """By APFVM, what matters to jobs that may find room on the machine."""
         return {
             job.uuid: VMLease(

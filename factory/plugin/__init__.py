@@ -54,6 +54,7 @@ from factory.model.vm import UNCLAIMED as UNCLAIMED
 from factory.model.vm import VM as VM
 from factory.model.vm import PlainJob as PlainJob
 from factory.model.vm import VMState as VMState
+from factory.model.vm import counted as counted
 from factory.plugin import files as files
 from factory.plugin.base import Jobs as Jobs
 from factory.plugin.base import Plugin as Plugin

@@ -1,1 +1,1 @@
-"""How many machines to add or to retire."""
+"""Sched plugins: decide how many machines to add or to retire."""

@@ -1,4 +1,4 @@
-"""Activated: demand with all its bounds in one plugin, as older configurations have it."""
+"""Activated: demand and all its bounds in one plugin, as in older configurations."""
 
 from typing import Any
 
@@ -7,45 +7,45 @@ from pydantic import Field
 from factory.plugin import Info, PluginSettings, SchedPlugin, SiteStatus, Step, Switch, View
 
 _WITHOUT_SITES = {None, "Condor", "CondorLocal"}
-"""Values of ``wmsstatusplugin`` with which there is no status of a site to wait for."""
+"""Values of ``wmsstatusplugin`` that know no sites."""
 
 
 class Activated(SchedPlugin):
-    """Ask for what waits and is not yet provided for, within bounds; depends on the site's status.
+    """Ask for machines for waiting jobs, within bounds and according to the status of the site.
 
-    Whatever n was, n_out starts as max(0, ready - pending), and then, each where it is set and not 0:
+    n_out ignores n. It starts as max(0, ready - pending). Then each bound applies that is set and not 0:
 
     1. at most max_jobs_torun - (pending + running),
     2. at least min_pilots_pending - pending,
     3. at most max_pilots_per_cycle,
     4. at least min_pilots_per_cycle,
-    5. at most max_pilots_pending - pending, which is below zero when too many are pending.
+    5. at most max_pilots_pending - pending, which is below zero if too many are pending.
 
-    While the site is ``offline`` n_out = 0. While it is ``test`` and testmode.allowed is on,
-    n_out = testmode.pilots, or 0 with more than testmode.max_pending pending. Same law as AutoPyFactory's
-    Activated, whose ``default`` has no place here: the chain holds when something is unknown. With HTCondor
-    as the WMS, which knows no sites, the status of the site is not waited for.
+    While the site is ``offline``, n_out = 0. While it is ``test`` and testmode.allowed is on,
+    n_out = testmode.pilots, or 0 if more than testmode.max_pending are pending. Same law as AutoPyFactory's
+    Activated, except for its ``default``: here the chain is blocked while something is unknown. HTCondor as the
+    WMS knows no sites, so the status of the site is then not needed.
     """
 
     needs = frozenset({Info.WMS, Info.BATCH, Info.SITE})
 
     class Settings(PluginSettings):
         max_jobs_torun: int | None = None
-        """Pending and running at once, at most; none or 0: no bound."""
+        """Most pending plus running at once; none or 0: no bound."""
         min_pilots_pending: int | None = None
-        """Pending at once, at least; none or 0: no bound."""
+        """Least pending at once; none or 0: no bound."""
         max_pilots_per_cycle: int | None = None
-        """Added in one cycle, at most; none or 0: no bound."""
+        """Most added in one cycle; none or 0: no bound."""
         min_pilots_per_cycle: int | None = None
-        """Added in one cycle, at least; none or 0: no bound."""
+        """Least added in one cycle; none or 0: no bound."""
         max_pilots_pending: int | None = None
-        """Pending at once, at most; none or 0: no bound."""
+        """Most pending at once; none or 0: no bound."""
         testmode_allowed: Switch = Field(default=False, alias="testmode.allowed")
-        """Whether a site in ``test`` is treated in its own way, and not as if it were online."""
+        """Apply the ``testmode`` keys while the site is ``test``; if off, it counts as online."""
         testmode_pilots: int = Field(default=0, alias="testmode.pilots")
-        """What to ask for each cycle while the site is ``test``."""
+        """Number to ask for each cycle while the site is ``test``."""
         testmode_max_pending: int = Field(default=10, alias="testmode.max_pending")
-        """With more than this pending nothing is asked for while the site is ``test``."""
+        """Ask for nothing while the site is ``test`` and more than this are pending."""
 
     settings: Settings
 
@@ -62,7 +62,7 @@ class Activated(SchedPlugin):
         if status == "test" and self.settings.testmode_allowed:
             most = self.settings.testmode_max_pending
             n_out = 0 if pending > most else self.settings.testmode_pilots
-            return Step(n_out, f"the site is test, {pending} pending of at most {most}")
+            return Step(n_out, f"the site is test, {pending} of at most {most} pending")
         return self._online(view.wms.ready, pending, view.batch.running)
 
     def _online(self, ready: int, pending: int, running: int) -> Step:
@@ -79,5 +79,5 @@ class Activated(SchedPlugin):
             if bound:
                 bounded = choose(n, bound - here)
                 if bounded != n:
-                    n, why = bounded, f"{why}; {bounded} by {key} = {bound}"
+                    n, why = bounded, f"{why}; {key} = {bound} makes it {bounded}"
         return Step(n, why)

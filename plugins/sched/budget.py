@@ -1,4 +1,4 @@
-"""Budget: what machines may cost an hour."""
+"""Budget: cap the cost of machines per hour."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -9,29 +9,28 @@ from pydantic import Field
 from factory.plugin import Ask, AskPlugin, AskStep, Cost, Info, PluginSettings, View
 
 _ROUNDING = 1e-6
-"""USD that sums of prices may be wrong by."""
+"""Rounding error of a sum of prices, in USD."""
 
 
 class Budget(AskPlugin):
-    """Keep ``rate + cost of what is bought <= maximum_per_hour``.
+    """Keep ``rate + cost of the machines to buy <= maximum_per_hour``.
 
-    The rate is what all machines cost that may own an instance, whatever their state: on their way, running,
-    retiring, held; and orphans, each like the dearest machine of its queue. n_out is the largest n for which what
-    the submit plugin would buy fits; machines that are taken back cost nothing more. Retirements pass: a budget
-    that is exceeded buys nothing and ends nothing. While a price is not known nothing is bought, unless
-    ``unknown_price`` stands in for it. Prices are those of the submit plugin, such as
-    ``batchsubmit.condorec2.price_<type>``.
+    The rate is the cost of all VMs that may own an instance, in any state (starting, running, retiring, held), and of
+    orphans, each at the price of the dearest machine of its queue. n_out is the largest n whose purchases fit;
+    machines that are unretired cost nothing more. Retirements pass unchanged: an exceeded budget buys nothing and
+    ends nothing. While a price is unknown nothing is bought, unless ``unknown_price`` is set. Prices come from the
+    submit plugin, such as ``batchsubmit.condorec2.price_<type>``.
     """
 
     needs = frozenset({Info.BATCH})
 
     class Settings(PluginSettings):
         maximum_per_hour: float | None = Field(default=None, ge=0, json_schema_extra={"unit": "USD"})
-        """What the machines of the queue may cost an hour; none: no limit."""
+        """Most that the machines of the queue may cost per hour; none: no limit."""
         factory_maximum_per_hour: float | None = Field(default=None, ge=0, json_schema_extra={"unit": "USD"})
-        """What those of all queues of the factory may; while the batch status of one is unknown, the chain holds."""
+        """Most that all machines of the factory may cost per hour; none: no limit. Needs every queue's batch status."""
         unknown_price: float | None = Field(default=None, ge=0, json_schema_extra={"unit": "USD"})
-        """Counted for an hour of a machine whose price is not known. None: then nothing is bought."""
+        """Price per hour of a machine whose price is unknown; none: buy nothing while a price is unknown."""
 
     settings: Settings
 
@@ -46,16 +45,16 @@ class Budget(AskPlugin):
         if not limits:
             return AskStep(ask, "no maximum set")
         if ask.n <= 0:
-            return AskStep(ask, "nothing is to be bought")
+            return AskStep(ask, "nothing to buy")
         unpriced = self._unpriced([*(cost for owned, _ in limits.values() for cost in owned), *view.bought(ask)])
         if unpriced:
-            missing = f"the price of {', '.join(unpriced)} is unknown: set price_<type> or sched.budget.unknown_price"
-            return AskStep(ask.to(self._largest(ask, view, -1)), f"nothing is bought: {missing}")
+            missing = f"the price of {', '.join(unpriced)} is unknown; set price_<type> or sched.budget.unknown_price"
+            return AskStep(ask.to(self._largest(ask, view, -1)), f"buys nothing: {missing}")
         rates = {name: sum(self._price(cost) * n for cost, n in owned.items()) for name, (owned, _) in limits.items()}
         room = min(most - rates[name] for name, (_, most) in limits.items())
         n = self._largest(ask, view, room)
         spent = ", ".join(f"{name} costs {rates[name]:.2f} of {most:.2f}" for name, (_, most) in limits.items())
-        return AskStep(ask.to(n), f"{spent} USD an hour" + ("" if n == ask.n else f": room for {n} of {ask.n}"))
+        return AskStep(ask.to(n), f"{spent} USD per hour" + ("" if n == ask.n else f"; room for {n} of {ask.n}"))
 
     def _limits(self, view: View) -> Iterator[tuple[str, tuple[Counter[Cost], float]]]:
         settings = self.settings
@@ -75,7 +74,7 @@ class Budget(AskPlugin):
         return (self.settings.unknown_price or 0) if price is None else price
 
     def _largest(self, ask: Ask, view: View, room: float) -> int:
-        """The largest n whose purchases fit. More machines never cost less."""
+        """Return the largest n whose purchases fit. More machines never cost less."""
         fits, over = 0, ask.n + 1
         while over - fits > 1:
             n = over - 1 if fits == 0 and over == ask.n + 1 else (fits + over) // 2

@@ -1,13 +1,13 @@
-"""MaxPending: cap what is under way at any time."""
+"""MaxPending: cap the machines that are pending at once."""
 
 from factory.plugin import Info, PluginSettings, SchedPlugin, Step, Switch, View
 
 
 class MaxPending(SchedPlugin):
-    """Keep ``pending + n <= maximum`` as long as something is pending.
+    """Keep ``pending + n <= maximum`` while anything is pending.
 
-    n_out = min(n, maximum - pending), but n where nothing is pending: all that was added has found its place.
-    Over the maximum that is below zero and retires, unless ``allow_negative`` is off: then it is min(n, 0).
+    n_out = min(n, maximum - pending), or n if nothing is pending: then all that was added has joined.
+    Above the maximum n_out is below zero and retires, unless ``allow_negative`` is off: then it is min(n, 0).
     Same law as AutoPyFactory's MaxPending.
     """
 
@@ -15,9 +15,9 @@ class MaxPending(SchedPlugin):
 
     class Settings(PluginSettings):
         maximum: int | None = None
-        """Pending at once; none: no cap."""
+        """Most pending at once; none: no cap."""
         allow_negative: Switch = True
-        """Whether more than the maximum pending means retiring the surplus."""
+        """Retire the surplus if more than the maximum is pending."""
 
     settings: Settings
 
@@ -28,4 +28,4 @@ class MaxPending(SchedPlugin):
         if pending == 0:
             return Step(n, "nothing is pending")
         room = cap - pending if self.settings.allow_negative else max(0, cap - pending)
-        return Step(min(n, room), f"{pending} pending of at most {cap}")
+        return Step(min(n, room), f"{pending} of at most {cap} pending")

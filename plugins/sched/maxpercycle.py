@@ -1,4 +1,4 @@
-"""MaxPerCycle: cap what is added in one cycle."""
+"""MaxPerCycle: cap the machines added in one cycle."""
 
 from factory.plugin import PluginSettings, SchedPlugin, Step, View
 
@@ -11,7 +11,7 @@ class MaxPerCycle(SchedPlugin):
 
     class Settings(PluginSettings):
         maximum: int | None = None
-        """Added in one cycle; none: no cap."""
+        """Most added in one cycle; none: no cap."""
 
     settings: Settings
 
@@ -19,4 +19,4 @@ class MaxPerCycle(SchedPlugin):
         cap = self.settings.maximum
         if cap is None:
             return Step(n, "no maximum set")
-        return Step(min(n, cap), f"at most {cap} a cycle")
+        return Step(min(n, cap), f"at most {cap} per cycle")

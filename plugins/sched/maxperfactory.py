@@ -1,4 +1,4 @@
-"""MaxPerFactory: cap what all queues of the factory have together."""
+"""MaxPerFactory: cap the machines of all queues of the factory together."""
 
 from factory.plugin import Info, SchedPlugin, Step, View
 
@@ -6,10 +6,10 @@ from factory.plugin import Info, SchedPlugin, Step, View
 class MaxPerFactory(SchedPlugin):
     """Keep ``total + n <= maximum``, total being pending + running + unaccounted of all queues of this factory.
 
-    *Unaccounted* is what MaxToRun says. The maximum is ``maxperfactory.maximum`` of section ``[Factory]``. Up to it
-    n_out = min(n, maximum - total). Above it n_out = 0: the factory is not cut down to its maximum, and what
-    the plugins before this one wanted to retire stays. Same law as AutoPyFactory's MaxPerFactory, except that
-    without a maximum n_out = n, where the old one gave 0 by accident.
+    *Unaccounted* is defined in MaxToRun. The maximum is ``maxperfactory.maximum`` of section ``[Factory]``. Up to it
+    n_out = min(n, maximum - total). Above it n_out = 0: the factory is not cut down to its maximum, and machines that
+    earlier plugins wanted to retire stay. Same law as AutoPyFactory's MaxPerFactory, except that without a maximum
+    n_out = n; the old plugin returned 0 by accident.
     """
 
     needs = frozenset({Info.FACTORY_TOTAL})

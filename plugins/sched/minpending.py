@@ -1,4 +1,4 @@
-"""MinPending: keep something under way at any time."""
+"""MinPending: keep a minimum of machines pending."""
 
 from factory.plugin import Info, PluginSettings, SchedPlugin, Step, View
 
@@ -13,7 +13,7 @@ class MinPending(SchedPlugin):
 
     class Settings(PluginSettings):
         minimum: int | None = None
-        """Pending at once, at least; none: no minimum."""
+        """Least pending at once; none: no minimum."""
 
     settings: Settings
 
@@ -21,4 +21,4 @@ class MinPending(SchedPlugin):
         least, pending = self.settings.minimum, view.batch.pending
         if least is None:
             return Step(n, "no minimum set")
-        return Step(max(n, least - pending), f"{pending} pending, at least {least} wanted")
+        return Step(max(n, least - pending), f"{pending} pending, minimum {least}")

@@ -1,34 +1,34 @@
-"""RetireIdle: let machines go that nobody has wanted for some time."""
+"""RetireIdle: retire VMs that have been idle for some time."""
 
 from pydantic import Field
 
-from factory.plugin import UNCLAIMED, VM, Ask, AskPlugin, AskStep, Duration, Info, PluginSettings, View
+from factory.plugin import UNCLAIMED, VM, Ask, AskPlugin, AskStep, Duration, Info, PluginSettings, View, counted
 
 
 class RetireIdle(AskPlugin):
-    """Unless more machines are wanted (n > 0), name those to retire that have been idle for long.
+    """Name VMs to retire that have been idle for long, unless the chain adds machines (n > 0).
 
-    Idle is a VM in state ``idle`` or ``joined`` that is known to be wholly unclaimed since some moment, and
-    was not asked to leave. The ``keep`` that became idle last stay; of the others those that have been idle
-    for ``after`` are named, longest idle first, behind victims that a plugin before this one has named.
+    A VM is idle if its state is ``idle`` or ``joined``, the time since which it is unclaimed is known, and it was not
+    asked to retire. The ``keep`` VMs that became idle last stay. The others that have been idle for ``after`` are
+    named, longest idle first, after the victims of earlier plugins.
 
-    n_out = min(n, -victims): at least what was asked for retires, these first. For the rest the submit plugin
-    follows its own order, in which ``keep`` does not bind.
+    n_out = min(n, -victims): at least as many retire as were asked for, the named ones first. The submit plugin
+    chooses the rest in its own order, without regard to ``keep``.
     """
 
     needs = frozenset({Info.BATCH})
 
     class Settings(PluginSettings):
         after: Duration = Field(default=900, ge=0)
-        """How long a VM must have been wholly unclaimed."""
+        """Time for which a VM must be unclaimed before it retires."""
         keep: int = Field(default=0, ge=0)
-        """Idle VMs to keep, warm for the next jobs."""
+        """Number of idle VMs to keep for the next jobs."""
 
     settings: Settings
 
     def step_ask(self, ask: Ask, view: View) -> AskStep:
         if ask.n > 0:
-            return AskStep(ask, f"{ask.n} more are wanted")
+            return AskStep(ask, f"no VM retires while the chain adds {ask.n}")
         idle = sorted((vm.idle_since, vm.uuid) for vm in view.batch.vms if vm.idle_since is not None and _is_idle(vm))
         spare = idle[: max(0, len(idle) - self.settings.keep)]
         due = [uuid for since, uuid in spare if view.now - since >= self.settings.after]
@@ -39,8 +39,9 @@ class RetireIdle(AskPlugin):
     def _reason(self, idle: int, due: int) -> str:
         if not idle:
             return "no VM is idle"
-        keep = f", {self.settings.keep} to be kept" if self.settings.keep else ""
-        return f"{idle} idle{keep}: {due} to go after {self.settings.after} s"
+        keep = f", keep {self.settings.keep}" if self.settings.keep else ""
+        retire = f"{due or 'none'} of {counted(idle, 'idle VM')} {'retire' if due > 1 else 'retires'}"
+        return f"{retire} (after {self.settings.after} s{keep})"
 
 
 def _is_idle(vm: VM) -> bool:

@@ -1,4 +1,4 @@
-"""Scale: a part or a multiple of what was asked for."""
+"""Scale: multiply the number asked for."""
 
 from math import ceil
 
@@ -6,15 +6,15 @@ from factory.plugin import PluginSettings, SchedPlugin, Step, View
 
 
 class Scale(SchedPlugin):
-    """Multiply, and round up.
+    """Multiply n and round up.
 
-    n_out = ceil(n x factor), up meaning towards plus infinity: half of 1 is 1, half of -1 is 0.
+    n_out = ceil(n x factor), towards plus infinity: half of 1 is 1, half of -1 is 0.
     Same law as AutoPyFactory's Scale.
     """
 
     class Settings(PluginSettings):
         factor: float = 1.0
-        """What to multiply with."""
+        """Number to multiply n with."""
 
     settings: Settings
 

@@ -1,4 +1,4 @@
-"""Throttle: go slow while jobs end right after they start."""
+"""Throttle: submit slowly while jobs end right after they start."""
 
 from pydantic import Field
 
@@ -12,32 +12,33 @@ from factory.plugin import (
     Source,
     Step,
     View,
+    counted,
     own_schedd,
 )
 
 
 class Throttle(SchedPlugin):
-    """Guard against a machine or a site that swallows jobs.
+    """Guard against a machine or site on which jobs fail at once.
 
-    Of the queue's jobs that started within ``interval`` and have ended, those that ran for less than
-    ``maxtime`` are short. n_out = submit where short / all > ratio, whatever n was, else n. Same law as
-    AutoPyFactory's Throttle, except that the chain holds while the history is unknown.
+    Recent jobs are the jobs of the queue that started within ``interval`` and have ended. Those that ran for less than
+    ``maxtime`` are short. n_out = submit if short / recent > ratio, else n. Same law as AutoPyFactory's Throttle,
+    except that the chain is blocked while the history is unknown.
     """
 
     class Settings(PluginSettings):
         interval: Duration = Field(default=3600, ge=1)
-        """How far to look back."""
+        """Length of the history to read."""
         maxtime: Duration = 10
-        """A job that ran for less is short."""
+        """A job that ran for less than this is short."""
         ratio: float = 0.5
-        """Part of the jobs that may be short."""
+        """Fraction of recent jobs that may be short."""
         submit: int = 1
-        """What to ask for each cycle while more of them are short."""
+        """Number to ask for each cycle while more jobs are short."""
 
     settings: Settings
 
     def sources(self) -> tuple[Source, ...]:
-        """The schedd's job history."""
+        """Return the job history of the schedd."""
         return (self._source,)
 
     @property
@@ -62,7 +63,7 @@ class Throttle(SchedPlugin):
         if recent is None:
             raise LookupError("the history was read before this queue asked for it")
         limit_s, ratio = self.settings.maxtime, self.settings.ratio
-        reason = f"{recent.short} of {recent.total} recent jobs ended within {limit_s} s"
+        reason = f"{recent.short} of {counted(recent.total, 'recent job')} ended within {limit_s} s"
         if recent.total and recent.short / recent.total > ratio:
             return Step(self.settings.submit, f"{reason}, more than {ratio:.0%}")
         return Step(n, reason)

@@ -170,7 +170,7 @@ class ScheddJobs(WmsStatusPlugin):
         demand = replace(
             join_demands(demands),
             partial=bool(reasons),
-            lives=_lives(readings, looked),
+            leases=_leases(readings, looked),
             update_s=self.factory.update_interval,
         )
         return replace(_of_groups(demand), partial=reasons or None)
@@ -207,12 +207,12 @@ class ScheddJobs(WmsStatusPlugin):
         return SiteStatus("ok")
 
 
-def _lives(readings: Readings, looked: float) -> Mapping[str, VMLease] | None:
+def _leases(readings: Readings, looked: float) -> Mapping[str, VMLease] | None:
     """By APFVM, what the VM jobs say, unless they were read so long before the machines that one might be missing."""
     for reading in readings.by_key.values():
         rows, late = reading.rows, looked - reading.started
         if isinstance(rows, VMJobRows) and late < _BOOTS_S and reading.usable(readings.now, readings.after) is None:
-            return rows.lives
+            return rows.leases
     return None
 
 

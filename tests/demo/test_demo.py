@@ -106,7 +106,7 @@ def test_prints_plain_lines_without_a_terminal(played: tuple[int, str, Path]) ->
     printed = played[1]
     assert "\x1b" not in printed
     assert "DEMO_CLOUD: submit 4: Fit → 5 (" in printed
-    assert "5 × m5.large for 6" in printed
+    assert "buy 5 × m5.large for 6 jobs" in printed
     assert "jobs: 0 idle, 0 running, 7 done" in printed
 
 

@@ -29,7 +29,7 @@ def test_a_busy_machine_without_a_vm_job_is_drained_and_goes_when_it_is_empty(
             here = f'APFVM == "{tags["apf_vm"]}"'
             until(lambda: pool.slots(f"{here} && Draining"), "it drains", 30)
             more = Work(factory).submit(1)
-            in_the_way = "1 taken by machines that are lost, on hold or without a VM job"
+            in_the_way = "1 taken by lost or held VMs or instances without a VM job"
             until(lambda: any(in_the_way in s["reason"] for s in factory.queue().get("steps", ())), "it counts", 20)
             audits(factory)
             assert cloud.instances()[orphan]["state"] == "running"

@@ -69,7 +69,7 @@ def test_in_a_good_pool_it_says_what_each_queue_would_do_and_nothing_else(
         "CLOUD  submit 3",
         "  Ready       0 → 3  3 ready, 0 pending",
         "  MaxToRun    3 → 3  room for 10 of 10",
-        "  RetireIdle  3 → 3  3 more are wanted",
+        "  RetireIdle  3 → 3  no VM retires while the chain adds 3",
         "  → submit           3 × ami-12c6146b/t2.small/*/on-demand: 3 of 3 asked for",
         "",
         "good: 1 queue, 1 disabled",

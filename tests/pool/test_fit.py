@@ -53,7 +53,7 @@ def test_jobs_of_all_sizes_get_the_machines_that_serve_them_and_impossible_ones_
             batch.wait_running()
         factory.rounds(3)
         assert bought(factory) in ({"m5.large": 3, "m5.xlarge": 1}, {"m5.large": 1, "m5.xlarge": 2})
-        assert "3 jobs ask for 975.6 GB, largest shape has 16 GB" in said(factory)
+        assert "3 jobs request 975.6 GB of memory, but the largest shape has 16 GB" in said(factory)
         assert {ad["JobStatus"] for ad in never.ads()} == {1}
         for batch in (big, *small):
             batch.open()

@@ -12,7 +12,7 @@ from factory.condor.schedd.start_limits import schedd_ad
 from factory.decide.chain import run_chain
 from factory.fit.join_schedds import join_demands
 from factory.fit.place import place_on_machines
-from factory.fit.pool_limits import admitted
+from factory.fit.pool_limits import apply_limits
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.demand import Demand, JobGroup, Machine, Room, Template
 from factory.model.matches import Match
@@ -264,7 +264,7 @@ def test_a_schedd_that_starts_no_more_jobs_stops_its_own_jobs_and_no_others(jobs
     (limit,) = demand.limits
     assert limit.name == f"MAX_JOBS_RUNNING of {SECOND}, 0 of 10 jobs running"
     assert (limit.left, set(limit.weights)) == (10, {each.key for each in of_second})
-    within = admitted(demand.groups, demand.limits)
+    within = apply_limits(demand.groups, demand.limits)
     assert {each.key: within.of(each) for each in demand.groups if within.of(each) < each.count} == {
         of_second[0].key: 10
     }

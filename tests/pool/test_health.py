@@ -45,7 +45,7 @@ def test_a_refused_launch_leaves_no_held_job_and_no_second_try_before_its_time(p
             assert "canary: proven" in factory.run("health").stdout
             more = work.submit(1)
             until(lambda: "room for 0 of 1" in factory.queue()["steps"][-1]["reason"], "the budget is spent", 20)
-            assert "costs 0.30 of 0.30 USD an hour" in factory.queue()["steps"][-1]["reason"]
+            assert "costs 0.30 of 0.30 USD per hour" in factory.queue()["steps"][-1]["reason"]
             jobs.open()
             more.open()
             jobs.wait_done()

@@ -129,7 +129,7 @@ def test_500_queues_that_look_at_groups_of_jobs_ask_it_a_few_times(
     made = factory(own, tmp_path, "fit", queues)
     assert checked(made, capsys, "--offline") < 20
     rounds, asked = measured(made, capsys, "groups of jobs")
-    waits = [entry for entry in made.journal() if "3 jobs wait" in str(entry["steps"])]
+    waits = [entry for entry in made.journal() if "3 jobs are waiting" in str(entry["steps"])]
     assert {entry["queue"] for entry in waits} == {f"QUEUE{number}" for number in range(0, QUEUES, 25)}
     assert asked <= 8 * rounds, "a few queries each, however many queues there are"
     assert rounds <= 6

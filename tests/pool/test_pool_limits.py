@@ -79,10 +79,10 @@ def test_nothing_is_bought_beyond_a_limit_a_quota_or_a_ceiling_until_it_is_raise
     factory.active = True
     factory.rounds(4)  # of two queues
     assert site.bought() == (0, 0)
-    assert "0 jobs wait" in said(factory, "DEAR")
-    assert "3 jobs are beyond the concurrency limit licence, 0 of 0 in use" in said(factory, "DEAR")
-    assert "2 jobs are beyond the quota of small, 0 of 0 cores in use" in said(factory, "DEAR")
-    assert "1 job is beyond the ceiling of bob, 0 of 0 cores in use" in said(factory, "DEAR")
+    assert "no jobs are waiting for a machine" in said(factory, "DEAR")
+    assert "3 jobs exceed the concurrency limit licence, 0 of 0 in use" in said(factory, "DEAR")
+    assert "2 jobs exceed the quota of small, 0 of 0 cores in use" in said(factory, "DEAR")
+    assert "1 job exceeds the ceiling of bob, 0 of 0 cores in use" in said(factory, "DEAR")
     text = explained(factory, "job", f"{licence.cluster}.0")
     assert "3 of them would not start whatever room there is: beyond the concurrency limit licence" in text
     before = len(factory.journal())
@@ -95,15 +95,15 @@ def test_nothing_is_bought_beyond_a_limit_a_quota_or_a_ceiling_until_it_is_raise
     site.running = [licence, group]
     factory.rounds(4)
     assert site.bought() == (1, 1)
-    assert "2 jobs are beyond the concurrency limit licence, 1 of 1 in use" in said(factory, "DEAR")
-    assert "1 job is beyond the quota of small, 2 of 2 cores in use" in said(factory, "DEAR")
+    assert "2 jobs exceed the concurrency limit licence, 1 of 1 in use" in said(factory, "DEAR")
+    assert "1 job exceeds the quota of small, 2 of 2 cores in use" in said(factory, "DEAR")
 
 
 def test_nothing_is_bought_for_a_schedd_that_can_start_no_more_jobs(site: Site) -> None:
     site.rule(MAX_JOBS_RUNNING=2)
     full = 'Name == "rules@pool" && MaxJobsRunning == 2 && ShadowsRunning == 2'
     until(lambda: site.pool.run("condor_status", "-schedd", "-const", full, "-af", "Name"), "the schedd's ad says so")
-    words = "are beyond the MAX_JOBS_RUNNING of rules@pool, 2 of 2 jobs running"
+    words = "exceed the MAX_JOBS_RUNNING of rules@pool, 2 of 2 jobs running"
     more = site.submit(1)
     until(lambda: words in said(site.factory, "DEAR"), "the factory knows")
     site.factory.rounds(4)

@@ -46,7 +46,7 @@ def decisions(now: float) -> list[tuple[Decision, tuple[Outcome, ...]]]:
         Chain(
             (
                 StepRecord("Ready", 0, 11, "12 ready, 1 pending"),
-                StepRecord("MaxPerCycle", 11, 4, "at most 4 a cycle"),
+                StepRecord("MaxPerCycle", 11, 4, "at most 4 per cycle"),
                 StepRecord("MaxToRun", 4, 4, "room for 16 of 20"),
             ),
             Ask(4),
@@ -60,7 +60,7 @@ def decisions(now: float) -> list[tuple[Decision, tuple[Outcome, ...]]]:
     retire = Retire(queue="CLOUD-spot", vm=idle, method="off", reason="not needed: idle, no claims")
     retires = Decision(
         "CLOUD-spot",
-        Chain((StepRecord("RetireIdle", 0, -1, "1 idle: 1 to go after 900 s"),), Ask(-1)),
+        Chain((StepRecord("RetireIdle", 0, -1, "1 of 1 idle VM retires (after 900 s)"),), Ask(-1)),
         (retire,),
         ("1 of 3 retirements this round: no more of 3 VMs at once",),
         WmsStatus(),

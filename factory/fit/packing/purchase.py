@@ -16,7 +16,7 @@ import numpy as np
 from factory.fit.packing.cheapest import cheapest
 from factory.fit.packing.owner_turns import by_value, in_turns, shared
 from factory.fit.packing.problem import PackingProblem
-from factory.fit.packing.vectors import TINY, Floats, asked, rows, vector
+from factory.fit.packing.vectors import TINY, Floats, request_vector, rows, vector
 from factory.model.demand import JobGroup, Offer
 from factory.model.shape import Shape
 
@@ -144,7 +144,7 @@ def _classes(
     unserved = []
     rooms = rows(vector(offer.room) for offer in offers)
     names = [str(offer.shape) for offer in offers]
-    asks = rows(asked(group.ask) for group in waiting)
+    asks = rows(request_vector(group.ask) for group in waiting)
     if waiting and len(np.unique(asks, axis=0)) > FEW:
         asks = _coarse(asks, rooms)
     roomy = np.asarray((asks[:, None, :] <= rooms[None, :, :] + TINY).all(axis=2))

@@ -22,7 +22,7 @@ def vector(room: Room) -> tuple[float, float, float, float]:
     return room.cpus, room.memory_mb, room.disk_kb, room.gpus
 
 
-def asked(room: Room) -> tuple[float, float, float, float]:
+def request_vector(room: Room) -> tuple[float, float, float, float]:
     """What a job asks for as numbers; one that asks for nothing takes a core, so that it can't fit without end."""
     numbers = vector(room)
     return numbers if any(number > 0 for number in numbers) else (1.0, 0.0, 0.0, 0.0)
@@ -33,7 +33,7 @@ def rows(rooms: Iterable[tuple[float, float, float, float]]) -> Floats:
     return np.array(list(rooms), dtype=np.float64).reshape(-1, 4)
 
 
-def how_often(free: Floats, ask: Floats) -> Ints:
+def count_fits(free: Floats, ask: Floats) -> Ints:
     """How often ``ask`` fits into each row of ``free``."""
     counts: Floats | None = None
     for dimension in np.flatnonzero(ask > 0):

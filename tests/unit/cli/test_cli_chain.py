@@ -46,11 +46,11 @@ def test_json_has_each_step_and_the_outcome(queues: Path) -> None:
         "n": 5,
         "steps": [
             {"plugin": "Ready", "n_in": 0, "n_out": 55, "reason": "100 ready, 45 pending"},
-            {"plugin": "MinPerCycle", "n_in": 55, "n_out": 55, "reason": "at least 10 a cycle"},
-            {"plugin": "MaxPerCycle", "n_in": 55, "n_out": 20, "reason": "at most 20 a cycle"},
-            {"plugin": "MaxPending", "n_in": 20, "n_out": 5, "reason": "45 pending of at most 50"},
+            {"plugin": "MinPerCycle", "n_in": 55, "n_out": 55, "reason": "at least 10 per cycle"},
+            {"plugin": "MaxPerCycle", "n_in": 55, "n_out": 20, "reason": "at most 20 per cycle"},
+            {"plugin": "MaxPending", "n_in": 20, "n_out": 5, "reason": "45 of at most 50 pending"},
         ],
-        "reason": "MaxPending: 45 pending of at most 50",
+        "reason": "MaxPending: 45 of at most 50 pending",
     }
 
 
@@ -127,10 +127,10 @@ def test_people_see_the_steps_and_the_outcome(queues: Path) -> None:
     assert result.stdout.splitlines() == [
         "Q",
         "  Ready             0 -> 40      100 ready, 60 pending",
-        "  MinPerCycle      40 -> 40      at least 10 a cycle",
-        "  MaxPerCycle      40 -> 20      at most 20 a cycle",
-        "  MaxPending       20 -> -10     60 pending of at most 50",
-        "retire 10: MaxPending: 60 pending of at most 50",
+        "  MinPerCycle      40 -> 40      at least 10 per cycle",
+        "  MaxPerCycle      40 -> 20      at most 20 per cycle",
+        "  MaxPending       20 -> -10     60 of at most 50 pending",
+        "retire 10: MaxPending: 60 of at most 50 pending",
     ]
     assert run(queues, "Q").stdout.splitlines() == ["Q", "blocked: Ready: WMS status unknown: not given"]
 

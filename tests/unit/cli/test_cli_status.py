@@ -68,7 +68,7 @@ def test_unknown_is_not_shown_as_zero(conf: Path, running: StateDir) -> None:
 def test_reasons_actions_failures_and_holds_are_there(conf: Path, running: StateDir) -> None:
     text = run(conf).stdout
     for words in (
-        "MaxPerCycle  11 → 4  at most 4 a cycle",
+        "MaxPerCycle  11 → 4  at most 4 per cycle",
         "4 × ami-0123456789abcdef0/m5.large/*/on-demand: 4 of 4 asked for",
         "1 of 3 retirements this round: no more of 3 VMs at once",
         "failed: condor_off took longer than 20 s",

@@ -273,7 +273,7 @@ def test_jobs_that_do_not_start_though_room_stands_free_are_stuck_until_one_does
         factory.bought()
     made = factory.round()
     assert made.decisions[0].chain.ask.n == 0
-    assert "80 jobs are stuck: room that fits stood free for 300 s" in made.decisions[0].chain.reason
+    assert "80 jobs are stuck: free machines that fit stayed unused for 300 s" in made.decisions[0].chain.reason
     assert "no quota" in made.decisions[0].chain.reason
     factory.machines = []
     assert factory.bought()["cheap"] == 0, "that the room has gone makes them no less stuck"

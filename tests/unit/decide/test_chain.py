@@ -145,7 +145,7 @@ def test_a_hold_shows_the_steps_before_it() -> None:
 def test_the_reason_is_that_of_the_step_with_the_last_word() -> None:
     seen = view(WORK(ready=100), HAS(pending=10, running=8))
     capped = run_chain((plugin(Ready), plugin(MaxPerCycle, maximum=80), plugin(MaxPending, maximum=100)), seen)
-    assert capped.reason == "MaxPerCycle: at most 80 a cycle"
+    assert capped.reason == "MaxPerCycle: at most 80 per cycle"
     assert run_chain((plugin(Null), plugin(MaxToRun, maximum=100)), seen).reason == "MaxToRun: room for 82 of 100"
     assert run_chain((), seen).reason == "no sched plugin"
 

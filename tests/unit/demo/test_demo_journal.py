@@ -19,8 +19,8 @@ SUBMIT: dict[str, Any] = {
     "batch": {"pending": 2},
     "steps": [
         {"plugin": "Ready", "n_in": 0, "n_out": 6, "reason": "6 ready, 0 pending"},
-        {"plugin": "MaxPerCycle", "n_in": 6, "n_out": 4, "reason": "at most 4 a cycle"},
-        {"plugin": "RetireIdle", "n_in": 4, "n_out": 4, "reason": "4 more are wanted"},
+        {"plugin": "MaxPerCycle", "n_in": 6, "n_out": 4, "reason": "at most 4 per cycle"},
+        {"plugin": "RetireIdle", "n_in": 4, "n_out": 4, "reason": "no VM retires while the chain adds 4"},
     ],
     "actions": [{"kind": "submit", "what": "4 × x", "reason": "4 of 4 asked for", "error": None}],
     "notes": [],
@@ -43,7 +43,7 @@ def action(kind: str, why: str, error: str | None = None) -> dict[str, Any]:
 
 def test_lines_name_the_steps_that_changed_the_number() -> None:
     assert JournalDecision.from_json(SUBMIT).lines == [
-        "submit 4: Ready → 6 (6 ready, 0 pending); MaxPerCycle → 4 (at most 4 a cycle)"
+        "submit 4: Ready → 6 (6 ready, 0 pending); MaxPerCycle → 4 (at most 4 per cycle)"
     ]
 
 

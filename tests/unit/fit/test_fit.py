@@ -90,18 +90,22 @@ def test_a_machine_that_does_not_match_is_no_room_and_a_shape_that_does_not_matc
 
 
 def test_jobs_that_nothing_can_serve_are_named() -> None:
-    groups = [group("huge", 1, 512 * 1024, 12), group("odd", 1, 1000, 1), replace(ONES, key="bad", problem="ask for X")]
+    groups = [
+        group("huge", 1, 512 * 1024, 12),
+        group("odd", 1, 1000, 1),
+        replace(ONES, key="bad", problem="RequestCpus = X can't be evaluated"),
+    ]
     chain = decide(share(demand(groups, [], [SHAPE], {("odd", "m5.2xlarge"): NO}), [SHAPE]))
     assert chain.ask.n == 0
-    assert "12 jobs ask for 512 GB, largest shape has 31.25 GB" in chain.reason
-    assert "1 job Requirements of the job: HasSquid is false" in chain.reason
-    assert "16 jobs ask for X" in chain.reason
+    assert "12 jobs request 512 GB of memory, but the largest shape has 31.25 GB" in chain.reason
+    assert "1 job matches no shape: Requirements of the job: HasSquid is false" in chain.reason
+    assert "16 jobs are left out: RequestCpus = X can't be evaluated" in chain.reason
 
 
 def test_of_one_job_it_is_said_as_of_one() -> None:
     chain = decide(share(demand([group("huge", 1, 512 * 1024, 1)], [], [SHAPE]), [SHAPE]))
-    assert "1 job waits, " in chain.reason
-    assert "1 job asks for 512 GB, largest shape has 31.25 GB" in chain.reason
+    assert "1 job is waiting; it fits no machine that is up or starting" in chain.reason
+    assert "1 job requests 512 GB of memory, but the largest shape has 31.25 GB" in chain.reason
 
 
 def test_unmaterialised_jobs_are_shown_and_bought_for_only_by_a_switch() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from factory.fit.join_schedds import join_demands
 from factory.fit.place import place_on_machines
-from factory.fit.pool_limits import admitted
+from factory.fit.pool_limits import apply_limits
 from factory.model.demand import Demand, Limit, Machine
 from factory.model.matches import Match
 from tests.rig.fit import demand, group, machine, offer
@@ -59,5 +59,5 @@ def test_what_is_left_of_a_limit_is_left_for_the_jobs_of_all() -> None:
     both = join_demands([first, second])
     (limit,) = both.limits
     assert (limit.left, limit.weights) == (4, {"a": 1, "b": 1})
-    within = admitted(both.groups, both.limits)
+    within = apply_limits(both.groups, both.limits)
     assert within.of(A) + within.of(B) == 4

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from factory.decide.cascade import _in_vain
 from factory.decide.chain import Chain, run_chain
-from factory.fit.pool_limits import admitted
+from factory.fit.pool_limits import apply_limits
 from factory.model.demand import Limit
 from factory.model.memory import FitMemory, Newcomer, Waiting
 from factory.model.status import WmsStatus
@@ -40,14 +40,14 @@ A, B = group("a", 1, 2000, 10), group("b", 1, 2000, 4)
 def test_groups_under_one_limit_share_what_is_left_of_it(
     left: float, weights: dict[str, float], strict: bool, beyond: dict[str, int]
 ) -> None:
-    found = admitted([A, B], [Limit("licence", left, weights, strict)])
+    found = apply_limits([A, B], [Limit("licence", left, weights, strict)])
     assert found.beyond == beyond
     assert set(found.why) == set(beyond)
 
 
 def test_of_several_limits_each_counts() -> None:
     limits = [Limit("x", 5, {"a": 1}), Limit("y", 6, {"a": 1, "b": 1})]
-    found = admitted([A, B], limits)
+    found = apply_limits([A, B], limits)
     assert found.beyond == {"a": 7, "b": 1}
     assert found.why == {"a": "y", "b": "y"}
 
@@ -63,7 +63,7 @@ def test_no_limit_is_passed_and_the_order_of_the_input_does_not_matter(
 ) -> None:
     limits = list({limit.name: limit for limit in limits}.values())
     groups = [group(name, 1, 1, count) for name, count in zip("abcde", counts, strict=True)]
-    found = admitted(groups, limits)
+    found = apply_limits(groups, limits)
     for limit in limits:
         took = {key: found.of(g) * limit.weights[key] for g in groups if (key := g.key) in limit.weights}
         over = max((limit.weights[key] for key, n in took.items() if n), default=0)
@@ -73,7 +73,7 @@ def test_no_limit_is_passed_and_the_order_of_the_input_does_not_matter(
     shuffled, limits = groups[:], limits[:]
     order.shuffle(shuffled)
     order.shuffle(limits)
-    assert admitted(shuffled, limits) == found
+    assert apply_limits(shuffled, limits) == found
 
 
 def decide(*limits: Limit, waiting: dict[str, Waiting] | None = None, machines: Any = ()) -> Chain:
@@ -85,12 +85,12 @@ def test_nothing_is_bought_beyond_a_limit_and_it_is_said() -> None:
     assert decide().ask.n == 2
     chain = decide(Limit("quota of physics, 3 of 3 cores in use", 0, {"a": 1, "b": 1}, strict=False))
     assert chain.ask.n == 0
-    said = "0 jobs wait, 0 of them have room or will; 14 jobs are beyond the quota of physics, 3 of 3 cores in use"
+    said = "no jobs are waiting for a machine; 14 jobs exceed the quota of physics, 3 of 3 cores in use"
     assert chain.reason == f"Fit: {said}"
     chain = decide(Limit("concurrency limit x, 0 of 4 in use", 4, {"a": 1}))
     assert chain.ask.n == 1
-    assert "8 jobs wait" in chain.reason
-    assert "6 jobs are beyond the concurrency limit x, 0 of 4 in use" in chain.reason
+    assert "8 jobs are waiting" in chain.reason
+    assert "6 jobs exceed the concurrency limit x, 0 of 4 in use" in chain.reason
 
 
 def test_jobs_beyond_a_limit_are_not_stuck_and_get_no_probe() -> None:

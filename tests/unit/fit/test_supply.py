@@ -19,10 +19,10 @@ MINLIFE_S = 600
 
 
 def counts(
-    one: Machine, vms: tuple[VM, ...] = (), lives: Mapping[str, VMLease] | None = None, update_s: float = 300
+    one: Machine, vms: tuple[VM, ...] = (), leases: Mapping[str, VMLease] | None = None, update_s: float = 300
 ) -> bool:
     """Whether a machine's room counts."""
-    seen = replace(demand([], [one], [SHAPE]), lives=lives, update_s=update_s)
+    seen = replace(demand([], [one], [SHAPE]), leases=leases, update_s=update_s)
     supply = Supply(seen, tuple((0, each) for each in vms), {str(SHAPE.shape): SHAPE}, NOW)
     return one.name in {each.name for each in supply.machines(MINLIFE_S)}
 
@@ -35,7 +35,7 @@ IDLE = vm(1, VMState.IDLE, SHAPE)
 
 
 @pytest.mark.parametrize(
-    ("one", "vms", "lives", "there"),
+    ("one", "vms", "leases", "there"),
     [
         ("its VM job is there", (), {"vm00001": VMLease()}, True),
         ("its VM job is another queue's, and VM jobs are not known", (), None, True),
@@ -44,14 +44,14 @@ IDLE = vm(1, VMState.IDLE, SHAPE)
     ],
 )
 def test_a_machine_of_the_factory_whose_vm_job_has_left_is_no_room(
-    one: str, vms: tuple[VM, ...], lives: Mapping[str, VMLease] | None, there: bool
+    one: str, vms: tuple[VM, ...], leases: Mapping[str, VMLease] | None, there: bool
 ) -> None:
-    assert counts(ours(), vms, lives) is there
-    assert counts(machine("m", 8, 32_000, vm="vm00001"), vms, lives), "of another factory"
+    assert counts(ours(), vms, leases) is there
+    assert counts(machine("m", 8, 32_000, vm="vm00001"), vms, leases), "of another factory"
 
 
 @pytest.mark.parametrize(
-    ("silent_s", "lives", "there"),
+    ("silent_s", "leases", "there"),
     [
         (119, {"vm00001": VMLease()}, True),
         (121, {"vm00001": VMLease()}, False),
@@ -62,9 +62,9 @@ def test_a_machine_of_the_factory_whose_vm_job_has_left_is_no_room(
     ],
 )
 def test_what_has_not_reported_for_twice_its_interval_is_no_room(
-    silent_s: float, lives: Mapping[str, VMLease] | None, there: bool
+    silent_s: float, leases: Mapping[str, VMLease] | None, there: bool
 ) -> None:
-    assert counts(ours(silent_s=silent_s), (), lives, update_s=60) is there
+    assert counts(ours(silent_s=silent_s), (), leases, update_s=60) is there
     known = vm(1, VMState.IDLE, SHAPE, update_s=300)
     assert counts(ours(silent_s=silent_s), (known,), None, update_s=60) is (silent_s <= 600)
 
@@ -93,7 +93,7 @@ def test_an_ad_that_outlives_its_machine_keeps_no_job_waiting(tmp_path: Path) ->
     factory.round()
     factory.vms["cheap"] = []
     seen = demand([group("g", 1, 1000, 4)], factory.machines, [replace(PLACE, shape=s) for s in SHAPES.values()])
-    factory.wms = WmsStatus(ready=4, demand=replace(seen, lives={}))
+    factory.wms = WmsStatus(ready=4, demand=replace(seen, leases={}))
     assert factory.bought() == {"cheap": 1, "dear": 0}
 
 

@@ -74,7 +74,7 @@ def decision(
 
 
 KEY = GROUP.key
-STUCK = Waiting(NOW - 9999, 6, stuck="room that fits stood free for 300 s", stuck_since=NOW - 60)
+STUCK = Waiting(NOW - 9999, 6, stuck="free machines that fit stayed unused for 300 s", stuck_since=NOW - 60)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,8 @@ CASES: list[tuple[str, Decision, list[str], list[str]]] = [
         "stuck",
         decision([replace(GROUP, reject_reason="submitter limit exceeded")], waiting={KEY: STUCK}),
         [
-            "stuck, nothing is bought for them but a machine an hour to see: room that fits stood free for 300 s",
+            "stuck, nothing is bought for them but a machine an hour to see: "
+            "free machines that fit stayed unused for 300 s",
             "the negotiator said last: submitter limit exceeded",
         ],
         ["are bought now", "on their way", "this machine is bought now"],
@@ -221,7 +222,7 @@ CASES: list[tuple[str, Decision, list[str], list[str]]] = [
     (
         "counted",
         replace(decision(), wms=WmsStatus(ready=6)),
-        ["counts jobs and does not look at each: Fit: 6 jobs wait", "the queue buys 3"],
+        ["counts jobs and does not look at each: Fit: 6 jobs are waiting", "the queue buys 3"],
         ["one of"],
     ),
 ]

@@ -53,18 +53,18 @@ def seen(owned: dict[Cost, int], *offer: Cost, back: int = 0) -> View:
     ("owned", "offer", "back", "settings", "n", "reason"),
     [
         ({}, [CHEAP] * 5, 0, {}, 5, "no maximum set"),
-        ({}, [CHEAP] * 5, 0, {"maximum_per_hour": 1}, 5, "the queue costs 0.00 of 1.00 USD an hour"),
-        ({CHEAP: 7}, [CHEAP] * 5, 0, {"maximum_per_hour": 1}, 3, "0.70 of 1.00 USD an hour: room for 3 of 5"),
+        ({}, [CHEAP] * 5, 0, {"maximum_per_hour": 1}, 5, "the queue costs 0.00 of 1.00 USD per hour"),
+        ({CHEAP: 7}, [CHEAP] * 5, 0, {"maximum_per_hour": 1}, 3, "0.70 of 1.00 USD per hour; room for 3 of 5"),
         ({CHEAP: 7}, [CHEAP, DEAR, CHEAP], 0, {"maximum_per_hour": 1}, 1, "room for 1 of 3"),
-        ({CHEAP: 10}, [CHEAP], 0, {"maximum_per_hour": 1}, 0, "1.00 of 1.00 USD an hour: room for 0 of 1"),
+        ({CHEAP: 10}, [CHEAP], 0, {"maximum_per_hour": 1}, 0, "1.00 of 1.00 USD per hour; room for 0 of 1"),
         ({DEAR: 3}, [CHEAP], 0, {"maximum_per_hour": 1}, 0, "costs 3.00 of 1.00"),
         ({DEAR: 3}, [CHEAP] * 4, 2, {"maximum_per_hour": 1}, 2, "room for 2 of 4"),
         ({}, [CHEAP] * 5, 0, {"maximum_per_hour": 0}, 0, "0.00 of 0.00"),
         ({OTHERS: 9}, [DEAR] * 2, 0, {"maximum_per_hour": 2}, 2, "the queue costs 0.00"),
         ({OTHERS: 9}, [DEAR] * 2, 0, {"factory_maximum_per_hour": 10}, 1, "the factory costs 9.00 of 10.00"),
         ({OTHERS: 9, DEAR: 1}, [DEAR] * 4, 0, {"maximum_per_hour": 4, "factory_maximum_per_hour": 12}, 2,
-         "the queue costs 1.00 of 4.00, the factory costs 10.00 of 12.00 USD an hour: room for 2 of 4"),
-        ({UNKNOWN: 1}, [CHEAP], 0, {"maximum_per_hour": 5}, 0, "nothing is bought: the price of odd is unknown: set "),
+         "the queue costs 1.00 of 4.00, the factory costs 10.00 of 12.00 USD per hour; room for 2 of 4"),
+        ({UNKNOWN: 1}, [CHEAP], 0, {"maximum_per_hour": 5}, 0, "buys nothing: the price of odd is unknown; set "),
         ({}, [CHEAP, UNKNOWN], 0, {"maximum_per_hour": 5}, 0, "the price of odd is unknown"),
         ({UNKNOWN: 1}, [CHEAP] * 3, 2, {"maximum_per_hour": 5}, 2, "the price of odd is unknown"),
         ({UNKNOWN: 2}, [UNKNOWN] * 9, 0, {"maximum_per_hour": 5, "unknown_price": 1}, 3, "2.00 of 5.00"),
@@ -186,7 +186,7 @@ def bought(decision: Decision) -> int:
 def test_queues_share_the_factory_s_budget_in_the_order_of_priority(deciding: Deciding) -> None:
     found = deciding()
     assert {name: bought(decision) for name, decision in found.items()} == {"Q": 5, "R": 3}
-    assert "the factory costs 0.50 of 0.80 USD an hour: room for 3 of 9" in found["R"].chain.steps[-1].reason
+    assert "the factory costs 0.50 of 0.80 USD per hour; room for 3 of 9" in found["R"].chain.steps[-1].reason
 
 
 def test_all_that_may_own_an_instance_counts_and_what_is_taken_back_costs_nothing(deciding: Deciding) -> None:
@@ -204,7 +204,7 @@ def test_all_that_may_own_an_instance_counts_and_what_is_taken_back_costs_nothin
 def test_an_instance_of_a_section_that_has_gone_costs_the_factory_what_one_of_another_does(deciding: Deciding) -> None:
     found = deciding(orphans=4, of="GONE")
     assert {name: bought(decision) for name, decision in found.items()} == {"Q": 4, "R": 0}
-    assert "the factory costs 0.40 of 0.80 USD an hour" in found["Q"].chain.steps[-1].reason
+    assert "the factory costs 0.40 of 0.80 USD per hour" in found["Q"].chain.steps[-1].reason
 
 
 def test_a_shape_that_is_not_bought_any_more_needs_a_price_too(deciding: Deciding) -> None:

@@ -44,7 +44,7 @@ LONG, LONGER, SHORT = vm("long", 901), vm("longer", 5000), vm("short", 60)
 def test_names_vms_idle_for_long_longest_first() -> None:
     ask, reason = asked(retireidle(), Ask(0), LONG, SHORT, LONGER)
     assert ask == Ask(-2, victims=("longer", "long"))
-    assert reason == "3 idle: 2 to go after 900 s"
+    assert reason == "2 of 3 idle VMs retire (after 900 s)"
 
 
 def test_a_vm_that_joined_and_was_never_claimed_goes_too() -> None:
@@ -61,13 +61,13 @@ def test_names_nothing_while_more_are_wanted() -> None:
     ask = Ask(2, shapes=(Shape("ami", "m5.large"),))
     answer, reason = asked(retireidle(), ask, LONG)
     assert answer is ask
-    assert reason == "2 more are wanted"
+    assert reason == "no VM retires while the chain adds 2"
 
 
 def test_keeps_those_that_became_idle_last() -> None:
     ask, reason = asked(retireidle(keep=1), Ask(0), LONG, LONGER)
     assert ask.victims == ("longer",)
-    assert reason == "2 idle, 1 to be kept: 1 to go after 900 s"
+    assert reason == "1 of 2 idle VMs retires (after 900 s, keep 1)"
     assert asked(retireidle(keep=1), Ask(0), LONG, SHORT, LONGER)[0].victims == ("longer", "long")
     assert asked(retireidle(keep=2), Ask(0), LONG, LONGER)[0] == Ask(0)
 

@@ -267,7 +267,7 @@ def fit(*, wms_started: float = NOW, vms_started: float = NOW, vms_error: str | 
 
 def test_what_the_vm_jobs_say_of_machines_stands_beside_what_the_collector_says() -> None:
     found = fit()
-    assert found.lives == {
+    assert found.leases == {
         "vm-1": VMLease(5000.0, leaves=False, update_s=20),
         "vm-2": VMLease(5000.0, leaves=True, update_s=20),
         "vm-3": VMLease(5000.0, leaves=True, update_s=20),
@@ -285,7 +285,7 @@ def test_what_the_vm_jobs_say_of_machines_stands_beside_what_the_collector_says(
     ],
 )
 def test_vm_jobs_that_failed_to_be_read_or_were_read_too_early_are_not_known(how: dict[str, Any]) -> None:
-    assert fit(**how).lives is None
+    assert fit(**how).leases is None
 
 
 def test_one_source_brings_the_jobs_of_all_queues_and_those_with_the_same_jobs_share_them() -> None:
