@@ -1,4 +1,4 @@
-"""Carrying out a round: one loop over actions, with a seam after each step of each."""
+"""Carry out a round: one loop over actions, with a hook after each step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from itertools import groupby, repeat
 from threading import Lock
 from typing import TypeVar
 
-from factory.act.other_schedds import OtherSchedds, ends_a_machine, query_other_schedds
+from factory.act.other_schedds import OtherSchedds, may_end_vm, query_other_schedds
 from factory.condor.classad.literals import same_text
 from factory.condor.connect import schedd_name
 from factory.condor.schedd import actions as acts
@@ -36,66 +36,66 @@ from factory.state.directory import StateDir, write_private
 T = TypeVar("T")
 
 Hook = Callable[[str, Action], None]
-"""Called after each step that leaves a trace outside the process: its name, and the action it belongs to."""
+"""Function called with the name of a step and its action, after each step that leaves a trace outside the process."""
 
-_TOKEN_S = 2
-"""A plugin may take so long for each VM of a submission, beyond the deadline of a call."""
+_SECONDS_PER_VM = 2
+"""Time that a submit plugin may take for each VM, in addition to the deadline of a call."""
 
 
 def _attempt(action: Action) -> int:
-    """Machines that do not obey come last, so that they take no time from the others."""
+    """Return the sort key by which unresponsive startds come last, so that they do not delay the rest."""
     return action.attempt if isinstance(action, Retire | Unretire) else 1
 
 
 def no_hook(step: str, action: Action) -> None:
-    """The usual ``after``: go on."""
+    """Do nothing: the default hook."""
 
 
 def retire_time(vm: VM, now: float) -> int:
-    """APFRetireTime: later than an earlier return, whatever the clock says (``VM.wanted_back``)."""
+    """Return the APFRetireTime, which is later than an earlier APFUnretireTime whatever the clock says."""
     return max(int(now), int(vm.unretire_time or 0) + 1)
 
 
 def unretire_time(vm: VM, now: float) -> int:
-    """APFUnretireTime: not before the retirement that it takes back, whatever the clock says."""
+    """Return the APFUnretireTime, which is not before the APFRetireTime whatever the clock says."""
     return max(int(now), int(vm.retire_time or 0))
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Carries out actions. What one action raises is its outcome, and stops no other."""
+    """Carries out actions. An action that fails has its error as outcome, and the others go on."""
 
     config: Config
     workers: Workers
     statedir: StateDir
     incarnation: str
     keep_fds: tuple[int, ...] = ()
-    """Descriptors that commands inherit: the lock that a successor waits for."""
+    """Descriptors that commands inherit: the lock for which a successor waits."""
     after: Hook = no_hook
     silent: frozenset[str] = frozenset()
-    """Addresses that did not answer when they were polled."""
+    """Addresses that did not answer the polls of this round."""
     _hung: set[str] = field(default_factory=set)
-    _turns: dict[str, Lock] = field(default_factory=dict)
-    """Calls to one schedd wait for each other here, so that they see that it hangs."""
+    _call_locks: dict[str, Lock] = field(default_factory=dict)
+    """Locks by address: calls to one schedd run one after the other, so that each sees if an earlier one hung."""
 
     def act(self, actions: Iterable[Action]) -> tuple[Outcome, ...]:
-        """Carry out the actions: those of one kind side by side, kinds in the order given."""
+        """Carry out the actions: actions of one kind in parallel, kinds in the order given."""
         outcomes: list[Outcome] = []
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="act") as threads:
-            for _, alike in groupby(actions, key=type):
-                group = sorted(alike, key=_attempt)
-                endings = [action for action in group if ends_a_machine(action)]
-                elsewhere = query_other_schedds(
-                    endings, self._schedd, self.config, self.silent, self._on_machines, threads
+            for _, of_kind in groupby(actions, key=type):
+                group = sorted(of_kind, key=_attempt)
+                endings = [action for action in group if may_end_vm(action)]
+                others = query_other_schedds(
+                    endings, self._schedd, self.config, self.silent, self._jobs_on_startds, threads
                 )
-                outcomes += threads.map(self._outcome, group, repeat(elsewhere))
+                outcomes += threads.map(self._outcome, group, repeat(others))
         return tuple(outcomes)
 
-    def _on_machines(self, schedd: ScheddAddress, startds: Collection[str]) -> Mapping[str, str]:
+    def _jobs_on_startds(self, schedd: ScheddAddress, startds: Collection[str]) -> Mapping[str, str]:
         return self._call(acts.jobs_on_startds, schedd, sorted(startds))
 
-    def _outcome(self, action: Action, elsewhere: OtherSchedds) -> Outcome:
-        objection = elsewhere.objection(action) if ends_a_machine(action) else None
+    def _outcome(self, action: Action, others: OtherSchedds) -> Outcome:
+        objection = others.objection(action) if may_end_vm(action) else None
         if objection is not None:
             return Outcome(action, error=objection)
         try:
@@ -104,7 +104,7 @@ class Actor:
             return Outcome(action, error=str(error), tried=False)
         except (CallFailed, tools.ToolError) as error:
             return Outcome(action, error=str(error))
-        except Exception as error:  # noqa: BLE001 - a submit plugin's fault, a file that can't be read
+        except Exception as error:  # noqa: BLE001 - a fault of a submit plugin, an unreadable file
             return Outcome(action, error=one_line(error))
 
     def _perform(self, action: Action) -> Sequence[JobId]:
@@ -141,21 +141,21 @@ class Actor:
             submission.description,
             submission.items,
             self._cap(submission, action),
-            self._own("true"),
+            self._our_jobs("true"),
         )
         self.after("submitted", action)
         return submitted
 
     def _cap(self, submission: Submission, action: Submit) -> tuple[str, int] | None:
-        """The constraint that selects the queue's VM jobs, and how many there may be; orphans take room (rule 6)."""
+        """Return the constraint for the queue's VM jobs and their maximum, less its orphans (rule 6)."""
         if submission.maximum is None:
             return None
         jobs = queue_vm_jobs(self._factory.owner, self._factory.id, action.queue)
         return jobs, submission.maximum - action.orphans
 
     def _submission(self, plugin: BatchSubmitPlugin, action: Submit) -> Submission:
-        """What the plugin wants submitted; a plugin that does not come back is left behind."""
-        limit_s = self._factory.deadline + _TOKEN_S * action.n
+        """Ask the plugin for the submission; one that does not return in time is abandoned."""
+        limit_s = self._factory.deadline + _SECONDS_PER_VM * action.n
         submit_tools = self._submit_tools(action.queue, limit_s)
         try:
             submission = run_bounded(lambda: plugin.submission(action.n, action.shapes, submit_tools), limit_s)
@@ -186,20 +186,20 @@ class Actor:
         return Token(text, token_subject(text))
 
     def _environment(self, queue: str, limit_s: float) -> Mapping[str, str]:
-        """What the queue's monitors want jobs to know."""
-        found: dict[str, str] = {}
+        """Return the environment variables that the queue's monitors want jobs to have."""
+        variables: dict[str, str] = {}
         for monitor in self._queues[queue].monitors:
             try:
-                found |= run_bounded(monitor.environment, limit_s)
+                variables |= run_bounded(monitor.environment, limit_s)
             except FAULTS as error:
                 raise CallFailed(f"plugin {monitor.name} failed: {fault(error)}") from error
-        return found
+        return variables
 
     def _remove(self, action: Remove) -> Sequence[JobId]:
         vm = action.vm
         startd = None if vm is None else vm.uuid
         absent = (self._pool, vm.uuid) if vm is not None and action.absent else None
-        still = self._own(action.still)
+        still = self._our_jobs(action.still)
         self._call(acts.remove, self._schedd, action.job, still, action.reason, startd, absent, action.master)
         self.after("removed", action)
         return (action.job,)
@@ -207,7 +207,7 @@ class Actor:
     def _release(self, action: Release) -> None:
         vm = action.vm
         checks = (vm.uuid, (self._pool, vm.uuid)) if action.ends else ()
-        self._call(acts.release, self._schedd, vm.job, self._ours(action.still), action.reason, *checks)
+        self._call(acts.release, self._schedd, vm.job, self._our_vm_jobs(action.still), action.reason, *checks)
         self.after("released", action)
 
     def _retire(self, action: Retire) -> None:
@@ -216,7 +216,7 @@ class Actor:
             self._edit(vm, "JobStatus =!= 3", "APFRetireTime", str(retire_time(vm, time.time())))
             self.after("retirement noted", action)
         if vm.startd is None:
-            return  # it retires when it joins: a later round sends the command
+            return  # a later round sends the command when its startd has joined
         if action.method == "off":
             self._commands.run(tools.off_argv(self._pool, vm.startd))
         else:
@@ -233,7 +233,7 @@ class Actor:
             for slot in vm.slots[:1]:
                 self._commands.run(tools.cancel_argv(self._pool, slot))
         elif vm.startd is not None:
-            if vm.claims and not vm.retire_seen:  # a drain that its ads do not show yet, or none at all
+            if vm.claims and not vm.retire_seen:  # its ads may not show the drain yet
                 with contextlib.suppress(tools.ToolError):
                     self._commands.run(tools.cancel_argv(self._pool, vm.slots[0]))
             self._commands.run(tools.on_argv(self._pool, vm.startd))
@@ -241,13 +241,18 @@ class Actor:
 
     def _edit(self, vm: VM, still: str, attribute: str, value: str) -> None:
         self._call(
-            acts.edit, self._schedd, vm.job, self._ours(f"{still} && {same_text('APFVM', vm.uuid)}"), attribute, value
+            acts.edit,
+            self._schedd,
+            vm.job,
+            self._our_vm_jobs(f"{still} && {same_text('APFVM', vm.uuid)}"),
+            attribute,
+            value,
         )
 
     def _call(self, function: Callable[..., T], schedd: ScheddAddress, *args: object) -> T:
-        """A call to a schedd. Once it has not answered, this round asks it for nothing more (rule 12)."""
+        """Call a schedd. After one call without an answer this round calls it no more (rule 12)."""
         address = str(schedd)
-        with self._turns.setdefault(address, Lock()):
+        with self._call_locks.setdefault(address, Lock()):
             if address in self._hung:
                 raise CallFailed(f"not tried: {address} did not answer an earlier action of this round")
             try:
@@ -259,12 +264,12 @@ class Actor:
     def _run(self, argv: list[str]) -> str:
         return tools.run_tool(argv, self._factory.command_timeout, self.keep_fds)
 
-    def _own(self, still: str) -> str:
-        """VM jobs and plain jobs of this factory."""
+    def _our_jobs(self, still: str) -> str:
+        """Return the constraint for VM jobs and plain jobs of this factory."""
         factory = self._factory
         return f"{same_text('Owner', factory.owner)} && {same_text('APFFactory', factory.id)} && ({still})"
 
-    def _ours(self, still: str) -> str:
+    def _our_vm_jobs(self, still: str) -> str:
         return f"{our_vm_jobs(self._factory.owner, self._factory.id)} && ({still})"
 
     def _plugin(self, queue: str) -> BatchSubmitPlugin:
@@ -280,12 +285,12 @@ class Actor:
 
     @cached_property
     def _collector(self) -> str:
-        """The collector that machines join; asked of HTCondor's configuration once."""
+        """Collector that VMs join, from the settings or once from HTCondor's configuration."""
         return self._factory.pool or tools.run_tool(["condor_config_val", "COLLECTOR_HOST"], 10).strip()
 
     @cached_property
     def _schedd_name(self) -> str:
-        """What VM jobs' instances are tagged with."""
+        """Full name of our schedd, with which instances are tagged."""
         return self._call(schedd_name, self._schedd)
 
     @property

@@ -1,4 +1,4 @@
-"""Whether a job of another schedd than the factory's own runs on a machine that shall be ended (rule 5)."""
+"""Check that no job of another schedd than the factory's own runs on a VM before it is ended (rule 5)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from factory.observe.schedds import polled_schedds
 from factory.process.workers import CallFailed
 
 
-def ends_a_machine(action: Action) -> TypeGuard[Remove | Release]:
-    """Whether a machine may end by this."""
+def may_end_vm(action: Action) -> TypeGuard[Remove | Release]:
+    """True if the action may end an instance."""
     return isinstance(action, Remove) or (isinstance(action, Release) and action.ends)
 
 
 class QuerySchedd(Protocol):
-    """Asks one schedd for the startds on which its jobs run, and those jobs."""
+    """Function that asks one schedd for its jobs on these startds."""
 
     def __call__(self, schedd: ScheddAddress, startds: Collection[str], /) -> Mapping[str, str]:
-        """By startd.
+        """Return a job for each startd on which one runs.
 
         Raises:
             CallFailed: it did not answer.
@@ -32,24 +32,24 @@ class QuerySchedd(Protocol):
 
 @dataclass(frozen=True)
 class OtherSchedds:
-    """What the other schedds said of the machines of one round."""
+    """Answers of the other schedds about the VMs of one round."""
 
     jobs: Mapping[str, str] = field(default_factory=dict)
-    """By startd: a job that runs there, and where it is queued."""
+    """A job that runs there, and its schedd, by startd."""
     unknown: str | None = None
-    """Which schedd did not answer, and why: then no machine is known to be empty."""
+    """Name of a schedd that did not answer, and the reason; then no VM is known to be empty."""
     unknown_of: Mapping[str, str] = field(default_factory=dict)
-    """Queues whose schedds are not known, and why."""
+    """Reason why the schedds of a queue are unknown, by queue."""
 
     def objection(self, action: Remove | Release) -> str | None:
-        """Why this may not be done now; None: nothing speaks against it."""
+        """Return the reason why the action must not be done now; None: there is none."""
         if action.vm is None:
             return None
         name = action.vm.uuid
         if name in self.jobs:
             return f"not done: {self.jobs[name]} still runs on {name}"
         unknown = self.unknown or self.unknown_of.get(action.queue)
-        return None if unknown is None else f"not done, tried again: a job may run on {name}, for {unknown}"
+        return None if unknown is None else f"not done, will be retried: a job may run on {name} ({unknown})"
 
 
 def query_other_schedds(
@@ -60,9 +60,10 @@ def query_other_schedds(
     ask: QuerySchedd,
     threads: Executor,
 ) -> OtherSchedds:
-    """Ask every schedd that is polled but our own, which is asked when a job is removed or released.
+    """Ask every polled schedd except our own, which is asked when a job is removed or released.
 
-    ``silent``: addresses that did not answer when they were polled, and so are not waited for again.
+    Args:
+        silent: Addresses that did not answer the polls of this round, and so are not asked again.
     """
     startds = {action.vm.uuid for action in endings if action.vm is not None}
     if not startds:
@@ -71,7 +72,7 @@ def query_other_schedds(
     others = [schedd for schedd in schedds if schedd != own]
     for schedd in others:
         if str(schedd) in silent:
-            return OtherSchedds(unknown=f"{schedd} did not answer when it was polled")
+            return OtherSchedds(unknown=f"{schedd} did not answer the polls of this round")
     jobs: dict[str, str] = {}
     calls = [(schedd, threads.submit(ask, schedd, startds)) for schedd in others]
     for schedd, call in calls:

@@ -1,4 +1,4 @@
-"""Acting: what one action runs into stops no other, and a schedd that hangs is not asked again."""
+"""Acting: an error of one action stops no other, and a schedd that hangs is not called again."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ from tests.rig.vms import vm
 
 
 def hang(*arguments: object) -> None:
-    """In place of a call to a schedd that hangs."""
+    """Hang like a call to a schedd that does not answer."""
     time.sleep(60)
 
 
@@ -40,9 +40,7 @@ def actor(tmp_path: Path) -> Iterator[Actor]:
     workers.stop()
 
 
-def test_a_schedd_that_hangs_costs_a_round_one_deadline_however_many_actions_there_are(
-    actor: Actor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waits_once_a_round_for_a_schedd_that_hangs(actor: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rule 12."""
     monkeypatch.setattr(acts, "remove", hang)
     started = time.monotonic()
@@ -53,28 +51,26 @@ def test_a_schedd_that_hangs_costs_a_round_one_deadline_however_many_actions_the
     assert sum("not tried: schedd local did not answer" in str(error) for error in errors) == 19
 
 
-def test_an_action_that_fails_is_an_outcome_and_leaves_the_others_alone(
-    actor: Actor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_action_that_fails_does_not_stop_the_others(actor: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     removed = Remove(queue="Q", job=JobId(1, 0), reason="test")
     bought = Submit(queue="Q", n=1, reason="test")
     monkeypatch.setattr(acts, "remove", print)
-    ends = {outcome.action: outcome.error for outcome in actor.act([bought, removed])}
-    assert "condor_token_fetch not found" in str(ends[bought])
-    assert ends[removed] is None
+    errors = {outcome.action: outcome.error for outcome in actor.act([bought, removed])}
+    assert "condor_token_fetch not found" in str(errors[bought])
+    assert errors[removed] is None
     assert not list(actor.statedir.userdata.iterdir()), "nothing was written for a VM that was not submitted"
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where ``condor_off`` and ``condor_on`` write whom they told; a machine called deaf… never answers them."""
-    log, bin_dir = tmp_path / "told", tmp_path / "bin"
+def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """File to which stand-ins for the tools write their arguments. For a startd named hangs… they never return."""
+    log, bin_dir = tmp_path / "sent", tmp_path / "bin"
     bin_dir.mkdir()
     for name in ("condor_off", "condor_on", "condor_drain"):
         program = bin_dir / name
         program.write_text(
-            f'#!/bin/sh\ncase "$*" in *deaf*) exec sleep 60;; esac\necho {name} "$@" >> {log}\n'
+            f'#!/bin/sh\ncase "$*" in *hangs*) exec sleep 60;; esac\necho {name} "$@" >> {log}\n'
             'case "$*" in *fails*) exit 1;; esac\n'
         )
         program.chmod(0o755)
@@ -88,17 +84,16 @@ def again(name: str, attempt: int) -> Retire:
     return Retire(queue="Q", vm=retiring, method="off", repeat=True, attempt=attempt, reason="test")
 
 
-def test_a_hundred_machines_that_nobody_can_reach_cost_a_round_twice_the_time_of_one_command(
-    actor: Actor, told: Path
-) -> None:
-    deaf = [again(f"deaf{i}", attempt=2) for i in range(100)]
+def test_unreachable_startds_delay_a_round_by_two_command_times(actor: Actor, sent: Path) -> None:
+    """A hundred of them cost no more than the time of two commands."""
+    hanging = [again(f"hangs{i}", attempt=2) for i in range(100)]
     obeys = again("obeys1", attempt=1)
     started = time.monotonic()
-    outcomes = {outcome.action: outcome for outcome in actor.act([*deaf, obeys])}
+    outcomes = {outcome.action: outcome for outcome in actor.act([*hanging, obeys])}
     assert time.monotonic() - started < 10
-    assert outcomes[obeys].error is None, "who did not obey before is told last"
-    assert "obeys1" in told.read_text()
-    tried = [outcome for action, outcome in outcomes.items() if action in deaf and outcome.tried]
+    assert outcomes[obeys].error is None, "startds that did not obey before come last"
+    assert "obeys1" in sent.read_text()
+    tried = [outcome for action, outcome in outcomes.items() if action in hanging and outcome.tried]
     assert {outcome.error for outcome in tried} == {"condor_off took longer than 1 s"}
     assert 16 <= len(tried) <= 32
     rest = [outcome for outcome in outcomes.values() if not outcome.tried]
@@ -108,9 +103,9 @@ def test_a_hundred_machines_that_nobody_can_reach_cost_a_round_twice_the_time_of
     }
 
 
-def test_commands_of_every_kind_have_one_deadline_together(actor: Actor, told: Path) -> None:
+def test_commands_of_all_kinds_share_one_deadline(actor: Actor, sent: Path) -> None:
     back = [
-        Unretire(queue="Q", vm=vm(f"deaf{i}", VMState.RETIRED, retire_time=1.0, unretire_time=2.0), reason="test")
+        Unretire(queue="Q", vm=vm(f"hangs{i}", VMState.RETIRED, retire_time=1.0, unretire_time=2.0), reason="test")
         for i in range(40)
     ]
     started = time.monotonic()
@@ -119,8 +114,8 @@ def test_commands_of_every_kind_have_one_deadline_together(actor: Actor, told: P
     assert not outcomes[-1].tried
 
 
-def test_what_a_process_started_for_a_command_is_gone_with_it(actor: Actor, told: Path) -> None:
-    actor.act([again("deaf1", attempt=1)])
+def test_kills_the_children_of_a_command_that_timed_out(actor: Actor, sent: Path) -> None:
+    actor.act([again("hangs1", attempt=1)])
     left = subprocess.run(["pgrep", "--parent", str(os.getpid()), "sleep"], capture_output=True, check=False)
     assert not left.stdout
 
@@ -135,12 +130,12 @@ def test_what_a_process_started_for_a_command_is_gone_with_it(actor: Actor, told
     ],
 )
 @pytest.mark.parametrize("name", ["vm1", "fails1"])
-def test_a_retirement_is_taken_back_whether_its_ads_show_a_drain_or_nothing_yet(
-    actor: Actor, told: Path, seen: dict[str, Any], commands: list[str], name: str
+def test_unretires_a_vm_with_or_without_a_drain_in_its_ads(
+    actor: Actor, sent: Path, seen: dict[str, Any], commands: list[str], name: str
 ) -> None:
-    """A drain that was sent a moment ago is cancelled too; that there is none is no failure."""
-    back = vm(name, VMState.RETIRING, retire_time=1.0, unretire_time=2.0, **seen)
-    (outcome,) = actor.act([Unretire(queue="Q", vm=back, reason="test")])
-    said = told.read_text().replace("-pool 127.0.0.1:1 ", "").splitlines()
-    assert [" ".join(line.split()[:2]) for line in said] == commands
+    """A drain that was sent a moment ago is cancelled too; it is no failure if there is none."""
+    leaving = vm(name, VMState.RETIRING, retire_time=1.0, unretire_time=2.0, **seen)
+    (outcome,) = actor.act([Unretire(queue="Q", vm=leaving, reason="test")])
+    lines = sent.read_text().replace("-pool 127.0.0.1:1 ", "").splitlines()
+    assert [" ".join(line.split()[:2]) for line in lines] == commands
     assert (outcome.error is None) is (name == "vm1"), "the last command decides"

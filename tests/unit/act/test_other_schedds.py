@@ -1,4 +1,4 @@
-"""Before a machine is ended every schedd that is polled is asked whether a job of it runs there (rule 5)."""
+"""Questions to the other schedds before a VM is ended (rule 5)."""
 
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.act.other_schedds import OtherSchedds, ends_a_machine, query_other_schedds
+from factory.act.other_schedds import OtherSchedds, may_end_vm, query_other_schedds
 from factory.condor.schedd.actions import fold_jobs_on_startds
 from factory.config.queues import Config
 from factory.model.actions import Release, Remove
@@ -27,12 +27,12 @@ PILOT = Remove(queue="Q", job=JobId(2, 0), reason="a plain job")
 @pytest.mark.parametrize(
     "host", ["slot1@vm1@ip-10-0-0-1", "slot1_2@vm1@ip-10-0-0-1", "vm1@ip-10-0-0-1", "slot1@vm1", "vm1"]
 )
-def test_a_machine_is_known_by_every_form_of_its_name(host: str) -> None:
+def test_recognizes_every_form_of_a_startd_name(host: str) -> None:
     ad = {"RemoteHost": host, "ClusterId": 7, "ProcId": 1}
     assert fold_jobs_on_startds([ad, {"ClusterId": 8, "ProcId": 0}], {"vm1", "vm2"}) == {"vm1": "7.1"}
 
 
-def test_a_machine_whose_name_only_looks_alike_is_another_one() -> None:
+def test_similar_startd_name_is_another_startd() -> None:
     for host in ("slot1@vm10@h", "slot1@h@vm1", "slot1@avm1@h"):
         assert fold_jobs_on_startds([{"RemoteHost": host, "ClusterId": 7, "ProcId": 1}], {"vm1"}) == {}
 
@@ -49,42 +49,40 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield executor
 
 
-def look(
-    threads: ThreadPoolExecutor, config: Config, said: Mapping[str, str] | CallFailed, silent: Collection[str] = ()
+def query(
+    threads: ThreadPoolExecutor, config: Config, answer: Mapping[str, str] | CallFailed, silent: Collection[str] = ()
 ) -> tuple[OtherSchedds, list[ScheddAddress]]:
     asked = []
 
     def ask(schedd: ScheddAddress, startds: Collection[str]) -> Mapping[str, str]:
         asked.append(schedd)
         assert set(startds) == {"vm1"}
-        if isinstance(said, CallFailed):
-            raise said
-        return said
+        if isinstance(answer, CallFailed):
+            raise answer
+        return answer
 
     return query_other_schedds([END, PILOT], OWN, config, silent, ask, threads), asked
 
 
-def test_every_other_schedd_has_a_say_once_a_round(config: Config, threads: ThreadPoolExecutor) -> None:
-    answer, asked = look(threads, config, {})
+def test_asks_every_other_schedd_once_a_round(config: Config, threads: ThreadPoolExecutor) -> None:
+    answer, asked = query(threads, config, {})
     assert (asked, answer.objection(END), answer.objection(PILOT)) == ([OTHER], None, None)
-    answer, _ = look(threads, config, {"vm1": "5.0"})
+    answer, _ = query(threads, config, {"vm1": "5.0"})
     assert "job 5.0 of schedd other still runs on vm1" in str(answer.objection(END))
     assert answer.objection(AGAIN) == answer.objection(END)
     assert answer.objection(PILOT) is None
 
 
-def test_a_schedd_that_does_not_answer_is_no_word_that_a_machine_is_empty(
-    config: Config, threads: ThreadPoolExecutor
-) -> None:
-    answer, asked = look(threads, config, CallFailed("no answer within 60 s"))
+def test_objects_while_a_schedd_does_not_answer(config: Config, threads: ThreadPoolExecutor) -> None:
+    answer, asked = query(threads, config, CallFailed("no answer within 60 s"))
     assert asked == [OTHER]
     assert "schedd other: no answer within 60 s" in str(answer.objection(END))
-    answer, asked = look(threads, config, {}, silent={"schedd other"})
-    assert asked == [], "it is not waited for a second time"
+    answer, asked = query(threads, config, {}, silent={"schedd other"})
+    assert asked == [], "it is not asked again"
     assert "schedd other did not answer" in str(answer.objection(END))
 
 
-def test_a_plugin_that_can_t_say_its_schedds_stops_removals_of_its_own_queue_only(
+def test_plugin_that_cannot_name_its_schedds_stops_only_its_queue(
     config: Config, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
@@ -92,15 +90,15 @@ def test_a_plugin_that_can_t_say_its_schedds_stops_removals_of_its_own_queue_onl
         raise ZeroDivisionError
 
     monkeypatch.setattr(config.queues[0].wmsstatus, "jobs", broken)
-    answer, _ = look(threads, config, {})
+    answer, _ = query(threads, config, {})
     assert "plugin Condor can't say which schedds it reads" in str(answer.objection(END))
     other = Remove(queue="OTHER", job=JobId(1, 0), vm=vm("vm1"), reason="empty")
     assert answer.objection(other) is None
 
 
-def test_nothing_is_asked_where_no_machine_ends(config: Config, threads: ThreadPoolExecutor) -> None:
+def test_asks_nothing_if_no_vm_may_end(config: Config, threads: ThreadPoolExecutor) -> None:
     def ask(schedd: ScheddAddress, startds: Collection[str]) -> Mapping[str, str]:
         raise AssertionError(schedd)
 
     assert query_other_schedds([PILOT], OWN, config, (), ask, threads) == OtherSchedds()
-    assert [ends_a_machine(each) for each in (END, AGAIN, replace(AGAIN, ends=False))] == [True, True, False]
+    assert [may_end_vm(each) for each in (END, AGAIN, replace(AGAIN, ends=False))] == [True, True, False]
