@@ -14,6 +14,7 @@ from threading import Lock
 from typing import TypeVar
 
 from factory.act.other_schedds import OtherSchedds, may_end_vm, query_other_schedds
+from factory.act.submission import ask_submission, job_environment
 from factory.condor.classad.literals import same_text
 from factory.condor.connect import schedd_name
 from factory.condor.schedd import actions as acts
@@ -26,9 +27,7 @@ from factory.model.actions import Action, ClearRetire, Outcome, Release, Remove,
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.vm import VM, JobId
 from factory.plugin.base import own_schedd
-from factory.plugin.batchsubmit import BatchSubmitPlugin, JobOwner, Submission, SubmitTools, Token
-from factory.process.deadline import run_bounded
-from factory.process.faults import FAULTS, fault
+from factory.plugin.batchsubmit import JobOwner, Submission, SubmitTools, Token
 from factory.process.workers import CallFailed, CallTimedOut, Workers, one_line
 from factory.settings.factory import FactorySettings
 from factory.state.directory import StateDir, write_private
@@ -38,7 +37,7 @@ T = TypeVar("T")
 Hook = Callable[[str, Action], None]
 """Function called with the name of a step and its action, after each step that leaves a trace outside the process."""
 
-_SECONDS_PER_VM = 2
+_PLUGIN_VM_S = 2
 """Time that a submit plugin may take for each VM, in addition to the deadline of a call."""
 
 
@@ -127,8 +126,9 @@ class Actor:
         return (action.vm.job,)
 
     def _submit(self, action: Submit) -> Sequence[JobId]:
-        plugin = self._plugin(action.queue)
-        submission = self._submission(plugin, action)
+        queue = self._queues[action.queue]
+        limit_s = self._factory.deadline + _PLUGIN_VM_S * action.n
+        submission = ask_submission(queue, action, self._submit_tools(queue, limit_s), limit_s)
         self.after("prepared", action)
         for directory in submission.directories:
             directory.mkdir(parents=True, exist_ok=True)
@@ -153,29 +153,15 @@ class Actor:
         jobs = queue_vm_jobs(self._factory.owner, self._factory.id, action.queue)
         return jobs, submission.maximum - action.orphans
 
-    def _submission(self, plugin: BatchSubmitPlugin, action: Submit) -> Submission:
-        """Ask the plugin for the submission; one that does not return in time is abandoned."""
-        limit_s = self._factory.deadline + _SECONDS_PER_VM * action.n
-        submit_tools = self._submit_tools(action.queue, limit_s)
-        try:
-            submission = run_bounded(lambda: plugin.submission(action.n, action.shapes, submit_tools), limit_s)
-        except tools.ToolError:
-            raise
-        except FAULTS as error:
-            raise CallFailed(f"plugin {plugin.name} failed: {fault(error)}") from error
-        if not isinstance(submission, Submission):
-            raise CallFailed(f"plugin {plugin.name} answered {type(submission).__name__}, not Submission")
-        return submission
-
-    def _submit_tools(self, queue: str, limit_s: float) -> SubmitTools:
+    def _submit_tools(self, queue: Queue, limit_s: float) -> SubmitTools:
         pool = PoolAddress(self._factory.pool)
         return SubmitTools(
             now=time.time(),
-            owner=JobOwner.of_factory(self._factory, queue, self.incarnation),
+            owner=JobOwner.of_factory(self._factory, queue.name, self.incarnation),
             userdata=self.statedir.userdata,
             logs=self.statedir.logs,
             pool=self._collector,
-            environment=self._environment(queue, limit_s),
+            environment=job_environment(queue, limit_s),
             uuid=lambda: str(uuid.uuid4()),
             token=lambda lifetime_s: self._token(pool, lifetime_s),
             schedd=lambda: self._schedd_name,
@@ -184,16 +170,6 @@ class Actor:
     def _token(self, pool: PoolAddress, lifetime_s: int) -> Token:
         text = self._run(token_argv(pool, lifetime_s)).strip()
         return Token(text, token_subject(text))
-
-    def _environment(self, queue: str, limit_s: float) -> Mapping[str, str]:
-        """Return the environment variables that the queue's monitors want jobs to have."""
-        variables: dict[str, str] = {}
-        for monitor in self._queues[queue].monitors:
-            try:
-                variables |= run_bounded(monitor.environment, limit_s)
-            except FAULTS as error:
-                raise CallFailed(f"plugin {monitor.name} failed: {fault(error)}") from error
-        return variables
 
     def _remove(self, action: Remove) -> Sequence[JobId]:
         vm = action.vm
@@ -271,9 +247,6 @@ class Actor:
 
     def _our_vm_jobs(self, still: str) -> str:
         return f"{our_vm_jobs(self._factory.owner, self._factory.id)} && ({still})"
-
-    def _plugin(self, queue: str) -> BatchSubmitPlugin:
-        return self._queues[queue].batchsubmit
 
     @cached_property
     def _commands(self) -> CommandBudget:
