@@ -60,7 +60,7 @@ def bin_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_its_settings_are_explained_by_their_docstring(bin_dir: Path, tmp_path: Path) -> None:
     said = run(bin_dir / "apf", "check", "--explain", "sched.officehours.opens", cwd=tmp_path)
-    assert "First hour of the day, UTC." in said
+    assert "Hour at which buying starts, UTC." in said
     assert "8" in said
 
 
