@@ -1,1 +1,1 @@
-"""What ``apf check`` looks at beyond the configuration itself: files, templates, and what the pool would do."""
+"""Checks of ``apf check`` beyond the configuration: files, submit templates, limits and policies of the pool."""

@@ -1,4 +1,4 @@
-"""Whether HTCondor's Python bindings are there, without which the factory sees nothing."""
+"""Check that HTCondor's Python bindings are installed; the factory sees nothing without them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from factory.plugin.finding import Finding
 
 
 def check_bindings() -> Iterator[Finding]:
-    """Nothing, if this Python can import them."""
+    """Yield an error if this Python can't import the bindings."""
     missing = [name for name in ("htcondor2", "classad2") if find_spec(name) is None]
     if missing:
         text = (
-            f"{sys.executable} has no {' and no '.join(missing)}, HTCondor's Python bindings; install HTCondor's own "
-            "package of them and make the venv with --system-site-packages, or install apf[bindings]"
+            f"{sys.executable} can't import {' and '.join(missing)} (HTCondor's Python bindings); install HTCondor's "
+            "package of them and create the venv with --system-site-packages, or run: pip install 'apf[bindings]'"
         )
         yield Finding("error", text)

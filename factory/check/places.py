@@ -1,4 +1,4 @@
-"""Where in the files a finding belongs."""
+"""Find the file and line that a finding is about."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from factory.plugin.finding import Finding
 
 
 class Places:
-    """Files and lines of sections and keys; the files are read when the first finding asks."""
+    """Lines of sections and keys; the files are read at the first use."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
         self._sections: dict[str, Section] | None = None
 
-    def of(self, finding: Finding) -> str | None:
-        """``file:line`` of the key, or of its section; None: it is about no section, or the files have changed."""
+    def locate(self, finding: Finding) -> str | None:
+        """Return ``file:line`` of the key or its section; None if the finding names none, or the files have changed."""
         if finding.section is None:
             return None
         if self._sections is None:

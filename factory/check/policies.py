@@ -1,4 +1,4 @@
-"""What the schedd's policies would do to our VM jobs: evaluated on sample ads at several moments of a VM's life."""
+"""Check the schedd's policies: evaluate them on sample VM job ads at several moments of a VM's life."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Moment:
 def check_policies(
     queues: Sequence[Queue], ads: Mapping[str, str], factory: FactorySettings, schedd: DaemonConfig, evaluate: Evaluate
 ) -> Iterator[Finding]:
-    """SYSTEM_PERIODIC_HOLD and _REMOVE with their named forms, and SUBMIT_REQUIREMENTS."""
+    """Check SYSTEM_PERIODIC_HOLD and _REMOVE, with their named forms, and SUBMIT_REQUIREMENTS."""
     samples = _distinct(queues, ads)
     for kind in ("HOLD", "REMOVE"):
         yield from _periodic(kind, samples, factory, schedd, evaluate)
@@ -36,14 +36,14 @@ def check_policies(
 
 
 def _distinct(queues: Sequence[Queue], ads: Mapping[str, str]) -> list[tuple[Queue, str, int]]:
-    """One queue for each sample ad, and the longest life of its machines."""
+    """Return each sample ad once, with a queue that uses it and the longest lease, in seconds, of such queues."""
     by_ad: dict[str, tuple[Queue, int]] = {}
     for queue in queues:
         machines = queue.batchsubmit.machines()
         if queue.name in ads and machines is not None:
-            first, longest = by_ad.get(ads[queue.name], (queue, 0))
-            by_ad[ads[queue.name]] = (first, max(longest, machines.lease_max_s))
-    return [(queue, ad, longest) for ad, (queue, longest) in by_ad.items()]
+            first, longest_s = by_ad.get(ads[queue.name], (queue, 0))
+            by_ad[ads[queue.name]] = (first, max(longest_s, machines.lease_max_s))
+    return [(queue, ad, longest_s) for ad, (queue, longest_s) in by_ad.items()]
 
 
 def _periodic(
@@ -59,16 +59,17 @@ def _periodic(
     cases = [
         (name, queue, moment, Question(text, ad, changes=moment.changes))
         for name, text in expressions.items()
-        for queue, ad, longest in samples
-        for moment in _moments(factory.owner, longest)
+        for queue, ad, longest_s in samples
+        for moment in _moments(factory.owner, longest_s)
     ]
-    told: set[str] = set()
+    reported: set[str] = set()
     for (name, queue, moment, question), answer in zip(cases, evaluate([case[3] for case in cases]), strict=True):
-        if answer is True and name not in told:
-            told.add(name)
+        if answer is True and name not in reported:
+            reported.add(name)
             ends = ", which ends its instance" if kind == "HOLD" else ""
-            does = f"would {kind.lower()} a VM job {moment.when}{ends}"
-            text = f"{name} = {_short(question.expression)} {does}; except the factory's: (APFVM =?= undefined) && (…)"
+            effect = f"would {kind.lower()} a VM job {moment.when}{ends}"
+            exempt = f"exempt VM jobs: {name} = (APFVM =?= undefined) && (…)"
+            text = f"{name} = {_short(question.expression)} {effect}; {exempt}"
             yield Finding(moment.severity, text, queue.name, daemon=schedd.daemon)
 
 
@@ -91,28 +92,29 @@ def _moments(owner: str, longest_s: int) -> list[_Moment]:
 def _requirements(
     samples: Sequence[tuple[Queue, str, int]], factory: FactorySettings, schedd: DaemonConfig, evaluate: Evaluate
 ) -> Iterator[Finding]:
-    """Evaluated as the schedd does: in its own ad, with the job as TARGET; what is no boolean is refused too."""
+    """Evaluate as the schedd does: in its own ad, with the job as TARGET. It refuses any result but True."""
     prefix = "SUBMIT_REQUIREMENT_"
     for name in schedd.words("SUBMIT_REQUIREMENT_NAMES"):
         text = schedd.get(prefix + name)
         if text is None:
             continue
-        for queue, ad, longest in samples:
-            changes = _moments(factory.owner, longest)[0].changes
-            asked = [
+        for queue, ad, longest_s in samples:
+            changes = _moments(factory.owner, longest_s)[0].changes
+            expressions = [
                 text,
                 schedd.get(f"{prefix}{name}_REASON") or '""',
                 schedd.get(f"{prefix}{name}_IS_WARNING") or "false",
             ]
-            accepted, reason, only_warns = evaluate([Question(part, schedd.ad, ad, changes) for part in asked])
+            accepted, reason, only_warns = evaluate([Question(part, schedd.ad, ad, changes) for part in expressions])
             if accepted is True or only_warns is True:
                 continue
             why = f" ({reason})" if isinstance(reason, str) and reason else ""
-            verdict = "is not fulfilled by" if accepted is False else "is neither true nor false for"
+            verdict = "is false for" if accepted is False else "is neither true nor false for"
             yield Finding(
                 "error",
-                f"{prefix}{name} = {_short(text)} {verdict} a VM job{why}, so the schedd refuses it; give jobs what "
-                f"it wants by {queue.batchsubmit.key('condor_attributes')}, or: APFVM =!= undefined || (…)",
+                f"{prefix}{name} = {_short(text)} {verdict} a VM job{why}, so the schedd refuses it; add what it needs "
+                f"with {queue.batchsubmit.key('condor_attributes')}, or exempt VM jobs: {prefix}{name} = "
+                "(APFVM =!= undefined) || (…)",
                 queue.name,
                 daemon=schedd.daemon,
             )

@@ -1,4 +1,4 @@
-"""What queues are to each other."""
+"""Check queues against each other: poll intervals, caps and shared work."""
 
 from __future__ import annotations
 
@@ -14,40 +14,39 @@ from factory.plugin.wmsstatus import WmsStatusPlugin
 from factory.process.faults import FAULTS
 
 
-def in_groups(queue: Queue) -> bool:
-    """Whether its chain looks at groups of jobs: such queues share them."""
+def uses_job_groups(queue: Queue) -> bool:
+    """True if the queue's chain uses job groups; such queues share the groups of one wmsqueue."""
     return any(Info.DEMAND in plugin.needs for plugin in queue.sched)
 
 
 def check_readings(queues: Sequence[Queue]) -> Iterator[Finding]:
-    """Readings that would be too old before they are read again: they are read again before that."""
+    """Yield warnings for poll intervals longer than maxage. Such sources are polled more often than that."""
     for queue in queues:
         for plugin in (queue.wmsstatus, queue.batchstatus):
-            longest = None if plugin is None else _too_long(plugin)
-            if plugin is not None and longest is not None:
+            source = None if plugin is None else _source_too_slow(plugin)
+            if plugin is not None and source is not None:
                 text = (
-                    f"{longest.interval_s:.0f} s is longer than maxage, {longest.maxage_s:.0f} s, when a reading is "
-                    f"unknown: it is read anew after {longest.maxage_s * REREAD_PART:.0f} s; make one shorter or "
-                    "the other longer"
+                    f"{source.interval_s:.0f} s is longer than maxage ({source.maxage_s:.0f} s), so apf polls after "
+                    f"{source.maxage_s * REREAD_PART:.0f} s instead; lower the interval or raise maxage"
                 )
                 yield Finding("warning", text, queue.name, plugin.key("interval"))
 
 
-def _too_long(plugin: WmsStatusPlugin | BatchStatusPlugin) -> Source | None:
+def _source_too_slow(plugin: WmsStatusPlugin | BatchStatusPlugin) -> Source | None:
     try:
         return next((source for source in plugin.sources() if source.interval_s > source.maxage_s), None)
     except FAULTS:
-        return None  # the rehearsal says so
+        return None  # the dry-run round reports it
 
 
 def check_queues(queues: Sequence[Queue]) -> Iterator[Finding]:
-    """Queues that turn the same work into machines twice, and those whose machines nothing bounds."""
+    """Yield warnings for queues without maxinstances, and for queues that buy for the same work."""
     for queue in queues:
         machines = queue.batchsubmit.machines()
         if machines is not None and machines.maxinstances is None:
             text = (
-                "bounds no more than the chain says: what retires does not count there, and may live for as long as "
-                f"its jobs last. Set {queue.batchsubmit.key('maxinstances')} to the most that may ever live at once"
+                "is not set, and the chain's caps do not count retiring VMs, which live as long as their jobs; set "
+                f"{queue.batchsubmit.key('maxinstances')} to the most VM jobs that may exist at once"
             )
             yield Finding("warning", text, queue.name, queue.batchsubmit.key("maxinstances"))
     by_work: dict[object, list[Queue]] = defaultdict(list)
@@ -58,9 +57,10 @@ def check_queues(queues: Sequence[Queue]) -> Iterator[Finding]:
             by_work[work].append(queue)
     for same in by_work.values():
         for queue in same[1:]:
-            if in_groups(same[0]) and in_groups(queue):
+            if uses_job_groups(same[0]) and uses_job_groups(queue):
                 continue
             text = (
-                f"reads the same work as [{same[0].name}], and each buys for all of it; give each a wmsqueue of its own"
+                f"serves the same jobs as [{same[0].name}], and each queue buys VMs for all of them; give each its own "
+                "wmsqueue, or use Fit in both chains to share the jobs"
             )
             yield Finding("warning", text, queue.name, "wmsqueue")

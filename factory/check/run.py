@@ -1,4 +1,4 @@
-"""All checks of one configuration, in the order in which a person would look."""
+"""Run all checks of one configuration: files first, then the pool."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What was found, and what each queue would do; None: the pool was left out."""
+    """Findings, and a dry-run round; ``rehearsal`` is None if the pool was not checked."""
 
     findings: tuple[Finding, ...]
     rehearsal: Rehearsal | None
 
     @property
     def good(self) -> bool:
-        """Nothing is an error."""
+        """True if no finding is an error."""
         return all(finding.severity != "error" for finding in self.findings)
 
 
 def run_checks(config: Config, offline: bool = False) -> CheckResult:
-    """Check a valid configuration. ``offline``: the pool is left out. Changes nothing anywhere."""
+    """Check a valid configuration; with ``offline``, without the pool. Changes nothing anywhere."""
     findings = list(_local(config))
     broken = {finding.section for finding in findings if finding.severity == "error"}
     samples = sample_jobs([queue for queue in config.queues if queue.name not in broken], config.factory)
     findings += samples.findings
-    without = [] if offline else list(check_bindings())
-    if offline or without:
-        return CheckResult(_sorted([*without, *findings]), None)
+    missing = [] if offline else list(check_bindings())
+    if offline or missing:
+        return CheckResult(_sorted([*missing, *findings]), None)
     workers = Workers()
     try:
         in_pool = _Pool(config, workers)
@@ -66,13 +66,13 @@ def run_checks(config: Config, offline: bool = False) -> CheckResult:
 
 
 def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """What matters most first; nothing twice."""
+    """Return the findings by severity, without duplicates."""
     order = ("error", "warning", "unchecked")
     return tuple(sorted(dict.fromkeys(findings), key=lambda finding: order.index(finding.severity)))
 
 
 def _local(config: Config) -> Iterator[Finding]:
-    """What needs no daemon."""
+    """Run the checks that need no daemon."""
     yield from _account(config)
     yield from check_statedir(config.factory)
     yield from check_queues(config.queues)
@@ -83,19 +83,20 @@ def _local(config: Config) -> Iterator[Finding]:
             try:
                 yield from plugin.check()
             except Exception as error:  # noqa: BLE001  a plugin may raise anything
-                text = f"{plugin.category} plugin {plugin.name} failed to check itself: {one_line(error)}"
+                text = f"check() of {plugin.category} plugin {plugin.name} failed: {one_line(error)}"
                 yield Finding("error", text, queue.name)
 
 
 def _account(config: Config) -> Iterator[Finding]:
-    """Files are looked at as this account, and the factory may run as another."""
+    """Yield a warning if this account is not the one the factory runs as: files are checked as this account."""
     try:
         owner = pwd.getpwnam(config.factory.owner).pw_uid
     except KeyError:
         return
     if owner != os.geteuid():
         text = (
-            f"files are looked at as uid {os.geteuid()}, but the factory runs as {config.factory.owner}; run this as it"
+            f"files are checked as uid {os.geteuid()}, but the factory runs as {config.factory.owner}; "
+            f"run: sudo -u {config.factory.owner} apf check"
         )
         yield Finding("warning", text, "Factory", "owner")
 
@@ -106,7 +107,7 @@ def _plugins(queue: Queue) -> Iterable[Plugin]:
 
 
 class _Pool:
-    """The checks that ask the pool. Its daemons are asked side by side."""
+    """Checks that query the pool. Its daemons are queried in parallel."""
 
     def __init__(self, config: Config, workers: Workers) -> None:
         self._config = config
@@ -120,7 +121,7 @@ class _Pool:
         self._matchmaking = workers.submit(str(self._pool_address), deadline_s, read_matchmaking, self._pool_address)
 
     def findings(self, ads: Mapping[str, str]) -> list[Finding]:
-        """Everything that the pool would do to our VM jobs and machines."""
+        """Return all findings about the effect of the pool on the factory's VM jobs and VMs."""
         queues = self._config.queues
         found = list(check_authorization(queues, self._factory))
         schedd = self._result(self._schedd, "limits and policies of the schedd", found)
@@ -145,17 +146,17 @@ class _Pool:
     def _evaluate(self, questions: Sequence[Question]) -> Sequence[Answer]:
         return self._workers.call(str(self._schedd_address), self._factory.deadline, evaluate, tuple(questions))
 
-    def _result(self, future: Future[T], what: str, found: list[Finding]) -> T | None:
+    def _result(self, future: Future[T], subject: str, found: list[Finding]) -> T | None:
         try:
             return call_result(future, self._factory.deadline)
         except CallFailed as error:
-            found.append(Finding("unchecked", f"{what}: {error}"))
+            found.append(Finding("unchecked", f"{subject}: {error}"))
             return None
 
-    def _guarded(self, what: str, findings: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    def _guarded(self, subject: str, findings: Callable[[], Iterable[Finding]]) -> list[Finding]:
         found: list[Finding] = []
         try:
             found.extend(findings())
         except (CallFailed, ToolError) as error:
-            found.append(Finding("unchecked", f"{what}: {error}"))
+            found.append(Finding("unchecked", f"{subject}: {error}"))
         return found

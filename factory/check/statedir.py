@@ -1,4 +1,4 @@
-"""Whether the factory can use its ``statedir``. Makes nothing."""
+"""Check that the factory can use its ``statedir``, without creating it."""
 
 from __future__ import annotations
 
@@ -12,34 +12,36 @@ from factory.state.directory import StateDir
 
 
 def check_statedir(factory: FactorySettings) -> Iterator[Finding]:
-    """Ours, writable and closed to others; where it is not there yet, it can be made."""
+    """Yield errors unless the directory is private and writable or, if missing, can be created."""
     path = StateDir(factory.statedir, factory.id).path
     if not path.is_absolute():
-        yield _wrong(f"{factory.statedir} is another directory wherever apf is started; write the whole path")
+        yield _wrong(f"{factory.statedir} is a relative path; write an absolute one")
         return
     try:
         status = path.stat()
     except FileNotFoundError:
-        there = next(parent for parent in path.parents if parent.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        existing = next(parent for parent in path.parents if parent.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
             yield _wrong(
-                f"{path} can't be made: {there} is not writable by this account; make {factory.statedir} for it"
+                f"can't create {path}: {existing} is not a directory writable by this account; "
+                f"run: install -d -m 0700 -o {factory.owner} {factory.statedir}"
             )
         return
     except OSError as error:
-        yield _wrong(f"{path}: {error.strerror}; set it to a directory of the factory's account")
+        yield _wrong(f"{path}: {error.strerror}; write a directory that belongs to the factory's account")
         return
     if not stat.S_ISDIR(status.st_mode):
-        yield _wrong(f"{path} is no directory; remove it, or set another statedir")
+        yield _wrong(f"{path} is not a directory; remove it, or write another statedir")
     elif status.st_uid != os.geteuid():
         yield _wrong(
-            f"{path} belongs to another account (uid {status.st_uid}); run as that one, or set another statedir"
+            f"{path} belongs to uid {status.st_uid}, not to this account (uid {os.geteuid()}); run apf as that "
+            "account, or write another statedir"
         )
     elif stat.S_IMODE(status.st_mode) & 0o077:
         mode = f"{stat.S_IMODE(status.st_mode):04o}"
-        yield _wrong(f"{path} is open to others (mode {mode}), and user-data with tokens is in it; chmod 0700 {path}")
+        yield _wrong(f"{path} is open to others (mode {mode}) and contains tokens; run: chmod 0700 {path}")
     elif not os.access(path, os.W_OK | os.X_OK):
-        yield _wrong(f"{path} is not writable by this account; chmod 0700 {path}")
+        yield _wrong(f"{path} is not writable by this account; run: chmod 0700 {path}")
 
 
 def _wrong(text: str) -> Finding:

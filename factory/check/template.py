@@ -1,4 +1,4 @@
-"""What a queue would submit: its submit description, tried by ``condor_submit -dry-run``, and the job ad it makes."""
+"""Try the submit description of each queue with ``condor_submit -dry-run``, which returns the job ad."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ SAMPLE_VM = "00000000-0000-4000-8000-000000000000"
 
 @dataclass(frozen=True)
 class Samples:
-    """Sample job ads by queue, and what was wrong with the others."""
+    """Sample job ads by queue, and the errors of queues without one."""
 
     ads: Mapping[str, str]
-    """The text of an ad. Queues whose descriptions have the same commands share the ad of the first of them."""
+    """Text of each queue's ad. Queues whose descriptions have the same commands share one ad."""
     findings: tuple[Finding, ...]
 
 
 def sample_jobs(queues: Sequence[Queue], factory: FactorySettings) -> Samples:
-    """Make the submission of one job of each queue with a dummy token, and try one of each kind.
+    """Build the submission of one job of each queue with a dummy token, and try one for each set of commands.
 
-    Two descriptions are of one kind if they have the same commands. Nothing is submitted, and what is written
-    is gone afterwards.
+    Nothing is submitted, and all written files are removed.
     """
     kinds: dict[tuple[str, ...], list[Queue]] = defaultdict(list)
     samples: dict[str, Submission] = {}
@@ -45,36 +44,36 @@ def sample_jobs(queues: Sequence[Queue], factory: FactorySettings) -> Samples:
         for queue in queues:
             try:
                 submission = queue.batchsubmit.submission(1, (), _tools(directory, factory, queue.name))
-            except Exception as error:  # noqa: BLE001  a layer that can't be used, or a plugin's fault
-                findings.append(_wrong(queue, _said(error)))
+            except Exception as error:  # noqa: BLE001  an unusable layer, or a faulty plugin
+                findings.append(_wrong(queue, _describe(error)))
             else:
                 samples[queue.name] = submission
                 kinds[_commands(submission)].append(queue)
         ads: dict[str, str] = {}
-        for alike in kinds.values():
-            found = list(_try(alike, samples[alike[0].name], directory, ads))
-            findings += found
-            if any(finding.severity == "unchecked" for finding in found):
+        for same in kinds.values():
+            results = list(_try(same, samples[same[0].name], directory, ads))
+            findings += results
+            if any(finding.severity == "unchecked" for finding in results):
                 break
     return Samples(ads, tuple(findings))
 
 
-def _try(alike: Sequence[Queue], submission: Submission, directory: Path, ads: dict[str, str]) -> Iterator[Finding]:
+def _try(same: Sequence[Queue], submission: Submission, directory: Path, ads: dict[str, str]) -> Iterator[Finding]:
     try:
         for path, content in submission.files.items():
             Path(path).write_bytes(content)
-        # Directories for logs are made when there is something to submit.
+        # The log directories do not exist yet: they are created when a job is submitted.
         elsewhere = f"initialdir = {directory}\n" if submission.directories else ""
         tried: DryRun = dry_run(submission.description + elsewhere, submission.items[0], directory)
     except DryRunError as error:
-        yield _wrong(alike[0], f"condor_submit refuses what the queue would submit: {error}")
+        yield _wrong(same[0], f"condor_submit refuses the submit description: {error}")
     except ToolError as error:
         yield Finding("unchecked", f"submit templates: {error}")
     else:
-        ads.update(dict.fromkeys((queue.name for queue in alike), tried.ad))
+        ads.update(dict.fromkeys((queue.name for queue in same), tried.ad))
         for line in tried.unused:
             yield Finding(
-                "warning", f"condor_submit does not know this line of what it would submit: {line}", alike[0].name
+                "warning", f"condor_submit does not know this line: {line}; correct or remove it", same[0].name
             )
 
 
@@ -92,7 +91,7 @@ def _tools(directory: Path, factory: FactorySettings, queue: str) -> SubmitTools
 
 
 def _commands(submission: Submission) -> tuple[str, ...]:
-    """Names of the commands and macros in a description."""
+    """Return the sorted names of the commands and macros in a description."""
     lines = (line.strip() for line in submission.description.splitlines())
     names = (line.partition("=")[0].strip().lower() for line in lines if line and not line.startswith("#"))
     return tuple(sorted(set(names)))
@@ -102,7 +101,7 @@ def _wrong(queue: Queue, text: str) -> Finding:
     return Finding("error", text, queue.name)
 
 
-def _said(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fspath(error.filename)}: {error.strerror}"
     return str(error) if isinstance(error, UserDataError) else one_line(error)

@@ -57,7 +57,7 @@ def check(conf: tuple[Path, ...], offline: bool, key: str | None) -> None:
     for problem in config.warnings:
         _show_problem(output, problem)
     for finding in verdict.findings:
-        _show(output, places.of(finding), finding.where, finding.severity, finding.text)
+        _show(output, places.locate(finding), finding.where, finding.severity, finding.text)
     if verdict.good and verdict.rehearsal is not None:
         _show_round(output, verdict.rehearsal)
     output.put(Text(_summary(config, verdict.findings, verdict.good), "bold" if verdict.good else "bold red"))

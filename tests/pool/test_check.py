@@ -1,4 +1,4 @@
-"""``apf check`` against real pools: one in order, one in which everything is set as it should not be, and none."""
+"""Tests of ``apf check`` against a well-configured pool, a misconfigured one, and none."""
 
 import subprocess
 import time
@@ -12,7 +12,7 @@ from tests.rig.factory import QUEUE, Factory, ec2_queue
 from tests.rig.pool import DOMAIN, Pool
 from tests.rig.work import Work
 
-_SPOILT = f"""
+_MISCONFIGURED = f"""
 GRIDMANAGER_MAX_SUBMITTED_JOBS_PER_RESOURCE_EC2 = 1000
 GRIDMANAGER.GRIDMANAGER_MAX_SUBMITTED_JOBS_PER_RESOURCE_EC2 = 3
 MAX_JOBS_PER_OWNER = 8
@@ -42,7 +42,7 @@ SEC_ISSUED_TOKEN_EXPIRATION = 600
 
 
 BOUNDED = {"batchsubmit.condorec2.maxinstances": 20}
-"""A queue of which nothing is to be said."""
+"""Key without which `apf check` warns."""
 
 
 def checked(factory: Factory, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -50,16 +50,14 @@ def checked(factory: Factory, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 @pytest.fixture
-def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    directory = tmp_path_factory.mktemp("spoilt")
-    pool = Pool(directory, _SPOILT.format(user=Pool(directory).user.split("@", maxsplit=1)[0]))
+def misconfigured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    directory = tmp_path_factory.mktemp("misconfigured")
+    pool = Pool(directory, _MISCONFIGURED.format(user=Pool(directory).user.split("@", maxsplit=1)[0]))
     with pool:
         yield pool
 
 
-def test_in_a_good_pool_it_says_what_each_queue_would_do_and_nothing_else(
-    pool: Pool, cloud: CloudProcess, tmp_path: Path
-) -> None:
+def test_in_a_good_pool_shows_only_what_each_queue_would_do(pool: Pool, cloud: CloudProcess, tmp_path: Path) -> None:
     queues = {QUEUE: ec2_queue(cloud, "check", **BOUNDED), "OFF": ec2_queue(cloud, "off", enabled=False)}
     factory = Factory(tmp_path, pool, "check", queues)
     Work(factory).submit(3)
@@ -80,46 +78,46 @@ def test_in_a_good_pool_it_says_what_each_queue_would_do_and_nothing_else(
     pool.run("condor_rm", "-constraint", 'MATCH_APF_QUEUE == "check"')
 
 
-def test_what_a_pool_would_do_to_vms_is_found(spoilt: Pool, cloud: CloudProcess, tmp_path: Path) -> None:
+def test_finds_pool_settings_that_harm_vms(misconfigured: Pool, cloud: CloudProcess, tmp_path: Path) -> None:
     keys = {"batchsubmit.condorec2.lease": "1d", "batchsubmit.condorec2.idle": "20m"}
-    factory = Factory(tmp_path, spoilt, "check", {QUEUE: ec2_queue(cloud, "check", **keys)})
+    factory = Factory(tmp_path, misconfigured, "check", {QUEUE: ec2_queue(cloud, "check", **keys)})
     result = checked(factory)
-    found = result.stdout
+    output = result.stdout
     assert result.returncode == 1, result
     for words in (
-        "GRIDMANAGER_MAX_SUBMITTED_JOBS_PER_RESOURCE_EC2 is 3, and [CLOUD] may come to more than 3 VMs",
-        "MAX_JOBS_PER_OWNER is 8, and the queues together may come to more",
-        "may ask for more jobs at once than MAX_JOBS_PER_SUBMISSION = 4",
-        "EC2_GAHP = /usr/sbin/no_such_gahp is no program",
+        "GRIDMANAGER_MAX_SUBMITTED_JOBS_PER_RESOURCE_EC2 is 3, but [CLOUD] may have more than 3 VMs",
+        "MAX_JOBS_PER_OWNER is 8, but the queues together may have more",
+        "may submit more jobs at once than MAX_JOBS_PER_SUBMISSION = 4",
+        "EC2_GAHP = /usr/sbin/no_such_gahp is not an executable file",
         "EC2_GAHP_DEBUG = D_PID D_FULLDEBUG: ec2_gahp logs user-data",
         "SYSTEM_PERIODIC_HOLD = JobUniverse == 9 && time() - QDate > 60 would hold a VM job that waits",
         "warning: SYSTEM_PERIODIC_HOLD_FAR",
         "would remove a VM job whose instance has run for an hour",
-        "is not fulfilled by a VM job (no project at test@pool)",
+        "is false for a VM job (no project at test@pool)",
         "SUBMIT_REQUIREMENT_Typing = NoSuchAttribute > 3 is neither true nor false for a VM job",
-        "condor_defrag would drain our VMs too, and kills their jobs (DEFRAG_SCHEDULE = quick)",
+        "condor_defrag would drain the factory's VMs and kill their jobs (DEFRAG_SCHEDULE = quick)",
         "the negotiator needs up to 1800 s",
-        f"a VM's token ({spoilt.user}) is not allowed ADVERTISE_MASTER",
-        f"this account ({spoilt.user}) is not allowed ADMINISTRATOR",
-        "a token for VMs lives 600 s, but the lease may last 86400 s",
+        f"a VM's token ({misconfigured.user}) is not allowed ADVERTISE_MASTER",
+        f"this account ({misconfigured.user}) is not allowed ADMINISTRATOR",
+        "a token for VMs is valid for 600 s, but a lease may last 86400 s",
     ):
-        assert words.lower() in found.lower(), f"{words!r} not in\n{found}"
+        assert words.lower() in output.lower(), f"{words!r} not in\n{output}"
     for words in ("_Never", "_Hint", "_Universe", "ADVERTISE_STARTD", "not allowed READ"):
-        assert words.lower() not in found.lower(), f"{words!r} in\n{found}"
+        assert words.lower() not in output.lower(), f"{words!r} in\n{output}"
 
 
-def test_a_pool_that_does_not_answer_is_said_and_fails_nothing(pool: Pool, cloud: CloudProcess, tmp_path: Path) -> None:
+def test_unreachable_pool_is_reported_as_not_checked(pool: Pool, cloud: CloudProcess, tmp_path: Path) -> None:
     factory = Factory(tmp_path, pool, "check", {QUEUE: ec2_queue(cloud, "check", **BOUNDED)})
     factory.settings["pool"] = "127.0.0.1:1"
     result = checked(factory)
     assert result.returncode == 0, result
     assert "not checked: authorization" in result.stdout
-    assert "CLOUD  hold" in result.stdout
+    assert "CLOUD  blocked" in result.stdout
     offline = checked(factory, "--offline")
     assert (offline.returncode, offline.stdout) == (0, "good: 1 queue\n")
 
 
-def test_what_would_be_submitted_is_tried(pool: Pool, cloud: CloudProcess, tmp_path: Path) -> None:
+def test_tries_submit_descriptions_with_a_dry_run(pool: Pool, cloud: CloudProcess, tmp_path: Path) -> None:
     wrong = ec2_queue(cloud, "check", **{"batchsubmit.condorec2.condor_attributes.MY.Note": '"unfinished'})
     broken = ec2_queue(cloud, "check3", **{"batchsubmit.condorec2.condor_attributes": "periodic_hold = Foo("})
     odd = ec2_queue(cloud, "check2", **{"batchsubmit.condorec2.condor_attributes.on_exit_remoev": "true"})
@@ -127,7 +125,7 @@ def test_what_would_be_submitted_is_tried(pool: Pool, cloud: CloudProcess, tmp_p
     began = time.monotonic()
     result = checked(factory, "--offline")
     assert result.returncode == 1
-    assert "[WRONG] condor_submit refuses what the queue would submit" in result.stdout
+    assert "[WRONG] condor_submit refuses the submit description" in result.stdout
     assert "Parse error in expression: PeriodicHold = Foo(" in result.stdout
     assert "[ODD] warning: condor_submit does not know this line" in result.stdout
     assert time.monotonic() - began < 10

@@ -64,7 +64,7 @@ def test_missing_bindings_are_the_only_error(example: Path, monkeypatch: pytest.
     result = run("check", "--conf", example)
     assert result.exit_code == 1
     assert len(findings(result)) == 1
-    assert "has no htcondor2 and no classad2, HTCondor's Python bindings; " in findings(result)[0]
+    assert "can't import htcondor2 and classad2 (HTCondor's Python bindings); " in findings(result)[0]
     assert run("check", "--offline", "--conf", example).exit_code == 0
 
 
@@ -167,7 +167,7 @@ def test_relative_path_is_an_error(example: Path, tmp_path: Path, monkeypatch: p
     assert "access_key_id: is not the whole path of a file; write the key into one" in line
     edit(example, f"statedir = {tmp_path}/state", "statedir = state")
     assert (
-        "statedir: state is another directory wherever apf is started"
+        "statedir: state is a relative path; write an absolute one"
         in findings(run("check", "--offline", "--conf", example))[0]
     )
 
@@ -236,7 +236,7 @@ def test_warns_about_multi_core_vms_for_single_core_jobs(example: Path) -> None:
     edit(example, "schedplugin = Fit,", "schedplugin = Ready,")
     result = run("check", "--offline", "--conf", example)
     assert result.exit_code == 0
-    assert any("asks for 2 machines for 2 jobs" in line and "warning: " in line for line in findings(result))
+    assert any("buys 2 VMs for 2 jobs" in line and "warning: " in line for line in findings(result))
 
 
 def test_warns_about_two_queues_that_serve_the_same_jobs(example: Path) -> None:
@@ -245,7 +245,7 @@ def test_warns_about_two_queues_that_serve_the_same_jobs(example: Path) -> None:
     edit(example, "schedplugin = Fit,", "schedplugin = Ready, Scale,")
     result = run("check", "--offline", "--conf", example)
     assert result.exit_code == 0
-    assert any("[CLOUD] wmsqueue: warning: reads the same work as [CLOUD-spot]" in line for line in findings(result))
+    assert any("[CLOUD] wmsqueue: warning: serves the same jobs as [CLOUD-spot]" in line for line in findings(result))
 
 
 def test_explains_a_key() -> None:

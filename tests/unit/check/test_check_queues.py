@@ -1,4 +1,4 @@
-"""What ``apf check`` says of queues before it asks any daemon."""
+"""Tests of the checks of queues that need no daemon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.rig.queues import PILOTS, VMS, make_queue
 
 
 @pytest.mark.parametrize(
-    ("factory", "own", "told"),
+    ("factory", "own", "keys_warned"),
     [
         ({"batchstatus.condor.sleep": 600}, {}, {"batchstatus.condor.interval", "batchstatus.condorec2.interval"}),
         ({"batchstatus.condor.sleep": 600, "batchstatus.condor.maxage": 1200}, {}, set()),
@@ -26,23 +26,22 @@ from tests.rig.queues import PILOTS, VMS, make_queue
         ({"wmsstatus.condor.sleep": 600}, {"wmsstatusplugin": "CondorLocal"}, {"wmsstatus.condorlocal.interval"}),
     ],
 )
-def test_an_interval_longer_than_maxage_is_said(
-    tmp_path: Path, factory: dict[str, object], own: dict[str, object], told: set[str]
+def test_warns_about_intervals_longer_than_maxage(
+    tmp_path: Path, factory: dict[str, object], own: dict[str, object], keys_warned: set[str]
 ) -> None:
     found = []
     for keys in (PILOTS, VMS):
         of_plugin = {key: value for key, value in own.items() if "ec2" not in key or keys is VMS}
         found += list(check_readings([make_queue(tmp_path, {**keys, **of_plugin}, factory=factory)]))
-    assert {finding.key for finding in found} == told
+    assert {finding.key for finding in found} == keys_warned
     assert all(finding.severity == "warning" for finding in found)
 
 
-def test_the_warning_says_what_is_done(tmp_path: Path) -> None:
+def test_warning_names_the_interval_that_is_used(tmp_path: Path) -> None:
     made = make_queue(tmp_path, PILOTS, factory={"batchstatus.condor.sleep": 600})
     (finding,) = check_readings([made])
     assert finding.text == (
-        "600 s is longer than maxage, 360 s, when a reading is unknown: it is read anew after 180 s; "
-        "make one shorter or the other longer"
+        "600 s is longer than maxage (360 s), so apf polls after 180 s instead; lower the interval or raise maxage"
     )
 
 
@@ -59,7 +58,7 @@ def test_the_warning_says_what_is_done(tmp_path: Path) -> None:
         ({"wmsstatus.{}.constraint": 'Owner == "x"'}, False),
     ],
 )
-def test_a_queue_that_serves_all_jobs_without_saying_so_is_told(
+def test_warns_about_a_queue_that_serves_all_jobs_by_default(
     tmp_path: Path, name: str, own: dict[str, str], warned: bool
 ) -> None:
     keys = {key.format(name.lower()): value for key, value in own.items()}
@@ -73,7 +72,7 @@ def test_a_queue_that_serves_all_jobs_without_saying_so_is_told(
         assert "wmsqueue = ANY if all are meant" in finding.text
 
 
-def test_queues_that_serve_the_same_jobs_are_told_whatever_they_call_them(tmp_path: Path) -> None:
+def test_warns_about_queues_that_serve_the_same_jobs(tmp_path: Path) -> None:
     ways = (
         {"wmsstatusplugin": "CondorLocal"},
         {"wmsstatusplugin": "Condor", "wmsqueue": "ANY"},
@@ -81,5 +80,5 @@ def test_queues_that_serve_the_same_jobs_are_told_whatever_they_call_them(tmp_pa
         {"wmsstatusplugin": "Condor", "wmsqueue": "OTHER"},
     )
     queues = [make_queue(tmp_path, {**VMS, **way}, name=f"Q{i}") for i, way in enumerate(ways)]
-    told = [finding.section for finding in check_queues(queues) if finding.key == "wmsqueue"]
-    assert told == ["Q1", "Q2"]
+    warned = [finding.section for finding in check_queues(queues) if finding.key == "wmsqueue"]
+    assert warned == ["Q1", "Q2"]
