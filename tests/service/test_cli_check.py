@@ -86,7 +86,7 @@ def test_explain_job_says_that_not_every_schedd_answered(example: Path) -> None:
 
 def test_machine_attributes_must_be_valid_classad_expressions(example: Path) -> None:
     edit(example, "sched.fit.after = 15m", "sched.fit.machine.Has Docker = true")
-    assert "'Has Docker' is no name of an attribute" in findings(run("check", "--offline", "--conf", example))[0]
+    assert "'Has Docker' is not a valid attribute name" in findings(run("check", "--offline", "--conf", example))[0]
     pytest.importorskip("classad2")
     edit(example, "sched.fit.machine.Has Docker = true", "sched.fit.machine.HasDocker = yes please")
     assert "'yes please' is not a ClassAd expression" in findings(run("check", "--offline", "--conf", example))[0]
