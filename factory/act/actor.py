@@ -190,7 +190,7 @@ class Actor:
         vm = action.vm
         if not action.repeat:
             self._edit(vm, "JobStatus =!= 3", "APFRetireTime", str(retire_time(vm, time.time())))
-            self.after("retirement noted", action)
+            self.after("retire recorded", action)
         if vm.startd is None:
             return  # a later round sends the command when its startd has joined
         if action.method == "off":
@@ -198,13 +198,13 @@ class Actor:
         else:
             for slot in vm.slots[:1]:
                 self._commands.run(tools.drain_argv(self._pool, slot, f"apf {self._factory.id}: {action.reason}"))
-        self.after("told to retire", action)
+        self.after("retire sent", action)
 
     def _unretire(self, action: Unretire) -> None:
         vm = action.vm
         if not vm.wanted_back:
             self._edit(vm, "JobStatus =!= 3", "APFUnretireTime", str(unretire_time(vm, time.time())))
-            self.after("return noted", action)
+            self.after("unretire recorded", action)
         if vm.drain is not None:
             for slot in vm.slots[:1]:
                 self._commands.run(tools.cancel_argv(self._pool, slot))
@@ -213,7 +213,7 @@ class Actor:
                 with contextlib.suppress(tools.ToolError):
                     self._commands.run(tools.cancel_argv(self._pool, vm.slots[0]))
             self._commands.run(tools.on_argv(self._pool, vm.startd))
-        self.after("told to return", action)
+        self.after("unretire sent", action)
 
     def _edit(self, vm: VM, still: str, attribute: str, value: str) -> None:
         self._call(

@@ -44,7 +44,7 @@ def test_killed_at_every_step_it_buys_no_vm_too_many_and_leaks_none(
         if not factory.vm_jobs():
             dies_at(factory, "submitted")
 
-        factory.start(failpoint=("retirement noted", 2))
+        factory.start(failpoint=("retire recorded", 2))
         first.wait_running()
         # One that is not yet seen claimed would be turned off, and come back only when its job ends.
         until(lambda: factory.states()["busy"] == 3, "the factory sees all three busy", 20)
@@ -52,21 +52,21 @@ def test_killed_at_every_step_it_buys_no_vm_too_many_and_leaks_none(
         maximum["sched.maxtorun.maximum"] = 1
         factory.reload()
         assert factory.wait_end() == KILLED
-        dies_at(factory, "told to retire")
+        dies_at(factory, "retire sent")
 
         maximum["sched.maxtorun.maximum"] = 3
         second = work.submit(2)
-        dies_at(factory, "return noted")
-        dies_at(factory, "told to return")
+        dies_at(factory, "unretire recorded")
+        dies_at(factory, "unretire sent")
         dies_at(factory, "cleared")
-        factory.start(failpoint=("retirement noted", 1))
+        factory.start(failpoint=("retire recorded", 1))
         until(lambda: factory.states()["busy"] == 3, "all three are in service again", 30)
         assert len(factory.vm_jobs()) == 3, "taken back, not bought anew"
 
         first.open()
         second.open()
         assert factory.wait_end(60) == KILLED
-        dies_at(factory, "told to retire")
+        dies_at(factory, "retire sent")
         dies_at(factory, "removed")
         dies_at(factory, "removed")
         factory.start()
