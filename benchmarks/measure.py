@@ -19,7 +19,7 @@ from factory.model.memory import Memory
 from factory.model.status import WmsStatus
 from factory.observe.observer import Observer
 from factory.process.workers import Workers
-from factory.world.build import make_world
+from factory.world.build import WorldInputs, make_world
 
 
 class Rounds:
@@ -36,7 +36,7 @@ class Rounds:
         """One round; it fails if the queue holds."""
         self._observer.observe(self.config.queues, self.config.queues, {})
         now = time.time()
-        world = make_world(now, self._observer.readings, self._memory, {}, f"{now} host 1", 0)
+        world = make_world(now, WorldInputs(self._observer.readings, self._memory, {}, f"{now} host 1", 0))
         started = time.perf_counter()
         decided = decide(self.config, world, {queue.name for queue in self.config.queues})
         self.decide_s = time.perf_counter() - started

@@ -23,7 +23,18 @@ from factory.condor.tools import run as tools
 from factory.condor.tools.budget import PARALLEL, CommandBudget, NotBegun
 from factory.condor.tools.tokens import token_argv, token_subject
 from factory.config.queues import Config, Queue
-from factory.model.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
+from factory.model.actions import (
+    Action,
+    ClearRetire,
+    Outcome,
+    Release,
+    Remove,
+    Retire,
+    Submit,
+    Unretire,
+    retire_time,
+    unretire_time,
+)
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.vm import VM, JobId
 from factory.plugin.base import own_schedd
@@ -48,16 +59,6 @@ def _attempt(action: Action) -> int:
 
 def no_hook(step: str, action: Action) -> None:
     """Do nothing: the default hook."""
-
-
-def retire_time(vm: VM, now: float) -> int:
-    """Return the APFRetireTime, which is later than an earlier APFUnretireTime whatever the clock says."""
-    return max(int(now), int(vm.unretire_time or 0) + 1)
-
-
-def unretire_time(vm: VM, now: float) -> int:
-    """Return the APFUnretireTime, which is not before the APFRetireTime whatever the clock says."""
-    return max(int(now), int(vm.retire_time or 0))
 
 
 @dataclass(frozen=True)

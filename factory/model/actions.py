@@ -121,3 +121,13 @@ class Plan:
     notes: tuple[str, ...] = ()
     health: Health | None = None
     """What the next plan shall find in ``memory.health`` of this queue. None: what is there."""
+
+
+def retire_time(vm: VM, now: float) -> int:
+    """Return the APFRetireTime to write: later than an earlier return, whatever the clock says (``VM.wanted_back``)."""
+    return max(int(now), int(vm.unretire_time or 0) + 1)
+
+
+def unretire_time(vm: VM, now: float) -> int:
+    """Return the APFUnretireTime to write: not before the retirement that it takes back, whatever the clock says."""
+    return max(int(now), int(vm.retire_time or 0))

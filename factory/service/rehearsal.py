@@ -13,7 +13,7 @@ from factory.model.source import Reading
 from factory.observe.observer import Observer
 from factory.process.workers import Workers
 from factory.state.saved_memory import SavedMemory
-from factory.world.build import make_world
+from factory.world.build import WorldInputs, make_world
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,18 @@ def rehearse(config: Config, workers: Workers, instead: Instead | None = None, w
     observer = Observer(workers)
     observer.observe(config.all_queues, config.all_queues, {})
     now = time.time()
-    known, believed_s = instead.known, 2 * config.factory.update_interval
-    world = make_world(
-        now, observer.readings, known.memory, {}, instead.incarnation or f"{now:.3f} apf-check 0", believed_s,
-        instead.paused, observer.faults, known.orphans, known.audit, known.unasked,
-    )  # fmt: skip
+    known = instead.known
+    inputs = WorldInputs(
+        readings=observer.readings,
+        memory=known.memory,
+        acted={},
+        incarnation=instead.incarnation or f"{now:.3f} apf-check 0",
+        believed_after_s=2 * config.factory.update_interval,
+        paused=instead.paused,
+        faults=observer.faults,
+        orphans=known.orphans,
+        audit=known.audit,
+        unasked=known.unasked,
+    )
+    world = make_world(now, inputs)
     return Rehearsal(decide(config, world, {queue.name for queue in queues}), tuple(observer.readings.values()))

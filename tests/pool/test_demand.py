@@ -21,7 +21,7 @@ from factory.plugin import Template
 from factory.plugin.sched import Step
 from factory.process.workers import Workers
 from factory.settings.factory import FactorySettings
-from factory.world.build import make_world
+from factory.world.build import WorldInputs, make_world
 from plugins.sched.fit import Fit
 from plugins.wmsstatus.condor import Condor
 from tests.rig import faulty
@@ -167,7 +167,7 @@ def test_two_schedds_add_up_and_with_one_stopped_the_queue_buys_and_does_not_ret
         observer = polled(workers, buys, retires)
     finally:
         os.kill(second, signal.SIGCONT)
-    world = make_world(time.time(), observer.readings, Memory(), {}, "1 h 1", 0)
+    world = make_world(time.time(), WorldInputs(observer.readings, Memory(), {}, "1 h 1", 0))
     first, last = decide(faulty.config(buys, retires), world, {"buys", "retires"}).decisions
     assert isinstance(first.wms, WmsStatus)
     assert (first.wms.ready, first.chain.ask.n) == (5, 5)
@@ -205,7 +205,7 @@ def test_job_groups_of_two_schedds_add_up_and_with_one_stopped_the_queue_buys_fo
         assert time.monotonic() - started < _DEADLINE_S + 10
     finally:
         os.kill(second, signal.SIGCONT)
-    world = make_world(time.time(), observer.readings, Memory(), {}, "1 h 1", 0)
+    world = make_world(time.time(), WorldInputs(observer.readings, Memory(), {}, "1 h 1", 0))
     (decision,) = decide(faulty.config(buys), world, {"buys"}).decisions
     assert isinstance(decision.wms, WmsStatus)
     assert decision.wms.ready == 5

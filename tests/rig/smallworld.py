@@ -1,20 +1,20 @@
 """A small world to try the factory's decisions on: jobs, VM jobs, instances, machines and their ads, in one process.
 
-It keeps what is (:class:`Host`) apart from what is shown (``readings``), and carries out actions as act does: each only
-if the schedd, by its own books, still finds what was decided on.
+It keeps what is (:class:`Host`) apart from what is shown (``readings``), and carries out actions by the same model that
+a simulator uses (``factory/world/effects.py``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
-from factory.act.actor import retire_time, unretire_time
 from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, JobCountRows
-from factory.lifecycle.plan import NO_INSTANCE
-from factory.model.actions import Action, ClearRetire, Release, Remove, Retire, Submit, Unretire
+from factory.model.actions import Action, Method, Outcome, Submit
 from factory.model.pool import MachineRow, MasterRow, PoolRows
 from factory.model.vm import Hold, JobId
 from factory.model.vm_job import VMJobRow, VMJobRows
+from factory.world.effects import VMFacts, effect, leave_if_empty, start_startd
 
 UPDATE_S = 60
 """Between two updates of an ad."""
@@ -48,7 +48,7 @@ class Host:
     served: bool = False
     """A job has been there."""
     idle_since: float = 0
-    leaving: str | None = None
+    leaving: Method | None = None
     """``off`` or ``drain``: it takes no more jobs, and its startd leaves when it has none."""
     theirs: bool = False
     """An administrator asked for it."""
@@ -110,21 +110,26 @@ class SmallWorld:
 
     def _ends(self, host: Host) -> None:
         """A startd that was asked to leave and has no job left."""
-        if host.leaving is None or host.jobs or not host.startd or host.silent_since is not None:
-            return
-        if host.leaving == "drain" and host.theirs:
-            return  # without -exit-on-completion it stays, and takes nothing
-        host.startd, host.leaving, host.theirs = False, None, False
-        if host.returns:
-            self.starts(host)
-        else:
-            self.report(host)
+        self._becomes(host, leave_if_empty(self.facts(host), self.now))
 
     def starts(self, host: Host) -> None:
         """A startd starts."""
-        host.startd, host.since, host.idle_since = True, self.now, self.now
-        host.served, host.returns, host.leaving, host.theirs = False, False, None, False
+        self._becomes(host, start_startd(self.facts(host), self.now))
         self.report(host)
+
+    def facts(self, host: Host) -> VMFacts:
+        """The VM as the model of effects sees it."""
+        known: dict[str, Any] = {name: getattr(host, name) for name in _SHARED}
+        ads: dict[str, Any] = {"startd_ad": self.has(host.shown[0]), "master_ad": self.has(host.shown[1])}
+        return VMFacts(reachable=host.silent_since is None, **ads, **known)
+
+    def _becomes(self, host: Host, vm: VMFacts) -> None:
+        """The VM changes; a startd that starts or leaves is reported at once."""
+        changed = (host.startd, host.since) != (vm.startd, vm.since)
+        for name in _SHARED:
+            setattr(host, name, getattr(vm, name))
+        if changed:
+            self.report(host)
 
     def gone(self, host: Host) -> None:
         """The instance has ended and the VM job has left the queue; jobs on it run elsewhere again."""
@@ -167,74 +172,24 @@ class SmallWorld:
 
     # What is done
 
-    def does(self, action: Action, reaches: bool = True) -> bool:
-        """Carry it out. ``reaches``: commands reach machines. Whether it was done, as far as act would see."""
+    def does(self, action: Action, reaches: bool = True) -> Outcome:
+        """Carry it out. ``reaches``: commands reach machines."""
         if isinstance(action, Submit):
             for _ in range(action.n):
                 self.made += 1
                 uuid = f"vm{self.made}"
                 self.hosts[uuid] = Host(uuid, self.made, self.now, entered=self.now)
-            return True
+            return Outcome(action)
         assert action.vm is not None
         host = self.hosts.get(action.vm.uuid)
         if host is None:
-            return False
-        match action:
-            case Remove():
-                return self._remove(action, host)
-            case Release() if host.status == HELD and not (action.ends and self._may_be_at_work(host)):
-                again = host.hold is not None and host.hold.status_on_release == REMOVED
-                host.status, host.entered, host.hold = REMOVED if again else IDLE, self.now, None
-                if again:
-                    self._end(host)
-            case ClearRetire() if host.unretire == action.vm.unretire_time:
-                host.retire = None
-            case Retire() if host.status != REMOVED:
-                if not action.repeat:
-                    host.retire = retire_time(action.vm, self.now)
-                if reaches and action.vm.startd is not None and host.startd and host.leaving is None:
-                    host.leaving, host.returns = action.method, False
-                    self._ends(host)
-            case Unretire() if host.status != REMOVED:
-                if not action.vm.wanted_back:
-                    host.unretire = unretire_time(action.vm, self.now)
-                if reaches and action.vm.startd is not None:
-                    self._called_back(host)
-            case _:
-                return False
-        return reaches
+            return Outcome(action, "the job is gone")
+        before = self.facts(host)
+        after, done = effect(action, before, self.now, reaches)
+        if before.status != REMOVED and after.status == REMOVED:
+            self.killed += host.jobs
+        self._becomes(host, after)
+        return Outcome(action, None if done else "not done")
 
-    def _may_be_at_work(self, host: Host) -> bool:
-        """As act asks before it ends a machine that is out of sight, but for its master."""
-        return host.jobs > 0 or self.has(host.shown[0])
 
-    def _called_back(self, host: Host) -> None:
-        if not host.alive or host.silent_since is not None:
-            return
-        if host.leaving == "drain" and host.startd:
-            host.leaving, host.theirs = None, False
-        elif not host.startd:
-            self.starts(host)
-        elif host.leaving == "off":
-            host.returns = True
-
-    def _remove(self, action: Remove, host: Host) -> bool:
-        if host.jobs:  # the schedd's own word (rule 5)
-            return False
-        if action.absent and any(self.has(row) for row in host.shown[: 1 if action.master else 2]):
-            return False
-        if action.still == NO_INSTANCE and not (host.status == IDLE and host.instance is None):
-            return False
-        if "JobStatus == 2" in action.still and host.status != RUNNING:
-            return False
-        if "JobStatus == 1" in action.still and host.status != IDLE:
-            return False
-        if "JobStatus == 5" in action.still and host.status != HELD:
-            return False
-        host.status, host.entered, host.hold = REMOVED, self.now, None
-        self._end(host)
-        return True
-
-    def _end(self, host: Host) -> None:
-        self.killed += host.jobs
-        host.alive = host.startd = False
+_SHARED = tuple(each.name for each in fields(VMFacts) if each.name in {own.name for own in fields(Host)})

@@ -13,13 +13,14 @@ from factory.config.queues import Config
 from factory.decide.decide import decide
 from factory.decide.decision import Decision
 from factory.model.actions import Plan, Submit
+from factory.model.memory import Memory
 from factory.model.status import BatchStatus, SiteStatus, Unknown, WmsStatus
 from factory.observe.observer import Observer
 from factory.observe.sources import plan_sources
 from factory.process.workers import Workers
 from factory.service.watchdog import Watchdog
 from factory.state.directory import StateDir
-from factory.world.build import make_world
+from factory.world.build import WorldInputs, make_world
 from factory.world.world import World
 from tests.rig import faulty
 from tests.rig.faulty import Numbers, boom, config, leave, queue
@@ -35,7 +36,7 @@ def workers() -> Iterator[Workers]:
 def observed(setup: Config, workers: Workers) -> World:
     observer = Observer(workers)
     observer.observe(setup.queues, setup.queues, {})
-    return make_world(time.time(), observer.readings, World(0, {}).memory, {}, "1 h 1", 0, faults=observer.faults)
+    return make_world(time.time(), WorldInputs(observer.readings, Memory(), {}, "1 h 1", 0, faults=observer.faults))
 
 
 def decided(setup: Config, world: World) -> dict[str, Decision]:

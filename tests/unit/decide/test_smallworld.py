@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from factory.config.queues import Config
+from factory.decide.advance import advance
 from factory.decide.decide import decide
 from factory.decide.decision import Decision
-from factory.model.actions import Release, Remove, Retire, Submit, Unretire
+from factory.model.actions import Method, Release, Remove, Retire, Submit, Unretire
 from factory.model.memory import Memory
 from factory.model.source import Reading
 from factory.model.status import BatchStatus
 from factory.model.vm import Hold, VMState
-from factory.world.build import make_world
-from factory.world.tracking import remember_sent
+from factory.world.build import WorldInputs, make_world
 from tests.rig.queues import VMS, make_queue
 from tests.rig.smallworld import HELD, IDLE, REMOVED, RUNNING, UPDATE_S, Host, SmallWorld
 
@@ -222,7 +221,7 @@ class Factory(RuleBasedStateMachine):
             self.world.report(host)
 
     @rule(which=pick, method=st.sampled_from(("off", "drain")))
-    def an_administrator_steps_in(self, which: int, method: str) -> None:
+    def an_administrator_steps_in(self, which: int, method: Method) -> None:
         host = self.some(which, startd=True, silent_since=None, leaving=None)
         if host is not None:
             host.leaving, host.theirs = method, True
@@ -294,19 +293,17 @@ class Factory(RuleBasedStateMachine):
         """A round. ``lost``: commands do not reach machines."""
         paused = {"Q": "paused"} if self.paused else {}
         now = self.world.now = self.world.now + 1
-        world = make_world(now, self.readings, self.memory, self.acted, "1000 host 1", 2 * UPDATE_S, paused)
-        self.memory = world.memory
+        world = make_world(
+            now, WorldInputs(self.readings, self.memory, self.acted, "1000 host 1", 2 * UPDATE_S, paused)
+        )
         done = decide(CONFIGS[self.maximum, self.method], world, {"Q"})
-        self.memory = replace(self.memory, fit=done.memory, health={**self.memory.health, **done.health})
         (decision,) = done.decisions
         self.rules_hold(decision)
-        for action in done.actions:
-            self.world.does(action, reaches=not lost)
+        outcomes = [self.world.does(action, reaches=not lost) for action in done.actions]
         if done.actions:
             self.world.now += 1
             self.acted["Q"] = self.world.now
-            told = {a.vm.uuid: type(a).__name__ for a in done.actions if isinstance(a, Retire | Unretire | Release)}
-            self.memory = remember_sent(self.memory, told, self.world.now)
+        self.memory = advance(world, done, outcomes, self.world.now)
 
     # What must be so
 

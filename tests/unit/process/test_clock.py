@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.act.actor import retire_time, unretire_time
+from factory.model.actions import retire_time, unretire_time
 from factory.model.demand import Room
 from factory.model.memory import Backoff, Breaker, FitMemory, Health, Memory, Newcomer, Seen, Waiting
 from factory.model.source import Reading

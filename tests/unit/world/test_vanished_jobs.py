@@ -8,7 +8,7 @@ import pytest
 from factory.model.memory import AuditResult, Memory
 from factory.model.source import Reading
 from factory.model.vm_job import VMJobRow, VMJobRows
-from factory.world.build import make_world
+from factory.world.build import WorldInputs, make_world
 from factory.world.vanished_jobs import count_vanished, mark_removed, update_vanished
 from tests.rig.vms import NOW, job
 
@@ -77,7 +77,7 @@ def test_one_that_the_cloud_did_not_show_once_is_missed_and_so_is_one_that_only_
 def test_what_is_missing_counts_among_the_orphans_of_the_world() -> None:
     def world(memory: Memory, rows: VMJobRows | None) -> Any:
         reading = Reading("jobs", NOW - 1, NOW, rows, None if rows is not None else "no answer")
-        return make_world(NOW, {"jobs": reading}, memory, {}, "1 host 1", 600, orphans={QUEUE: 2})
+        return make_world(NOW, WorldInputs({"jobs": reading}, memory, {}, "1 host 1", 600, orphans={QUEUE: 2}))
 
     seen = world(Memory(), VMJobRows((ONE, TWO))).memory
     assert world(seen, VMJobRows((TWO,))).orphans == {QUEUE: 3}

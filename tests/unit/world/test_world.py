@@ -7,7 +7,7 @@ from factory.model.memory import Attempts, Memory, Seen
 from factory.model.pool import PoolRows
 from factory.model.source import Reading
 from factory.model.vm_job import VMJobRows
-from factory.world.build import make_world
+from factory.world.build import WorldInputs, make_world
 from factory.world.tracking import remember_refused, remember_sent, track
 from factory.world.world import World
 from tests.rig.vms import NOW, job, machine
@@ -19,7 +19,7 @@ def world(memory: Memory, *rows: object, error: str | None = None) -> World:
     readings = {str(i): Reading(str(i), NOW - 1, NOW, row, None) for i, row in enumerate(rows)}
     if error is not None:
         readings["error"] = Reading("error", NOW - 1, NOW, None, error)
-    return make_world(NOW, readings, memory, {}, OURS, believed_after_s=600)
+    return make_world(NOW, WorldInputs(readings, memory, {}, OURS, believed_after_s=600))
 
 
 def pool(*uuids: str, up_s: float = 10_000, heard: float = NOW - 1) -> PoolRows:

@@ -1,0 +1,123 @@
+"""Tell people and programs how a round went: the log, monitors, status.json, the journal, health.json."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from factory.audit.result import AuditReport
+from factory.config.queues import Config
+from factory.decide.decision import Round
+from factory.model.actions import Outcome
+from factory.model.memory import Health
+from factory.model.source import Reading
+from factory.report.monitors import MonitorDispatcher
+from factory.report.status import decision_report, log_line, status_report, what
+from factory.state.directory import StateDir, write_private
+from factory.state.health_file import dump_health, load_health
+from factory.state.saved_memory import SavedMemory
+
+log = logging.getLogger("apf")
+
+
+@dataclass(frozen=True)
+class BrokenRounds:
+    """Rounds in a row that an unexpected error ended."""
+
+    error: str
+    since: float
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """All that the factory knows at the end of a round, beside the decisions."""
+
+    readings: Collection[Reading]
+    audit: AuditReport
+    saved: SavedMemory
+
+
+class Recorder:
+    """Keep the last report of each queue and write what others read; a full disk is logged and stops nothing."""
+
+    def __init__(self, statedir: StateDir, incarnation: str) -> None:
+        self.broken: BrokenRounds | None = None
+        """Shown in status.json until a round ends as it should."""
+        self._statedir = statedir
+        self._incarnation = incarnation
+        self._dispatcher = MonitorDispatcher()
+        self._health_file = _read(statedir.health)
+        self._reports: dict[str, dict[str, Any]] = {}
+
+    def stop(self) -> None:
+        """Let the monitors receive the reports that are still queued."""
+        self._dispatcher.stop()
+
+    def saved_health(self, config: Config, now: float) -> Mapping[str, Health]:
+        """Return what the factory before this one wrote of the health of these queues."""
+        return load_health(self._health_file, config.all_queues, now)
+
+    def keep_only(self, queues: Iterable[str]) -> None:
+        """Forget the reports of all other queues."""
+        names = set(queues)
+        self._reports = {name: report for name, report in self._reports.items() if name in names}
+
+    def record(
+        self, config: Config, round_: Round, outcomes: Iterable[Outcome], knowledge: Knowledge, now: float
+    ) -> None:
+        """Log a round, send it to the monitors, and write status, journal and health."""
+        by_queue: dict[str, list[Outcome]] = defaultdict(list)
+        for outcome in outcomes:
+            by_queue[outcome.action.queue].append(outcome)
+        queues = {queue.name: queue for queue in config.all_queues}
+        for decision in round_.decisions:
+            report = decision_report(decision, by_queue[decision.queue], round_.now)
+            self._reports[decision.queue] = report
+            log.info("%s", log_line(report))
+            for monitor in queues[decision.queue].monitors:
+                self._dispatcher.send(monitor, report)
+        self.write_status(config, knowledge, now)
+        try:
+            for decision in round_.decisions:
+                self._statedir.add_to_journal({**self._reports[decision.queue], "vms": None})
+            self._write_health(config, knowledge.saved.memory.health)
+        except (OSError, TypeError, ValueError) as error:  # also what a plugin said that is no JSON
+            log.error('statedir=%s failed="%s"', self._statedir.path, error)
+
+    def write_status(self, config: Config, knowledge: Knowledge, now: float) -> None:
+        """Write status.json."""
+        status = status_report(
+            config.factory.id, self._incarnation, self._reports, knowledge.readings, config.disabled, now, self.broken,
+            knowledge.audit.report(), knowledge.saved,
+        )  # fmt: skip
+        try:
+            self._statedir.write_status(status)
+        except (OSError, TypeError, ValueError) as error:
+            log.error('statedir=%s failed="%s"', self._statedir.path, error)
+
+    def _write_health(self, config: Config, health: Mapping[str, Health]) -> None:
+        text = dump_health(health, config.all_queues)
+        if text != self._health_file:
+            write_private(self._statedir.health, text)
+            self._health_file = text
+
+
+def log_outcomes(outcomes: Iterable[Outcome]) -> None:
+    """Write a line for each action that was carried out or failed."""
+    for outcome in outcomes:
+        action, level = outcome.action, logging.INFO if outcome.error is None else logging.ERROR
+        failed = "" if outcome.error is None else f' failed="{outcome.error}"'
+        kind = type(action).__name__.lower()
+        log.log(level, 'queue=%s %s %s reason="%s"%s', action.queue, kind, what(action), action.reason, failed)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""  # the first factory here, or a fault that write_status logs
