@@ -36,7 +36,7 @@ test: test-unit       ## All tests: those that need no HTCondor on this host, th
 	@$(SANDBOX) $(PYTEST) tests $(HOST_TESTS:%=--ignore=%) $(SLOW:%=--ignore=%) $(SIDE_BY_SIDE) --durations=10 $(ARGS)
 
 test-unit: venv       ## The tests that need no HTCondor, on this host's Python
-	@$(PYTHON) -m pytest tests/unit -n 2 $(ARGS)
+	@$(PYTHON) -m pytest tests/unit -n 2 --durations=10 $(ARGS)
 
 fuzz: venv            ## Load FUZZ_EXAMPLES (20000) mutated configuration files: valid or errors, never a traceback
 	@APF_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(PYTHON) -m pytest tests/service/test_config_fuzz.py --hypothesis-show-statistics $(ARGS)

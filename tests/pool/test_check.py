@@ -1,7 +1,6 @@
 """Tests of ``apf check`` against a well-configured pool, a misconfigured one, and none."""
 
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,10 +121,8 @@ def test_tries_submit_descriptions_with_a_dry_run(pool: Pool, cloud: CloudProces
     broken = ec2_queue(cloud, "check3", **{"batchsubmit.condorec2.condor_attributes": "periodic_hold = Foo("})
     odd = ec2_queue(cloud, "check2", **{"batchsubmit.condorec2.condor_attributes.on_exit_remoev": "true"})
     factory = Factory(tmp_path, pool, "check", {"WRONG": wrong, "BROKEN": broken, "ODD": odd})
-    began = time.monotonic()
     result = checked(factory, "--offline")
     assert result.returncode == 1
     assert "[WRONG] condor_submit refuses the submit description" in result.stdout
     assert "Parse error in expression: PeriodicHold = Foo(" in result.stdout
     assert "[ODD] warning: condor_submit does not know this line" in result.stdout
-    assert time.monotonic() - began < 10

@@ -40,7 +40,7 @@ def test_jobs_become_machines_and_idle_machines_go_away(
     factory = make_factory(sched__maxtorun__maximum=3)
     jobs = Work(factory).submit(4)
     with factory:
-        until(lambda: factory.actions("submit"), "the first VM is asked for", 2 + 5)
+        until(lambda: factory.actions("submit"), "the first VM is asked for")
         jobs.wait_running(3)
         assert factory.states()["busy"] <= 3
         secrets = secrets_of(cloud, factory)

