@@ -1,4 +1,42 @@
-"""The state of a VM, from the evidence of schedd and collector."""
+"""The state of a VM, from the evidence of schedd, collector and memory. Pure.
+
+The life of a VM::
+
+    submitted ──► booting ──► joined ──► busy ◄──► idle
+        │            │           │         │         │
+        │            │           └─────────┴────┬────┘
+        ▼            ▼                          ▼
+       held      retiring (as it joins)     retiring ──► retired ──► done
+                                                │
+    lost: was in the pool and left unasked  ◄───┘
+
+Nothing is stored: each poll derives the state from what is seen, and the first row that fits decides.
+
+    VM job             startd                  master                    further           state
+    held               any                     any                                         held
+    removed, completed any                     any                                         done
+    no instance        none                    any                                         submitted
+    no instance        in the pool             any                                         booting
+    runs, or instance  ad too old              any                                         lost
+                       draining                any                                         retiring
+                       claims retiring         any                                         retiring
+                       shows no retirement     any                       asked to retire   retiring
+                       has claims              any                                         busy
+                       no claims, had some     any                                         idle
+                       never claimed           any                                         joined
+    starts             none                    none                      startd never seen booting *
+    runs               none                    none                      startd seen       lost
+    runs               none                    none                      startd never seen booting *
+                       none                    ad too old                                  lost
+                       none                    says: no startd, late     or startd seen    retired
+                       none                    in the pool               asked to retire   retiring
+                       none                    in the pool               startd seen       lost
+                       none                    in the pool               startd never seen booting *
+
+``*``: retiring if it was asked to retire. A startd or master with another identity than the VM job's, or on another
+instance, counts as none. An ad is too old after twice the update interval with which the VM was made. *Absence is no
+proof* (rule 5): only a fresh master that says ``STARTD_StartTime == 0`` makes a VM ``retired``.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +47,17 @@ from factory.model.vm import VM, Drain, VMState, counted
 from factory.model.vm_job import VMJobRow
 
 StateReason = tuple[VMState, str]
-"""A state, and the evidence for it."""
+"""A state and the evidence for it, for people."""
 
-
-_GONE: dict[int, str] = {JobStatus.REMOVED: "removed", JobStatus.COMPLETED: "completed"}
-
+_LEFT_QUEUE: dict[int, str] = {JobStatus.REMOVED: "removed", JobStatus.COMPLETED: "completed"}
 
 _STARTS_S, _ASKED_S = 120, 20
-"""A master says STARTD_StartTime == 0 also until its first startd starts; believed of an ad that is later than this."""
+"""A master also says STARTD_StartTime == 0 before its first startd starts. It is believed in an ad that is this many
+seconds later than the start of the master: the second number for a VM that was asked to retire."""
 
 
 class Joiner:
-    """Joins one VM job with its startd and its master into a VM; pure."""
+    """Join VM jobs with their startds and masters into VMs."""
 
     def __init__(
         self, pool: PoolRows, evictable: frozenset[str], memory: Memory, factory_id: str, now: float, fresh_s: float
@@ -33,7 +70,7 @@ class Joiner:
         self._fresh_s = fresh_s
 
     def vm(self, job: VMJobRow) -> VM:
-        """The VM of this job."""
+        """Return the VM of this job."""
         machine = self._pool.machines.get(job.uuid)
         master = self._pool.masters.get(job.uuid)
         stranger = None if machine is None else _identity_mismatch(job, machine)
@@ -47,10 +84,10 @@ class Joiner:
         drain = None
         if machine is not None and machine.drain_reason is not None:
             drain = Drain(machine.drain_reason, ours=machine.drain_reason.startswith(drain_reason(self._factory_id)))
-        state, why = self._seat(job, machine, master, drain)
+        state, why = self._state(job, machine, master, drain)
         seen = self._memory.vms.get(job.uuid)
         if state is VMState.SUBMITTED and early:
-            state, why = VMState.BOOTING, "its machine is in the pool, its instance is not known to the schedd yet"
+            state, why = VMState.BOOTING, "its startd is in the pool; the schedd does not know its instance yet"
         return VM(
             uuid=job.uuid,
             queue=job.queue,
@@ -82,48 +119,48 @@ class Joiner:
         )
 
     def _once(self, gone: float | None) -> bool:
-        """Whether the poll that is read now is the first that missed a startd."""
+        """True if the poll that is read now is the first that missed the startd."""
         return gone is None or gone >= self._now
 
-    def _seat(
+    def _state(
         self, job: VMJobRow, machine: MachineRow | None, master: MasterRow | None, drain: Drain | None
     ) -> StateReason:
         if job.hold is not None:
             return VMState.HELD, f"held {job.hold.code}/{job.hold.subcode}"
-        if job.status in _GONE:
-            return VMState.DONE, f"VM job {_GONE[job.status]}"
+        if job.status in _LEFT_QUEUE:
+            return VMState.DONE, f"VM job {_LEFT_QUEUE[job.status]}"
         if job.status != JobStatus.RUNNING and job.instance is None:
             return VMState.SUBMITTED, "no instance yet"
         if machine is not None and not self._fresh(machine, job):
-            return VMState.LOST, f"last word of its startd is {self._now - machine.heard:.0f} s old"
+            return VMState.LOST, f"the last ad of its startd is {self._now - machine.heard:.0f} s old"
         if machine is not None:
             return _state_in_pool(job, machine, drain)
-        state, why = self._seat_outside(job, master)
-        if state is VMState.BOOTING and _restart_asked(job):
-            return VMState.RETIRING, f"{why}; will retire as soon as it joins"
+        state, why = self._state_without_startd(job, master)
+        if state is VMState.BOOTING and _asked_to_retire(job):
+            return VMState.RETIRING, f"{why}; retires as soon as it joins"
         return state, why
 
     def _fresh(self, row: MachineRow | MasterRow, job: VMJobRow) -> bool:
         return self._now - row.heard <= max(self._fresh_s, 2 * job.update_s)
 
-    def _seat_outside(self, job: VMJobRow, master: MasterRow | None) -> StateReason:
+    def _state_without_startd(self, job: VMJobRow, master: MasterRow | None) -> StateReason:
         seen = self._memory.vms.get(job.uuid)
-        asked = _restart_asked(job)
+        asked = _asked_to_retire(job)
         if job.status != JobStatus.RUNNING and master is None and seen is None:
             return VMState.BOOTING, f"instance {job.grid_status or 'starting'}"
         if master is None:
             if seen is not None:
-                return VMState.LOST, "its startd and its master are not in the pool any more"
+                return VMState.LOST, "its startd and its master are no longer in the pool"
             return VMState.BOOTING, "instance runs, no startd yet"
         if not self._fresh(master, job):
-            return VMState.LOST, f"last word of its master is {self._now - master.heard:.0f} s old"
+            return VMState.LOST, f"the last ad of its master is {self._now - master.heard:.0f} s old"
         late = master.heard - master.started > (_ASKED_S if asked else _STARTS_S)
         if not master.startd_runs and (seen is not None or late):
-            return VMState.RETIRED, "its master is there and says that its startd is not"
+            return VMState.RETIRED, "its master reports that its startd has ended"
         if asked:
-            return VMState.RETIRING, "its startd has left the pool, its master has not said so yet"
+            return VMState.RETIRING, "its startd has left the pool; its master has not reported that yet"
         if seen is not None:
-            return VMState.LOST, "its startd is not in the pool, its master does not say that it left"
+            return VMState.LOST, "its startd is not in the pool; its master does not report that it ended"
         return VMState.BOOTING, "master in the pool, no startd yet"
 
 
@@ -132,10 +169,10 @@ def _state_in_pool(job: VMJobRow, machine: MachineRow, drain: Drain | None) -> S
         whose = "ours" if drain.ours else f"not ours: {drain.reason or 'no reason given'}"
         return VMState.RETIRING, f"drains ({whose}), {counted(machine.claims, 'claim')}"
     if machine.retiring > 0:
-        back = ", comes back when they end" if job.retire_time is not None and not _restart_asked(job) else ""
+        back = ", returns when they end" if job.retire_time is not None and not _asked_to_retire(job) else ""
         return VMState.RETIRING, f"{machine.retiring} of {counted(machine.claims, 'claim')} retiring{back}"
-    if _restart_asked(job):
-        return VMState.RETIRING, "asked to retire, no sign of it yet"
+    if _asked_to_retire(job):
+        return VMState.RETIRING, "asked to retire; its ads do not show it yet"
     if machine.claims > 0:
         return VMState.BUSY, counted(machine.claims, "claim")
     if machine.claimed_before:
@@ -143,21 +180,21 @@ def _state_in_pool(job: VMJobRow, machine: MachineRow, drain: Drain | None) -> S
     return VMState.JOINED, "never claimed yet"
 
 
-def _restart_asked(job: VMJobRow) -> bool:
+def _asked_to_retire(job: VMJobRow) -> bool:
     return job.retire_time is not None and (job.unretire_time or 0) < job.retire_time
 
 
 def _identity_mismatch(job: VMJobRow, machine: MachineRow) -> str | None:
-    """Why a startd with this job's APFVM is not its startd, if so."""
+    """Return the reason why a startd with this job's APFVM is not its own; None if it is."""
     if job.identity and machine.identity != job.identity:
-        return f"startd {machine.name} claims its APFVM as {machine.identity or 'nobody'}, not {job.identity}"
+        return f"startd {machine.name} has its APFVM under identity {machine.identity or 'none'}, not {job.identity}"
     same_kind = (job.instance or "").startswith("i-") == (machine.instance or "").startswith("i-")
-    # An OpenStack machine may know itself by another id than its EC2 API does.
+    # An OpenStack machine may have another id for itself than the EC2 API has.
     if job.instance and machine.instance and same_kind and machine.instance != job.instance:
         return f"startd {machine.name} runs on {machine.instance}, not on {job.instance}"
     return None
 
 
 def drain_reason(factory_id: str) -> str:
-    """How the reason of a drain of this factory begins."""
+    """Return the text with which the reason of every drain of this factory begins."""
     return f"apf {factory_id}:"

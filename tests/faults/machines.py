@@ -200,7 +200,7 @@ def _deaf(site: Site) -> None:
     assert all("condor_drain exited with" in action["error"] for action in site.failed("retire"))
     assert "condor_drain exited with" in site.factory.log_text()
     said = site.factory.run("status", "--vms").stdout
-    assert "asked to retire, no sign of it yet" in said, said
+    assert "asked to retire; its ads do not show it yet" in said, said
     site.factory.rounds(5)
     assert not site.factory.actions("remove")
     assert sum(not run.ended for run in site.runs()) == 2, "both work on"

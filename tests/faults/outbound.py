@@ -108,7 +108,7 @@ def no_command(directory: Path) -> tuple[Figures, Site]:
         _set_maximum(site, 1)
         site.wait(lambda: len(site.failed("retire")) >= 2, "one of them can't be told to retire, twice", 180)
         said = site.factory.run("status", "--vms").stdout
-        assert "asked to retire, no sign of it yet" in said, said
+        assert "asked to retire; its ads do not show it yet" in said, said
         assert "condor_drain exited with 1" in site.factory.log_text()
         site.factory.rounds(5)
         assert not site.factory.actions("remove"), "it may work, and does"

@@ -190,7 +190,7 @@ def test_a_busy_vm_that_drains_finishes_its_jobs_and_only_then_goes(ramp: Ramp) 
     ramp.jobs["DRAIN"].open()
     ramp.jobs["DRAIN"].wait_done()
     ramp.until_gone("DRAIN")
-    assert "says that its startd is not" in ramp.taken("DRAIN", "remove")[0]["reason"]
+    assert "reports that its startd has ended" in ramp.taken("DRAIN", "remove")[0]["reason"]
 
 
 def test_a_busy_vm_that_is_turned_off_finishes_its_jobs_comes_back_if_it_is_wanted_again_and_else_goes(

@@ -95,7 +95,7 @@ def test_a_startd_counts_only_if_identity_and_instance_agree_with_the_job(strang
     vm = joined(job(), stranger, None, Memory())
     assert vm.state is VMState.BOOTING
     assert vm.startd is None
-    assert "claims its APFVM as eve@pool" in vm.why or "runs on i-2, not on i-1" in vm.why
+    assert "has its APFVM under identity eve@pool" in vm.why or "runs on i-2, not on i-1" in vm.why
 
 
 def test_a_master_of_somebody_else_proves_nothing() -> None:
