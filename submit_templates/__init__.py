@@ -1,8 +1,8 @@
-"""Submit descriptions and cloud-config layers, as files that any HTCondor user can read."""
+"""Submit descriptions and cloud-config layers, in the formats of HTCondor and cloud-init."""
 
 from importlib.resources import files
 
 
 def read(name: str) -> str:
-    """Text of a template that is shipped with the package."""
+    """Return the text of a template that is part of the package."""
     return (files(__package__) / name).read_text(encoding="utf-8")
