@@ -28,7 +28,7 @@ class Share:
     probes: tuple[str, ...] = ()
     """Groups for which queues of higher priority buy a probe in this round."""
     closed: str | None = None
-    """Why this queue buys nothing: a queue of higher priority is blocked. None: it may buy."""
+    """Reason why this queue buys nothing: a queue of higher priority is blocked. None: it may buy."""
 
     @property
     def demand(self) -> Demand:

@@ -1,1 +1,1 @@
-"""Who is told of each round."""
+"""Monitor plugins: report each round to people and programs."""

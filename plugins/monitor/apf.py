@@ -1,4 +1,4 @@
-"""APF: tells AutoPyFactory's web monitor what each queue does."""
+"""APF: report each round to AutoPyFactory's web monitor."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ if TYPE_CHECKING:
     from factory.settings.queue import QueueSettings
 
 _PAUSE_S = 60
-"""After a failed call the monitor is left alone for so long, so that a dead one costs one timeout a minute."""
+"""Pause after a failed call, so that a dead monitor costs one timeout a minute."""
 _JSON = {"Content-Type": "application/json"}
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _LONGEST = 500
+"""Most characters of a status."""
 
 
 class APF(MonitorPlugin):
-    """Registers factory and queue at ``monitorURL``, then tells it of each round and each job submitted.
+    """Register factory and queue at ``monitorURL``, then report each round and each submitted job.
 
     The calls are those of AutoPyFactory's monitor plugin: ``PUT factories/<factoryId>``, ``PUT labels``,
-    ``PUT jobs``, and ``POST labels/<factoryId>:<queue>`` with the reasons of the round as ``status``. Each has a
-    timeout; when one fails the rest is left out, and the queue takes no notice. Of the old calls only ``GET labels`` is
-    not made: labels are told once in the life of the factory, whether the monitor has them or not.
+    ``PUT jobs``, and ``POST labels/<factoryId>:<queue>`` with the reasons of the round as ``status``. Each call has a
+    timeout. After a failed call the others of the round are skipped; the queue itself is not affected. AutoPyFactory's
+    ``GET labels`` is not used: labels are registered once in the life of the factory.
     """
 
     class Settings(PluginSettings):
         url: str = Field(alias="monitorURL")
-        """Base URL of its API, such as http://apfmon.lancs.ac.uk/api."""
+        """Base URL of the monitor's API, such as http://apfmon.lancs.ac.uk/api."""
         timeout: Duration = Field(default=10, ge=1)
-        """A call that takes longer is given up."""
+        """Deadline of a call."""
 
         @field_validator("url")
         @classmethod
@@ -54,14 +55,14 @@ class APF(MonitorPlugin):
         self._label = f"{factory.id}:{queue.name}"
 
     def environment(self) -> Mapping[str, str]:
-        """``APFMON``, under which pilots say ``jobs/<factoryId>:<job>`` that they run, and how they end."""
+        """Return ``APFMON``, the URL where pilots report their start and end (``jobs/<factoryId>:<job>``)."""
         return {"APFMON": self.settings.url}
 
     def report(self, decision: Mapping[str, Any]) -> None:
-        """Register what is new, then jobs, then the status.
+        """Register factory, queue and new jobs, then send the status.
 
         Raises:
-            HttpError: a call failed.
+            HttpError: A call failed.
         """
         server, timeout_s, factory = self._server, self.settings.timeout, self.factory
         server.check_pause()
@@ -70,7 +71,7 @@ class APF(MonitorPlugin):
         label = {"name": self.queue.name, "factory": factory.id, "wmsqueue": self.queue.wmsqueue or ""}
         label |= {"batchqueue": "", "resource": "", "localqueue": ""}
         server.once("labels", [label], self._label, timeout_s)
-        jobs = submitted(decision)
+        jobs = submitted_jobs(decision)
         if jobs:
             body = [{"cid": job, "label": self.queue.name, "factory": factory.id} for job in jobs]
             server.send("PUT", "jobs", json.dumps(body), _JSON, timeout_s)
@@ -79,33 +80,33 @@ class APF(MonitorPlugin):
 
 
 class _Server:
-    """One monitor, shared by all queues that tell it: what it knows already, and whether it answers."""
+    """A monitor that several queues share: its registrations, and the pause after a failed call."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._told: dict[str, object] = {}
+        self._registered: dict[str, object] = {}
         self._pause_until = 0.0
 
     def check_pause(self) -> None:
-        """Raises HttpError if it failed a short while ago."""
+        """Raise HttpError during the pause after a failed call."""
         left_s = self._pause_until - time.monotonic()
         if left_s > 0:
-            raise HttpError(f"{self._url} is left alone for {_PAUSE_S} s after a failed call")
+            raise HttpError(f"{self._url} is not called for {_PAUSE_S} s after a failed call")
 
     def once(self, path: str, body: object, name: str, timeout_s: float) -> None:
-        """Register something, unless that was done."""
-        if self._told.get(name) != body:
+        """Register ``body`` under ``name``, unless that was done."""
+        if self._registered.get(name) != body:
             self.send("PUT", path, json.dumps(body), _JSON, timeout_s)
-            self._told[name] = body
+            self._registered[name] = body
 
     def send(self, method: str, path: str, body: str, headers: Mapping[str, str], timeout_s: float) -> None:
-        """One call."""
+        """Make one call."""
         url = f"{self._url}/{path}"
         try:
             call(method, url, timeout_s=timeout_s, headers=headers, body=body.encode())
         except HttpError as error:
             self._pause_until = time.monotonic() + _PAUSE_S
-            self._told.clear()  # it may have lost its memory: register anew when it is back
+            self._registered.clear()  # it may have lost its data: register again when it is back
             raise HttpError(f"{method} {url}: {error}") from None
 
 
@@ -114,13 +115,13 @@ def _server(url: str) -> _Server:
     return _Server(url)
 
 
-def submitted(decision: Mapping[str, Any]) -> list[str]:
-    """Jobs that the round submitted, as ``cluster.proc``."""
+def submitted_jobs(decision: Mapping[str, Any]) -> list[str]:
+    """Return the jobs that the round submitted, as ``cluster.proc``."""
     return [job for action in decision["actions"] if action["kind"] == "submit" for job in action["jobs"]]
 
 
 def round_status(decision: Mapping[str, Any]) -> str:
-    """Why the round came out so, as AutoPyFactory put it: the reasons of the steps, one after the other."""
+    """Return the reasons of all steps as one text, in AutoPyFactory's form."""
     steps = [f"{step['plugin']}: {step['reason']} (ret={step['n_out']})" for step in decision["steps"]]
     text = "; ".join([*steps, *([f"blocked: {decision['blocked']['text']}"] if decision["blocked"] else [])])
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -1,4 +1,4 @@
-"""Log: one line in the factory's log for each round of a queue."""
+"""Log: log one line for each round of a queue."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ log = logging.getLogger("apf.monitor")
 
 
 class Log(MonitorPlugin):
-    """Writes what was decided, from what, and what came of it, as one line of ``key=value``.
+    """Log the decision, its input and its outcome as one line of ``key=value``.
 
-    The factory itself logs each decision before it reports; this adds the actions and their outcome.
+    The factory itself logs each decision before its actions; this plugin adds the number of actions and failures.
     """
 
     class Settings(PluginSettings):
         level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
-        """At which level it is logged."""
+        """Level of the log line."""
 
     settings: Settings
 
     def report(self, decision: Mapping[str, Any]) -> None:
-        """One line, under the logger ``apf.monitor``."""
+        """Log one line with the logger ``apf.monitor``."""
         actions = decision["actions"]
         failed = sum(action["error"] is not None for action in actions)
         log.log(
@@ -35,4 +35,4 @@ class Log(MonitorPlugin):
 
 
 class Dummy(Log):
-    """The same, under the name that it had in AutoPyFactory."""
+    """Log, under its name in AutoPyFactory."""

@@ -1,1 +1,1 @@
-"""Find the cheapest machines for the waiting jobs: pure integer packing."""
+"""Find the cheapest machines for the waiting jobs, as a vector bin packing problem. Pure."""

@@ -1,6 +1,6 @@
-"""The cheapest machines that hold all jobs: the best of several ways to fill them. Pure.
+"""Find the cheapest machines that hold all jobs: the best of several packings. Pure.
 
-It stops looking when nothing can be cheaper, or when it has tried enough.
+The search stops at the lower bound on the cost, or when its effort is spent.
 """
 
 from __future__ import annotations
@@ -17,32 +17,33 @@ from factory.fit.packing.problem import Lot, PackingProblem
 from factory.fit.packing.vectors import TINY, Ints
 
 _MANY = 50
-"""Classes from which machines are filled alike by the dozen."""
+"""With more classes than this, many machines are filled alike at once."""
 _NEAR = 0.015
+"""With many classes, a packing this close to the lower bound is good enough."""
 _EFFORT_US = 80_000
-"""What may be tried in all, about; at least one way is."""
+"""Effort for all packings together, in microseconds; the first packing is always made."""
 
 
-def cheapest(problem: PackingProblem) -> list[Lot]:
-    """The cheapest machines that hold all jobs, of several ways to find them; fewer machines where equal."""
+def find_cheapest(problem: PackingProblem) -> list[Lot]:
+    """Return the cheapest packing found; of equal ones the one with fewer machines."""
     best: list[Lot] = []
-    for way in _ways(problem, Effort(_EFFORT_US)):
-        lots = [problem.cheaper(lot) for lot in way]
-        better = not best or _price(problem, lots) < _price(problem, best)
+    for packing in _packings(problem, Effort(_EFFORT_US)):
+        lots = [problem.cheaper(lot) for lot in packing]
+        better = not best or _rank(problem, lots) < _rank(problem, best)
         if better:
             best = lots
-        if problem.cost(best) <= problem.bound + max(TINY, _crumb(problem)):
+        if problem.cost(best) <= problem.bound + max(TINY, _tolerance(problem)):
             break
         if not better and len(problem.counts) > _MANY:
-            break  # ways differ little where jobs of many kinds fill machines well
+            break  # with many classes all packings are nearly as good
     return best
 
 
-def _crumb(problem: PackingProblem) -> float:
-    """What is not worth another way.
+def _tolerance(problem: PackingProblem) -> float:
+    """Return the distance from the lower bound at which the search stops.
 
-    Less than the smallest machine, where the bill is that of a hundred; of many classes, which take long, less than one
-    or two in a hundred: the bound itself is as far below what can be had.
+    It is zero for a cost of up to a hundred of the cheapest machines, and just under one such machine above that. With
+    many classes, which take long, it is 1.5 % of the bound: the bound itself is that far below the optimum.
     """
     smallest = float(problem.costs.min())
     if problem.bound <= 100 * smallest:
@@ -50,12 +51,12 @@ def _crumb(problem: PackingProblem) -> float:
     return max(smallest * (1 - 1e-6), _NEAR * problem.bound if len(problem.counts) > _MANY else 0.0)
 
 
-def _price(problem: PackingProblem, lots: Sequence[Lot]) -> tuple[float, int]:
+def _rank(problem: PackingProblem, lots: Sequence[Lot]) -> tuple[float, int]:
     return round(problem.cost(lots), 9), sum(lot.count for lot in lots)
 
 
-def _ways(problem: PackingProblem, effort: Effort) -> Iterator[list[Lot]]:
-    """Ways to place all jobs, those that find the least cost most often first, as long as effort is left."""
+def _packings(problem: PackingProblem, effort: Effort) -> Iterator[list[Lot]]:
+    """Yield packings of all jobs while effort is left; the methods that are most often the cheapest come first."""
     everywhere = range(len(problem.offers))
     coarse = len(problem.counts) > _MANY
 
@@ -63,9 +64,11 @@ def _ways(problem: PackingProblem, effort: Effort) -> Iterator[list[Lot]]:
         return pack(problem, counts, score, everywhere, effort, coarse=coarse)
 
     def apart() -> list[Lot]:
-        """Jobs on the offers where they would go if machines could be cut; on each in the better one of two ways."""
+        """Pack each offer on its own, with the jobs that the fractional solution puts there."""
         shares = enumerate(problem.relaxed.jobs(problem.counts).T)
-        return [lot for offer, jobs in shares if jobs.any() for lot in _on_one(problem, offer, jobs, effort, coarse)]
+        return [
+            lot for offer, jobs in shares if jobs.any() for lot in _pack_offer(problem, offer, jobs, effort, coarse)
+        ]
 
     before = effort.left_us
     first = together(problem.counts, SCORES[0]) if len(everywhere) == 1 else apart()
@@ -78,15 +81,15 @@ def _ways(problem: PackingProblem, effort: Effort) -> Iterator[list[Lot]]:
         rest = np.maximum(problem.counts - problem.covers(whole), 0)
         for score in SCORES:
             yield whole + together(rest, score)
-    ways = [partial(together, problem.counts, score) for score in SCORES]
-    for way in ways[1:] if len(everywhere) == 1 else ways:
+    methods = [partial(together, problem.counts, score) for score in SCORES]
+    for method in methods[1:] if len(everywhere) == 1 else methods:
         if one_us > effort.left_us:
             return
-        yield way()
+        yield method()
 
 
-def _on_one(problem: PackingProblem, offer: int, counts: Ints, effort: Effort, coarse: bool) -> list[Lot]:
-    """Machines of one offer, in the better one of two ways."""
+def _pack_offer(problem: PackingProblem, offer: int, counts: Ints, effort: Effort, coarse: bool) -> list[Lot]:
+    """Pack jobs on machines of one offer; return the better of two packings."""
     least = float((counts @ problem.parts(offer)).max())
 
     def packed(score: Score) -> list[Lot]:

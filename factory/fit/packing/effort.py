@@ -1,4 +1,4 @@
-"""How much may be tried to find something better: counted, not timed; the same world gets the same answer. Pure."""
+"""A budget for the search, counted and not timed, so that the same world gets the same answer. Pure."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass
 class Effort:
-    """What is left of it, in microseconds as they are on the hardware of docs/benchmarks.md."""
+    """The effort left, in microseconds on the hardware of docs/benchmarks.md."""
 
     left_us: float
 
     def spend(self, us: float) -> None:
-        """Count what was done."""
+        """Subtract the effort of a step."""
         self.left_us -= us
 
     @property
     def spent(self) -> bool:
-        """Whether nothing is left."""
+        """True if no effort is left."""
         return self.left_us <= 0

@@ -1,9 +1,9 @@
-"""Machine by machine: fill one as well as can be, repeat that as long as the jobs last. Pure.
+"""Pack jobs machine by machine: fill one machine greedily, and repeat that filling while the jobs last. Pure.
 
-Filling is greedy by a score. The dot product of what a job asks for and what is left on the machine, each dimension
-weighted by how scarce it is, puts jobs together that complement each other (Panigrahy et al., "Heuristics for Vector
-Bin Packing", 2011): on random jobs of many kinds it comes out 1.8 % above the bound, 9 % at most. Large jobs that leave
-the dimensions equally free are better where two dimensions count, at 0.03 %, and up to 20 % worse where four do.
+Jobs are chosen by a score. The dot product of a job's request and the room left, each dimension weighted by its
+scarcity, combines jobs that complement each other (Panigrahy et al., "Heuristics for Vector Bin Packing", 2011). On
+random jobs of many kinds the cost is 1.8 % above the bound, at most 9 %. The score ``even`` is better if two dimensions
+count (0.03 % above the bound) and up to 20 % worse if four do.
 """
 
 from __future__ import annotations
@@ -18,58 +18,58 @@ from factory.fit.packing.problem import Lot, PackingProblem
 from factory.fit.packing.vectors import TINY, Floats, Ints
 
 _ALIKE = 32
-"""Where machines are filled alike by the dozen, by this part of those that are still to be filled."""
+"""In coarse packing, one part in this many of the remaining machines is filled alike."""
 _PICK_US = 12
-"""What it takes to choose one class of jobs for one machine."""
+"""Effort of choosing one class of jobs for one machine."""
 
 Score = Callable[[Floats, Floats, Floats], Floats]
-"""(asks, what is left, weights), in parts of a machine → what a job of each class is worth here; the highest is put.
+"""(requests, room left, weights), in parts of a machine → score of a job of each class; the highest is placed.
 
-Asks have a row for each dimension: of many classes and few dimensions that is far quicker.
+Requests have one row for each dimension, which is much faster with many classes.
 """
 
 
 def complement(asks: Floats, free: Floats, weights: Floats) -> Floats:
-    """Jobs that ask for what is left."""
+    """Score jobs by how well they match the room left (dot product)."""
     return np.asarray((free * weights) @ asks)
 
 
 def largest(asks: Floats, _free: Floats, _weights: Floats) -> Floats:
-    """The job that takes the most of any dimension."""
+    """Score jobs by the most that they take of any dimension."""
     return np.asarray(asks.max(axis=0))
 
 
 def even(asks: Floats, free: Floats, _weights: Floats) -> Floats:
-    """Large jobs, and those that leave the dimensions equally free."""
+    """Score large jobs high, and jobs that leave all dimensions equally free."""
     after = free[:, None] - asks
     return np.asarray(asks.max(axis=0) - (after.max(axis=0) - after.min(axis=0)))
 
 
 def exhaust(asks: Floats, free: Floats, _weights: Floats) -> Floats:
-    """Jobs that take much of whatever is left, in every dimension."""
+    """Score jobs by the least part of the room left that they take in any dimension."""
     return np.asarray((asks / np.maximum(free, TINY)[:, None]).min(axis=0))
 
 
 SCORES: tuple[Score, ...] = (complement, even, exhaust, largest)
-"""The first one is never far from the fewest machines, the second one often the best."""
+"""``complement`` is never far from the fewest machines; ``even`` is often the best."""
 
 
 def pack(
     problem: PackingProblem, counts: Ints, score: Score, offers: Iterable[int], effort: Effort, *, coarse: bool = False
 ) -> list[Lot]:
-    """Machines of these offers for so many jobs of each class; every class must have an offer among them.
+    """Return machines of these offers for all jobs. Every class must be allowed on one of the offers.
 
-    The next machine is of the offer whose filling is worth the most for its cost, a job being worth what it would cost
-    if machines could be cut: for uniform jobs that is the least cost for each job placed.
+    The next machine is of the offer whose filling has the most worth for its cost. The worth of a job is its cost in
+    the fractional solution; for uniform jobs this means the least cost per job.
 
     Args:
-        problem: What is to be solved.
+        problem: The packing problem.
         counts: Jobs to place, of each class.
-        score: What is put on a machine next.
-        offers: Machines to choose from.
-        effort: What it takes is counted there; it goes on to its end all the same.
-        coarse: Machines are filled alike by the dozen, so that the time grows with the logarithm of their number: with
-            many classes it would grow with theirs.
+        score: Chooses the next job for a machine.
+        offers: Offers to choose from.
+        effort: Counts the effort; packing continues when it is spent.
+        coarse: Fill many machines alike at once. With many classes the time otherwise grows with the number of
+            machines; with this it grows with the logarithm of that number.
     """
     left = counts.copy()
     lots = []
@@ -90,13 +90,13 @@ class _Filling:
     """A filled machine."""
 
     goodness: tuple[float, float]
-    """Worth of its jobs for its cost; where equal, dearer and so larger machines come first."""
+    """Worth of the jobs divided by the cost; if equal, the cost, so that larger machines come first."""
     offer: int
     jobs: tuple[tuple[int, int], ...]
 
 
 class _Filler:
-    """Fills one machine of an offer."""
+    """Fills machines of one offer."""
 
     def __init__(self, problem: PackingProblem, offer: int, score: Score, effort: Effort, coarse: bool) -> None:
         self.offer = offer
@@ -111,7 +111,7 @@ class _Filler:
         self._last: _Filling | None = None
 
     def fill(self, left: Ints) -> _Filling:
-        """The machine filled from the jobs that are left; as before while these last."""
+        """Return a machine filled from the remaining jobs: the previous filling while its jobs last."""
         if self._last is None or any(left[j] < n for j, n in self._last.jobs):
             jobs = self._jobs(left)
             worth = sum(float(self.worth[j]) * n for j, n in jobs)
@@ -119,7 +119,7 @@ class _Filler:
         return self._last
 
     def _for_one(self, left: Ints) -> Ints:
-        """Jobs of each class to choose from: so few that as many machines as shall be alike can be filled."""
+        """Return the jobs of each class to choose from: few enough to fill the wanted number of machines alike."""
         mine = left * self.allowed
         if not self.coarse:
             return mine
@@ -156,5 +156,5 @@ class _Filler:
 
 
 def _times(free: list[float], ask: list[float]) -> int:
-    """How often a job fits into what is left."""
+    """Return the number of times that a job fits into the room left."""
     return int(min(room / part for room, part in zip(free, ask, strict=True) if part > 0) + TINY)

@@ -1,4 +1,4 @@
-"""The jobs of most worth that fit on one machine. Pure."""
+"""Fill one machine with the jobs of the most worth (a knapsack problem). Pure."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from factory.fit.packing.problem import PackingProblem
 from factory.fit.packing.vectors import TINY, Bools, Floats, Ints
 
 _STEPS = 256
-"""A machine is cut into so many steps in each dimension, at most; asks that fall between are rounded up."""
+"""The most steps into which a dimension of a machine is cut; requests are rounded up to steps."""
 _CELLS = 20_000
+"""The most cells of a grid."""
 _MOST_TRIED = 24
-"""Classes that are put on a machine in greedy orders: those of the highest worth for what they take."""
+"""The most classes in a greedy order: those with the highest worth for the room that they take."""
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """A machine of an offer, cut into steps in the dimensions in which it can run out."""
+    """A machine of an offer, cut into steps in the dimensions that can run out."""
 
     offer: int
     size: tuple[int, ...]
     """Steps in each dimension."""
     items: tuple[tuple[int, int, tuple[int, ...]], ...]
-    """(class, jobs, steps that they take): each class in bundles of 1, 2, 4, … jobs."""
+    """(class, jobs, steps that these take): each class in bundles of 1, 2, 4, … jobs."""
     classes: int
 
     @classmethod
     def of(cls, problem: PackingProblem, offer: int) -> Grid | None:
-        """The grid of an offer; none if it would have too many cells."""
+        """Return the grid of an offer, or None if it would have too many cells."""
         cut = [_cut(problem, offer, d) for d in problem.binding(offer)]
         size = tuple(steps for steps, _ in cut)
         if np.prod([steps + 1 for steps in size]) > _CELLS:
@@ -49,12 +50,12 @@ class Grid:
         return cls(offer, size, tuple(items), len(problem.counts))
 
     @property
-    def us(self) -> float:
-        """What one filling takes."""
+    def fill_us(self) -> float:
+        """Effort of one filling, in microseconds."""
         return 100 + 0.002 * int(np.prod([steps + 1 for steps in self.size])) * len(self.items)
 
     def fill(self, worth: Floats) -> tuple[float, Ints]:
-        """The highest worth that one machine can hold, and the jobs: dynamic programming, bundle by bundle."""
+        """Return the highest worth that a machine can hold, and its jobs, by dynamic programming over bundles."""
         best: Floats = np.zeros([steps + 1 for steps in self.size])
         taken: list[Bools | None] = []
         for j, n, steps in self.items:
@@ -79,17 +80,17 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Greedy:
-    """A machine of an offer, filled in many greedy orders at once, of which the best counts.
+    """A machine of an offer, filled in many greedy orders at once; the best counts.
 
-    Orders are by worth for a weighted sum of what a job takes, and each is tried with one job of each class put first.
-    It takes little more with four dimensions than with two, and rounds nothing.
+    An order sorts classes by worth per weighted sum of what a job takes. Each order is tried with one job of each class
+    placed first. Four dimensions take little longer than two, and nothing is rounded.
     """
 
     offer: int
     which: Ints
     """Classes that the offer serves."""
     asks: Floats
-    """What a job of each of them takes, in parts of the machine, in each dimension in which that can run out."""
+    """The parts of the machine that a job of each class takes, in each dimension that can run out."""
     counts: Ints
     """Jobs of each of them."""
     weights: Floats
@@ -98,7 +99,7 @@ class Greedy:
 
     @classmethod
     def of(cls, problem: PackingProblem, offer: int) -> Greedy:
-        """The orders of an offer: by each dimension, each two, and all."""
+        """Return the orders of an offer: by each dimension, each pair of dimensions, and all of them."""
         dimensions = problem.binding(offer)
         which = np.flatnonzero(problem.allowed[:, offer])
         one = np.eye(len(dimensions))
@@ -108,13 +109,13 @@ class Greedy:
         return cls(offer, which, asks, problem.counts[which], weights, len(problem.counts))
 
     @property
-    def us(self) -> float:
-        """What one filling takes."""
+    def fill_us(self) -> float:
+        """Effort of one filling, in microseconds."""
         n = min(len(self.which), _MOST_TRIED)
         return 100 + 30 * n + 0.04 * len(self.weights) * n * n
 
     def fill(self, worth: Floats) -> tuple[float, Ints]:
-        """The highest worth found that one machine can hold, and the jobs."""
+        """Return the highest worth found for a machine, and its jobs."""
         worth, asks, counts, which = np.maximum(worth[self.which], 0), self.asks, self.counts, self.which
         density = worth / (self.weights @ asks.T)
         some = np.flatnonzero(worth)
@@ -139,7 +140,7 @@ class Greedy:
 
 
 def _cut(problem: PackingProblem, offer: int, dimension: int) -> tuple[int, Ints]:
-    """A dimension of a machine in steps, and what a job of each class takes of them."""
+    """Return the number of steps of a dimension, and the steps that a job of each class takes."""
     room, asks = problem.rooms[offer, dimension], problem.asks[:, dimension]
     fitting = asks[problem.allowed[:, offer] & (asks > 0)]
     if not fitting.size:

@@ -1,7 +1,7 @@
-"""Who is served first when there is not enough for all. Pure.
+"""Order machines so that owners take turns if a cap cuts some of them. Pure.
 
-Owners take turns: the most valuable machine of each, then the next of each. So an owner with many cheap jobs does not
-keep another one waiting behind a cap; of the machines of one owner a cap cuts the least valuable.
+The most valuable machine of each owner comes first, then the next of each. An owner with many cheap jobs does not keep
+another one waiting behind a cap. A cap cuts the least valuable machines of each owner.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from factory.fit.packing.problem import Lot, PackingProblem
 from factory.fit.packing.vectors import TINY
 
 
-def shared(jobs: int, wanted: Mapping[str, int]) -> dict[str, int]:
-    """Share out room for so many jobs: all get alike, up to what they want; what is odd goes by name."""
+def share_out(jobs: int, wanted: Mapping[str, int]) -> dict[str, int]:
+    """Share out room for a number of jobs in equal parts, up to what each key wants; the remainder goes by key."""
     given = dict.fromkeys(wanted, 0)
     if jobs >= sum(wanted.values()):
         return dict(wanted)
@@ -30,21 +30,21 @@ def shared(jobs: int, wanted: Mapping[str, int]) -> dict[str, int]:
     return given
 
 
-def by_value(problem: PackingProblem, lots: Sequence[Lot]) -> list[Lot]:
-    """The most valuable first: whose jobs would cost the most elsewhere, for what it costs; 1 for a full machine."""
+def sort_by_value(problem: PackingProblem, lots: Sequence[Lot]) -> list[Lot]:
+    """Return lots by value: the cost of the jobs on machines of their own, divided by the cost of the machine."""
 
     def value(lot: Lot) -> float:
-        worth = sum(float(problem.fluid[j]) * n for j, n in lot.jobs)
+        worth = sum(float(problem.single_class_cost[j]) * n for j, n in lot.jobs)
         return round(worth / float(problem.costs[lot.offer]), 9)
 
     return sorted(lots, key=lambda lot: (-value(lot), str(problem.offers[lot.offer].shape), lot.jobs, lot.count))
 
 
-def in_turns(problem: PackingProblem, lots: Sequence[Lot], owners: Sequence[Mapping[str, int]]) -> list[int]:
-    """Which lot each machine is of, in the order in which owners take turns.
+def order_by_owner(problem: PackingProblem, lots: Sequence[Lot], owners: Sequence[Mapping[str, int]]) -> list[int]:
+    """Return the lot of each machine, ordered so that owners take turns.
 
-    ``lots`` come by value, ``owners`` has the jobs of each owner in each class. A machine is an owner's as far as its
-    jobs are.
+    ``lots`` are ordered by value; ``owners`` holds the jobs of each owner in each class. A machine counts for each
+    owner in proportion to the owner's jobs on it.
     """
     counts = np.array([lot.count for lot in lots], dtype=np.int64)
     names = sorted({name for of_class in owners for name in of_class})
@@ -53,7 +53,7 @@ def in_turns(problem: PackingProblem, lots: Sequence[Lot], owners: Sequence[Mapp
     jobs = np.zeros((len(lots), len(owners)))
     for i, lot in enumerate(lots):
         for j, n in lot.jobs:
-            jobs[i, j] = n * problem.fluid[j]
+            jobs[i, j] = n * problem.single_class_cost[j]
     parts = np.array([[of_class.get(name, 0) for name in names] for of_class in owners], dtype=np.float64)
     share = jobs @ (parts / np.maximum(parts.sum(axis=1, keepdims=True), TINY))
     share /= np.maximum(share.sum(axis=1, keepdims=True), TINY)

@@ -1,4 +1,4 @@
-"""What a purchase has to solve: classes of equal jobs, the shapes on offer, and what cannot be undercut. Pure."""
+"""The packing problem of a purchase: classes of equal jobs, shapes on offer, and a lower bound on the cost. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MICRO = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """So many equal machines to buy, and the jobs that each is bought for."""
+    """Equal machines to buy: their number, and the jobs on each."""
 
     offer: int
     count: int
@@ -28,7 +28,7 @@ class Lot:
 
 @dataclass(frozen=True, eq=False)
 class PackingProblem:
-    """Jobs to place on new machines. All jobs of a class ask for the same and may use the same offers."""
+    """Jobs to place on new machines. All jobs of a class request the same and may use the same offers."""
 
     asks: Floats
     """One row for each class: cores, memory, disk, GPUs."""
@@ -45,39 +45,39 @@ class PackingProblem:
 
     @cached_property
     def costs(self) -> Floats:
-        """Cost of one machine of each offer: prices if all are known, else cores."""
+        """Cost of one machine of each offer: its price if all prices are known, else its cores."""
         if all(offer.price is not None for offer in self.offers):
             return np.array([max(offer.cost, TINY) for offer in self.offers])
         return np.array([max(offer.room.cpus, 1.0) for offer in self.offers])
 
     def binding(self, offer: int) -> list[int]:
-        """Dimensions in which a machine of this offer can run out."""
+        """Return the dimensions in which a machine of this offer can run out."""
         return sorted(binding(self.parts(offer)[self.allowed[:, offer]]))
 
     def parts(self, offer: int) -> Floats:
-        """Asks in parts of a machine of this offer."""
+        """Return the requests of all classes in parts of a machine of this offer."""
         room = self.rooms[offer]
         return np.asarray(self.asks / np.where(room > 0, room, 1.0))
 
     @cached_property
-    def fluid(self) -> Floats:
-        """Cost of a job of each class that has machines for itself: of the offer where that is least."""
+    def single_class_cost(self) -> Floats:
+        """Cost of a job of each class on machines of its own, of the offer where that is least."""
         shares = np.array([self.parts(i).max(axis=1) * self.costs[i] for i in range(len(self.offers))]).T
         return np.asarray(np.where(self.allowed, shares, np.inf).min(axis=1))
 
     @cached_property
     def relaxed(self) -> Relaxed:
-        """The least cost if machines could be cut like cloth, and where the jobs go then."""
+        """The fractional solution: the least cost if machines were divisible, and the offers of the jobs."""
         return relax(self.counts, [self.parts(i) for i in range(len(self.offers))], self.costs, self.allowed)
 
     @cached_property
     def worth(self) -> Floats:
-        """What one job of each class would cost if machines could be cut like cloth."""
-        return self.relaxed.worth if len(self.offers) > 1 else self.fluid
+        """Cost of one job of each class in the fractional solution."""
+        return self.relaxed.worth if len(self.offers) > 1 else self.single_class_cost
 
     @cached_property
     def bound(self) -> float:
-        """A lower bound on the cost of all: a multiple of what the costs of all offers are multiples of."""
+        """A lower bound on the total cost, rounded up to a multiple of the common divisor of all costs."""
         one = len(self.offers) == 1
         least = float((self.counts @ self.parts(0)).max() * self.costs[0]) if one else self.relaxed.bound
         unit = float(np.gcd.reduce(np.rint(self.costs * _MICRO).astype(np.int64))) / _MICRO
@@ -85,11 +85,11 @@ class PackingProblem:
         return float(np.ceil(least / unit - 1e-6) * unit) if whole else least
 
     def cost(self, lots: Iterable[Lot]) -> float:
-        """What these machines cost."""
+        """Return the cost of these machines."""
         return float(sum(self.costs[lot.offer] * lot.count for lot in lots))
 
     def covers(self, lots: Iterable[Lot]) -> Ints:
-        """Jobs of each class that these machines are for."""
+        """Return the jobs of each class on these machines."""
         covered: Counter[int] = Counter()
         for lot in lots:
             for j, n in lot.jobs:
@@ -97,7 +97,7 @@ class PackingProblem:
         return np.array([covered[j] for j in range(len(self.counts))], dtype=np.int64)
 
     def cheaper(self, lot: Lot) -> Lot:
-        """The same jobs on machines of the cheapest offer that holds them."""
+        """Return the lot on machines of the cheapest offer that holds its jobs."""
         classes = [j for j, _ in lot.jobs]
         load = np.array([n for _, n in lot.jobs]) @ self.asks[classes]
         holds = (self.rooms >= load - TINY).all(axis=1) & self.allowed[classes].all(axis=0)

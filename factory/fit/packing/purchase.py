@@ -1,6 +1,6 @@
-"""Which machines to buy for the jobs that are left, and which of them first. Pure.
+"""Choose the machines to buy for the remaining jobs, and their order. Pure.
 
-Groups that ask for the same and may use the same shapes are one class.
+Groups that request the same and may use the same shapes form one class.
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ from operator import attrgetter
 
 import numpy as np
 
-from factory.fit.packing.cheapest import cheapest
-from factory.fit.packing.owner_turns import by_value, in_turns, shared
+from factory.fit.packing.cheapest import find_cheapest
+from factory.fit.packing.owner_turns import order_by_owner, share_out, sort_by_value
 from factory.fit.packing.problem import PackingProblem
 from factory.fit.packing.vectors import TINY, Floats, request_vector, rows, vector
 from factory.model.demand import JobGroup, Offer
 from factory.model.shape import Shape
 
 FEW = 400
-"""Different asks up to which they are taken as they are."""
+"""With more different requests than this, requests are rounded up."""
 _FINE = 32
-"""With many classes, what a job asks for is rounded up by at most this part of it."""
+"""Requests are rounded up by at most one part in this many."""
 
 
 @dataclass(frozen=True)
 class Purchase:
-    """Machines to buy, the most valuable first, and the jobs that no offer can ever serve."""
+    """Machines to buy, the most valuable first, and the jobs that no offer can serve."""
 
     offers: tuple[Offer, ...] = ()
-    """Of each machine to buy its offer, in the order of their value: caps cut from the end."""
+    """The offer of each machine, by value: caps cut from the end."""
     order: tuple[int, ...] = ()
-    """Of each machine its filling."""
+    """The filling of each machine, as an index into ``fillings``."""
     fillings: tuple[tuple[tuple[int, int], ...], ...] = ()
     """(class, jobs on the machine)"""
     classes: tuple[tuple[JobGroup, ...], ...] = ()
-    """Groups of each class."""
+    """The groups of each class."""
     left: Mapping[str, int] = field(default_factory=dict)
-    """Group key → jobs that were to be placed."""
+    """Group key → jobs to place."""
     unserved: Mapping[str, int] = field(default_factory=dict)
-    """Group key → jobs that no offered shape has room for, or that match none."""
+    """Group key → jobs that fit or match no offered shape."""
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -50,21 +50,21 @@ class Purchase:
 
     @property
     def cost(self) -> float:
-        """Of all machines."""
+        """Cost of all machines."""
         return sum(offer.cost * n for offer, n in self.numbers)
 
     @cached_property
     def numbers(self) -> tuple[tuple[Offer, int], ...]:
-        """Each offer of which machines are bought, and how many."""
-        offers = {id(offer): offer for offer in self.offers}  # tens of thousands of machines, of a few offers
+        """Each offer in the purchase, and its number of machines."""
+        offers = {id(offer): offer for offer in self.offers}  # by id: tens of thousands of machines have a few offers
         return tuple((offers[key], n) for key, n in Counter(map(id, self.offers)).items())
 
     def covers(self, n: int) -> dict[str, int]:
-        """Group key → jobs for which the first n machines have room; groups of a class share alike."""
+        """Return group key → jobs on the first n machines; the groups of a class get equal parts."""
         return self._rooms(self.order[:n])
 
     def covered_by(self, gained: Mapping[str, int]) -> dict[str, int]:
-        """The same for so many machines of each shape, by ``str(shape)``: of each the most valuable ones."""
+        """Return group key → jobs on the most valuable machines, their number given by ``str(shape)``."""
         names = {id(offer): str(offer.shape) for offer, _ in self.numbers}
         left = {name: gained.get(name, 0) for name in names.values()}
         wanted, bought = sum(left.values()), list[int]()
@@ -85,7 +85,7 @@ class Purchase:
                 room[j] += jobs * count
         covered: dict[str, int] = {}
         for groups, jobs in zip(self.classes, room, strict=True):
-            covered.update(shared(jobs, {group.key: self.left[group.key] for group in groups}))
+            covered.update(share_out(jobs, {group.key: self.left[group.key] for group in groups}))
         return covered
 
 
@@ -96,15 +96,20 @@ def buy(
     fits: Fits,
     have: Mapping[str, int] | None = None,
 ) -> Purchase:
-    """The cheapest machines found for the jobs that are left.
+    """Return the cheapest machines found for the remaining jobs.
 
-    ``have``: machines that there are, by ``str(shape)``; of shapes that are equal but for zone or image the rarest are
-    bought first.
+    Args:
+        groups: Groups of waiting jobs.
+        left: Group key → jobs that have no room.
+        offers: Shapes to choose from.
+        fits: True if the jobs of a group run on a shape.
+        have: ``str(shape)`` → machines that exist. Among shapes that differ only in zone or image, the rarest comes
+            first.
     """
     waiting = sorted((g for g in groups if left.get(g.key, 0) > 0 and g.problem is None), key=lambda g: g.key)
     offers = sorted(
         offers, key=lambda offer: (not offer.shape.spot, str(offer.shape))
-    )  # spot, where nothing else tells
+    )  # spot first if all else is equal
     classes, unserved = _classes(waiting, offers, fits)
     classes = _one_market(classes, offers)
     unserved_jobs = {group.key: left[group.key] for group in unserved}
@@ -112,7 +117,7 @@ def buy(
         return Purchase(unserved=unserved_jobs)
     keys = sorted(classes)
     members = tuple(tuple(sorted(classes[key], key=lambda group: group.key)) for key in keys)
-    counts = np.array([sum(left[g.key] for g in groups_) for groups_ in members], dtype=np.int64)
+    counts = np.array([sum(left[g.key] for g in of_class) for of_class in members], dtype=np.int64)
     alike = _alike(offers, [key[1] for key in keys])
     problem = PackingProblem(
         asks=rows(key[0] for key in keys),
@@ -120,8 +125,8 @@ def buy(
         offers=[offers[same[0]] for same in alike],
         allowed=np.array([[same[0] in key[1] for same in alike] for key in keys]),
     )
-    lots = by_value(problem, cheapest(problem))
-    order = in_turns(problem, lots, _shares(members, left))
+    lots = sort_by_value(problem, find_cheapest(problem))
+    order = order_by_owner(problem, lots, _shares(members, left))
     same = [[offers[i] for i in kind] for kind in alike]
     return Purchase(
         offers=tuple(_spread([same[lot.offer] for lot in lots], order, have or {})),
@@ -134,7 +139,7 @@ def buy(
 
 
 _Class = tuple[tuple[float, float, float, float], tuple[int, ...]]
-"""(what a job asks for, offers that serve it)"""
+"""(request of one job, offers that serve it)"""
 
 
 def _classes(
@@ -158,9 +163,9 @@ def _classes(
 
 
 def _one_market(classes: dict[_Class, list[JobGroup]], offers: Sequence[Offer]) -> dict[_Class, list[JobGroup]]:
-    """The classes without offers that are as well had on the other market: the cheaper one serves all that they do.
+    """Drop the offers of one market if the other market serves the same classes at a lower price.
 
-    Spot, unless both prices are known and it is the dearer: prices that are not known must not send jobs on demand.
+    Spot counts as cheaper unless both prices are known: an unknown price must not turn spot into on-demand.
     """
     serves = [{key for key in classes if i in key[1]} for i in range(len(offers))]
     twins: dict[tuple[object, ...], list[int]] = defaultdict(list)
@@ -184,7 +189,7 @@ def _cheaper(one: Offer, other: Offer) -> bool:
 
 
 def _coarse(asks: Floats, rooms: Floats) -> Floats:
-    """Asks rounded up by at most 1/_FINE, except where fewer jobs would then fit into a machine."""
+    """Round requests up by at most 1/_FINE, except where fewer jobs would then fit on a machine."""
     step = np.exp2(np.floor(np.log2(np.maximum(asks, 1)))) / _FINE
     coarse = np.maximum(asks, np.where(asks >= _FINE, np.ceil(asks / step) * step, asks))
     per = [np.floor(rooms[:, None, d] / np.maximum(asks[None, :, d], TINY) + TINY) for d in range(4)]
@@ -195,7 +200,7 @@ def _coarse(asks: Floats, rooms: Floats) -> Floats:
 
 
 def _alike(offers: Sequence[Offer], allowed: Sequence[tuple[int, ...]]) -> list[list[int]]:
-    """Offers of one market, of equal room and price that serve the same classes. Those that serve none are left out."""
+    """Group the offers of equal market, room and price that serve the same classes; drop those that serve none."""
     alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for i, offer in enumerate(offers):
         serves = tuple(i in of_class for of_class in allowed)
@@ -205,7 +210,7 @@ def _alike(offers: Sequence[Offer], allowed: Sequence[tuple[int, ...]]) -> list[
 
 
 def _shares(members: Sequence[Sequence[JobGroup]], left: Mapping[str, int]) -> list[dict[str, int]]:
-    """Jobs of each owner in each class."""
+    """Return the jobs of each owner in each class."""
     shares: list[dict[str, int]] = []
     for groups in members:
         of_class: dict[str, int] = defaultdict(int)
@@ -216,9 +221,9 @@ def _shares(members: Sequence[Sequence[JobGroup]], left: Mapping[str, int]) -> l
 
 
 def _spread(same: Sequence[Sequence[Offer]], order: Sequence[int], have: Mapping[str, int]) -> Iterable[Offer]:
-    """The offer of each machine: of shapes that are alike each time the one of which there are the fewest."""
+    """Return the offer of each machine; among equal offers, each time the one with the fewest machines."""
     if all(len(offers) == 1 for offers in same):
-        return map([offers[0] for offers in same].__getitem__, order)  # tens of thousands of machines
+        return map([offers[0] for offers in same].__getitem__, order)  # fast path for tens of thousands of machines
     number = Counter({str(offer.shape): have.get(str(offer.shape), 0) for offers in same for offer in offers})
 
     def rarest(i: int) -> Offer:
@@ -230,4 +235,4 @@ def _spread(same: Sequence[Sequence[Offer]], order: Sequence[int], have: Mapping
 
 
 Fits = Callable[[JobGroup, str], bool]
-"""Whether a group's jobs run on machines of a kind, or of a shape."""
+"""True if the jobs of a group run on machines of a kind, or of a shape."""

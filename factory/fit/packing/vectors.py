@@ -1,4 +1,4 @@
-"""Rooms as rows of numbers, so that many can be compared at once. Pure."""
+"""Rooms as rows of numbers, so that many are compared at once. Pure."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 TINY = 1e-9
-"""Two sums of the same numbers may differ by this."""
+"""The most by which two sums of the same numbers differ."""
 
 
 def vector(room: Room) -> tuple[float, float, float, float]:
-    """A room as numbers: cores, memory, disk, GPUs."""
+    """Return a room as numbers: cores, memory, disk, GPUs."""
     return room.cpus, room.memory_mb, room.disk_kb, room.gpus
 
 
 def request_vector(room: Room) -> tuple[float, float, float, float]:
-    """What a job asks for as numbers; one that asks for nothing takes a core, so that it can't fit without end."""
+    """Return a request as numbers; an empty request becomes one core, so that a machine holds finitely many."""
     numbers = vector(room)
     return numbers if any(number > 0 for number in numbers) else (1.0, 0.0, 0.0, 0.0)
 
 
 def rows(rooms: Iterable[tuple[float, float, float, float]]) -> Floats:
-    """One row for each room."""
+    """Return one row for each room."""
     return np.array(list(rooms), dtype=np.float64).reshape(-1, 4)
 
 
 def count_fits(free: Floats, ask: Floats) -> Ints:
-    """How often ``ask`` fits into each row of ``free``."""
+    """Return the number of times that ``ask`` fits into each row of ``free``."""
     counts: Floats | None = None
     for dimension in np.flatnonzero(ask > 0):
         times = free[:, dimension] / ask[dimension]
         counts = times if counts is None else np.minimum(counts, times)
     if counts is None:
-        raise ValueError("a job that asks for nothing fits without end")
+        raise ValueError("a job that requests nothing fits any number of times")
     return np.maximum(np.floor(counts + TINY), 0).astype(np.int64)
 
 
 def binding(asks: Floats) -> list[int]:
-    """Dimensions in which something can run out; ``asks`` in parts of a machine.
+    """Return the dimensions that can run out; ``asks`` are in parts of a machine.
 
-    A dimension of which every job takes no more than of another one never runs out first: typically disk.
+    A dimension of which every job takes no more than of another one never runs out first; typically disk.
     """
     kept = [d for d in range(asks.shape[1]) if (asks[:, d] > 0).any()] or [0]
     for d in sorted(kept, key=lambda d: float(asks[:, d].sum())):
