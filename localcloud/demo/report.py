@@ -80,8 +80,6 @@ def build_report(scenario: Scenario, evidence: Evidence, took_s: float) -> DemoR
     """Build the report. ``took_s`` is the duration of the whole demo."""
     settings = scenario.settings
     submitted = sum(ramp.jobs for ramp in evidence.ramps)
-    first = min((ad["QDate"] for ad in evidence.jobs), default=None)
-    ends = [history[-1][1] for history in map(_history, evidence.instances) if history]
     ramps = tuple(_ramp_report(scenario, evidence, ramp) for ramp in evidence.ramps)
     needed = [ramp.vms_needed for ramp in ramps if ramp.vms_needed is not None]
     queues = [decision.queue for decision in evidence.journal]
@@ -89,7 +87,7 @@ def build_report(scenario: Scenario, evidence: Evidence, took_s: float) -> DemoR
     report = DemoReport(
         scenario=scenario.name,
         jobs_submitted=len(evidence.jobs) if scenario.factory_submits else submitted,
-        jobs_completed=sum(1 for ad in evidence.jobs if ad["JobStatus"] == _COMPLETED and ad.get("ExitCode") == 0),
+        jobs_completed=sum(map(_succeeded, evidence.jobs)),
         jobs_evicted=len(_evicted(evidence)),
         job_starts=sum(ad.get("NumJobStarts", 0) for ad in evidence.jobs),
         scenario_figures=scenario.figures(submitted, len(evidence.jobs)),
@@ -99,24 +97,35 @@ def build_report(scenario: Scenario, evidence: Evidence, took_s: float) -> DemoR
         vms_needed=sum(needed) if len(needed) == len(ramps) else None,
         vms_limit=settings.max_to_run,
         vm_jobs=len(evidence.vm_jobs),
-        vm_jobs_left=sum(1 for ad in evidence.vm_jobs if _in_queue(ad)),
+        vm_jobs_left=sum(map(_in_queue, evidence.vm_jobs)),
         first_vm_requested_s=ramps[0].first_vm_requested_s if ramps else None,
         first_vm_expected_s=settings.sleep_s + settings.first_vm_s,
         first_instance_s=ramps[0].first_instance_s if ramps else None,
-        all_done_s=None if first is None or not ends else round(max(ends) - first, 1),
+        all_done_s=_all_done_s(evidence),
         took_s=round(took_s, 1),
         took_expected_s=settings.total_s,
         ramps=ramps,
         api_requests=sum(evidence.requests.values()),
         api_requests_by_action=dict(evidence.requests),
         decisions={queue: queues.count(queue) for queue in dict.fromkeys(queues)},
-        decisions_blocked=sum(1 for decision in evidence.journal if decision.blocked),
+        decisions_blocked=sum(decision.blocked for decision in evidence.journal),
         decisions_waited=sum(1 for each in evidence.journal if each.queue == scenario.vm_queue and each.waited),
         failed_actions=tuple(error for decision in evidence.journal for error in decision.failed),
         apfqueue_sleep_s=settings.sleep_s,
         htcondor_version=version_number(evidence.version),
     )
     return replace(report, failures=tuple(_failures(scenario, evidence, report)), notes=tuple(_notes(report)))
+
+
+def _succeeded(ad: Mapping[str, Any]) -> bool:
+    return bool(ad["JobStatus"] == _COMPLETED and ad.get("ExitCode") == 0)
+
+
+def _all_done_s(evidence: Evidence) -> float | None:
+    """Return the time from the first submit to the end of the last instance; None if there was neither."""
+    first = min((ad["QDate"] for ad in evidence.jobs), default=None)
+    ends = [history[-1][1] for history in map(_history, evidence.instances) if history]
+    return None if first is None or not ends else round(max(ends) - first, 1)
 
 
 def version_number(text: str) -> str:
