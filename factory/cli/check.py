@@ -13,7 +13,7 @@ from factory.check.places import Places
 from factory.cli.decisions import show_decision
 from factory.cli.options import CONF
 from factory.cli.terminal import Output
-from factory.config import explain, load
+from factory.config import describe_key, load
 from factory.config.problems import ConfigError, Problem
 from factory.config.queues import Config
 from factory.model.vm import counted
@@ -67,7 +67,7 @@ def check(conf: tuple[Path, ...], offline: bool, key: str | None) -> None:
 
 def _explain(key: str) -> None:
     try:
-        click.echo(explain(key))
+        click.echo(describe_key(key))
     except LookupError as error:
         raise click.UsageError(str(error)) from None
 

@@ -29,7 +29,7 @@ def load(paths: Sequence[Path], registry: Plugins = None) -> Config:
     return build(paths, _registry(registry))
 
 
-def explain(name: str, registry: Plugins = None) -> str:
+def describe_key(name: str, registry: Plugins = None) -> str:
     """Return the description of a key, or of a plugin and its keys.
 
     Raises:

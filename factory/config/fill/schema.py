@@ -25,7 +25,6 @@ class Key:
     type: str
     default: str
     meaning: str
-    required: bool = False
     named: bool = False
     old: tuple[str, ...] = ()
     empty_is_unset: bool = False
@@ -83,7 +82,6 @@ def _key(name: str, field: FieldInfo) -> Key:
         type=_type(parts),
         default=_default(field, parts),
         meaning=" ".join((field.description or "").split()),
-        required=field.is_required(),
         named=named is not None,
         old=(old,) if isinstance(old, str) else tuple(old),
         keep_lines=any(isinstance(part, KeepLines) for part in parts),

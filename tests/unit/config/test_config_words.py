@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from factory.config import explain
+from factory.config import describe_key
 from factory.config.fill import autopyfactory as old
 from factory.config.fill.known_keys import KnownKeys
 from factory.config.installed_plugins import CATEGORIES, Registry
@@ -54,11 +54,11 @@ from tests.rig.configs import PLUGINS
     ],
 )
 def test_explains_keys_and_plugins(name: str, text: str) -> None:
-    assert text in explain(name, PLUGINS)
+    assert text in describe_key(name, PLUGINS)
 
 
 def test_explains_a_key_for_each_place_that_reads_it() -> None:
-    text = explain("cleanlogs.keepdays", PLUGINS)
+    text = describe_key("cleanlogs.keepdays", PLUGINS)
     assert "read by   [Factory]" in text
     assert "read by   every queue" in text
 
@@ -77,14 +77,14 @@ def test_explains_a_key_for_each_place_that_reads_it() -> None:
 )
 def test_unknown_key_or_plugin_is_an_error_with_the_nearest_one(name: str, text: str) -> None:
     with pytest.raises(LookupError) as caught:
-        explain(name, PLUGINS)
+        describe_key(name, PLUGINS)
     assert caught.value.args == (text,)
 
 
 def test_explains_that_a_plugin_can_not_be_imported() -> None:
     broken = Registry({"sched": {"Bad": {}.popitem}, "monitor": {"Worse": {}.popitem}})
-    assert "sched plugin Bad can't be imported: KeyError" in explain("sched.bad.maximum", broken)
-    assert "sched plugin Bad can't be imported: KeyError" in explain("Bad", broken)
+    assert "sched plugin Bad can't be imported: KeyError" in describe_key("sched.bad.maximum", broken)
+    assert "sched plugin Bad can't be imported: KeyError" in describe_key("Bad", broken)
 
 
 def test_explains_every_installed_and_old_key() -> None:
@@ -92,12 +92,12 @@ def test_explains_every_installed_and_old_key() -> None:
     choices = ["wmsstatusplugin", "batchstatusplugin", "schedplugin", "batchsubmitplugin", "monitorplugin"]
     names = [*choices, *KnownKeys(own).queue_keys(), *(name for category in CATEGORIES for name in own.names(category))]
     for name in (*names, *(pattern.replace("*", "x") for pattern in (*old.FACTORY, *old.QUEUE, *old.QUEUE_REFUSED))):
-        assert explain(name, own)
+        assert describe_key(name, own)
 
 
 def test_every_key_has_a_description() -> None:
     own = own_plugins()
-    assert [name for name in KnownKeys(own).queue_keys() if "No description." in explain(name, own)] == []
+    assert [name for name in KnownKeys(own).queue_keys() if "No description." in describe_key(name, own)] == []
 
 
 def test_configuration_page_is_up_to_date() -> None:
