@@ -203,7 +203,7 @@ class Actor:
 
     def _unretire(self, action: Unretire) -> None:
         vm = action.vm
-        if not vm.wanted_back:
+        if not vm.unretired:
             self._edit(vm, "JobStatus =!= 3", "APFUnretireTime", str(unretire_time(vm, time.time())))
             self.after("unretire recorded", action)
         if vm.drain is not None:

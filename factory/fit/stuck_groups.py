@@ -66,7 +66,7 @@ def _with_reason(waiting: Waiting, reason: str | None) -> Waiting:
         return waiting
     before = tuple(sorted({*waiting.reasons, waiting.reason or ""}))[:_REASONS]
     new = waiting.stuck is not None and (reason or "") not in before and len(before) < _REASONS
-    return replace(waiting, reason=reason, reasons=before, told=waiting.told or new)
+    return replace(waiting, reason=reason, reasons=before, new_reason=waiting.new_reason or new)
 
 
 def _with_free_room(waiting: Waiting, free: Mapping[str, Room], running: int, now: float, stuck_s: float) -> Waiting:
@@ -99,7 +99,7 @@ def mark_stuck(memory: Mapping[str, Waiting], keys: Iterable[str], joined: float
 
 def mark_probed(memory: Mapping[str, Waiting], keys: Iterable[str], now: float) -> dict[str, Waiting]:
     """Return the memory after a probe was bought for these groups."""
-    return {**memory, **{key: replace(memory[key], probed=now, told=False) for key in keys if key in memory}}
+    return {**memory, **{key: replace(memory[key], probed=now, new_reason=False) for key in keys if key in memory}}
 
 
 FIRST_S = 900

@@ -96,7 +96,7 @@ class Supply:
         for _, vm in self.vms:
             ends = vm.lease_end
             comes = vm.state in STARTING or (vm.state in UNCLAIMED and vm.claims == 0)
-            if comes and vm.uuid not in joined and not vm.asked_to_leave and vm.stuck is None:
+            if comes and vm.uuid not in joined and not vm.asked_to_retire and vm.stuck is None:
                 offer = self._offer(vm.shape)
                 if offer is not None and (ends is None or ends - self.now >= minlife_s):
                     kind = f"{_SHAPE}{vm.queue} {offer.shape}"
@@ -112,7 +112,7 @@ class Supply:
         update_s = (lease.update_s if lease else 0, vm.update_s if vm else 0)
         if machine.silent_s > (2 * max(self.demand.update_s, *update_s) if machine.ours else _FOREIGN_AD_S):
             return False
-        if vm is not None and (vm.asked_to_leave or vm.state not in CAPACITY or vm.stuck is not None):
+        if vm is not None and (vm.asked_to_retire or vm.state not in CAPACITY or vm.stuck is not None):
             return False
         lease_end = lease.ends if lease else vm.lease_end if vm else None
         ends = min((end for end in (machine.leaves_at, lease_end) if end is not None), default=None)

@@ -58,4 +58,4 @@ def _retired_unclaimed(vm: VM) -> bool:
     """True if the VM retires unclaimed, by our command or by its own rule; false if somebody else drains it."""
     if vm.claims:
         return False
-    return vm.state is VMState.RETIRED or (vm.state is VMState.RETIRING and vm.asked_to_leave)
+    return vm.state is VMState.RETIRED or (vm.state is VMState.RETIRING and vm.asked_to_retire)

@@ -122,7 +122,7 @@ def _boots(vm: VM, before: Collection[str]) -> bool:
     """Whether it has yet to join; also one that HTCondor has just given up."""
     if vm.state is VMState.DONE:
         return vm.uuid in before and vm.job_status == JobStatus.COMPLETED
-    return vm.state in STARTING and not vm.asked_to_leave
+    return vm.state in STARTING and not vm.asked_to_retire
 
 
 def _powered_off(vm: VM, now: float) -> bool:

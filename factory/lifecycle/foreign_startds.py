@@ -16,7 +16,7 @@ def identity_mismatch(vms: Sequence[VM]) -> str | None:
     A trust domain or a mapfile that was changed makes strangers of all machines at once, and of those that would be
     bought in their place too.
     """
-    strange = [vm for vm in vms if vm.stranger]
+    strange = [vm for vm in vms if vm.foreign_startd]
     if len(strange) <= max(1, _PART * len(vms)):
         return None
     return (

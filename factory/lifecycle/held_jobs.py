@@ -64,7 +64,7 @@ class HeldJob:
                 return None
             if vm.slots and not over:
                 reason = "to be terminated, and its startd is in the pool: it leaves peacefully first"
-                return Retire(queue=vm.queue, vm=vm, method=method, repeat=vm.asked_to_leave, reason=reason)
+                return Retire(queue=vm.queue, vm=vm, method=method, repeat=vm.asked_to_retire, reason=reason)
             reason = f"its termination failed, try again: {hold.reason[:120]}"
             return Release(
                 queue=vm.queue, vm=vm, still=f"JobStatusOnRelease == {JobStatus.REMOVED}", ends=not over, reason=reason

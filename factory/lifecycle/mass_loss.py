@@ -32,7 +32,7 @@ def detect_mass_loss(
     that shows a part of the pool looks the same. After ``longest_s``, when no job can be running there any more and
     each is asked for once more before it is removed, the fall is believed.
     """
-    known = {vm.uuid: (vm, seen[vm.uuid]) for vm in vms if vm.uuid in seen and not vm.asked_to_leave}
+    known = {vm.uuid: (vm, seen[vm.uuid]) for vm in vms if vm.uuid in seen and not vm.asked_to_retire}
     there = sum(1 for _, what in known.values() if what.gone is None)
     left = sorted(
         (what.gone, vm.grid_status or "")

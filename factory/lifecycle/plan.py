@@ -117,7 +117,7 @@ class _Ramp:
         actions: list[Action] = [
             Unretire(queue=self.life.queue, vm=vm, attempt=self._attempt(vm, "unretire"), reason=wanted)
             for vm in back
-            if not (vm.wanted_back and self._recently_sent(vm))
+            if not (vm.unretired and self._recently_sent(vm))
         ]
         shapes = self._rest(ask, [vm for vm in back if self._comes_soon(vm)])
         notes = []
@@ -243,7 +243,7 @@ class _Ramp:
                     queue=self.life.queue, vm=vm, method=self._method(vm), repeat=True,
                     attempt=self._attempt(vm, "retire"), reason=reason,
                 )  # fmt: skip
-            if vm.wanted_back and vm.state in IN_POOL:
+            if vm.unretired and vm.state in IN_POOL:
                 yield ClearRetire(queue=self.life.queue, vm=vm, reason="in service again")
             if vm.state is VMState.HELD:
                 sent, patience_s = self.memory.sent.get(vm.uuid, 0), self._patience_s(vm)
@@ -266,7 +266,7 @@ class _Ramp:
         return self._called_back_since(vm, self.memory.alone.get(vm.uuid, self.now))
 
     def _called_back_since(self, vm: VM, left: float) -> bool:
-        return vm.wanted_back and self.now - max(vm.unretire_time or 0, left) < _SETTLE_S
+        return vm.unretired and self.now - max(vm.unretire_time or 0, left) < _SETTLE_S
 
 
 def _may_evict(vm: VM) -> str:

@@ -25,7 +25,7 @@ def unresponsive_note(vms: Iterable[VM], memory: Memory) -> Iterator[str]:
 
 def ignores_retire(vm: VM) -> bool:
     """Whether a VM was asked to leave, is in the pool, and shows no sign of it."""
-    return vm.state is VMState.RETIRING and vm.asked_to_leave and not vm.retire_seen and vm.startd is not None
+    return vm.state is VMState.RETIRING and vm.asked_to_retire and not vm.retire_seen and vm.startd is not None
 
 
 LONGEST_PATIENCE_S = 3600

@@ -114,7 +114,7 @@ class Joiner:
             evictable=machine is not None and machine.name in self._evictable,
             build=job.build,
             missed_once=state is VMState.LOST and stranger is None and seen is not None and self._once(seen.gone),
-            stranger=stranger is not None,
+            foreign_startd=stranger is not None,
             update_s=job.update_s,
         )
 

@@ -124,7 +124,7 @@ class Plan:
 
 
 def retire_time(vm: VM, now: float) -> int:
-    """Return the APFRetireTime to write: later than an earlier return, whatever the clock says (``VM.wanted_back``)."""
+    """Return the APFRetireTime to write: later than an earlier return, whatever the clock says (``VM.unretired``)."""
     return max(int(now), int(vm.unretire_time or 0) + 1)
 
 

@@ -85,7 +85,7 @@ class JobGroup:
     """LastRejMatchReason of one of its jobs."""
     unmaterialised: int = 0
     """Jobs of the same kind that the schedd has not made yet (late materialisation); not in ``count``."""
-    told: tuple[tuple[str, str], ...] = ()
+    referenced: tuple[tuple[str, str], ...] = ()
     """What tells it apart from groups that ask for the same: attributes that machines refer to, and their values."""
     takes: Room | None = None
     """What a partitionable slot gives one job, where it has as much: startds round up. None: what it asks for."""

@@ -66,7 +66,7 @@ class Waiting:
     """When a machine was last bought to find out more."""
     reasons: tuple[str, ...] = ()
     """What else the negotiator has said of it since ``since``: often one thing with a machine there, one without."""
-    told: bool = False
+    new_reason: bool = False
     """It is stuck, and since then the negotiator has said something new."""
     running: int = 0
     """Jobs of the same work that ran when the room was first seen free."""
@@ -74,7 +74,7 @@ class Waiting:
     @property
     def probe_from(self) -> float:
         """When the next machine may be bought to find out more."""
-        return 0 if self.told else max(self.probed, self.stuck_since) + PROBE_S
+        return 0 if self.new_reason else max(self.probed, self.stuck_since) + PROBE_S
 
 
 @dataclass(frozen=True, slots=True)

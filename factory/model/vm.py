@@ -129,18 +129,18 @@ class VM:
     """LOST, but only the last poll missed its startd: it still counts as running."""
     update_s: float = 0
     """How often it reports to the collector, as it was made; 0: not known."""
-    stranger: bool = False
+    foreign_startd: bool = False
     """A startd uses its APFVM that is not its own by identity or instance."""
 
     @property
-    def wanted_back(self) -> bool:
+    def unretired(self) -> bool:
         """Its retirement was taken back."""
         return self.retire_time is not None and (self.unretire_time or 0) >= self.retire_time
 
     @property
-    def asked_to_leave(self) -> bool:
+    def asked_to_retire(self) -> bool:
         """It was asked to retire and that stands."""
-        return self.retire_time is not None and not self.wanted_back
+        return self.retire_time is not None and not self.unretired
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def _may_have(group: JobGroup, job: JobFacts) -> bool:
     schedd, _, selection = group.key.partition("#")[0].partition(job.schedd)
     if schedd or not (selection == "" or _SELECTION.fullmatch(selection)):
         return False
-    told = all(job.attributes.get(name, "undefined") == text for name, text in group.told)
+    told = all(job.attributes.get(name, "undefined") == text for name, text in group.referenced)
     return told and (group.owner, group.accounting_group) == (job.owner, job.accounting_group)
 
 

@@ -92,7 +92,7 @@ def effect(action: Action, vm: VMFacts, now: float, delivered: bool = True) -> t
                 marked = leave_if_empty(replace(marked, leaving=action.method, returns=False), now)
             return marked, delivered
         case Unretire() if vm.status != JobStatus.REMOVED:
-            marked = vm if action.vm.wanted_back else replace(vm, unretire=unretire_time(action.vm, now))
+            marked = vm if action.vm.unretired else replace(vm, unretire=unretire_time(action.vm, now))
             if delivered and action.vm.startd is not None:
                 marked = _called_back(marked, now)
             return marked, delivered

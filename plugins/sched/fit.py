@@ -95,7 +95,7 @@ class Fit(AskPlugin):
 
 def _is_idle(vm: VM) -> bool:
     return (
-        vm.state in UNCLAIMED and vm.idle_since is not None and not (vm.asked_to_leave or vm.retire_seen or vm.claims)
+        vm.state in UNCLAIMED and vm.idle_since is not None and not (vm.asked_to_retire or vm.retire_seen or vm.claims)
     )
 
 

@@ -45,4 +45,4 @@ class RetireIdle(AskPlugin):
 
 
 def _is_idle(vm: VM) -> bool:
-    return vm.state in UNCLAIMED and not vm.asked_to_leave and not vm.retire_seen and vm.claims == 0
+    return vm.state in UNCLAIMED and not vm.asked_to_retire and not vm.retire_seen and vm.claims == 0

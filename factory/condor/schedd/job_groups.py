@@ -136,7 +136,7 @@ def group_jobs(
         groups[key] = JobGroup(
             key, ask, jobs, owner, accounting, requirements,
             example=example, problem=problem, reject_reason=rejected, takes=_takes(ask, problem),
-            told=_asked_values(count, ad, asked) if asked else (),
+            referenced=_asked_values(count, ad, asked) if asked else (),
         )  # fmt: skip
         ads[key] = _with(ad, more)
     return IdleJobs(tuple(groups.values()), ads, excluded)

@@ -372,7 +372,7 @@ def test_jobs_on_hold_whose_instances_have_ended_leave_no_faster_than_others() -
 
 def test_machines_under_another_identity_are_neither_replaced_nor_removed() -> None:
     """The fault is in what is expected of them: a trust domain or a mapfile that was changed."""
-    strange = [vm(f"vm{i}", VMState.LOST, stranger=True) for i in range(4)]
+    strange = [vm(f"vm{i}", VMState.LOST, foreign_startd=True) for i in range(4)]
     answer = planned(4, *strange, vm("vm9", VMState.RETIRED))
     assert answer.actions == ()
     assert any("under another identity" in note for note in answer.notes)

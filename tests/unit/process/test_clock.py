@@ -117,7 +117,7 @@ def test_the_last_word_on_a_retirement_counts_whatever_the_clock_says(clock: lis
     for turn, now in enumerate(clock):
         if turn % 2 == 0:
             known = asked(retire_time(known, now), known.unretire_time)
-            assert known.asked_to_leave
+            assert known.asked_to_retire
         else:
             known = asked(known.retire_time, unretire_time(known, now))
-            assert known.wanted_back
+            assert known.unretired

@@ -269,8 +269,8 @@ def test_a_job_is_found_in_a_group_of_its_own_schedd() -> None:
 
 
 def test_a_job_is_found_in_the_group_that_says_the_same_of_what_machines_refer_to() -> None:
-    red, blue = (replace(GROUP, key=f"{KEY}#{each}", told=(("colour", f'"{each}"'),)) for each in ("red", "blue"))
-    none = replace(GROUP, key=f"{KEY}#none", told=(("colour", "undefined"),))
+    red, blue = (replace(GROUP, key=f"{KEY}#{each}", referenced=(("colour", f'"{each}"'),)) for each in ("red", "blue"))
+    none = replace(GROUP, key=f"{KEY}#none", referenced=(("colour", "undefined"),))
     groups = demand([red, none, blue])
     for autocluster in (7, None):
         assert group_of(facts(autocluster=autocluster, attributes={"colour": '"blue"'}), groups) is blue
