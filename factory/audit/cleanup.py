@@ -169,26 +169,40 @@ def objection(orphan: Orphan, in_use: Sequence[VMsInUse], in_pool: Mapping[str, 
         in_pool: The instances that ads of startds and masters come from, by ``APFVM``.
     """
     vm = orphan.vm
-    owned = next((each.owned[vm] for each in in_use if vm in each.owned), None)
-    busy = next((each.busy[vm] for each in in_use if vm in each.busy), None)
+    owned = _first(vm, [each.owned for each in in_use])
+    busy = _first(vm, [each.busy for each in in_use])
     joined = "it is in the pool" if vm in in_pool else None
-    if orphan.step is OrphanStep.DRAIN:
-        return owned
-    if orphan.step is OrphanStep.REMOVE:
-        return busy or joined
-    if orphan.job is None:
-        return owned or busy or (joined if orphan.absent else None)
-    assert orphan.instance is not None
+    match orphan:
+        case Orphan(step=OrphanStep.DRAIN):
+            return owned
+        case Orphan(step=OrphanStep.REMOVE):
+            return busy or joined
+        case Orphan(job=None):
+            return owned or busy or (joined if orphan.absent else None)
+    assert orphan.job is not None
     recorded = frozenset(instance for each in in_use for instance in each.instances.get(vm, ()))
+    changed = _record_objection(recorded, orphan.job.instance)
+    if changed is not None or _has_stopped(orphan):  # then a job that runs under its name is on the other instance
+        return changed
+    elsewhere = "not all ads with its APFVM come from the VM job's instance"
+    return busy or (None if in_pool.get(vm) == recorded else elsewhere)
+
+
+def _has_stopped(orphan: Orphan) -> bool:
+    return orphan.instance is not None and orphan.instance.state in STOPPED
+
+
+def _record_objection(recorded: frozenset[str], instance: str | None) -> str | None:
+    """Return the reason why the VM job may own the orphan after all: it no longer records the other instance."""
     if not recorded:
         return "its VM job has left the queue"
-    if recorded != {orphan.job.instance}:
+    if recorded != {instance}:
         return f"its VM job now records {', '.join(sorted(recorded - {''})) or 'no instance'}"
-    if orphan.instance.state in STOPPED:  # a job that runs under its name is on the other instance
-        return None
-    return busy or (
-        None if in_pool.get(vm) == recorded else "not all ads with its APFVM come from the VM job's instance"
-    )
+    return None
+
+
+def _first(vm: str, answers: Iterable[Mapping[str, str]]) -> str | None:
+    return next((each[vm] for each in answers if vm in each), None)
 
 
 def _account_results(

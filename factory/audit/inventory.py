@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -92,12 +92,9 @@ def build_inventory(
         instances: None if the clouds are unknown; missing instances are then no disagreement.
         asked: Queues whose cloud answered; None: all.
     """
-    jobs, rows = tuple(jobs), tuple(instances or ())
+    rows = tuple(instances or ())
     by_vm = {job.uuid: job for job in jobs}
-    instances_of: dict[str, list[InstanceRow]] = defaultdict(list)
-    for instance in rows:
-        if instance.state not in ENDED or instance.vm in by_vm:
-            instances_of[instance.vm or instance.id].append(instance)
+    instances_of = _instances_by_vm(rows, by_vm)
     records = []
     for vm in sorted({*by_vm, *instances_of, *pool.machines, *pool.masters}):
         job, of_vm = by_vm.get(vm), tuple(instances_of.get(vm, ()))
@@ -110,22 +107,46 @@ def build_inventory(
         tuple(sorted(name for name, each in key_pairs.items() if each is owner))
         for owner in (KeyPairOwner.LEFT, KeyPairOwner.UNKNOWN)
     )
-    alive = {each.vm for each in rows if each.state not in ENDED}
-    ended = frozenset(each.vm for each in rows if each.vm and each.vm not in alive)
-    return Inventory(tuple(records), left, unclaimed, ended)
+    return Inventory(tuple(records), left, unclaimed, _ended_vms(rows))
+
+
+def _instances_by_vm(rows: Iterable[InstanceRow], vm_jobs: Collection[str]) -> Mapping[str, list[InstanceRow]]:
+    """Return the instances by ``APFVM``; one that has ended matters only to a VM that has a job."""
+    found: dict[str, list[InstanceRow]] = defaultdict(list)
+    for instance in rows:
+        if instance.state not in ENDED or instance.vm in vm_jobs:
+            found[instance.vm or instance.id].append(instance)
+    return found
+
+
+def _ended_vms(rows: Iterable[InstanceRow]) -> frozenset[str]:
+    """Return the VMs all of whose instances have ended."""
+    alive: dict[str, bool] = {}
+    for each in rows:
+        alive[each.vm] = alive.get(each.vm, False) or each.state not in ENDED
+    return frozenset(vm for vm, lives in alive.items() if vm and not lives)
 
 
 def _disagreements(record: VMRecord) -> Iterator[str]:
-    job, alive = record.job, record.alive
-    if job is None:
-        for each in alive:
-            yield f"instance {each.id} is {each.state} and has no VM job: only its own timers end it"
-        if record.startd is not None:
-            claims = counted(record.startd.claims, "claim")
-            yield f"startd {record.startd.name} carries our factory id and has no VM job, {claims}"
-        elif record.master is not None and not alive:
-            yield f"master {record.master.name} carries our factory id and has no VM job"
-        return
+    if record.job is None:
+        yield from _without_job(record)
+    else:
+        yield from _of_instances(record, record.job)
+        yield from _of_startd(record, record.job)
+
+
+def _without_job(record: VMRecord) -> Iterator[str]:
+    for each in record.alive:
+        yield f"instance {each.id} is {each.state} and has no VM job: only its own timers end it"
+    if record.startd is not None:
+        claims = counted(record.startd.claims, "claim")
+        yield f"startd {record.startd.name} carries our factory id and has no VM job, {claims}"
+    elif record.master is not None and not record.alive:
+        yield f"master {record.master.name} carries our factory id and has no VM job"
+
+
+def _of_instances(record: VMRecord, job: VMJobRow) -> Iterator[str]:
+    alive = record.alive
     if len(alive) > 1:
         yield f"{len(alive)} instances for one VM job: {', '.join(each.id for each in alive)}"
     for each in record.second:
@@ -138,6 +159,9 @@ def _disagreements(record: VMRecord) -> Iterator[str]:
         yield f"its instance {job.instance} is {state}" if state else f"the cloud does not show instance {job.instance}"
     if job.instance is None and alive and job.status == JobStatus.RUNNING:
         yield f"instance {alive[0].id} is {alive[0].state}, but the VM job records no instance"
+
+
+def _of_startd(record: VMRecord, job: VMJobRow) -> Iterator[str]:
     startd = record.startd
     if startd is not None and job.identity and startd.identity != job.identity:
         yield f"a startd with its APFVM has identity {startd.identity or 'unknown'}, not {job.identity}"

@@ -13,14 +13,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from factory.audit.cleanup import COMMANDS, Cleanup
+from factory.audit.cleanup import COMMANDS, Cleanup, CleanupResult
 from factory.audit.history import AuditHistory, AuditSnapshot, OrphanRules, mark_tried
 from factory.audit.orphans import Orphan, OrphanStep, find_orphans
-from factory.audit.result import AuditReport
+from factory.audit.result import AuditReport, summarize, terminated
 from factory.audit.snapshot import Snapshot, clouds_by_account, take_snapshot
 from factory.config.queues import Config
 from factory.model.cloud import KeyPairMaker
-from factory.model.memory import AuditResult
 from factory.process.clock import steady
 from factory.process.faults import FAULTS, fault
 from factory.process.workers import Workers
@@ -128,42 +127,55 @@ class Reaper:
         config, tick = self.config, self._clock()
         snapshot = take_snapshot(config, self._workers, self._makers)
         self._makers = snapshot.makers
-        unknown = list(snapshot.unknown)
-        orphans: tuple[Orphan, ...] = self.last_report.orphans
-        outcomes: dict[str, str | None] = {}
-        result = self.last_report.result
         audited = self._audit_snapshot(snapshot, tick)
         young = None if audited is None else self._young(config, snapshot)
-        if audited is not None and young is not None:  # orphans are known and count, but none is acted on
-            unknown.append(young)
-            orphans, _ = find_orphans(
-                audited, self._history, replace(self._rules(config, snapshot), exempt={"*": young})
-            )
-        elif audited is not None:
-            orphans, self._history = find_orphans(audited, self._history, self._rules(config, snapshot))
-            results = Cleanup(config, self._workers, snapshot, self._keep_fds).run(orphans)
-            outcomes = {name: each.error for name, each in results.items()}
-            tried = (orphan.key for orphan in orphans if orphan.name in results and results[orphan.name].tried)
-            self._history = mark_tried(self._history, tried, tick)
+        orphans, results = self._judge(config, snapshot, audited, young)
         for address in {cloud.source.address for cloud in snapshot.clouds.values()}:
             self._workers.end(address)
-        if not snapshot.clouds:
-            orphans = ()
-        elif audited is not None and not audited.complete:  # orphans of a cloud that did not answer stay as they were
-            unanswered = snapshot.clouds.keys() - snapshot.answered
-            orphans += tuple(o for o in self.last_report.orphans if o.account in unanswered)
+        orphans = self._with_unanswered(orphans, snapshot, audited)
         self._log_gone(orphans, snapshot)
-        done = [o for o in orphans if o.name in outcomes and outcomes[o.name] is None]
-        reaped = self.last_report.reaped + sum(1 for orphan in done if orphan.step is OrphanStep.TERMINATE)
-        if audited is not None and audited.complete:
-            result = summarize(audited, orphans)
-        self.last_report = AuditReport(time.time(), orphans, tuple(unknown), snapshot.notes, outcomes, reaped, result)
+        outcomes = {name: each.error for name, each in results.items()}
+        unknown = (*snapshot.unknown, *([] if young is None else [young]))
+        self.last_report = AuditReport(
+            ended=time.time(),
+            orphans=orphans,
+            unknown=unknown,
+            notes=snapshot.notes,
+            outcomes=outcomes,
+            reaped=self.last_report.reaped + terminated(orphans, outcomes),
+            result=self.last_report.result if audited is None or not audited.complete else summarize(audited, orphans),
+        )
         if not snapshot.pool_failed:
             self._asked |= snapshot.clouds.keys()
-        for text in sorted(frozenset(snapshot.notes) - self._logged_notes):
-            log.warning('audit note="%s"', text)
-        self._logged_notes |= frozenset(snapshot.notes)
+        self._log_notes(snapshot.notes)
         self._log(orphans, outcomes, unknown)
+
+    def _judge(
+        self, config: Config, snapshot: Snapshot, audited: AuditSnapshot | None, young: str | None
+    ) -> tuple[tuple[Orphan, ...], Mapping[str, CleanupResult]]:
+        """Return the orphans, and the results of the steps that were carried out, by name."""
+        if audited is None:
+            return self.last_report.orphans, {}
+        rules = self._rules(config, snapshot)
+        if young is not None:  # orphans are known and count, but none is acted on
+            orphans, _ = find_orphans(audited, self._history, replace(rules, exempt={"*": young}))
+            return orphans, {}
+        orphans, self._history = find_orphans(audited, self._history, rules)
+        results = Cleanup(config, self._workers, snapshot, self._keep_fds).run(orphans)
+        tried = (orphan.key for orphan in orphans if orphan.name in results and results[orphan.name].tried)
+        self._history = mark_tried(self._history, tried, audited.tick)
+        return orphans, results
+
+    def _with_unanswered(
+        self, orphans: tuple[Orphan, ...], snapshot: Snapshot, audited: AuditSnapshot | None
+    ) -> tuple[Orphan, ...]:
+        """Add the orphans of clouds that did not answer: they stay as they were."""
+        if not snapshot.clouds:
+            return ()
+        if audited is None or audited.complete:
+            return orphans
+        unanswered = snapshot.clouds.keys() - snapshot.answered
+        return orphans + tuple(orphan for orphan in self.last_report.orphans if orphan.account in unanswered)
 
     def _audit_snapshot(self, snapshot: Snapshot, tick: float) -> AuditSnapshot | None:
         """Return the part that orphans are found in; None if schedd or collector did not answer (rule 2)."""
@@ -197,6 +209,12 @@ class Reaper:
             reaps=factory.orphans == "terminate",
             exempt=exempt,
         )
+
+    def _log_notes(self, notes: Iterable[str]) -> None:
+        """Log each note once."""
+        for text in sorted(frozenset(notes) - self._logged_notes):
+            log.warning('audit note="%s"', text)
+        self._logged_notes |= frozenset(notes)
 
     def _log_gone(self, orphans: Iterable[Orphan], snapshot: Snapshot) -> None:
         """Log the orphans of the last audit that are gone. Call it before ``last_report`` is replaced."""
@@ -232,15 +250,6 @@ class Reaper:
                 self._statedir.add_to_journal(_journal_entry(queue, of_queue, outcomes, self.last_report.ended))
             except OSError as error:
                 log.error('statedir=%s failed="%s"', self._statedir.path, error)
-
-
-def summarize(audited: AuditSnapshot, orphans: Iterable[Orphan]) -> AuditResult:
-    """Return the facts for the rounds about VM jobs that vanished. ``began`` is of the steady clock."""
-    return AuditResult(
-        began=audited.tick,
-        ended=audited.inventory.ended,
-        counted=frozenset(orphan.vm for orphan in orphans if orphan.counts and orphan.job is None),
-    )
 
 
 def exempt_queues(pauses: Pauses, snapshot: Snapshot) -> dict[str, str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from factory.audit.orphans import Orphan
+from factory.audit.history import AuditSnapshot
+from factory.audit.orphans import Orphan, OrphanStep
 from factory.model.memory import AuditResult
 
 
@@ -51,3 +52,18 @@ class AuditReport:
                 for orphan in self.orphans
             ],
         }  # fmt: skip
+
+
+def terminated(orphans: Iterable[Orphan], outcomes: Mapping[str, str | None]) -> int:
+    """Return the number of orphans whose instances were terminated."""
+    done = (orphan for orphan in orphans if orphan.name in outcomes and outcomes[orphan.name] is None)
+    return sum(orphan.step is OrphanStep.TERMINATE for orphan in done)
+
+
+def summarize(audited: AuditSnapshot, orphans: Iterable[Orphan]) -> AuditResult:
+    """Return the facts for the rounds about VM jobs that vanished. ``began`` is of the steady clock."""
+    return AuditResult(
+        began=audited.tick,
+        ended=audited.inventory.ended,
+        counted=frozenset(orphan.vm for orphan in orphans if orphan.counts and orphan.job is None),
+    )

@@ -9,7 +9,8 @@ from factory.audit import reaper as reaper_module
 from factory.audit.history import AuditHistory, AuditSnapshot, OrphanRules
 from factory.audit.inventory import build_inventory
 from factory.audit.orphans import find_orphans
-from factory.audit.reaper import Reaper, exempt_queues, summarize
+from factory.audit.reaper import Reaper, exempt_queues
+from factory.audit.result import summarize
 from factory.audit.snapshot import Snapshot, clouds_by_account
 from factory.config import load
 from factory.model.cloud import InstanceRow
