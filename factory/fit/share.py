@@ -83,18 +83,31 @@ class FitResult:
 
 def plan_purchase(share: Share, settings: FitSettings) -> FitResult:
     """Place the waiting jobs on machines that are up or starting; buy for the rest, but not for stuck groups."""
-    supply = share.supply
-    groups = [_with_unmaterialised(group, settings) for group in share.demand.groups if group.problem is None]
-    startable = apply_limits(groups, share.demand.limits)
-    groups = [replace(group, count=n) for group in groups if (n := startable.of(group)) > 0]
+    groups, admitted = _startable(share, settings)
     able = [group for group in groups if group.key not in share.stuck]
-    machines = supply.machines(settings.minlife_s)
-    placed = supply.place(able, machines)
+    machines = share.supply.machines(settings.minlife_s)
+    result = replace(_place(share, able, machines), admitted=admitted, stuck_s=settings.stuck_s)
+    if share.closed is not None or not share.offers:
+        return result
+    result = _buy(share, result, able)
+    return result if result.purchase.order else _probe(share, result, groups, machines)
+
+
+def _startable(share: Share, settings: FitSettings) -> tuple[list[JobGroup], Admitted]:
+    """Return the groups with the number of jobs that the limits of the pool let start."""
+    groups = [_with_unmaterialised(group, settings) for group in share.demand.groups if group.problem is None]
+    admitted = apply_limits(groups, share.demand.limits)
+    return [replace(group, count=n) for group in groups if (n := admitted.of(group)) > 0], admitted
+
+
+def _place(share: Share, able: Sequence[JobGroup], machines: Sequence[Machine]) -> FitResult:
+    """Place the jobs on machines; the result has nothing bought yet."""
+    placed = share.supply.place(able, machines)
     left = {key: n - share.covered.get(key, 0) for key, n in placed.left.items() if n > share.covered.get(key, 0)}
     vm_of = {machine.name: machine.vm for machine in machines}
-    in_pool = {machine.name: machine.free for machine in supply.demand.machines}
+    in_pool = {machine.name: machine.free for machine in share.demand.machines}
     ready = {key: sum(n for name, n in on.items() if name in in_pool) for key, on in placed.placed.items()}
-    result = FitResult(
+    return FitResult(
         Purchase(),
         waiting=sum(group.count for group in able),
         left=left,
@@ -106,12 +119,15 @@ def plan_purchase(share: Share, settings: FitSettings) -> FitResult:
         ready=ready,
         coming={g.key: n for g in able if (n := g.count - left.get(g.key, 0) - ready.get(g.key, 0)) > 0},
         stuck=share.stuck,
-        admitted=startable,
-        stuck_s=settings.stuck_s,
     )
-    if share.closed is not None or not share.offers:
-        return result
-    purchase = buy(able, left, share.offers, lambda g, shape: supply.on_shape(g, shape).ok, supply.vms_by_shape())
+
+
+def _buy(share: Share, result: FitResult, able: Sequence[JobGroup]) -> FitResult:
+    """Buy for the jobs that are left; those that only a running machine can tell of are counted apart."""
+    supply = share.supply
+    purchase = buy(
+        able, result.left, share.offers, lambda g, shape: supply.on_shape(g, shape).ok, supply.vms_by_shape()
+    )
     shapes = [str(offer.shape) for offer in share.offers]
     by_key = {group.key: group for group in able}
     maybe = {
@@ -120,8 +136,7 @@ def plan_purchase(share: Share, settings: FitSettings) -> FitResult:
         if any(supply.on_shape(by_key[key], shape).maybe for shape in shapes)
     }
     sure = {key: n for key, n in purchase.unserved.items() if key not in maybe}
-    result = replace(result, purchase=replace(purchase, unserved=sure), maybe=maybe)
-    return result if purchase.order else _probe(share, result, groups, machines)
+    return replace(result, purchase=replace(purchase, unserved=sure), maybe=maybe)
 
 
 def _with_unmaterialised(group: JobGroup, settings: FitSettings) -> JobGroup:
