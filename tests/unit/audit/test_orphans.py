@@ -135,17 +135,17 @@ def test_retires_peacefully_what_is_in_the_pool(
 
 def test_waits_an_hour_for_a_vm_that_left_the_pool() -> None:
     """Rule 5: absence is not proof."""
-    there = snapshot(10, instances=[instance()], machines=[machine()])
-    assert run(there, snapshot(2000, instances=[instance()]))["i-1"].step is OrphanStep.WAIT
-    assert run(there, snapshot(2000, instances=[instance()]), snapshot(3611, instances=[instance()]))["i-1"].step is (
+    joined = snapshot(10, instances=[instance()], machines=[machine()])
+    assert run(joined, snapshot(2000, instances=[instance()]))["i-1"].step is OrphanStep.WAIT
+    assert run(joined, snapshot(2000, instances=[instance()]), snapshot(3611, instances=[instance()]))["i-1"].step is (
         OrphanStep.TERMINATE
     )
 
 
 def test_terminates_drained_vm_once_its_master_reports_no_startd() -> None:
     gone = [master(startd_runs=False, started=NOW - 60)]
-    there = snapshot(10, instances=[instance()], machines=[machine()])
-    assert run(there, snapshot(310, instances=[instance()], masters=gone))["i-1"].step is OrphanStep.TERMINATE
+    joined = snapshot(10, instances=[instance()], machines=[machine()])
+    assert run(joined, snapshot(310, instances=[instance()], masters=gone))["i-1"].step is OrphanStep.TERMINATE
 
 
 @pytest.mark.parametrize("launched", [NOW - 1000, 0])
@@ -218,34 +218,34 @@ def test_orphans_that_cannot_be_ended_take_turns() -> None:
 
 
 def test_orphan_that_cannot_be_ended_keeps_its_turns_among_new_ones() -> None:
-    history, there, stuck = find_orphans(snapshot(0), AuditHistory(), RULES)[1], [instance("i-0", "vm0")], 0
+    history, existing, stuck = find_orphans(snapshot(0), AuditHistory(), RULES)[1], [instance("i-0", "vm0")], 0
     for number in range(1, 13):
         tick = 310.0 * number
-        there.append(instance(f"i-{number}", f"vm{number}"))
-        orphans, history = find_orphans(snapshot(tick, instances=there), history, RULES)
+        existing.append(instance(f"i-{number}", f"vm{number}"))
+        orphans, history = find_orphans(snapshot(tick, instances=existing), history, RULES)
         ended = [orphan for orphan in orphans if orphan.step is OrphanStep.TERMINATE]
         history = mark_tried(history, (orphan.key for orphan in ended), tick)
         stuck += sum(orphan.name == "i-0" for orphan in ended)
-        there = [each for each in there if each.id == "i-0" or each.id not in {orphan.name for orphan in ended}]
+        existing = [each for each in existing if each.id == "i-0" or each.id not in {orphan.name for orphan in ended}]
     assert stuck >= 3
-    assert len(there) < 8, "nor do the others wait for it"
+    assert len(existing) < 8, "the others do not wait for it"
 
 
 def test_removes_vm_job_whose_instance_is_gone() -> None:
-    seen = snapshot(10, jobs=[job()], instances=[instance()])
+    shown = snapshot(10, jobs=[job()], instances=[instance()])
     gone = [snapshot(tick, jobs=[job()]) for tick in (310, 620)]
-    orphan = run(seen, *gone)["1.0"]
+    orphan = run(shown, *gone)["1.0"]
     assert (orphan.step, orphan.absent) == (OrphanStep.REMOVE, True)
-    assert run(seen, gone[0])["1.0"].step is OrphanStep.WAIT
+    assert run(shown, gone[0])["1.0"].step is OrphanStep.WAIT
     ended = [instance(state="terminated")]
     assert twice(jobs=[job()], instances=ended).step is OrphanStep.REMOVE
 
 
 def test_keeps_vm_job_whose_instance_the_cloud_never_showed() -> None:
     assert twice(jobs=[job()]).step is OrphanStep.REPORT
-    seen = snapshot(10, jobs=[job()], instances=[instance()])
+    shown = snapshot(10, jobs=[job()], instances=[instance()])
     in_pool = [snapshot(tick, jobs=[job()], machines=[machine()]) for tick in (310, 620)]
-    assert run(seen, *in_pool)["1.0"].step is OrphanStep.WAIT
+    assert run(shown, *in_pool)["1.0"].step is OrphanStep.WAIT
 
 
 def test_keeps_vm_job_while_its_master_is_in_the_pool() -> None:
@@ -261,27 +261,27 @@ def test_keeps_vm_job_while_its_master_is_in_the_pool() -> None:
 
 def test_waits_for_a_vm_whose_master_alone_was_in_the_pool() -> None:
     """Rule 5: its startd may have run a job between two audits."""
-    there = snapshot(10, instances=[instance()], masters=[master()])
-    assert run(there, *(snapshot(tick, instances=[instance()]) for tick in (310, 620)))["i-1"].step is OrphanStep.WAIT
+    joined = snapshot(10, instances=[instance()], masters=[master()])
+    assert run(joined, *(snapshot(tick, instances=[instance()]) for tick in (310, 620)))["i-1"].step is OrphanStep.WAIT
 
 
 def test_keeps_vm_jobs_of_an_account_that_is_no_longer_asked() -> None:
     """A queue got other credentials: HTCondor serves its old VM jobs with the old ones."""
-    seen = snapshot(10, jobs=[job()], instances=[instance()])
+    shown = snapshot(10, jobs=[job()], instances=[instance()])
     elsewhere = [snapshot(tick, jobs=[job()], account="another") for tick in (310, 620)]
-    orphan = run(seen, *elsewhere)["1.0"]
+    orphan = run(shown, *elsewhere)["1.0"]
     assert orphan.step is OrphanStep.REPORT
     assert "is no longer configured" in orphan.why
-    there = run(seen, *elsewhere, *(snapshot(tick, jobs=[job()]) for tick in (930, 1240)))["1.0"]
-    assert there.step is OrphanStep.REMOVE, "it is asked again and no longer shows it"
+    again = run(shown, *elsewhere, *(snapshot(tick, jobs=[job()]) for tick in (930, 1240)))["1.0"]
+    assert again.step is OrphanStep.REMOVE, "it is asked again and no longer shows it"
 
 
 def test_account_that_comes_back_counts_as_new() -> None:
     """A job may have started on its machines meanwhile."""
-    seen = snapshot(10, instances=[instance()], machines=[machine()])
+    shown = snapshot(10, instances=[instance()], machines=[machine()])
     away = snapshot(310, account="another")
     back = [snapshot(tick, instances=[instance()]) for tick in (620, 930)]
-    assert run(seen, away, *back)["i-1"].step is OrphanStep.WAIT
+    assert run(shown, away, *back)["i-1"].step is OrphanStep.WAIT
 
 
 @pytest.mark.parametrize("row", [job(status=3), job(status=4), job(status=5, hold=Hold(42, 16, "x", 3))])
@@ -299,9 +299,9 @@ def test_reports_startd_without_vm_job_and_instance() -> None:
 
 
 def test_keeps_history_when_cloud_is_unreachable() -> None:
-    seen = snapshot(10, instances=[instance()])
+    shown = snapshot(10, instances=[instance()])
     silent = snapshot(200, complete=False)
-    assert run(seen, silent, snapshot(310, instances=[instance()]))["i-1"].step is OrphanStep.TERMINATE
+    assert run(shown, silent, snapshot(310, instances=[instance()]))["i-1"].step is OrphanStep.TERMINATE
     in_pool = snapshot(10, instances=[instance()], machines=[machine()])
     assert run(in_pool, silent, snapshot(310, instances=[instance()]))["i-1"].step is OrphanStep.WAIT, (
         "a job may be on it"
