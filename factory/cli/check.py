@@ -18,7 +18,7 @@ from factory.config.problems import ConfigError, Problem
 from factory.config.queues import Config
 from factory.model.vm import counted
 from factory.plugin.finding import Finding
-from factory.report.status import decision_report, what
+from factory.report.status import action_target, decision_report
 from factory.service.rehearsal import Rehearsal
 
 _STYLE = {"error": "bold red", "warning": "yellow", "unchecked": "dim"}
@@ -99,7 +99,7 @@ def _show_round(output: Output, rehearsal: Rehearsal) -> None:
     """What each queue would do now."""
     for decision in rehearsal.round.decisions:
         report = decision_report(decision, (), rehearsal.round.now)
-        actions = [(type(action).__name__.lower(), what(action), action.reason) for action in decision.actions]
+        actions = [(type(action).__name__.lower(), action_target(action), action.reason) for action in decision.actions]
         output.put()
         show_decision(output, report, actions)
     output.put()

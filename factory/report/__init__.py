@@ -1,1 +1,1 @@
-"""Tell people and programs what happened: status, journal lines, metrics, monitors, explanations."""
+"""Reports of rounds for people and programs: status.json, journal lines, metrics, monitors, explanations."""

@@ -1,6 +1,6 @@
-"""What Prometheus may ask: the state of the queues as ``apf status`` shows it, as labelled gauges.
+"""Metrics for Prometheus: the state of the queues that ``apf status`` shows, as labelled gauges.
 
-Families are made from the status of the last round when somebody asks; nothing here decides or remembers.
+Each scrape reads status.json, which the last round wrote. Nothing is kept between scrapes.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ _JOBS = ("notready", "ready", "running")
 
 
 class StatusCollector(Collector):
-    """The status file as metrics; none while there is no file of this version yet."""
+    """Metrics of the status file; none while the file is missing or was written by another version of apf."""
 
     def __init__(self, status: Path) -> None:
         self._status = status
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """All families, from the file as it is now."""
+        """Yield all metric families of the present file."""
         try:
-            found = list(families(json.loads(self._status.read_bytes())))
-        except (OSError, AttributeError, KeyError, TypeError, ValueError):  # none yet, or of another version
+            metrics = list(families(json.loads(self._status.read_bytes())))
+        except (OSError, AttributeError, KeyError, TypeError, ValueError):  # missing, or of another version
             return
-        yield from found
+        yield from metrics
 
 
 def serve_metrics(address: str, status: Path) -> None:
-    """Answer at ``http://HOST:PORT/metrics`` from a thread, until the process ends.
+    """Serve ``http://HOST:PORT/metrics`` from a thread until the process ends.
 
     Raises:
-        OSError: the address can't be used.
+        OSError: the address can't be bound.
     """
     host, port = split_address(address)
     registry = CollectorRegistry()
@@ -47,23 +47,23 @@ def serve_metrics(address: str, status: Path) -> None:
 
 
 def families(status: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
-    """Metric families of a status (``factory.report.status.status_report``); pure."""
+    """Yield the metric families of a status (``factory.report.status.status_report``). Pure."""
     factory = str(status["factory"])
 
     def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
         return GaugeMetricFamily(f"apf_{name}", text, labels=("factory", *labels))
 
-    written = gauge("status_written_timestamp_seconds", "When the last round ended.")
+    written = gauge("status_written_timestamp_seconds", "End of the last round.")
     written.add_metric((factory,), status["written"])
-    vms = gauge("vms", "VMs of a queue by state.", "queue", "state")
-    orphans = gauge("orphans", "Instances of a queue that no VM job owns.", "queue")
-    jobs = gauge("jobs", "Jobs that a queue serves, by state.", "queue", "state")
-    asked = gauge("asked", "VMs that the chain asked for (below zero: to retire) in the last decision.", "queue")
-    blocked = gauge("blocked", "1: the chain can't decide.", "queue")
-    decided = gauge("decided_timestamp_seconds", "When a queue was last decided for.", "queue")
-    errors = gauge("failed_actions", "Actions of the last decision that failed.", "queue")
-    breaker = gauge("breaker_open", "1: nothing of this shape (*: of the queue) is bought.", "queue", "shape", "fault")
-    until = gauge("breaker_until_timestamp_seconds", "When a probe is bought.", "queue", "shape", "fault")
+    vms = gauge("vms", "VMs by state.", "queue", "state")
+    orphans = gauge("orphans", "Instances without a VM job.", "queue")
+    jobs = gauge("jobs", "Jobs that the queue serves, by state.", "queue", "state")
+    asked = gauge("asked", "VMs that the last decision asked for; below zero: VMs to retire.", "queue")
+    blocked = gauge("blocked", "1 if the queue is blocked: its chain can't decide.", "queue")
+    decided = gauge("decided_timestamp_seconds", "Time of the last decision.", "queue")
+    errors = gauge("failed_actions", "Failed actions of the last decision.", "queue")
+    breaker = gauge("breaker_open", "1 while this shape (*: any shape) is not bought.", "queue", "shape", "fault")
+    until = gauge("breaker_until_timestamp_seconds", "Time of the next probe.", "queue", "shape", "fault")
     for queue in status["queues"]:
         name = (factory, str(queue["queue"]))
         for state, n in queue["states"].items():
@@ -81,9 +81,9 @@ def families(status: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
         for shape, open_ in queue["health"]["breakers"].items():
             breaker.add_metric((*name, shape, open_["what"]), float(open_["until"] > status["written"]))
             until.add_metric((*name, shape, open_["what"]), open_["until"])
-    read = gauge("source_read_timestamp_seconds", "When a source was last asked.", "source")
-    took = gauge("source_seconds", "How long that took.", "source")
-    up = gauge("source_up", "1: it answered.", "source")
+    read = gauge("source_read_timestamp_seconds", "Start of the last poll.", "source")
+    took = gauge("source_seconds", "Duration of the last poll.", "source")
+    up = gauge("source_up", "1 if the last poll succeeded.", "source")
     for source in status["sources"]:
         name = (factory, str(source["source"]))
         read.add_metric(name, source["started"])

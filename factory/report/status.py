@@ -1,4 +1,4 @@
-"""A round as data for people and programs: status.json, the journal, monitors. Pure."""
+"""Reports of a round as plain data, for status.json, the journal and monitors; one log line for each queue. Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from factory.model.actions import Action, ClearRetire, Outcome, Release, Remove,
 from factory.model.memory import Health
 from factory.model.source import Reading
 from factory.model.status import BatchStatus, Unknown, WmsStatus
-from factory.model.vm import VM
+from factory.model.vm import VM, counted
 from factory.state.saved_memory import SavedMemory
 
 _COUNTS = ("pending", "stuck", "running", "suspended", "done", "retiring", "retired", "held", "lost", "orphans")
 
 
 def decision_report(decision: Decision, outcomes: Iterable[Outcome], now: float) -> dict[str, Any]:
-    """One queue's part of a round."""
+    """Return the report of one queue's part of a round."""
     batch, blocked = decision.batch, decision.chain.blocked
     return {
         "queue": decision.queue,
@@ -39,7 +39,7 @@ def decision_report(decision: Decision, outcomes: Iterable[Outcome], now: float)
 
 
 def health_report(health: Health) -> dict[str, Any]:
-    """The breakers of a queue, what its last machines were good for, by shape (``*``: all), and its canaries."""
+    """Return the breakers and the last launches of a queue by shape (``*``: all shapes), and its canaries by image."""
     return {
         "breakers": {shape: asdict(breaker) for shape, breaker in health.breakers.items()},
         "launches": {shape: list(good) for shape, good in health.launches.items()},
@@ -48,7 +48,7 @@ def health_report(health: Health) -> dict[str, Any]:
 
 
 def vm_report(vm: VM) -> dict[str, Any]:
-    """A VM, short."""
+    """Return the fields of a VM that status.json shows."""
     return {
         "vm": vm.uuid,
         "job": str(vm.job),
@@ -77,18 +77,18 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
     action = outcome.action
     return {
         "kind": type(action).__name__.lower(),
-        "what": what(action),
+        "what": action_target(action),
         "reason": action.reason,
         "jobs": [str(job) for job in outcome.jobs],
         "error": outcome.error,
     }
 
 
-def what(action: Action) -> str:
-    """The object of an action, for people."""
+def action_target(action: Action) -> str:
+    """Return the jobs or the VM that an action is about, such as "VM UUID (job 12.0)"."""
     match action:
         case Submit():
-            return f"{action.n} × {action.shapes[0]}" if action.shapes else f"{action.n} jobs"
+            return f"{action.n} × {action.shapes[0]}" if action.shapes else counted(action.n, "job")
         case Remove() if action.vm is None:
             return f"job {action.job}"
         case Remove(vm=VM() as vm) | Unretire(vm=vm) | Retire(vm=vm) | ClearRetire(vm=vm) | Release(vm=vm):
@@ -97,7 +97,7 @@ def what(action: Action) -> str:
 
 
 def source_report(reading: Reading) -> dict[str, Any]:
-    """A source: when it was read, how long that took, what was wrong."""
+    """Return the key of a source, the start and the duration of its last poll, and the error if it failed."""
     return {
         "source": reading.key,
         "started": reading.started,
@@ -117,7 +117,10 @@ def status_report(
     audit: Mapping[str, Any] | None = None,
     known: SavedMemory | None = None,
 ) -> dict[str, Any]:
-    """What ``apf status`` shows. ``broken``: what is known of rounds that an error ended, a dataclass."""
+    """Return the content of status.json.
+
+    ``broken``: a dataclass that describes the last rounds, if an unexpected error ended them.
+    """
     return {
         "factory": factory_id,
         "incarnation": incarnation,
@@ -132,7 +135,7 @@ def status_report(
 
 
 def log_line(report: Mapping[str, Any]) -> str:
-    """One queue's part of a round as one line of ``key=value``."""
+    """Return the report of one queue as a log line of ``key=value`` words."""
     wms, batch = report["wms"] or {}, report["batch"]
     words = [f"queue={report['queue']}", f"outcome={report['outcome']}"]
     words += [f"n={report['n']}"] if report["n"] is not None else []

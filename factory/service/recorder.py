@@ -16,7 +16,7 @@ from factory.model.actions import Outcome
 from factory.model.memory import Health
 from factory.model.source import Reading
 from factory.report.monitors import MonitorDispatcher
-from factory.report.status import decision_report, log_line, status_report, what
+from factory.report.status import action_target, decision_report, log_line, status_report
 from factory.state.directory import StateDir, write_private
 from factory.state.health_file import dump_health, load_health
 from factory.state.saved_memory import SavedMemory
@@ -113,7 +113,7 @@ def log_outcomes(outcomes: Iterable[Outcome]) -> None:
         action, level = outcome.action, logging.INFO if outcome.error is None else logging.ERROR
         failed = "" if outcome.error is None else f' failed="{outcome.error}"'
         kind = type(action).__name__.lower()
-        log.log(level, 'queue=%s %s %s reason="%s"%s', action.queue, kind, what(action), action.reason, failed)
+        log.log(level, 'queue=%s %s %s reason="%s"%s', action.queue, kind, action_target(action), action.reason, failed)
 
 
 def _read(path: Path) -> bytes:

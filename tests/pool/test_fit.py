@@ -101,25 +101,25 @@ def test_explain_says_what_is_true_of_each_job(make_factory: MakeFactory) -> Non
     glue = work.submit(1, requirements="TARGET.HasGlue && TARGET.HasTape", request_memory=70)
     other = work.submit(1, **{"My.MATCH_APF_QUEUE": '"nobody"'})
     text = explained(factory, "job", f"{two.cluster}.0")
-    assert "one of 2 idle jobs that ask for the same: 2 cores, 64 MB of memory" in text
-    assert "machines for 1 of them are bought now: 1 × m5.large" in text
-    assert "machines for 1 more would be bought, but MaxToRun stands in the way (room for 1 of 1)" in text
+    assert "one of 2 idle jobs that request 2 cores, 64 MB of memory" in text
+    assert "buys 1 × m5.large now, for 1 of them" in text
+    assert "buys no machine for 1 more of them: capped by MaxToRun (room for 1 of 1)" in text
     text = explained(factory, "job", f"{huge.cluster}.0")
-    assert "no machine that this queue may buy can serve it" in text
+    assert "no shape of this queue serves it" in text
     assert "TARGET.Memory >= RequestMemory is false" in text
     text = explained(factory, "job", f"{glue.cluster}.0")
-    assert "only a running machine can tell" in text
+    assert "only a running machine can show" in text
     assert "TARGET.HasTape is undefined until a machine runs; to define it now, set sched.fit.machine.HasTape" in text
     assert "it is the work of no queue" in explained(factory, "job", f"{other.cluster}.0")
     assert factory.run("explain", "job", "99999.0").returncode == 1
     text = explained(factory, "queue", "CLOUD")
     assert "buys 1" in text
-    assert "not one more: MaxToRun stands in the way" in text
-    assert "not one fewer: 1 waiting jobs would have no machine" in text
+    assert "not one more: capped by MaxToRun" in text
+    assert "not one fewer: 1 waiting job would have no machine" in text
     with factory:
         two.wait_running(1)
         (running,) = (ad for ad in two.ads() if ad["JobStatus"] == 2)
-        assert f"job {two.cluster}.{running['ProcId']} runs on" in explained(
+        assert f"job {two.cluster}.{running['ProcId']} is running on" in explained(
             factory, "job", f"{two.cluster}.{running['ProcId']}"
         )
         text = explained(factory, "queue", "CLOUD")
@@ -127,7 +127,7 @@ def test_explain_says_what_is_true_of_each_job(make_factory: MakeFactory) -> Non
         assert "not one more: " in text
         factory.run("pause", "CLOUD", "--why", "a test")
         text = explained(factory, "queue", "CLOUD")
-        assert "holds, so that the chain asks for nothing: paused by" in text
+        assert "blocked: paused by" in text
         factory.run("resume", "CLOUD")
         two.open()
         two.wait_done()

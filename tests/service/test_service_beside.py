@@ -101,4 +101,4 @@ def test_rounds_go_on_while_a_monitor_and_a_panda_server_hang(tmp_path: Path) ->
             until(lambda: "actions=" in (tmp_path / "log").read_text(), "the other monitor was told")
             child.send_signal(signal.SIGTERM)
             assert child.wait(60) == 0
-        assert "monitor=APF ends untold" in (tmp_path / "log").read_text()
+        assert "monitor=APF unsent=" in (tmp_path / "log").read_text()

@@ -1,4 +1,4 @@
-"""What is said of a job and of a queue, for each thing that can be so."""
+"""Explanations of jobs and queues, one case for each thing that can be true of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -35,7 +35,7 @@ FALLEN = Memory(vms={vm(n, VMState.LOST).uuid: Seen(NOW - 900, NOW - 5) for n in
 
 
 def back_again(number: int) -> VM:
-    """A VM that drains and may be taken back."""
+    """Return a draining VM that can be unretired."""
     draining = Drain("apf: not needed", ours=True)
     return vm(number, VMState.RETIRING, SHAPE, retire_time=NOW - 50, drain=draining, startd="x", retire_seen=True)
 
@@ -78,97 +78,97 @@ STUCK = Waiting(NOW - 9999, 6, stuck="free machines that fit stayed unused for 3
 
 
 @pytest.mark.parametrize(
-    ("status", "more", "said"),
+    ("status", "fields", "state"),
     [
         (1, {}, None),
-        (2, {"remote_host": "slot1@vm"}, "runs on slot1@vm"),
+        (2, {"remote_host": "slot1@vm"}, "is running on slot1@vm"),
         (5, {"hold_reason": "no input"}, "is held: no input"),
         (4, {}, "has completed"),
         (9, {}, "has JobStatus 9"),
     ],
 )
-def test_what_is_not_idle_needs_nothing(status: int, more: dict[str, str], said: str | None) -> None:
-    assert state_of(facts(status=status, **more)) == said
+def test_state_of_a_job_that_is_not_idle(status: int, fields: dict[str, str], state: str | None) -> None:
+    assert state_of(facts(status=status, **fields)) == state
 
 
 CASES: list[tuple[str, Decision, list[str], list[str]]] = [
     (
         "bought",
         decision(),
-        ["one of 6 idle jobs that ask for the same: 1 core", "machines for 6 of them are bought now: 3 × m5.large"],
-        ["stuck", "stands free", "on their way"],
+        ["one of 6 idle jobs that request 1 core, 1000 MB of memory", "buys 3 × m5.large now, for 6 of them"],
+        ["stuck", "free room", "starting"],
     ),
     (
         "capped",
         decision(maximum=1),
-        ["machines for 2 of them are bought", "machines for 4 more would be bought, but MaxToRun stands in the way"],
+        ["buys 1 × m5.large now, for 2 of them", "buys no machine for 4 more of them: capped by MaxToRun (room for"],
         [],
     ),
     (
         "free",
         decision(machines=[machine("slot1@a", 8, 32_000)]),
-        ["room that fits 6 of them stands free on 1 machine in the pool: slot1@a"],
-        ["bought", "on their way"],
+        ["6 of them fit free room on 1 machine in the pool: slot1@a"],
+        ["buys", "bought", "starting"],
     ),
     (
         "free in part, coming in part",
         decision([replace(GROUP, count=9)], [machine("slot1@a", 3, 32_000)], [vm(1, VMState.BOOTING, SHAPE)]),
         [
             "one of 9 idle jobs",
-            "room that fits 3 of them stands free on 1 machine in the pool: slot1@a",
-            "2 of them wait for machines on their way, VM jobs 1.1",
-            "machines for 4 of them are bought now: 2 × m5.large",
+            "3 of them fit free room on 1 machine in the pool: slot1@a",
+            "2 of them fit VMs that are starting: 1.1",
+            "buys 2 × m5.large now, for 4 of them",
         ],
         [],
     ),
     (
         "coming",
         decision(vms=[vm(n, VMState.BOOTING, SHAPE) for n in (1, 2, 3)]),
-        ["6 of them wait for machines on their way, VM jobs 1.1 (m5.large, booting), 1.2"],
-        ["bought"],
+        ["6 of them fit VMs that are starting: 1.1 (m5.large, booting), 1.2"],
+        ["buys", "bought"],
     ),
     (
-        "coming, and of no use",
+        "coming, but does not match",
         decision(vms=[vm(1, VMState.BOOTING, SHAPE)], no={(KEY, "m5.large"): NO}),
         ["HasTape is false"],
-        ["VM jobs"],
+        ["starting"],
     ),
     (
         "another queue's",
         decision(covered={KEY: 6}),
-        ["6 of them wait for machines on their way of other queues, or that these buy now"],
-        ["bought", "nothing"],
+        ["6 of them fit VMs of other queues that are starting or bought now"],
+        ["buys", "nothing"],
     ),
     (
         "nothing is left",
         decision(closed="queue CHEAP comes first and is blocked: no answer"),
         ["nothing is bought for 6 of them: Fit: ", "queue CHEAP comes first and is blocked: no answer"],
-        ["on their way"],
+        ["VMs that are starting", "VMs of other queues"],
     ),
     (
         "impossible",
         decision(no={(KEY, "m5.large"): NO}),
-        ["HasTape is false", "no machine that this queue may buy can serve it: nothing is bought for it"],
-        ["are bought now"],
+        ["HasTape is false", "nothing is bought for it: no shape of this queue serves it"],
+        [" now"],
     ),
     (
         "too large",
         decision([replace(GROUP, ask=Room(1, 64_000, 1000))]),
-        ["m5.large/*/on-demand: matches, and has not the room for 1 core, 64000 MB of memory"],
-        ["are bought now"],
+        ["m5.large/*/on-demand: matches, but is too small for 1 core, 64000 MB of memory"],
+        [" now"],
     ),
     (
         "maybe",
         decision(no={(KEY, "m5.large"): MAYBE}),
-        ["only a running machine can tell whether they fit; one is tried at a time", "HasTape is undefined"],
-        ["no machine that this queue may buy"],
+        ["only a running machine can show if they fit; one machine is tried at a time", "HasTape is undefined"],
+        ["no shape of this queue"],
     ),
     (
         "limited",
         decision(limits=(Limit("quota of physics, 2 of 2 cores in use", 2, {KEY: 1}),)),
         [
-            "4 of them would not start whatever room there is: beyond the quota of physics, 2 of 2 cores in use",
-            "machines for 2 of them are bought now",
+            "4 of them exceed the quota of physics, 2 of 2 cores in use; more machines would not start them",
+            "buys 1 × m5.large now, for 2 of them",
         ],
         [],
     ),
@@ -176,16 +176,15 @@ CASES: list[tuple[str, Decision, list[str], list[str]]] = [
         "stuck",
         decision([replace(GROUP, reject_reason="submitter limit exceeded")], waiting={KEY: STUCK}),
         [
-            "stuck, nothing is bought for them but a machine an hour to see: "
-            "free machines that fit stayed unused for 300 s",
-            "the negotiator said last: submitter limit exceeded",
+            "stuck: free machines that fit stayed unused for 300 s; one machine per hour is bought as a probe",
+            "last reason of the negotiator: submitter limit exceeded",
         ],
-        ["are bought now", "on their way", "this machine is bought now"],
+        [" now", "starting"],
     ),
     (
         "probed",
         decision(waiting={KEY: replace(STUCK, stuck_since=NOW - 3600)}),
-        ["stuck, nothing", "this machine is bought now: 1 × m5.large"],
+        ["stuck: ", "buys the probe now: 1 × m5.large"],
         [],
     ),
     (
@@ -197,19 +196,19 @@ CASES: list[tuple[str, Decision, list[str], list[str]]] = [
     (
         "no group",
         decision([group("local#8#bob#", 1, 1, 1, "bob")], excluded={"deferred": 3}),
-        ["is not among the jobs that can run on a machine now", "3 idle jobs are left out: deferred"],
+        ["not among the waiting jobs that the last poll counted", "3 idle jobs are left out: deferred"],
         ["one of"],
     ),
     (
         "at the hard cap",
         decision(maxinstances=1),
-        ["machines for 2 of them are bought now: 1 ×", "4 more would be bought, but maxinstances = 1: 0 VMs exist"],
+        ["buys 1 × m5.large now, for 2 of them", "no machine for 4 more of them: maxinstances = 1: 0 VMs exist"],
         ["MaxToRun"],
     ),
     (
-        "taken back",
+        "unretired",
         decision(vms=[back_again(1), back_again(2)]),
-        ["machines for 6 of them are bought or taken back now: 3 × m5.large"],
+        ["buys or unretires 3 × m5.large now, for 6 of them"],
         [],
     ),
     ("unknown", replace(decision(), wms=Unknown("no answer")), ["blocked: no answer"], ["one of"]),
@@ -217,39 +216,39 @@ CASES: list[tuple[str, Decision, list[str], list[str]]] = [
         "blocked",
         replace(decision(), chain=Chain(blocked=Blocked(Cause.PAUSED, "paused by bob"))),
         ["one of 6", "blocked: paused by bob"],
-        ["bought"],
+        ["buys"],
     ),
     (
         "counted",
         replace(decision(), wms=WmsStatus(ready=6)),
-        ["counts jobs and does not look at each: Fit: 6 jobs are waiting", "the queue buys 3"],
+        ["the chain counts jobs", "with machines: Fit: 6 jobs are waiting", "the queue buys 3"],
         ["one of"],
     ),
 ]
 
 
-@pytest.mark.parametrize(("made", "said", "not_said"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_a_job_is_told_what_is_true_of_it(made: Decision, said: list[str], not_said: list[str]) -> None:
+@pytest.mark.parametrize(("made", "present", "absent"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_explains_an_idle_job(made: Decision, present: list[str], absent: list[str]) -> None:
     text = "\n".join(explain_job(facts(ask=_ask(made)), made))
-    for words in said:
+    for words in present:
         assert words in text
-    for words in not_said:
+    for words in absent:
         assert words not in text
 
 
-def test_a_job_that_is_left_out_is_told_why_and_nothing_of_others() -> None:
+def test_explains_why_a_job_is_left_out() -> None:
     made = decision(
         [group("local#8#bob#", 1, 1, 1, "bob")], excluded={"deferred": 3, "managed outside the schedd (routed)": 8}
     )
-    said = list(explain_job(facts(left_out="deferred"), made))
-    assert said == ["is not among the jobs that can run on a machine now: it is deferred"]
+    lines = list(explain_job(facts(left_out="deferred"), made))
+    assert lines == ["left out of the waiting jobs: it is deferred"]
 
 
 def _ask(made: Decision) -> Room:
     return next(iter(made.wms.demand.groups)).ask if isinstance(made.wms, WmsStatus) and made.wms.demand else GROUP.ask
 
 
-def test_a_job_is_found_in_the_group_of_its_autocluster_or_of_those_that_ask_for_the_same() -> None:
+def test_finds_the_group_of_a_job_by_autocluster_then_by_request() -> None:
     other = replace(GROUP, key="local#8#eve#", ask=Room(2, 1))
     foreign = replace(GROUP, key="local#7#bob#", owner="bob")
     groups = demand([foreign, other, GROUP])
@@ -259,8 +258,8 @@ def test_a_job_is_found_in_the_group_of_its_autocluster_or_of_those_that_ask_for
     assert group_of(facts(owner="mallory"), groups) is None
 
 
-def test_a_job_is_found_in_a_group_of_its_own_schedd() -> None:
-    """Each schedd numbers its autoclusters itself."""
+def test_finds_the_group_of_a_job_on_its_own_schedd() -> None:
+    """Each schedd numbers its own autoclusters."""
     other = replace(GROUP, key="schedd other 0123456789ab#7#eve#", ask=Room(2, 1))
     groups = demand([other, GROUP])
     assert group_of(facts(), groups) is GROUP
@@ -268,7 +267,7 @@ def test_a_job_is_found_in_a_group_of_its_own_schedd() -> None:
     assert group_of(facts(schedd="schedd oth"), groups) is None
 
 
-def test_a_job_is_found_in_the_group_that_says_the_same_of_what_machines_refer_to() -> None:
+def test_finds_the_group_with_the_same_machine_related_attributes() -> None:
     red, blue = (replace(GROUP, key=f"{KEY}#{each}", referenced=(("colour", f'"{each}"'),)) for each in ("red", "blue"))
     none = replace(GROUP, key=f"{KEY}#none", referenced=(("colour", "undefined"),))
     groups = demand([red, none, blue])
@@ -278,20 +277,18 @@ def test_a_job_is_found_in_the_group_that_says_the_same_of_what_machines_refer_t
 
 
 @pytest.mark.parametrize(
-    ("made", "said"),
+    ("made", "present"),
     [
-        (decision(), ["buys 3", "not one fewer: 2 waiting jobs", "not one more: every job that a machine of this"]),
-        (decision(maximum=1), ["buys 1", "not one more: MaxToRun stands in the way (room for 1 of 1)"]),
-        (decision([]), ["neither buys nor retires", "not one more: no waiting job needs one that this queue can buy"]),
-        (
-            decision(blocked="no data"),
-            ["neither buys nor retires", "blocked, so that the chain asks for nothing: no data"],
-        ),
+        (decision(), ["buys 3", "not one fewer: 2 waiting jobs", "not one more: all waiting jobs that this queue can"]),
+        (decision([replace(GROUP, count=1)]), ["buys 1", "not one fewer: 1 waiting job would have no machine"]),
+        (decision(maximum=1), ["buys 1", "not one more: capped by MaxToRun (room for 1 of 1)"]),
+        (decision([]), ["neither buys nor retires", "not one more: no waiting job needs a machine of this queue"]),
+        (decision(blocked="no data"), ["neither buys nor retires", "blocked: no data"]),
     ],
 )
-def test_a_queue_says_why_so_many(made: Decision, said: list[str]) -> None:
+def test_explains_the_number_of_vms_that_a_queue_buys(made: Decision, present: list[str]) -> None:
     text = "\n".join(explain_queue(made, NOW))
-    for words in said:
+    for words in present:
         assert words in text
 
 
@@ -310,19 +307,19 @@ DONE: list[tuple[str, Decision, list[str], list[str]]] = [
         ["buys 3", "not one fewer"],
     ),
     (
-        "a lease ends in a hold",
+        "a lease ends while blocked",
         decision(vms=[LEASE_ENDS], blocked="schedd: no answer", drain_before_s=600),
         [
-            "retires 1\nblocked, so that the chain asks for nothing: schedd: no answer",
+            "retires 1\nblocked: schedd: no answer",
             "retire VM vm00001 (job 1.1): its lease ends in 60 s",
         ],
         ["nothing is bought or retired", "not one"],
     ),
     (
-        "bought and taken back",
+        "bought and unretired",
         decision(vms=[back_again(1)]),
         [
-            "buys 2, takes 1 back",
+            "buys 2, unretires 1",
             "unretire VM vm00001 (job 1.1): wanted again",
             "submit 2 × ami-1/m5.large/*/on-demand: ",
         ],
@@ -341,23 +338,23 @@ DONE: list[tuple[str, Decision, list[str], list[str]]] = [
     (
         "a breaker where nothing is asked for",
         decision([], memory=BROKEN),
-        ["ami-1/m5.large/*/on-demand: nothing is bought: quota: InstanceLimitExceeded"],
+        ["ami-1/m5.large/*/on-demand: buys nothing (quota: InstanceLimitExceeded"],
         [],
     ),
     (
         "a canary",
         decision(builds={str(SHAPE.shape): "b"}),
-        ["buys 1", "1 of 3 bought. canary", "ami-1 is new: one machine first; no machine yet", "not one more: 1 of 3"],
+        ["buys 1", "1 of 3 bought. canary", "canary ami-1: one machine first; no machine yet", "not one more: 1 of 3"],
         [],
     ),
     (
-        "a sudden fall",
+        "mass loss",
         decision(vms=[vm(n, VMState.LOST, SHAPE, instance=f"i-{n}") for n in (1, 2, 3)], memory=FALLEN),
         ["neither buys nor retires", "note: 3 of 3 startds left unasked within 60 s"],
         ["buys 3"],
     ),
     (
-        "one that is asked to leave again",
+        "a repeated command",
         decision([], vms=[replace(back_again(1), drain=None, retire_seen=False)]),
         ["neither buys nor retires", "retire VM vm00001 (job 1.1): asked to retire, shows no sign of it"],
         [],
@@ -365,13 +362,11 @@ DONE: list[tuple[str, Decision, list[str], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("made", "said", "not_said"), [case[1:] for case in DONE], ids=[case[0] for case in DONE])
-def test_a_queue_says_what_is_done_and_to_which_machine_and_why(
-    made: Decision, said: list[str], not_said: list[str]
-) -> None:
+@pytest.mark.parametrize(("made", "present", "absent"), [case[1:] for case in DONE], ids=[case[0] for case in DONE])
+def test_explains_each_action_of_a_queue(made: Decision, present: list[str], absent: list[str]) -> None:
     """Rule 13."""
     text = "\n".join(explain_queue(made, NOW))
-    for words in said:
+    for words in present:
         assert words in text
-    for words in not_said:
+    for words in absent:
         assert words not in text

@@ -1,4 +1,4 @@
-"""Metrics: what ``apf status`` shows, for Prometheus."""
+"""Metrics for Prometheus: the figures of ``apf status`` as gauges."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -34,7 +34,7 @@ def statedir(tmp_path: Path) -> StateDir:
     return made
 
 
-def test_queues_vms_breakers_and_sources_are_told(statedir: StateDir) -> None:
+def test_exports_queues_vms_breakers_and_sources(statedir: StateDir) -> None:
     busy = vm("a", VMState.BUSY, claims=1)
     health = Health({"m5.large": Breaker("quota", "no more", opened=5, until=900), "*": Breaker("lost", "", 5, 50)})
     decisions = [
@@ -49,31 +49,33 @@ def test_queues_vms_breakers_and_sources_are_told(statedir: StateDir) -> None:
     queues = {each.queue: decision_report(each, (), 99) for each in decisions}
     readings = [Reading("jobs", 10, 11.5, rows=()), Reading("machines", 10, 12, error="no answer")]
     statedir.write_status(status_report("f", "i", queues, readings, (), 100))
-    told = scraped(statedir.status)
-    assert told['apf_vms{factory="f",queue="A",state="busy"}'] == 1
-    assert told['apf_jobs{factory="f",queue="A",state="ready"}'] == 7
-    assert told['apf_asked{factory="f",queue="A"}'] == 2
-    assert told['apf_blocked{factory="f",queue="A"}'] == 0
-    assert told['apf_blocked{factory="f",queue="B"}'] == 1
-    assert not [name for name in told if 'queue="B"' in name and ("jobs" in name or "vms" in name or "asked" in name)]
-    assert told['apf_breaker_open{factory="f",fault="quota",queue="A",shape="m5.large"}'] == 1
-    assert told['apf_breaker_open{factory="f",fault="lost",queue="A",shape="*"}'] == 0
-    assert told['apf_source_up{factory="f",source="jobs"}'] == 1
-    assert told['apf_source_up{factory="f",source="machines"}'] == 0
-    assert told['apf_source_seconds{factory="f",source="jobs"}'] == 1.5
+    metrics = scraped(statedir.status)
+    assert metrics['apf_vms{factory="f",queue="A",state="busy"}'] == 1
+    assert metrics['apf_jobs{factory="f",queue="A",state="ready"}'] == 7
+    assert metrics['apf_asked{factory="f",queue="A"}'] == 2
+    assert metrics['apf_blocked{factory="f",queue="A"}'] == 0
+    assert metrics['apf_blocked{factory="f",queue="B"}'] == 1
+    assert not [
+        name for name in metrics if 'queue="B"' in name and ("jobs" in name or "vms" in name or "asked" in name)
+    ]
+    assert metrics['apf_breaker_open{factory="f",fault="quota",queue="A",shape="m5.large"}'] == 1
+    assert metrics['apf_breaker_open{factory="f",fault="lost",queue="A",shape="*"}'] == 0
+    assert metrics['apf_source_up{factory="f",source="jobs"}'] == 1
+    assert metrics['apf_source_up{factory="f",source="machines"}'] == 0
+    assert metrics['apf_source_seconds{factory="f",source="jobs"}'] == 1.5
     assert (
         asdict(health)["breakers"]["*"]["until"]
-        == told['apf_breaker_until_timestamp_seconds{factory="f",fault="lost",queue="A",shape="*"}']
+        == metrics['apf_breaker_until_timestamp_seconds{factory="f",fault="lost",queue="A",shape="*"}']
     )
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"factory": "f", "written": 1, "queues": [{"queue": "Q"}]}', "\xff"])
-def test_of_a_status_of_another_version_or_a_damaged_one_nothing_is_told(statedir: StateDir, text: str) -> None:
+def test_damaged_or_foreign_status_gives_no_metrics(statedir: StateDir, text: str) -> None:
     statedir.status.write_text(text, encoding="latin1")
     assert scraped(statedir.status) == {}
 
 
-def test_before_the_first_round_there_is_nothing_to_tell(statedir: StateDir) -> None:
+def test_no_metrics_before_the_first_round(statedir: StateDir) -> None:
     assert scraped(statedir.status) == {}
 
 
@@ -81,11 +83,11 @@ def test_before_the_first_round_there_is_nothing_to_tell(statedir: StateDir) -> 
     ("text", "address"),
     [("9100", ("127.0.0.1", 9100)), ("0.0.0.0:9100", ("0.0.0.0", 9100)), ("[::1]:9100", ("::1", 9100))],
 )
-def test_an_address_without_a_host_is_one_of_this_host_alone(text: str, address: tuple[str, int]) -> None:
+def test_address_without_a_host_is_local(text: str, address: tuple[str, int]) -> None:
     assert split_address(text) == address
 
 
 @pytest.mark.parametrize("text", ["", "host", "host:", "host:0", "70000", "host:http"])
-def test_what_is_no_address_is_said(text: str) -> None:
+def test_refuses_an_invalid_address(text: str) -> None:
     with pytest.raises(ValueError, match="is not an address"):
         split_address(text)
