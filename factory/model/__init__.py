@@ -1,1 +1,1 @@
-"""Data that all rooms share, without behaviour beyond arithmetic on itself."""
+"""Data that all rooms share, with no behaviour beyond arithmetic on itself."""

@@ -1,4 +1,4 @@
-"""What a round may do. Every action carries a reason that a person can read (rule 13)."""
+"""Actions of a round. Every action carries a reason that a person can read (rule 13)."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ class Submit:
     queue: str
     n: int
     shapes: tuple[Shape, ...] = ()
-    """One for each VM; empty for plain jobs."""
+    """One shape for each VM; empty for plain jobs."""
     orphans: int = 0
-    """Instances of the queue without a VM job: they take room under its hard cap."""
+    """Instances of the queue without a VM job; they count against its hard cap."""
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unretire:
-    """Take a retirement back: cancel the drain, or have the startd start again when it has left."""
+    """Take a retirement back: cancel the drain, or start the startd again if it has stopped."""
 
     queue: str
     vm: VM
     attempt: int = 1
-    """How often in a row it is now told so; those told least come first."""
+    """Number of this command in a row, 1 for the first. VMs with the fewest attempts come first."""
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClearRetire:
-    """Forget ``APFRetireTime`` once the ads confirm that the VM is in service again."""
+    """Clear ``APFRetireTime`` after the ads confirm that the VM is in service again."""
 
     queue: str
     vm: VM
@@ -48,44 +48,44 @@ class ClearRetire:
 
 @dataclass(frozen=True, kw_only=True)
 class Retire:
-    """Write ``APFRetireTime`` on the VM job, then ask the startd to finish its jobs and leave."""
+    """Write ``APFRetireTime`` on the VM job, then ask the startd to finish its jobs and stop."""
 
     queue: str
     vm: VM
     method: Method
     repeat: bool = False
-    """The job already has its APFRetireTime; only the command is sent again."""
+    """True: the job already has its APFRetireTime; only the command is sent again."""
     attempt: int = 1
-    """How often in a row it is now told so; those told least come first."""
+    """Number of this command in a row, 1 for the first. VMs with the fewest attempts come first."""
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Remove:
-    """Remove a job, which ends its instance, if it still is what it was when that was decided."""
+    """Remove a job, which terminates its instance, if its state is still the one that was decided on."""
 
     queue: str
     job: JobId
     still: str = "true"
-    """ClassAd expression over the job ad: the state that justified the removal; the schedd checks it."""
+    """ClassAd expression over the job ad, which the schedd checks: the state that justified the removal."""
     vm: VM | None = None
-    """For a VM with an instance: no polled schedd may show a job running there (rule 5)."""
+    """The VM, if it has an instance: no polled schedd may show a job running there (rule 5)."""
     absent: bool = False
-    """The collector may have no ad of the VM; asked again before it is removed."""
+    """True: the collector must have no ad of the VM. It is asked again before the removal."""
     master: bool = False
-    """But one of its master."""
+    """True: an ad of its master is allowed."""
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """Release a held job, so that its termination, or its launch, is tried again."""
+    """Release a held job, so that HTCondor tries its termination or launch again."""
 
     queue: str
     vm: VM
     still: str = "true"
     ends: bool = False
-    """Its instance ends by that: no job may run there, and its startd may not be in the pool (rule 5)."""
+    """True: the release ends its instance. No job may run there, and its startd must not be in the pool (rule 5)."""
     reason: str
 
 
@@ -94,18 +94,18 @@ Action = Submit | Unretire | ClearRetire | Retire | Remove | Release
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an action went."""
+    """Result of an action."""
 
     action: Action
     error: str | None = None
     jobs: tuple[JobId, ...] = field(default=())
-    """Jobs that were submitted or touched."""
+    """Jobs that were submitted or changed."""
     tried: bool = True
-    """False: there was no time left for the command."""
+    """False: no time was left for the command."""
 
 
 def commands_sent(actions: Iterable[Action]) -> dict[str, str]:
-    """VMs that were told something, and what; one without a startd is told when it has one."""
+    """Return the kind of command sent to each VM, by APFVM. A VM without a startd gets its command after it joins."""
     return {
         action.vm.uuid: type(action).__name__.lower()
         for action in actions
@@ -115,19 +115,19 @@ def commands_sent(actions: Iterable[Action]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Plan:
-    """Actions, and notes on what was asked and will not be done."""
+    """Actions of one queue, and notes on what was asked for but will not be done."""
 
     actions: tuple[Action, ...] = ()
     notes: tuple[str, ...] = ()
     health: Health | None = None
-    """What the next plan shall find in ``memory.health`` of this queue. None: what is there."""
+    """The new ``memory.health`` of this queue. None: it stays as it is."""
 
 
 def retire_time(vm: VM, now: float) -> int:
-    """Return the APFRetireTime to write: later than an earlier return, whatever the clock says (``VM.unretired``)."""
+    """Return the APFRetireTime to write: later than APFUnretireTime, even if the clock is wrong (``VM.unretired``)."""
     return max(int(now), int(vm.unretire_time or 0) + 1)
 
 
 def unretire_time(vm: VM, now: float) -> int:
-    """Return the APFUnretireTime to write: not before the retirement that it takes back, whatever the clock says."""
+    """Return the APFUnretireTime to write: not before APFRetireTime, even if the clock is wrong."""
     return max(int(now), int(vm.retire_time or 0))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ScheddAddress:
-    """A schedd by name and pool; without both, the one of this host."""
+    """A schedd by name and pool; without a name, the schedd of this host."""
 
     name: str | None = None
     pool: str | None = None
@@ -16,14 +16,14 @@ class ScheddAddress:
         return f"schedd {self.name or 'local'}" + (f" in {self.pool}" if self.pool else "")
 
     def options(self) -> tuple[str, ...]:
-        """The same for HTCondor's tools."""
+        """Return the address as options of HTCondor's tools."""
         name = ("-name", self.name) if self.name else ()
         return (*name, *(("-pool", self.pool) if self.pool else ()))
 
 
 @dataclass(frozen=True)
 class PoolAddress:
-    """A pool by its collector; without one, COLLECTOR_HOST of this host."""
+    """A pool by its collector; without one, the COLLECTOR_HOST of this host."""
 
     collector: str | None = None
 
@@ -31,5 +31,5 @@ class PoolAddress:
         return f"collector {self.collector or 'local'}"
 
     def options(self) -> tuple[str, ...]:
-        """The same for HTCondor's tools."""
+        """Return the address as options of HTCondor's tools."""
         return ("-pool", self.collector) if self.collector else ()

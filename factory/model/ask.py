@@ -1,4 +1,4 @@
-"""The ask that a chain passes on."""
+"""The ask that a chain of sched plugins passes on."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from factory.model.shape import Shape
 
 @dataclass(frozen=True)
 class Ask:
-    """What a chain passes on. n > 0: add n VMs; n < 0: retire -n.
+    """The number of VMs to add (n > 0) or to retire (n < 0).
 
-    ``shapes`` names the shapes to add, most wanted first, and ``victims`` the UUIDs to retire, best
-    first; either may be empty, then the queue's first shape, or the usual order, serves. Victims of an ask that
-    retires none (n >= 0) leave beside what is added: machines that nobody can use hold no place of others.
+    ``shapes`` are the shapes to add, most wanted first; empty: the first shape of the queue. ``victims`` are the UUIDs
+    of VMs to retire, best first; empty: the usual order. Victims of an ask with n >= 0 retire beside the additions, so
+    that machines without use take no place under a cap.
     """
 
     n: int = 0
@@ -21,9 +21,10 @@ class Ask:
     victims: tuple[str, ...] = ()
 
     def to(self, n: int) -> Ask:
-        """The same ask for n: lowering |n| cuts from the end, raising it adds the first shape, a new sign drops both.
+        """Return the ask for another n.
 
-        But what was to leave beside machines to add leaves still, or first.
+        A lower abs(n) cuts shapes or victims from the end. A higher one repeats the first shape. A change of sign drops
+        both, except that victims beside additions still retire, first.
         """
         if n == self.n:
             return self

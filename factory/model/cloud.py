@@ -1,4 +1,4 @@
-"""What a cloud itself says of the instances of a factory."""
+"""Instances and key pairs of a factory, as a cloud lists them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from factory.model.status import Unknown
 from factory.model.vm import JobId
 
 ENDED = frozenset({"terminated", "shutting-down"})
-"""States of an instance that needs no end any more."""
+"""States of an instance that need no termination any more."""
 STOPPED = frozenset({"stopped", "error"})
-"""The cloud's word that nothing runs there, and that somebody has to end it: OpenStack calls them SHUTOFF and ERROR."""
+"""States of an instance that runs nothing but must be terminated; OpenStack calls them SHUTOFF and ERROR."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An endpoint, and the files with the credentials that a queue uses there. None: those of this host."""
+    """An endpoint and the credential files of a queue. None: the credentials of this host."""
 
     plugin: str
-    """Name of the cloud plugin that knows how to ask."""
+    """Name of the cloud plugin that queries the endpoint."""
     url: str
     access_key: Path | None = None
     secret_key: Path | None = None
@@ -34,66 +34,66 @@ class InstanceRow:
 
     id: str
     state: str
-    """The cloud's own word: pending, running, stopping, stopped, shutting-down, terminated."""
+    """State in the cloud's words: pending, running, stopping, stopped, shutting-down, terminated."""
     vm: str
-    """APFVM, by tag."""
+    """APFVM, from its tag."""
     queue: str
-    """By tag."""
+    """Queue, from its tag."""
     type: str
     zone: str
     launched: float
-    """Epoch seconds; 0: not known."""
+    """Launch time in epoch seconds; 0: unknown."""
     schedd: str = ""
-    """By tag: the schedd whose VM job owns it."""
+    """Schedd of its VM job, from its tag."""
 
 
 @dataclass(frozen=True)
 class CloudRows:
-    """What one account has."""
+    """Instances and key pairs of one account."""
 
     instances: tuple[InstanceRow, ...] = ()
     key_pairs: tuple[str, ...] | Unknown = ()
-    """Names of those that a gridmanager makes for a VM job and deletes when it ends. Not needed for the instances."""
+    """Names of key pairs that a gridmanager makes for VM jobs and deletes when they end. Instances don't need them."""
 
 
 class CloudAct(ABC):
-    """Something done to a cloud. Picklable: it is performed in a worker process."""
+    """An action on a cloud. It is picklable, because a worker process performs it."""
 
     @property
     @abstractmethod
     def address(self) -> str:
-        """As of the source that reads the same account."""
+        """The address of the source that reads the same account."""
 
     @abstractmethod
     def perform(self) -> Mapping[str, str | None]:
-        """Do it, to each by itself: what one runs into stops no other.
+        """Perform the action on each instance or key pair by itself: a failure stops no other.
 
-        By id of an instance, or name of a key pair: None, or why it was not done. What is not named was not tried,
-        because there was no time for it; its turn will come.
+        Return None or the reason of the failure, by instance id or key pair name. An entry that is missing was not
+        tried for lack of time; a later round tries it.
         """
 
 
 def perform(act: CloudAct) -> Mapping[str, str | None]:
-    """In the worker."""
+    """Perform an action; runs in a worker."""
     return act.perform()
 
 
 StampedJob = tuple[JobId, int]
-"""A job and its QDate: a schedd that lost its spool counts from 1 again."""
+"""A job and its QDate, because a schedd that lost its spool counts clusters from 1 again."""
 
 
 class KeyPairOwner(Enum):
-    """What a key pair of a job of our schedd is to this factory."""
+    """Owner of a key pair that belongs to a job of our schedd. The value is the reason."""
 
-    NEEDED = "its job is in the queue, whosever it is"
-    LEFT = "its job was a VM job of this factory, and has left the queue"
-    FOREIGN = "its job was none of this factory's"
+    NEEDED = "its job is in the queue"
+    LEFT = "its job was a VM job of this factory and has left the queue"
+    FOREIGN = "its job was not a VM job of this factory"
     UNKNOWN = "neither queue nor history shows its job"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPairMaker:
-    """Whose a job was that has left the queue, by the history; empty: it does not say."""
+    """Factory and owner of a job that has left the queue, from the history; empty: not recorded."""
 
     factory: str
     owner: str

@@ -1,4 +1,4 @@
-"""The words of fitting: room, job groups, machines that have room, offers of new ones."""
+"""Data of fitting: room, job groups, machines with room, and offers of new machines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from factory.model.shape import Shape
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Resources of a machine, or what a job asks for. Disk in KiB, memory in MiB, as HTCondor counts."""
+    """Resources of a machine, or the request of a job. Disk in KiB, memory in MiB, as in HTCondor."""
 
     cpus: float = 0
     memory_mb: float = 0
@@ -20,7 +20,7 @@ class Room:
     gpus: float = 0
 
     def holds(self, other: Room) -> bool:
-        """Whether ``other`` fits into this room."""
+        """True if ``other`` fits into this room."""
         return (
             other.cpus <= self.cpus
             and other.memory_mb <= self.memory_mb
@@ -29,7 +29,11 @@ class Room:
         )
 
     def times(self, other: Room) -> int:
-        """How often ``other`` fits into this room; it must ask for something."""
+        """Return the number of times that ``other`` fits into this room.
+
+        Raises:
+            ValueError: ``other`` is empty.
+        """
         counts = [
             have // ask
             for have, ask in (
@@ -41,11 +45,11 @@ class Room:
             if ask > 0
         ]
         if not counts:
-            raise ValueError("a job that asks for nothing fits without end")
+            raise ValueError("a job that requests nothing fits any number of times")
         return max(0, int(min(counts)))
 
     def within(self, other: Room) -> Room:
-        """No more of anything than ``other``."""
+        """Return this room with no resource larger than in ``other``."""
         return Room(
             min(self.cpus, other.cpus),
             min(self.memory_mb, other.memory_mb),
@@ -54,7 +58,7 @@ class Room:
         )
 
     def minus(self, other: Room, n: int = 1) -> Room:
-        """What is left after n times ``other``."""
+        """Return the room left after n times ``other``."""
         return Room(
             self.cpus - n * other.cpus,
             self.memory_mb - n * other.memory_mb,
@@ -65,123 +69,123 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class JobGroup:
-    """Idle jobs of one schedd that ask for the same thing: same autocluster, owner and accounting group."""
+    """Idle jobs of one schedd that request the same: same autocluster, owner and accounting group."""
 
     key: str
-    """Stable from poll to poll, and unique: schedd and selection, autocluster, owner, accounting group."""
+    """Unique key, stable from poll to poll: schedd and selection, autocluster, owner, accounting group."""
     ask: Room
-    """What one job asks for."""
+    """Request of one job."""
     count: int
     owner: str = ""
     accounting_group: str = ""
-    """AccountingGroup of the job, if it has one: its group and its user, which the negotiator counts it for."""
+    """AccountingGroup of the job (group and user), if it has one; the negotiator counts the job for it."""
     requirements: str = "true"
     """Requirements as written, for people."""
     example: str = ""
-    """One of its jobs, ``cluster.proc``."""
+    """One of the jobs, ``cluster.proc``."""
     problem: str | None = None
-    """Why nothing is bought for it whatever the shapes: what it asks for can't be evaluated, say."""
+    """Reason why no shape can serve it, such as a request that can't be evaluated. None: there is none."""
     reject_reason: str | None = None
-    """LastRejMatchReason of one of its jobs."""
+    """LastRejMatchReason of one of the jobs."""
     unmaterialised: int = 0
-    """Jobs of the same kind that the schedd has not made yet (late materialisation); not in ``count``."""
+    """Jobs of the group that the schedd has not materialised yet; not in ``count``."""
     referenced: tuple[tuple[str, str], ...] = ()
-    """What tells it apart from groups that ask for the same: attributes that machines refer to, and their values."""
+    """Attributes that machines refer to, and their values. They distinguish groups with equal requests."""
     takes: Room | None = None
-    """What a partitionable slot gives one job, where it has as much: startds round up. None: what it asks for."""
+    """Room that a partitionable slot gives one job, if it has as much: startds round up. None: the request itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A startd's slot (partitionable or static) with what is free on it now."""
+    """A slot of a startd (partitionable or static) with its free room."""
 
     name: str
     kind: str
-    """Machine class: slots that are equal in every attribute that the groups refer to."""
+    """Machine class: slots with equal values of all attributes that the groups refer to."""
     free: Room
     total: Room
     vm: str | None = None
-    """APFVM, if it is a VM of a factory."""
+    """APFVM, if it is the VM of a factory."""
     static: bool = False
-    """Takes one job, whatever that leaves over."""
+    """True: the slot takes one job, however small."""
     leaves_at: float | None = None
-    """End of its lifetime, where it shows one (epoch seconds)."""
+    """End of its lifetime in epoch seconds, if its ad shows one."""
     leaving: bool = False
-    """Retires or drains: its room is nobody's."""
+    """True: it retires or drains, so it takes no new jobs."""
     ours: bool = False
-    """It says that it is a VM of this factory."""
+    """True: its ad says that it is a VM of this factory."""
     silent_s: float = 0
-    """How long it had not reported when the collector was asked."""
+    """Age of its ad when the collector was polled."""
 
 
 @dataclass(frozen=True, slots=True)
 class VMLease:
-    """What the VM job of a machine says of it. The machine itself knows no lease, for that can be extended."""
+    """Lease and retirement of a machine, from its VM job. Its ad shows no lease, which can be extended."""
 
     ends: float | None = None
-    """End of its lease (epoch seconds)."""
+    """End of the lease in epoch seconds; None: no lease."""
     leaves: bool = False
-    """It was asked to retire and that stands, or the job is on hold or at its end."""
+    """True: it was asked to retire, or its VM job is held, removed or completed."""
     update_s: float = 0
-    """How often it reports to the collector; 0: not known."""
+    """Interval of its updates to the collector; 0: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A shape that a queue may buy, as the groups see it."""
+    """A shape that a queue may buy, with its room and price."""
 
     shape: Shape
     room: Room
-    """What a machine of it has for jobs, the startd's own overhead taken off."""
+    """Room for jobs on a machine of this shape, without the overhead of the system."""
     price: float | None = None
-    """Per hour; none: unknown, then cores stand for cost."""
+    """Price per hour; None: unknown, and the cost is the number of cores."""
 
     @property
     def cost(self) -> float:
-        """What one machine counts: its price, else its cores."""
+        """Cost of one machine: its price, else its cores."""
         return self.price if self.price is not None else max(self.room.cpus, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What is known of a machine of a shape that nobody has started yet."""
+    """The ad that a new machine of a shape would show, as far as it is known."""
 
     shape: str
     room: Room
     attributes: tuple[tuple[str, str], ...] = ()
-    """Attributes that its user-data or the configuration sets, as ClassAd expressions."""
+    """Attributes from its user-data or the configuration, as ClassAd expressions."""
     queue: str = ""
-    """Whose machines: two queues may make different ones of a shape."""
+    """Queue of the machine: two queues may make different machines of one shape."""
     build: str = ""
-    """What APFBuild is on such a machine: one of another build is no model for it. None is shown: empty."""
+    """APFBuild of such a machine; empty: not shown. A running machine of another build is no model for it."""
 
     @property
     def key(self) -> str:
-        """How ``Demand.on_shapes`` calls it."""
+        """Key in ``Demand.on_shapes``."""
         return f"{self.queue} {self.shape}" if self.queue else self.shape
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So much of the waiting work would start now, whatever room there is."""
+    """A cap on the number of waiting jobs that the negotiator would start, independent of free slots."""
 
     name: str
-    """What it is and how far it is used, for people."""
+    """Name and present use, for people."""
     left: float
     weights: Mapping[str, float]
-    """Group key → what one of its jobs takes of it."""
+    """Group key → amount of the limit that one job takes."""
     strict: bool = True
-    """Whether a job starts only if all it takes is left; else the last one may go beyond."""
+    """True: a job starts only if all that it takes is left. False: the last job may exceed the limit."""
     of: str = ""
-    """What it is, without how far it is used: what two schedds say of the same limit is one."""
+    """Name without the present use: two schedds report the same limit under it."""
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What one reading brought: groups, machines, and who matches whom.
+    """Groups, machines and their matches, from one reading.
 
-    Keys of groups, and names of machines, mean the same in every demand of a round: queues whose plugins name the same
-    work (``WmsStatusPlugin.shares``) share its jobs, group by group.
+    Group keys and machine names mean the same in every demand of a round. Queues whose plugins name the same work
+    (``WmsStatusPlugin.shares``) share its jobs, group by group.
     """
 
     groups: tuple[JobGroup, ...] = ()
@@ -189,32 +193,32 @@ class Demand:
     on_kinds: Mapping[tuple[str, str], Match] = field(default_factory=dict)
     """(group key, machine class) → match."""
     on_shapes: Mapping[tuple[str, str], Match] = field(default_factory=dict)
-    """(group key, key of a template) → match against that machine."""
+    """(group key, template key) → match against the new machine."""
     excluded: Mapping[str, int] = field(default_factory=dict)
-    """Idle jobs that can't run on a startd now, by reason."""
+    """Number of idle jobs that can't run on a startd now, by reason."""
     others: Mapping[int, int] = field(default_factory=dict)
-    """Jobs of the same work that are not idle, by JobStatus."""
+    """Number of jobs of the same work that are not idle, by JobStatus."""
     limits: tuple[Limit, ...] = ()
-    """Limits and quotas of the pool, and of schedds, that stand against some groups, as far as they are known."""
+    """Known limits and quotas of the pool and of schedds that affect some groups."""
     partial: bool = False
-    """Whether groups may be missing: one of several schedds is not known."""
+    """True: groups may be missing, because one of several schedds is unknown."""
     leases: Mapping[str, VMLease] | None = None
-    """By APFVM, what all VM jobs of this factory say; None: they are not known."""
+    """APFVM → lease, of all VM jobs of this factory; None: unknown."""
     update_s: float = 300
-    """How often a machine of this factory reports, unless its VM job says that it does so less often."""
+    """Update interval of the machines of this factory, unless a VM job names a longer one."""
 
     def on_shape(self, group: str, queue: str, shape: str) -> Match | None:
-        """Whether a group's jobs would run on a new machine of a shape, as a queue makes it; None: not compared."""
+        """Return the match of a group with a new machine of a shape, as a queue makes it; None: not compared."""
         return self.on_shapes.get((group, f"{queue} {shape}")) or self.on_shapes.get((group, shape))
 
     def surely_served(self, group: str) -> bool:
-        """Whether its jobs would run on a new machine of some shape of some queue."""
+        """True if the jobs of a group would run on a new machine of some shape of some queue."""
         shapes = self.on_shapes
         matches = shapes.row(group) if isinstance(shapes, Table) else [m for k, m in shapes.items() if k[0] == group]
         return any(match.ok for match in matches)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Machines travel as columns: ten thousand objects would take as long as the query that brought them."""
+        """Pickle machines as columns. Ten thousand objects would take as long as the query that fetched them."""
         rows = [tuple(getattr(machine, name) for name in Machine.__slots__) for machine in self.machines]
         columns = list(zip(*rows, strict=True))
         rooms: dict[Room, int] = {}

@@ -1,4 +1,4 @@
-"""What ``apf explain job`` shows of one job."""
+"""One job, as ``apf explain job`` shows it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from factory.model.vm import JobId
 
 @dataclass(frozen=True)
 class JobFacts:
-    """What the schedd says of a job."""
+    """Attributes of a job, from its schedd."""
 
     job: JobId
     status: int
@@ -24,10 +24,10 @@ class JobFacts:
     remote_host: str | None
     hold_reason: str | None
     selected: frozenset[str]
-    """Of the expressions that were asked for, those that are true of it."""
+    """The given expressions that are true for this job."""
     schedd: str
-    """Whose it is."""
+    """Schedd of the job."""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    """All of them, by name in lower case, as written."""
+    """All attributes as written, by name in lower case."""
     left_out: str | None = None
-    """Why a startd may not take it now, if that is so."""
+    """Reason why a startd can't take it now; None: there is none."""

@@ -1,4 +1,4 @@
-"""What the queues of one round share, so that no queue decides as if it were alone. Pure."""
+"""Totals that the queues of one round share. Pure."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from factory.model.status import Unknown
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a machine costs."""
+    """Cost of a machine."""
 
     queue: str
     shape: str
-    """Empty: nobody knows, it is an instance without a VM job."""
+    """Empty for an instance without a VM job."""
     usd_per_hour: float | None
-    """None: not known."""
+    """None: unknown."""
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Carried from queue to queue while a round is decided."""
+    """Totals that are passed from queue to queue while a round is decided."""
 
     total: int | Unknown = 0
-    """Pending + running of all queues of the factory, and what this round adds."""
+    """Pending plus running of all queues of the factory, and the machines that this round adds."""
     owned: Mapping[Cost, int] = field(default_factory=dict)
-    """How many machines that may own an instance there are of each cost, and what this round adds. Those of queues
-    whose batch status is unknown are missing; then ``total`` is unknown."""
+    """Number of machines of each cost that may own an instance, including those that this round adds. Queues with
+    unknown batch status are missing; then ``total`` is unknown."""
 
     def add(self, n: int, bought: Iterable[Cost] = ()) -> Ledger:
-        """The ledger after n more machines or pilots, those of them that cost something being ``bought``."""
+        """Return the ledger after n more machines or pilots; ``bought`` are the costs of the machines."""
         total = self.total if isinstance(self.total, Unknown) else self.total + n
         return replace(self, total=total, owned=Counter(self.owned) + Counter(bought))

@@ -1,4 +1,4 @@
-"""The match matrix: which job groups run on which shapes and machine classes."""
+"""The match matrix of job groups with shapes and machine classes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Whether a group's jobs run on a machine of one kind, and if not, what stands against it."""
+    """Match of a job group with a machine of one kind."""
 
     ok: bool
+    """True: the jobs run there."""
     maybe: bool = False
-    """Only a running machine can tell: worth one probe VM."""
+    """True: the jobs may run there, which only a running machine can show; worth one probe."""
     why: str = ""
-    """The clause that fails, and on which side."""
+    """The clause that fails, and its side."""
 
 
 class Table(Mapping[tuple[str, str], Match]):
@@ -23,14 +24,14 @@ class Table(Mapping[tuple[str, str], Match]):
 
     @abstractmethod
     def row(self, group: str) -> tuple[Match, ...]:
-        """The matches of one group."""
+        """Return the matches of one group."""
 
 
 class Matches(Table):
-    """Matches of which many groups share a row."""
+    """Matches in which many groups share a row."""
 
     def __init__(self, rows: Mapping[str, tuple[Match, ...]], machines: Iterable[str]) -> None:
-        """``rows``: group key → a match for each of the machines."""
+        """Store the rows. ``rows``: group key → a match for each of the machines."""
         self._rows = rows
         self._columns = {machine: i for i, machine in enumerate(machines)}
 
@@ -42,7 +43,7 @@ class Matches(Table):
         return self._rows.get(group, ())
 
     def with_more(self, machines: Mapping[str, tuple[str, Mapping[str, Match]]]) -> Matches:
-        """These, and more machines: each as one that is there but for some groups."""
+        """Return a table with more machines. Each is like a machine of this table, except for some groups."""
         if not machines:
             return self
         like = [(self._columns[other], but) for other, but in machines.values()]

@@ -1,4 +1,4 @@
-"""What is remembered from round to round, by subject."""
+"""Memory of the factory from round to round, by subject. It may be lost at any time (rule 1)."""
 
 from __future__ import annotations
 
@@ -11,137 +11,137 @@ from factory.model.vm import VM
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """A VM that has joined and was never seen claimed."""
+    """A VM that joined and was never claimed."""
 
     queue: str
     shape: str
     joined: float
-    """First seen in the pool (epoch seconds)."""
+    """Time of its first poll in the pool, in epoch seconds."""
     wanted: bool = True
-    """Jobs of its queue have waited at each look since: none of them could use it, or they would have."""
+    """True: jobs of its queue waited at every poll since it joined, so none of them could use it."""
 
 
 @dataclass(frozen=True)
 class FitMemory:
-    """Nothing of it causes a purchase or a retirement; it delays some (rule 1)."""
+    """Memory of job groups and unclaimed VMs. It can delay a purchase or retirement and never triggers one (rule 1)."""
 
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
-    """By group key."""
+    """Group key → memory of the group."""
     rooms: Mapping[str, Room] = field(default_factory=dict)
-    """What a startd of a shape had, by ``str(shape)``."""
+    """``str(shape)`` → room of a startd of that shape."""
     newcomers: Mapping[str, Newcomer] = field(default_factory=dict)
-    """By APFVM."""
+    """APFVM → VM that was never claimed."""
     backoff: Mapping[str, Backoff] = field(default_factory=dict)
-    """By queue."""
+    """Queue → its backoff."""
     stuck_s: Mapping[str, float] = field(default_factory=dict)
-    """By queue: how long a machine must have stood unclaimed to have come in vain."""
+    """Queue → seconds after which an unclaimed VM counts as never claimed."""
     useless: frozenset[str] = frozenset()
-    """VMs that no waiting job could use while others were bought: they are not taken back for the same jobs."""
+    """VMs that no waiting job could use while others were bought. They are not unretired for the same jobs."""
 
 
 PROBE_S = 3600
-"""A stuck group gets one machine an hour."""
+"""Interval between two probes of a group."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What was seen of one group. Times are epoch seconds."""
+    """Memory of one job group. Times are epoch seconds."""
 
     since: float
-    """First seen, or its count fell."""
+    """Time of its first poll, or of the last fall of its count."""
     count: int
-    """Its jobs when it was last seen."""
+    """Number of jobs in the last poll."""
     reason: str | None = None
-    """What the negotiator says of it."""
+    """Last reject reason of the negotiator."""
     free_since: float | None = None
-    """The same machines have had room for it since, on which nothing started; None: there is no such machine now."""
+    """Time since which the same machines have unused room for it; None: no such machine."""
     machines: Mapping[str, Room] = field(default_factory=dict)
-    """Some of these machines, and what was last free there."""
+    """Some of these machines, and their free room in the last poll."""
     rounds: int = 0
-    """In which that was seen."""
+    """Number of polls with this unused room."""
     stuck: str | None = None
-    """Why nothing is bought for it."""
+    """Reason why the group is stuck; None: it is not."""
     stuck_since: float = 0
     probed: float = 0
-    """When a machine was last bought to find out more."""
+    """Time of the last probe; 0: none."""
     reasons: tuple[str, ...] = ()
-    """What else the negotiator has said of it since ``since``: often one thing with a machine there, one without."""
+    """Other reject reasons since ``since``. Reasons often alternate as a machine comes and goes."""
     new_reason: bool = False
-    """It is stuck, and since then the negotiator has said something new."""
+    """True: the negotiator gave a new reject reason after the group became stuck."""
     running: int = 0
-    """Jobs of the same work that ran when the room was first seen free."""
+    """Running jobs of the same work at ``free_since``."""
 
     @property
     def probe_from(self) -> float:
-        """When the next machine may be bought to find out more."""
+        """Time from which the next probe may be bought."""
         return 0 if self.new_reason else max(self.probed, self.stuck_since) + PROBE_S
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """A queue whose machines come and leave unclaimed buys ever more rarely."""
+    """Backoff of a queue whose VMs retire unclaimed: it buys less and less often."""
 
     until: float
-    """Nothing is bought before (epoch seconds)."""
+    """End of the backoff in epoch seconds; the queue buys nothing before."""
     times: int
-    """Machines in a row, so far."""
+    """Number of backoffs in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """Why nothing, or only a probe, is bought."""
+    """An open breaker of a shape or queue: nothing, or only a probe, is bought."""
 
     what: str
     text: str
     opened: float
     until: float
-    """Then a probe is bought."""
+    """Time from which a probe may be bought."""
     times: int = 1
-    """Failures in a row, a burst counting once."""
+    """Failures in a row; a burst counts once."""
 
 
 @dataclass(frozen=True)
 class Health:
-    """What is remembered of a queue's launches, by shape (``*``: all of them)."""
+    """Memory of the launches of a queue, by shape (``*``: all shapes)."""
 
     breakers: Mapping[str, Breaker] = field(default_factory=dict)
     launches: Mapping[str, tuple[bool, ...]] = field(default_factory=dict)
-    """The last machines of a shape, oldest first: whether each was any use."""
+    """Outcomes of the last VMs of a shape, oldest first. True: the VM was useful."""
     counted: Mapping[str, bool] = field(default_factory=dict)
-    """VMs whose outcome is in there, and which it was."""
+    """APFVM → outcome, of the VMs that are counted in ``launches``."""
     booting: Mapping[str, VM] = field(default_factory=dict)
-    """VMs whose instances run and that had not joined when they were last seen."""
+    """VMs whose instances run and that had not joined at the last poll."""
     proven: frozenset[str] = frozenset()
-    """Builds of which a machine has joined and run a job (factory/health/canary.py)."""
+    """Builds of which a VM has joined and run a job (factory/health/canary.py)."""
     canaries: Mapping[str, str] = field(default_factory=dict)
-    """By image: what is known of it with its user-data. Empty: nobody asks."""
+    """Image → state of its canary. Empty: canaries are off."""
 
 
 @dataclass(frozen=True)
 class AuditResult:
-    """What the last audit that could see everything says of instances."""
+    """Instances in the last complete audit."""
 
     began: float = 0
-    """When it began to ask the clouds; 0: there was none."""
+    """Time at which it began to query the clouds; 0: no audit yet."""
     ended: frozenset[str] = frozenset()
-    """VMs whose instances it saw, and that all had ended."""
+    """VMs whose instances have all ended."""
     counted: frozenset[str] = frozenset()
     """VMs whose instances count as orphans."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen of one VM. Times are epoch seconds."""
+    """Presence of one VM in the pool. Times are epoch seconds."""
 
     joined: float
-    """Its startd was first seen."""
+    """Time of the first poll with its startd."""
     gone: float | None = None
-    """Its startd is missing since; None: it is there."""
+    """Time since which its startd is missing; None: it is in the pool."""
 
 
 @dataclass(frozen=True, slots=True)
 class VanishedJob:
-    """A VM job that left the queue though nobody sent it away."""
+    """A VM job that left the queue although the factory did not remove it."""
 
     queue: str
     since: float
@@ -149,40 +149,40 @@ class VanishedJob:
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Commands to one VM."""
+    """Repeated commands to one VM."""
 
     what: str
-    """Kind of the last one."""
+    """Kind of the last command."""
     times: int
-    """So many of this kind in a row."""
+    """Number of commands of this kind in a row."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What the process remembers, by ``APFVM``."""
+    """Memory of the factory process, by ``APFVM``."""
 
     vms: Mapping[str, Seen] = field(default_factory=dict)
     sent: Mapping[str, float] = field(default_factory=dict)
-    """When a command was last sent to a VM."""
+    """Time of the last command to a VM."""
     absent: Mapping[str, float] = field(default_factory=dict)
-    """Since when neither startd nor master of a VM is in the pool, as far as was seen."""
+    """Time since which neither startd nor master of a VM is in the pool, as far as polled."""
     alone: Mapping[str, float] = field(default_factory=dict)
-    """Since when only the master of a VM is in the pool, as far as was seen."""
+    """Time since which only the master of a VM is in the pool, as far as polled."""
     unseen: Mapping[str, float] = field(default_factory=dict)
-    """VMs of which no startd was ever seen, and since when it was looked for."""
+    """Time of the first poll of a VM whose startd has never been in the pool."""
     attempts: Mapping[str, Attempts] = field(default_factory=dict)
-    """What a VM was last told, and how often in a row."""
+    """Last kind of command to a VM, and the number of attempts."""
     refused: Mapping[str, int] = field(default_factory=dict)
-    """Removals of a VM that came to nothing, in a row."""
+    """Failed removals of a VM in a row."""
     staying: Mapping[str, str] = field(default_factory=dict)
-    """VM jobs that nobody has sent away, and their queues."""
+    """VM jobs that the factory has not removed, and their queues."""
     missing: Mapping[str, VanishedJob] = field(default_factory=dict)
-    """VM jobs that have left the queue all the same (factory/world/vanished_jobs.py)."""
+    """VM jobs that left the queue nevertheless (factory/world/vanished_jobs.py)."""
     ended: frozenset[str] = frozenset()
-    """VMs of which the last audit saw that their instances have ended."""
+    """VMs whose instances have all ended, by the last audit."""
     alive: frozenset[str] = frozenset()
-    """VMs without a VM job whose instances it saw alive; what becomes of them says nothing of their shape."""
+    """VMs without a VM job whose instances the last audit saw alive. Their outcome does not count for their shape."""
     health: Mapping[str, Health] = field(default_factory=dict)
-    """What became of the machines that each queue bought."""
+    """Outcome of the VMs that each queue bought."""
     fit: FitMemory = field(default_factory=FitMemory)
-    """What is remembered of the jobs that wait, and of machines that came in vain."""
+    """Memory of waiting job groups and unclaimed VMs."""

@@ -1,4 +1,4 @@
-"""Machines and masters as the collector shows them, one compact row each."""
+"""Machines and masters from the collector, as compact rows."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class MachineRow:
-    """One startd, folded from its slots. Times are this host's, whatever clock the machine has."""
+    """One startd, folded from its slots. Times are by the clock of this host."""
 
     name: str
     vm: str
     identity: str
     instance: str | None
     heard: float
-    """Last update that the collector got."""
+    """Time of the last update to the collector."""
     started: float
     slots: tuple[str, ...]
-    """Static and partitionable slots."""
+    """Names of static and partitionable slots."""
     claims: int
-    """Claimed static and dynamic slots."""
+    """Number of claimed static and dynamic slots."""
     retiring: int
-    """Of these, slots whose activity is Retiring."""
+    """Number of claimed slots with activity Retiring."""
     idle_since: float | None
-    """Wholly unclaimed since; None if not."""
+    """Time since which no slot is claimed; None: one is."""
     claimed_before: bool
-    """A job has been started on it."""
+    """True: a job has started on it."""
     drain_reason: str | None
     """DrainReason while it drains."""
 
@@ -41,16 +41,16 @@ class MasterRow:
     heard: float
     started: float
     startd_runs: bool
-    """False: the master is there and says ``STARTD_StartTime == 0``."""
+    """False: the master's ad says ``STARTD_StartTime == 0``."""
 
 
 @dataclass(frozen=True)
 class PoolRows:
-    """What the collector knows of one factory's machines, by ``APFVM``."""
+    """The machines of one factory in the collector, by ``APFVM``."""
 
     collector_up_s: float
-    """How long the collector has been up."""
+    """Seconds since the collector started."""
     machines: Mapping[str, MachineRow] = field(default_factory=dict)
     masters: Mapping[str, MasterRow] = field(default_factory=dict)
     instances: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Which instances the ads come from, empty for one that does not say it; several, if a VM job was given several."""
+    """Instances that send ads with this APFVM; an empty name: an ad does not say it. Several: duplicate launches."""

@@ -1,4 +1,4 @@
-"""Shape: what a VM is made of."""
+"""Shape of a VM."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a VM is made of: image, instance type, zone (None: the cloud chooses) and market."""
+    """Image, instance type, zone (None: the cloud chooses) and market of a VM."""
 
     image: str
     instance_type: str

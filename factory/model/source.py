@@ -1,8 +1,8 @@
-"""Sources and readings: what is polled, and what a poll brought.
+"""Sources, which are polled, and readings, which are the results.
 
-A source is a small frozen object that says what to read; it is pickled into a worker process, fetches
-there, and folds what it fetched into compact rows. Queues that read the same daemon share one source:
-``merge`` unites what they want, so the daemon is polled once however many queues there are.
+A source is a small frozen object that says what to read. It is pickled into a worker process, fetches there, and folds
+the data into compact rows. Queues that read the same daemon share one source: ``merge`` combines what they need, so the
+daemon is polled once for any number of queues.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ S = TypeVar("S", bound="Source")
 R = TypeVar("R")
 
 REREAD_PART = 0.5
-"""A reading that has reached this part of its maxage is not used again, however long its interval."""
+"""A reading older than this part of its maxage is not used again, even within its interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source(ABC):
-    """Something to poll. Subclasses are frozen dataclasses of plain values, and picklable."""
+    """Something to poll. Subclasses are frozen, picklable dataclasses of plain values."""
 
     STAGE: ClassVar[int] = 1
-    """Sources of a lower stage are read first: collectors 0, schedds and WMS 1, clouds 2 (rule 3)."""
+    """Order of reading, lowest first: collectors 0, schedds and WMS 1, clouds 2 (rule 3)."""
 
     interval_s: float = 0
-    """A reading younger than this, and than half of ``maxage_s``, is used again, unless the queue has acted since."""
+    """A reading younger than this and than half of ``maxage_s`` is used again, unless the queue has acted since."""
     deadline_s: float = 30
-    """The worker is killed after this."""
+    """Time after which the worker is killed."""
     maxage_s: float = 360
     """A reading older than this is unknown."""
 
     @property
     @abstractmethod
     def key(self) -> str:
-        """Sources with equal keys are merged and polled as one."""
+        """Key of the source; sources with equal keys are merged and polled as one."""
 
     @property
     @abstractmethod
     def address(self) -> str:
-        """The daemon that is asked. One worker pool each, so that a hung one never delays another."""
+        """The daemon that is polled. Each has its own worker pool, so that a hung one never delays another."""
 
     @abstractmethod
     def fetch(self) -> Any:
-        """Fetch and fold into rows; runs in a worker process. Any exception is a failed reading."""
+        """Fetch data and fold it into rows; runs in a worker process. Any exception is a failed reading."""
 
     def merge(self: S, other: S) -> S:
-        """The source that brings what both want; by default they must be equal but for the times."""
+        """Return a source that reads what both need. By default they must be equal except for the times."""
         from dataclasses import replace
 
         return replace(
@@ -63,7 +63,7 @@ class Source(ABC):
 
 @dataclass(frozen=True)
 class Reading:
-    """What a poll brought: rows, or why it failed. Times are epoch seconds."""
+    """Rows of a poll, or its error. Times are epoch seconds."""
 
     key: str
     started: float
@@ -73,7 +73,7 @@ class Reading:
     maxage_s: float = 360
 
     def usable(self, now: float, after: float) -> Unknown | None:
-        """None if a queue whose last act ended at ``after`` may decide on it, else why not (rules 2, 3)."""
+        """Return None if a queue that last acted at ``after`` may use this reading, else the reason (rules 2, 3)."""
         if self.error is not None:
             return Unknown(f"{self.key}: {self.error}")
         if self.started <= after:
@@ -85,22 +85,22 @@ class Reading:
 
 @dataclass(frozen=True)
 class Readings:
-    """The readings that one queue may decide on, at one time."""
+    """The readings that one queue may use at one time."""
 
     now: float
     by_key: Mapping[str, Reading]
     after: float = 0
-    """End of the queue's last act."""
+    """Time at which the last act of the queue ended."""
 
     def rows(self, source: Source) -> Any:
-        """Rows of that source, or :class:`Unknown` with the reason."""
+        """Return the rows of a source, or :class:`Unknown` with the reason."""
         reading = self.by_key.get(source.key)
         if reading is None:
             return Unknown(f"{source.key}: not read yet")
         return reading.usable(self.now, self.after) or reading.rows
 
     def of_kind(self, kind: type[R]) -> Iterator[R]:
-        """All rows of this kind that are usable, whichever source they came from."""
+        """Yield all usable rows of this kind, from any source."""
         for reading in self.by_key.values():
             if isinstance(reading.rows, kind) and reading.usable(self.now, self.after) is None:
                 yield reading.rows

@@ -1,4 +1,4 @@
-"""The words of the factory as data: jobs that wait, VMs, what a chain asks for."""
+"""Status of the work, of the batch system and of the site, as one queue sees them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from factory.model.vm import PENDING, RUNNING, VM, PlainJob, VMState
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Information that is missing or too old, and why. Never the same as zero (rule 2)."""
+    """Information that is missing or too old, with the reason. It never counts as zero (rule 2)."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class BatchStatus:
-    """What a queue already has. Held and lost VMs are counted, and are no capacity."""
+    """VMs or plain jobs that a queue already has. Held and lost VMs are counted but are no capacity."""
 
     pending: int = 0
     stuck: int = 0
-    """Of those pending: VMs that nobody should wait for any more."""
+    """Pending VMs that are no longer expected to join."""
     running: int = 0
     suspended: int = 0
     done: int = 0
@@ -34,7 +34,7 @@ class BatchStatus:
     held: int = 0
     lost: int = 0
     orphans: int = 0
-    """Instances of this queue without a VM job: no capacity, and they count against every cap."""
+    """Instances of this queue without a VM job; they are no capacity and count against every cap."""
     vms: tuple[VM, ...] = ()
     jobs: tuple[PlainJob, ...] = ()
 
@@ -42,7 +42,7 @@ class BatchStatus:
     def of_vms(cls, vms: Iterable[VM]) -> BatchStatus:
         """Count VMs by state: pending = submitted + booting + joined, running = busy + idle.
 
-        One that only the last poll missed is still running: one poll is no proof (rule 2).
+        A VM that only the last poll missed still counts as running: one poll is no proof (rule 2).
         """
         vms = tuple(vms)
         states = Counter(vm.state for vm in vms)
@@ -62,27 +62,27 @@ class BatchStatus:
 
     @property
     def may_own_instance(self) -> int:
-        """VM jobs that may own an instance, whatever their state, and orphans: what the hard cap counts (rule 6)."""
+        """VM jobs in any state plus orphans: the number that the hard cap limits (rule 6)."""
         return len(self.vms) + self.orphans
 
     @property
     def unaccounted(self) -> int:
-        """What takes room under soft caps though it is no capacity: machines that may well run all the same.
+        """Machines that count against soft caps because they may run, although they are no capacity.
 
-        VMs that are lost or held with an instance, and instances without a VM job.
+        These are lost VMs, held VMs with an instance, and instances without a VM job.
         """
         held = sum(1 for vm in self.vms if vm.state is VMState.HELD and vm.instance is not None)
         return self.lost + held + self.orphans
 
     @cached_property
     def states(self) -> Counter[VMState]:
-        """VMs by state."""
+        """Number of VMs in each state."""
         return Counter(vm.state for vm in self.vms)
 
 
 @dataclass(frozen=True)
 class WmsStatus:
-    """The work that a queue serves, in jobs."""
+    """The work that a queue serves, as numbers of jobs."""
 
     notready: int = 0
     ready: int = 0
@@ -90,13 +90,13 @@ class WmsStatus:
     done: int = 0
     failed: int = 0
     partial: str | None = None
-    """Why a part of the work may be missing: the counts are then a lower bound, and nothing retires (rule 2)."""
+    """Reason why work may be missing. The counts are then a lower bound, and nothing retires (rule 2)."""
     demand: Demand | None = None
-    """The work that waits, as groups of jobs, and where there is room for it. None: only counts are known."""
+    """The waiting jobs as groups, and the machines with room for them. None: only counts are known."""
 
 
 @dataclass(frozen=True)
 class SiteStatus:
-    """What the WMS says of the site, for example ``online``, ``test`` or ``offline``."""
+    """Status of the site in the WMS, for example ``online``, ``test`` or ``offline``."""
 
     status: str

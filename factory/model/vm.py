@@ -8,7 +8,7 @@ from enum import Enum
 from factory.model.job_status import JobStatus
 
 TERMINATED = {"terminated", "shutting-down", "stopped", "stopping", "shutoff"}
-"""The cloud's word that an instance has ended or is about to; one answer without it is none."""
+"""States in which the cloud says that an instance has ended or is about to. A missing instance is no such proof."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -23,57 +23,57 @@ class JobId:
 
 
 class VMState(Enum):
-    """Where a VM is in its life (DESIGN section 2)."""
+    """State in the life of a VM."""
 
     SUBMITTED = "submitted"
-    """VM job without an instance."""
+    """The VM job has no instance."""
     BOOTING = "booting"
-    """Instance without a startd."""
+    """The instance has no startd in the pool."""
     JOINED = "joined"
-    """Startd in the pool, never claimed yet."""
+    """The startd is in the pool and was never claimed."""
     BUSY = "busy"
     IDLE = "idle"
     RETIRING = "retiring"
-    """Asked to leave; its claims run to their end."""
+    """It was asked to retire; its claims run to their end."""
     RETIRED = "retired"
-    """Proven empty: the master is there and says that its startd is not."""
+    """Proven empty: the master is in the pool and its ad says that the startd is not running."""
     HELD = "held"
     LOST = "lost"
-    """Was in the pool and left without being asked."""
+    """It was in the pool and disappeared without being asked to retire."""
     DONE = "done"
-    """VM job removed or completed, about to leave the queue."""
+    """The VM job is removed or completed and about to leave the queue."""
 
-    __hash__ = object.__hash__  # there is one of each; Enum's own, called so often, takes a tenth of a decision
+    __hash__ = object.__hash__  # members are singletons; Enum.__hash__ would take a tenth of a decision
 
 
 STARTING = frozenset({VMState.SUBMITTED, VMState.BOOTING})
-"""No startd yet."""
+"""VMs without a startd in the pool yet."""
 PENDING = STARTING | {VMState.JOINED}
 RUNNING = frozenset({VMState.BUSY, VMState.IDLE})
-"""Claimed at least once."""
+"""VMs in the pool that were claimed at least once."""
 IN_POOL = RUNNING | {VMState.JOINED}
-"""Has a startd that takes jobs."""
+"""VMs whose startd takes jobs."""
 UNCLAIMED = frozenset({VMState.JOINED, VMState.IDLE})
-"""In the pool without a claim."""
+"""VMs in the pool without a claim."""
 CAPACITY = PENDING | RUNNING
-"""Takes jobs now, or will when it has joined."""
+"""VMs that take jobs now, or will after they join."""
 RETIREMENT = frozenset({VMState.RETIRING, VMState.RETIRED})
 
 
 def counted(n: int, noun: str) -> str:
-    """``1 claim``, ``2 claims``."""
+    """Return a number with its noun: ``1 claim``, ``2 claims``."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why a job is held (HTCondor's HoldReasonCode, HoldReasonSubCode, HoldReason)."""
+    """HoldReasonCode, HoldReasonSubCode and HoldReason of a held job."""
 
     code: int
     subcode: int
     reason: str
     status_on_release: int | None = None
-    """JobStatusOnRelease; 3: it was being removed and the termination failed."""
+    """JobStatusOnRelease; 3: the job was being removed and the termination failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,59 +93,59 @@ class VM:
     job: JobId
     state: VMState
     why: str
-    """The evidence for the state, for people."""
+    """Evidence for the state, for people."""
     shape: str = ""
     job_status: int = JobStatus.IDLE
     submitted: float = 0
     entered_status: float = 0
     instance: str | None = None
     grid_status: str | None = None
-    """The cloud's own word for the state of the instance."""
+    """GridJobStatus: state of the instance in the cloud's words."""
     startd: str | None = None
-    """Name of its startd and of its master, which are equal."""
+    """Name of its startd, which is also the name of its master."""
     slots: tuple[str, ...] = ()
-    """Names of its static and partitionable slots; condor_drain wants one of them."""
+    """Names of its static and partitionable slots; condor_drain needs one of them."""
     claims: int = 0
     idle_since: float | None = None
-    """Wholly unclaimed since; None: busy, or not in the pool."""
+    """Time since which no slot is claimed; None: busy, or not in the pool."""
     joined_at: float | None = None
-    """Start of its startd."""
+    """Start time of its startd."""
     lease_end: float | None = None
     retire_time: float | None = None
-    """APFRetireTime: when the factory decided to retire it."""
+    """APFRetireTime: time of the decision to retire it."""
     unretire_time: float | None = None
-    """APFUnretireTime: when the factory decided to take that back."""
+    """APFUnretireTime: time of the decision to take that back."""
     retire_seen: bool = False
-    """Its ads show that the retirement is under way."""
+    """True: its ads show that the retirement is under way."""
     drain: Drain | None = None
     hold: Hold | None = None
     stuck: str | None = None
-    """Why nobody should wait for it any more, though it is pending; then it counts for caps, but is no supply."""
+    """Reason why a pending VM is no longer expected to join. It still counts for caps but is no supply."""
     evictable: bool = False
-    """A job on it set its own MaxJobRetirementTime, so that any retirement may evict it."""
+    """True: a job on it set its own MaxJobRetirementTime, so that any retirement may evict that job."""
     build: str = ""
-    """What its image and its user-data are, as APFBuild says."""
+    """APFBuild: digest of its image and user-data."""
     missed_once: bool = False
-    """LOST, but only the last poll missed its startd: it still counts as running."""
+    """True: it is LOST, but only the last poll missed its startd. It still counts as running."""
     update_s: float = 0
-    """How often it reports to the collector, as it was made; 0: not known."""
+    """Interval of its updates to the collector, as configured in its user-data; 0: unknown."""
     foreign_startd: bool = False
-    """A startd uses its APFVM that is not its own by identity or instance."""
+    """True: a startd with another identity or instance uses its APFVM."""
 
     @property
     def unretired(self) -> bool:
-        """Its retirement was taken back."""
+        """True if its retirement was taken back."""
         return self.retire_time is not None and (self.unretire_time or 0) >= self.retire_time
 
     @property
     def asked_to_retire(self) -> bool:
-        """It was asked to retire and that stands."""
+        """True if it was asked to retire and that was not taken back."""
         return self.retire_time is not None and not self.unretired
 
 
 @dataclass(frozen=True, slots=True)
 class PlainJob:
-    """A job that is capacity in itself, such as a pilot."""
+    """A plain job that is itself capacity, such as a pilot."""
 
     job: JobId
     status: int

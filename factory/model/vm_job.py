@@ -1,4 +1,4 @@
-"""VM jobs as the schedd shows them, one compact row each."""
+"""VM jobs from the schedd, as compact rows."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ class VMJobRow:
     unretire_time: float | None
     instance: str | None
     grid_status: str | None
-    """The cloud's own word for the state of the instance."""
+    """GridJobStatus: state of the instance in the cloud's words."""
     hold: Hold | None
     lease_max: float | None = None
-    """No extension of the lease goes beyond."""
+    """Latest end to which the lease can be extended."""
     lease_moves: bool = False
-    """HTCondor reads the end of the lease again and again, so that it can be extended."""
+    """True: the lease can be extended, because HTCondor evaluates its end repeatedly."""
     build: str = ""
-    """What its image and its user-data are."""
+    """APFBuild: digest of its image and user-data."""
     update_s: float = 0
-    """How often its startd reports to the collector; 0: not known."""
+    """Interval of its startd's updates to the collector; 0: unknown."""
 
 
 @dataclass(frozen=True)
 class VMJobRows:
-    """VM jobs of one factory, and the startds with a job that any retirement may evict."""
+    """VM jobs of one factory, and the startds with jobs that any retirement may evict."""
 
     jobs: tuple[VMJobRow, ...] = ()
     evictable: frozenset[str] = frozenset()
-    """Names of startds on which a job runs that set its own MaxJobRetirementTime."""
+    """Names of startds that run a job with its own MaxJobRetirementTime."""
 
     @cached_property
     def leases(self) -> dict[str, VMLease]:
-        """By APFVM, what matters to jobs that may find room on the machine."""
+        """APFVM → lease and retirement of the machine."""
         return {
             job.uuid: VMLease(
                 job.lease_end,
@@ -64,7 +64,7 @@ class VMJobRows:
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Rows travel as tuples, which takes a third of the time where there are thousands."""
+        """Pickle rows as tuples, which takes a third of the time for thousands of rows."""
         plain = [tuple([getattr(row, name) for name in VMJobRow.__slots__]) for row in self.jobs]
         return _restored, (type(self), [((r[0].cluster, r[0].proc), *r[1:]) for r in plain], self.evictable)
 
