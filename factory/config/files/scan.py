@@ -171,10 +171,10 @@ def _parse(lines: list[str], into: ScannedFile) -> None:
     try:
         parser.read_file(parser.numbered(lines), into.file)
     except configparser.MissingSectionHeaderError as error:
-        into.add_error("is not a section header; write [NAME]", error.lineno)
+        into.add_error("this line is not a section header; write [NAME]", error.lineno)
     except configparser.ParsingError as error:
         for number, _ in error.errors:
-            into.add_error("is neither a section header nor a key; write [NAME] or key = value", number)
+            into.add_error("this line is neither a section header nor a key; write [NAME] or key = value", number)
     if len(into.lines) > MAX_SECTIONS:
         into.add_error(f"has {len(into.lines)} sections; split the file, the limit is {MAX_SECTIONS}")
         return
