@@ -179,13 +179,20 @@ def objection(orphan: Orphan, in_use: Sequence[VMsInUse], in_pool: Mapping[str, 
             return busy or joined
         case Orphan(job=None):
             return owned or busy or (joined if orphan.absent else None)
+    return _second_instance_objection(orphan, in_use, in_pool, busy)
+
+
+def _second_instance_objection(
+    orphan: Orphan, in_use: Sequence[VMsInUse], in_pool: Mapping[str, frozenset[str]], busy: str | None
+) -> str | None:
+    """Return what speaks against ending an instance whose VM job has another one."""
     assert orphan.job is not None
-    recorded = frozenset(instance for each in in_use for instance in each.instances.get(vm, ()))
+    recorded = frozenset(instance for each in in_use for instance in each.instances.get(orphan.vm, ()))
     changed = _record_objection(recorded, orphan.job.instance)
     if changed is not None or _has_stopped(orphan):  # then a job that runs under its name is on the other instance
         return changed
     elsewhere = "not all ads with its APFVM come from the VM job's instance"
-    return busy or (None if in_pool.get(vm) == recorded else elsewhere)
+    return busy or (None if in_pool.get(orphan.vm) == recorded else elsewhere)
 
 
 def _has_stopped(orphan: Orphan) -> bool:

@@ -103,7 +103,7 @@ class Timeouts:
         return Overdue(f"no sign of its startd or its master for {now - since:.0f} s", over)
 
 
-def mark_stuck(batch: BatchStatus, timeouts: Timeouts, now: float) -> BatchStatus:
+def mark_stuck_vms(batch: BatchStatus, timeouts: Timeouts, now: float) -> BatchStatus:
     """Return the batch status with VMs marked that take so long that no one should wait for them."""
     why = {vm.uuid: timeouts.stuck(vm, now) for vm in batch.vms}
     if all(why[vm.uuid] == vm.stuck for vm in batch.vms):

@@ -12,7 +12,7 @@ from typing import ClassVar
 from factory.condor.classad.literals import quote
 from factory.lifecycle.plan import plan
 from factory.lifecycle.policy import VMPolicy
-from factory.lifecycle.timeouts import mark_stuck
+from factory.lifecycle.timeouts import mark_stuck_vms
 from factory.model.actions import Plan
 from factory.model.address import ScheddAddress
 from factory.model.ask import Ask
@@ -185,4 +185,4 @@ class VMSubmitPlugin(BatchSubmitPlugin):
 
     def judged(self, batch: BatchStatus, now: float) -> BatchStatus:
         """Mark VMs that take far too long as stuck: they count for caps and are not waited for."""
-        return mark_stuck(batch, self.policy().timeouts, now)
+        return mark_stuck_vms(batch, self.policy().timeouts, now)

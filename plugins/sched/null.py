@@ -1,10 +1,14 @@
-"""Null: ask for nothing."""
+"""Null: neither buy nor retire."""
 
 from factory.plugin import SchedPlugin, Step, View
 
 
 class Null(SchedPlugin):
-    """Ask for nothing: n_out = 0; ignores n. Same law as AutoPyFactory's Null."""
+    """Replace what the steps before asked for by zero.
+
+    n_out = 0. The VMs that the queue has are still looked after: they retire before their leases end, and are removed
+    when they are proven empty. Same law as AutoPyFactory's Null.
+    """
 
     def step(self, n: int, view: View) -> Step:
-        return Step(0, "always 0")
+        return Step(0, "this queue neither buys nor retires")
