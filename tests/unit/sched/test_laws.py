@@ -86,7 +86,7 @@ TABLE: list[tuple[SchedPlugin, int, View, int, str]] = [
     (plugin(StatusOffline, pilots=3), 9, full(site="test"), 9, "the site is test"),
     (plugin(StatusTest), 9, full(site="test"), 0, "the site is test"),
     (plugin(StatusTest, pilots=3), -9, full(site="online"), -9, "the site is online"),
-    (plugin(Null), 9, full(), 0, "neither buys nor retires"),
+    (plugin(Null), 9, full(), 0, "this queue neither buys nor retires"),
 ]
 
 
