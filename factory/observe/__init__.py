@@ -1,1 +1,1 @@
-"""Find the sources that are due, poll them in workers, keep their readings."""
+"""Poll the sources that are due, in worker processes, and keep their readings."""

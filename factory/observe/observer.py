@@ -1,4 +1,4 @@
-"""Fetching what the due queues need: merged sources, stage by stage, each with its deadline."""
+"""Poll the merged sources of the due queues, stage by stage, each with its deadline."""
 
 from __future__ import annotations
 
@@ -20,50 +20,50 @@ from factory.process.workers import CallFailed, CallTimedOut, Workers, call_resu
 from factory.world.clock_step import shift_times
 
 _SLOW_S = 1
-"""A source that took longer to fail is polled in the background, until it answers again."""
+"""A source that takes longer to fail is polled in the background until it answers again."""
 _SPARE_S = 5
-"""For starting a worker process."""
+"""Extra time to start a worker process."""
 
 
 class Observer:
-    """Keeps the newest reading of each source.
+    """Holder of the newest reading of each source.
 
-    A round waits for a source as long as its deadline once; a source that failed to answer in time is then
-    polled in the background, so that a hung daemon delays one round and no more (rule 12).
+    A round waits once for the whole deadline of a source. A source that did not answer in time is then polled in the
+    background, so that a hung daemon delays one round only (rule 12).
     """
 
     def __init__(self, workers: Workers, clock: Clock | None = None) -> None:
         self._workers = workers
         self._clock = clock or Clock()
-        self._readings: dict[str, Reading] = {}  # their times are steady ones
+        self._readings: dict[str, Reading] = {}  # with steady times
         self.faults: Mapping[str, str] = {}
-        """Queues of which a plugin could not say what it reads, and why."""
+        """By queue: why one of its plugins could not name its sources."""
         self._running: dict[str, tuple[Source, Future[tuple[float, float, bytes]], float]] = {}
         self._slow: dict[str, str] = {}
-        """Key and address of sources that failed to answer in time."""
+        """Key → address of sources that did not answer in time."""
 
     @property
     def readings(self) -> dict[str, Reading]:
-        """The newest reading of each source."""
+        """The newest reading of each source, with epoch times."""
         return {key: shift_times(reading, self._clock.at(0)) for key, reading in self._readings.items()}
 
     @property
     def silent(self) -> frozenset[str]:
-        """Addresses of which a source failed to answer in time, and has not answered since."""
+        """Addresses with a source that did not answer in time and has not answered since."""
         return frozenset(self._slow.values())
 
     def observe(self, queues: Collection[Queue], all_queues: Collection[Queue], acted: Mapping[str, float]) -> None:
-        """Poll what these queues need and have no fresh reading of. Merges with what all queues want of it.
+        """Poll the sources of these queues that have no fresh reading, merged with those of all queues.
 
         ``acted``: the steady time at which each queue's last act ended.
         """
-        all_wanted = plan_sources(all_queues)
-        self.faults = all_wanted.faults
-        sources = all_wanted.sources
+        plan = plan_sources(all_queues)
+        self.faults = plan.faults
+        sources = plan.sources
         acts: dict[str, float] = {}
-        needed = {key for queue in queues for key in all_wanted.keys[queue.name]}
-        for queue in all_queues:  # a queue that is not due may have acted on what is shared
-            for key in needed.intersection(all_wanted.keys.get(queue.name, ())):
+        needed = {key for queue in queues for key in plan.keys[queue.name]}
+        for queue in all_queues:  # a queue that is not due may have acted on a shared source
+            for key in needed.intersection(plan.keys.get(queue.name, ())):
                 acts[key] = max(acts.get(key, 0), acted.get(queue.name, 0))
         self._collect(self._done())
         for stage in sorted({sources[key].STAGE for key in acts}):
@@ -76,7 +76,7 @@ class Observer:
         self._collect(self._done())
 
     def forget(self, queues: Iterable[Queue]) -> None:
-        """Drop the readings of sources that none of these queues wants, also those that are under way."""
+        """Drop readings and running polls of sources that none of these queues needs."""
         keep = plan_sources(queues).sources
         self._running = {key: running for key, running in self._running.items() if key in keep}
         self._readings = {key: reading for key, reading in self._readings.items() if key in keep}
@@ -86,7 +86,7 @@ class Observer:
         reading = self._readings.get(source.key)
         if reading is None or reading.error is not None or reading.started <= after:
             return True
-        # Whatever the interval: a round takes its time, and at its end the reading must not be too old.
+        # A round takes time, and the reading must not be too old at its end, however long the interval.
         return self._clock.steady() - reading.started >= min(source.interval_s, REREAD_PART * source.maxage_s)
 
     def _start(self, key: str, source: Source) -> None:
@@ -95,7 +95,7 @@ class Observer:
             pickled = pickle.dumps(source)
             future = self._workers.submit(source.address, source.deadline_s, poll, pickled)
         except (*FAULTS, OSError, RuntimeError) as error:
-            self._readings[key] = Reading(key, asked, asked, error=f"can't go to a worker: {fault(error)}")
+            self._readings[key] = Reading(key, asked, asked, error=f"can't be sent to a worker: {fault(error)}")
             return
         self._running[key] = (source, future, asked)
 
@@ -105,7 +105,7 @@ class Observer:
     def _wait(self, keys: list[str]) -> None:
         running = [self._running[key] for key in keys if key in self._running]
         if running:
-            # A worker serves one call at a time: a source may have to wait for the others of its daemon first.
+            # A worker serves one call at a time, so a source may have to wait for the others of its daemon.
             patience_s: Counter[str] = Counter()
             for source, _, _ in running:
                 patience_s[source.address] += math.ceil(source.deadline_s) + _SPARE_S
@@ -114,7 +114,7 @@ class Observer:
         self._slow.update({key: self._running[key][0].address for key in keys if key in self._running})
 
     def _collect_in_turn(self, futures: Iterable[Future[Any]], patience_s: float) -> None:
-        """Wait for these, and take what one brought while others are still waited for."""
+        """Wait for these calls; collect each result while waiting for the others."""
         left, until = set(futures), self._clock.steady() + patience_s
         while left:
             done, left = wait(left, max(0, until - self._clock.steady()), FIRST_COMPLETED)
@@ -133,7 +133,7 @@ class Observer:
                 if isinstance(error, CallTimedOut) or self._clock.steady() - asked > _SLOW_S:
                     self._slow[key] = source.address
             except FAULTS as error:
-                why = f"what it brought can't be read: {fault(error)}"
+                why = f"the answer of the worker can't be read: {fault(error)}"
                 self._readings[key] = Reading(key, asked, self._clock.steady(), None, why, source.maxage_s)
             else:
                 self._readings[key] = Reading(key, started, ended, rows, None, source.maxage_s)
@@ -141,7 +141,7 @@ class Observer:
 
 
 def fetch_all(workers: Workers, sources: Mapping[str, Source]) -> dict[str, Any]:
-    """The rows of these sources, polled once and side by side, collectors first; :class:`Unknown` where one failed."""
+    """Poll these sources once, in parallel, collectors first; return rows by key, :class:`Unknown` for a failed one."""
     rows: dict[str, Any] = {}
     for stage in sorted({source.STAGE for source in sources.values()}):
         calls = {

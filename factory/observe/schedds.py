@@ -8,7 +8,7 @@ from factory.process.faults import FAULTS, fault
 
 
 def polled_schedds(config: Config) -> tuple[tuple[ScheddAddress, ...], dict[str, str]]:
-    """Every schedd whose jobs a queue serves; and the queues whose plugin can't say which these are, and why."""
+    """Return every schedd whose jobs a queue serves, and by queue why its plugin could not name its schedds."""
     found: dict[ScheddAddress, None] = {}
     faults = {}
     tended = {queue.name for queue in config.winding_down}
@@ -19,5 +19,5 @@ def polled_schedds(config: Config) -> tuple[tuple[ScheddAddress, ...], dict[str,
             jobs = queue.wmsstatus.jobs()
             found |= dict.fromkeys(jobs[0] if jobs is not None else ())
         except FAULTS as error:
-            faults[queue.name] = f"plugin {queue.wmsstatus.name} can't say which schedds it reads: {fault(error)}"
+            faults[queue.name] = f"plugin {queue.wmsstatus.name} failed to name its schedds: {fault(error)}"
     return tuple(found), faults

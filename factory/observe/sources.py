@@ -1,4 +1,4 @@
-"""What the queues want to be polled: the sources that their plugins name, merged; and whose plugins fail at that."""
+"""Plan the sources to poll: those that the queues' plugins name, merged."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from factory.process.faults import FAULTS, fault
 
 @dataclass(frozen=True)
 class SourcePlan:
-    """Sources of all queues."""
+    """Sources of a set of queues."""
 
     sources: Mapping[str, Source] = field(default_factory=dict)
-    """By key; those with equal keys have become one."""
+    """Sources by key; equal keys are merged."""
     keys: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """Of each queue."""
+    """Keys of the sources of each queue."""
     faults: Mapping[str, str] = field(default_factory=dict)
-    """Queues of which a plugin could not say what it reads, and why: their chains are blocked."""
+    """By queue: why one of its plugins could not name its sources. The queue's chain is blocked."""
 
 
 def plan_sources(queues: Iterable[Queue]) -> SourcePlan:
-    """What these queues want. A plugin that fails, or whose source does not fit the others, stops its queue only."""
+    """Return the sources of these queues. A failing plugin, or a source that can't be merged, blocks its queue only."""
     queues = tuple(queues)
     sources: dict[str, Source] = {}
     keys: dict[str, dict[str, None]] = {}
@@ -37,13 +37,13 @@ def plan_sources(queues: Iterable[Queue]) -> SourcePlan:
             if plugin is None:
                 continue
             try:
-                found = merge_sources(plugin.sources(), sources)
+                merged = merge_sources(plugin.sources(), sources)
             except FAULTS as error:
-                faults.setdefault(queue.name, f"plugin {plugin.name} can't say what it reads: {fault(error)}")
+                faults.setdefault(queue.name, f"plugin {plugin.name} failed to name its sources: {fault(error)}")
             else:
-                sources |= found
-                of_queue |= dict.fromkeys(found)
-    others = _elsewhere(queues)
+                sources |= merged
+                of_queue |= dict.fromkeys(merged)
+    others = _evictable_sources(queues)
     sources |= others
     for queue in queues if others else ():
         if _has_machines(queue):
@@ -51,21 +51,21 @@ def plan_sources(queues: Iterable[Queue]) -> SourcePlan:
     return SourcePlan(sources, keys, faults)
 
 
-def _elsewhere(queues: Iterable[Queue]) -> dict[str, Source]:
-    """Which VMs to spare for the jobs of other schedds than the factory's own; their own queues name those (rule 5)."""
-    found: dict[str, Source] = {}
+def _evictable_sources(queues: Iterable[Queue]) -> dict[str, Source]:
+    """Return sources of evictable jobs in schedds other than the factory's, so that their VMs retire last (rule 5)."""
+    sources: dict[str, Source] = {}
     for queue in queues:
         factory = queue.batchsubmit.factory
         try:
             jobs = None if queue.wmsstatus is None else queue.wmsstatus.jobs()
         except FAULTS:
-            continue  # who asks it for its sources says so
+            continue  # plan_sources reports the fault
         own = own_schedd(factory)
         for schedd in () if jobs is None else jobs[0]:
             if schedd != own:
                 source = EvictableSource(schedd=schedd, deadline_s=factory.deadline, maxage_s=factory.maxage)
-                found[source.key] = source
-    return found
+                sources[source.key] = source
+    return sources
 
 
 def _has_machines(queue: Queue) -> bool:
@@ -76,25 +76,25 @@ def _has_machines(queue: Queue) -> bool:
 
 
 def merge_sources(sources: Iterable[Source], known: Mapping[str, Source] = MappingProxyType({})) -> dict[str, Source]:
-    """These sources by key; those with equal keys are united, also with the one that is known.
+    """Return these sources by key, merged with each other and with a known one of the same key.
 
     Raises:
-        TypeError: one is no source, or becomes another when it is merged.
+        TypeError: an object is not a source, or its ``merge`` returns another key.
     """
-    found: dict[str, Source] = {}
+    by_key: dict[str, Source] = {}
     for source in sources:
         key = _key(source)
-        other = found.get(key) or known.get(key)
-        united = source if other is None or other is source else other.merge(source)
-        if _key(united) != key:
-            raise TypeError(f"merging {key} made {_key(united)} of it")
-        found[key] = united
-    return found
+        other = by_key.get(key) or known.get(key)
+        merged = source if other is None or other is source else other.merge(source)
+        if _key(merged) != key:
+            raise TypeError(f"merge() of source {key} returned a source with another key, {_key(merged)}")
+        by_key[key] = merged
+    return by_key
 
 
 def _key(source: object) -> str:
     if not isinstance(source, Source):
-        raise TypeError(f"{type(source).__name__} is no Source")
+        raise TypeError(f"{type(source).__name__} is not a Source")
     if not isinstance(source.key, str) or not isinstance(source.address, str):
-        raise TypeError(f"key and address of {type(source).__name__} must be text")
+        raise TypeError(f"key and address of {type(source).__name__} must be strings")
     return source.key

@@ -1,4 +1,4 @@
-"""Worker processes and what runs in or around them: pools, deadlines, the steady clock, one HTTP call, faults.
+"""Worker processes and what runs in or around them: deadlines, the steady clock, HTTP calls, plugin faults.
 
-It stays lean: a worker that imports this room imports neither pydantic nor numpy.
+This room stays lean: a worker that imports it imports neither pydantic nor numpy.
 """

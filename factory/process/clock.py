@@ -1,4 +1,4 @@
-"""The host's clock, which somebody may set; and time that only goes on, to tell by how much it was set."""
+"""The host's clock, which can be set, and a steady clock that detects it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable
 
 _STEP_S = 0.5
-"""The clock was set if it differs by more than this; what is corrected slowly is corrected in both."""
+"""A larger difference means that the clock was set. Slow corrections apply to both clocks."""
 
 
 def steady() -> float:
-    """Seconds since the host started. Equal in all its processes, goes on while it sleeps, and nobody can set it."""
+    """Return the seconds since boot: equal in all processes, counting while the host sleeps, impossible to set."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Clock:
-    """Epoch seconds that follow the host's clock, but are only set where :meth:`adopt_step` says so."""
+    """Epoch seconds that follow the host's clock, but step only in :meth:`adopt_step`."""
 
     def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = steady) -> None:
         self._wall = wall
@@ -23,21 +23,21 @@ class Clock:
         self._apart = wall() - steady()
 
     def now(self) -> float:
-        """The time now."""
+        """Return the current time."""
         return self.at(self.steady())
 
     def at(self, moment: float) -> float:
-        """The time at a moment that ``steady`` gave."""
+        """Convert a value of ``steady`` to epoch seconds."""
         return moment + self._apart
 
     def adopt_step(self) -> float:
-        """By how many seconds the host's clock was set since this was last asked; from now on the new time counts.
+        """Adopt the host's clock, and return the seconds by which it was set since the last call.
 
-        Below zero: it was set back. 0: it was not set.
+        Negative if it was set back, 0 if it was not set.
         """
         apart = self._wall() - self.steady()
-        by = apart - self._apart
-        if abs(by) <= _STEP_S:
+        step_s = apart - self._apart
+        if abs(step_s) <= _STEP_S:
             return 0.0
         self._apart = apart
-        return by
+        return step_s

@@ -1,4 +1,4 @@
-"""Calls that may never come back, in threads that the end of the process does not wait for."""
+"""Calls that may never return, in daemon threads that do not delay the end of the process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class TookTooLong(Exception):
-    """The call did not come back in time. Its thread goes on, and what it brings is dropped."""
+    """The call did not return in time. Its thread continues, and its result is dropped."""
 
 
 class _Call(threading.Thread, Generic[T]):
@@ -24,12 +24,12 @@ class _Call(threading.Thread, Generic[T]):
     def run(self) -> None:
         try:
             self.value = self._function()
-        except BaseException as error:  # noqa: BLE001  it is raised where the call was made
+        except BaseException as error:  # noqa: BLE001  the caller raises it
             self.error = error
 
 
 def run_bounded(function: Callable[[], T], limit_s: float) -> T:
-    """What the function returns or raises.
+    """Return what the function returns, or raise what it raises.
 
     Raises:
         TookTooLong: it did neither within ``limit_s``.
@@ -38,28 +38,28 @@ def run_bounded(function: Callable[[], T], limit_s: float) -> T:
     call.start()
     call.join(limit_s)
     if call.is_alive():
-        raise TookTooLong(f"did not come back within {limit_s:.0f} s")
+        raise TookTooLong(f"did not return within {limit_s:.0f} s")
     if call.error is not None:
         raise call.error
     return call.value
 
 
 def run_parallel(function: Callable[[S], T], items: Sequence[S], at_once: int) -> list[T]:
-    """What the function returns for each, so many at once, begun in their order.
+    """Return the function's result for each item, with ``at_once`` calls in parallel, started in order.
 
     Raises:
-        BaseException: what the function raised for one of them.
+        BaseException: what the function raised for an item.
     """
     todo, guard = iter(enumerate(items)), threading.Lock()
-    found: dict[int, T] = {}
+    results: dict[int, T] = {}
 
     def work() -> None:
         while True:
             with guard:
-                each = next(todo, None)
-            if each is None:
+                numbered = next(todo, None)
+            if numbered is None:
                 return
-            found[each[0]] = function(each[1])
+            results[numbered[0]] = function(numbered[1])
 
     calls = [_Call(work) for _ in items[:at_once]]
     for call in calls:
@@ -69,4 +69,4 @@ def run_parallel(function: Callable[[S], T], items: Sequence[S], at_once: int) -
     for call in calls:
         if call.error is not None:
             raise call.error
-    return [found[number] for number in range(len(items))]
+    return [results[number] for number in range(len(items))]

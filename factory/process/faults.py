@@ -1,25 +1,26 @@
-"""What a plugin's fault may look like, for those who must go on without it."""
+"""Faults of plugins, for callers that go on without the plugin."""
 
 from __future__ import annotations
 
 
 class PluginHung(BaseException):
-    """A plugin did not come back and was interrupted (:mod:`factory.watchdog`).
+    """A plugin did not return and was interrupted (:mod:`factory.service.watchdog`).
 
-    No ``Exception``, so that a plugin that catches all of these can't go on for ever.
+    It is not an ``Exception``, so that a plugin that catches all exceptions can't run forever.
     """
 
 
 FAULTS = (BaseException,)
-"""What is caught around every call of a plugin, which may raise anything, such as ``asyncio.CancelledError``: it stops
-its own queue's part of the round, and nothing else."""
+"""Exceptions to catch around a call of a plugin, which may raise anything, such as ``asyncio.CancelledError``.
+
+A fault stops the part of the round of its own queue, and nothing else."""
 
 
 def fault(error: BaseException) -> str:
-    """A fault as one line; also one whose own text can't be had."""
+    """Return a fault as one line, also if its ``__str__`` fails."""
     try:
         text = " ".join(str(error).split())
     except FAULTS:
-        text = "(its message can't be shown)"
+        text = "(no message: str() of the error failed)"
     kind = type(error).__name__
     return f"{kind}: {text[:300]}" if text else kind

@@ -1,7 +1,7 @@
-"""One HTTP(S) call with limits: on time, on the size of the answer, and on what it may be.
+"""One HTTP(S) call with limits on time and on the size of the answer, for plugins.
 
-For plugins whose service speaks HTTP. TLS certificates are verified, redirects are not followed (a token must
-not travel on), and neither token nor key ever stands in an error message.
+TLS certificates are verified. Redirects are not followed, so that no token goes to another server. Error messages
+contain neither token nor key.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ _CHUNK = 1 << 16
 
 
 class HttpError(Exception):
-    """A call failed; the message says why, in one line. Which one it was, the caller knows."""
+    """A call failed; the message is the cause, in one line. The caller adds which call it was."""
 
 
 def checked_url(url: str) -> str:
-    """A base URL without the slash at its end.
+    """Return a base URL without a trailing slash.
 
     Raises:
-        ValueError: it is none, or carries a password.
+        ValueError: it is not a base URL, or it contains a password.
     """
     try:
         parts = urlsplit(url)
-        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        fine = False
-    if not fine:
-        raise ValueError("is no URL; it starts with http:// or https:// and names a host")
+        valid = False
+    if not valid:
+        raise ValueError("is not a URL; write http:// or https:// and a host name")
     if "@" in parts.netloc:
-        raise ValueError("must carry no user name or password; there are settings for credentials")
+        raise ValueError("contains a user name or password; use the settings for credentials instead")
     if parts.query or parts.fragment or any(character.isspace() for character in url):
-        raise ValueError("is no base URL: it has a query, a fragment or spaces")
+        raise ValueError("is not a base URL: remove query, fragment and spaces")
     return url.rstrip("/")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """How to get in: files that are read at each call, so that a renewed token or certificate counts at once."""
+    """Credential files. They are read for each call, so that a renewed token or certificate is used at once."""
 
     cafile: Path | None = None
-    """CA certificates in place of the system's, a file or a directory."""
+    """CA certificates instead of the system's: a file or a directory."""
     certificate: Path | None = None
     """Client certificate, in PEM."""
     key: Path | None = None
-    """Its key; none: in the same file."""
+    """Key of the certificate; none: in the same file."""
     token: Path | None = None
     """File with a bearer token."""
 
@@ -62,10 +62,10 @@ class Access:
         return ", ".join(f"{name} {path}" for name, path in vars(self).items() if path is not None)
 
     def private(self) -> Self:
-        """The same, once nobody else can read what is secret.
+        """Check that other users can't read the secret files, and return the same object.
 
         Raises:
-            HttpError: somebody can, or a file is missing.
+            HttpError: others can read one, or a file is missing.
         """
         for path in (self.key or self.certificate, self.token):
             try:
@@ -73,35 +73,36 @@ class Access:
             except OSError as error:
                 raise HttpError(f"{path}: {error.strerror}") from None
             if mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise HttpError(f"{path} can be read by others; chmod 600 it")
+                raise HttpError(f"{path} can be read by others; run chmod 600 {path}")
         return self
 
     def headers(self) -> dict[str, str]:
-        """What goes with each call."""
+        """Return the headers of each call."""
         if self.token is None:
             return {}
         try:
             token = self.token.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError):
-            raise HttpError(f"{self.token}: no token in it") from None
+            raise HttpError(f"{self.token} contains no token") from None
         if not token or len(token.split()) != 1:
-            raise HttpError(f"{self.token}: no token in it")
+            raise HttpError(f"{self.token} contains no token")
         return {"Authorization": f"Bearer {token}"}
 
     def context(self) -> ssl.SSLContext:
-        """The TLS side."""
+        """Return the TLS context."""
         ca = self.cafile
         try:
             context = ssl.create_default_context(
                 cafile=ca if ca and not ca.is_dir() else None, capath=ca if ca and ca.is_dir() else None
             )
         except (OSError, ssl.SSLError) as error:
-            raise HttpError(f"{ca}: no CA certificates in it ({_short(error)})") from None
+            raise HttpError(f"{ca} contains no CA certificates ({_short(error)})") from None
         if self.certificate is not None:
             try:
                 context.load_cert_chain(self.certificate, self.key, password="")
             except (OSError, ssl.SSLError, ValueError) as error:
-                raise HttpError(f"{self.certificate}: no client certificate with key ({_short(error)})") from None
+                text = f"{self.certificate} contains no client certificate with key ({_short(error)})"
+                raise HttpError(text) from None
         return context
 
 
@@ -115,10 +116,10 @@ def call(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
 ) -> bytes:
-    """The body of an answer with status 2xx.
+    """Make a call and return the body of the answer, which must have a status of 2xx.
 
     Raises:
-        HttpError: no such answer within ``timeout_s`` and ``limit_bytes``.
+        HttpError: there was no such answer within ``timeout_s`` and ``limit_bytes``.
     """
     access = (access or Access()).private()
     context = access.context() if url.startswith("https:") else None
@@ -136,7 +137,7 @@ def call(
                 return _body(response, ends, timeout_s, limit_bytes)
             finally:
                 response.close()
-        except urllib3.exceptions.NewConnectionError as error:  # counts as a timeout in urllib3, and is none
+        except urllib3.exceptions.NewConnectionError as error:  # a timeout to urllib3, which it is not
             raise HttpError(_short(error)) from None
         except urllib3.exceptions.TimeoutError:
             raise HttpError(f"no answer within {timeout_s:.0f} s") from None
@@ -151,24 +152,24 @@ def _body(response: urllib3.BaseHTTPResponse, ends: float, timeout_s: float, lim
         if len(body) > limit_bytes:
             raise HttpError(f"the answer is longer than {limit_bytes} bytes")
         if time.monotonic() > ends:
-            raise HttpError(f"no whole answer within {timeout_s:.0f} s")
+            raise HttpError(f"no complete answer within {timeout_s:.0f} s")
     return bytes(body)
 
 
 def parse_json(body: bytes) -> Any:
-    """What a JSON text says.
+    """Parse a JSON text.
 
     Raises:
-        HttpError: it is none.
+        HttpError: it is not JSON.
     """
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise HttpError("the answer is no JSON") from None
+        raise HttpError("the answer is not JSON") from None
 
 
 def _short(error: BaseException) -> str:
-    """An error as one line. urllib3 puts the connection before what happened, which says nothing to a person."""
+    """Return an error as one line, without the connection object that urllib3 puts in front."""
     reason = getattr(error, "reason", None)
     text = " ".join(str(reason if isinstance(reason, Exception) else error).split())
     return text.rsplit(">: ", 1)[-1][:200] or type(error).__name__

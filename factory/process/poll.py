@@ -1,4 +1,4 @@
-"""What a worker process runs for a poll. It imports no more than that: a worker is there for every daemon."""
+"""Run a poll in a worker process. It imports little, because there is a worker for every daemon."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from factory.model.source import Source
 
 _REST_S = 0.05
-"""A worker has answered, and its answer has been read."""
+"""Wait before memory is returned, so that the answer goes out first."""
 
 
 def poll(pickled: bytes) -> tuple[float, float, bytes]:
-    """When the fetch of a source began and ended, and its rows.
+    """Fetch a pickled source; return when the fetch started and ended (steady), and its pickled rows.
 
-    Pickled here and there by hand, so that what can't be is an error of this call alone.
+    Both sides pickle by hand, so that a failure to pickle is an error of this call only.
     """
     source: Source = pickle.loads(pickled)  # noqa: S301  from our own parent
     started = steady()
@@ -27,7 +27,7 @@ def poll(pickled: bytes) -> tuple[float, float, bytes]:
     ended = steady()
     answer = started, ended, pickle.dumps(rows)
     del rows
-    # Not now: whoever asked waits for the answer.
+    # Later, because the caller waits for the answer.
     later = threading.Timer(_REST_S, trim_heap)
     later.daemon = True
     later.start()
@@ -35,7 +35,7 @@ def poll(pickled: bytes) -> tuple[float, float, bytes]:
 
 
 def trim_heap() -> None:
-    """Give what a poll freed back to the system; glibc keeps it otherwise, and a worker may rest for minutes."""
+    """Return freed memory to the system. glibc would keep it while the worker is idle, for minutes."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -1,7 +1,7 @@
-"""Worker processes that may be killed: every call to HTCondor, and every other poll, runs in one (rule 12).
+"""Worker processes that can be killed, for every call to HTCondor and every other poll (rule 12).
 
-The Python bindings hold the GIL through every call, so a slow daemon would stop all threads of the factory.
-One pool for each address, so that a hung daemon never delays another.
+The Python bindings hold the GIL during every call, so a slow daemon would stop all threads of the factory.
+Each address has its own pool, so that a hung daemon never delays another.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from factory.process.clock import steady
 
-# Pebble counts deadlines by the host's clock: one that is set back an hour would add an hour to them.
+# Pebble counts deadlines by the host's clock, so setting it back an hour would extend them by an hour.
 vars(pebble.pool.process)["time"] = SimpleNamespace(time=steady, sleep=time.sleep)
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ T = TypeVar("T")
 _PR_SET_PDEATHSIG = 1
 
 _CALLS = 500
-"""Then a worker gives way to a new one: each query of HTCondor's bindings (23.9) leaves some 300 bytes behind."""
+"""A worker is replaced after this many calls, because HTCondor's bindings (23.9) leak about 300 bytes per query."""
 
 
 class CallFailed(Exception):
@@ -41,11 +41,11 @@ class CallFailed(Exception):
 
 
 class CallTimedOut(CallFailed):
-    """A call took longer than its deadline and its worker was killed: its outcome is unknown."""
+    """A call passed its deadline and its worker was killed; the outcome is unknown."""
 
 
 def _start_worker(parent: int, lock: str | None) -> None:
-    """Die with the factory, leave signals to it, and hold the shared lock that its successor waits for (rule 3)."""
+    """Prepare a worker: die with the factory, ignore SIGINT, hold the lock that the next factory waits for (rule 3)."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
@@ -63,14 +63,14 @@ class Workers:
         self._calls = calls
         self._pools: dict[str, ProcessPool] = {}
         self._guard = threading.Lock()
-        # A worker dies with the thread that started it (PDEATHSIG), so that must be one that stays.
+        # A worker dies with the thread that started it (PDEATHSIG), so one permanent thread starts them all.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="workers")
 
     def submit(self, address: str, deadline_s: float, function: Callable[..., T], *args: Any) -> Future[T]:
         """Run ``function(*args)`` in a worker of that address. The deadline starts when the call does."""
         with self._guard:
             pool = self._pools.get(address)
-            if pool is None or not pool.active:  # a worker that died while it had nothing to do broke its pool
+            if pool is None or not pool.active:  # a worker that died while idle has broken its pool
                 if pool is not None:
                     pool.stop()  # type: ignore[no-untyped-call]
                 pool = self._pools[address] = self._new_pool()
@@ -85,20 +85,20 @@ class Workers:
             initargs=(os.getpid(), self._lock),
             context=multiprocessing.get_context("spawn"),
         )
-        self._starter.submit(lambda: pool.active).result()  # which starts it
+        self._starter.submit(lambda: pool.active).result()  # reading ``active`` starts the pool
         return pool
 
     def call(self, address: str, deadline_s: float, function: Callable[..., T], *args: Any) -> T:
-        """The result of the call.
+        """Run ``function(*args)`` in a worker and return the result.
 
         Raises:
-            CallTimedOut: it took too long; whether it had an effect is unknown.
+            CallTimedOut: it passed its deadline; the outcome is unknown.
             CallFailed: it raised, or its worker died.
         """
         return call_result(self.submit(address, deadline_s, function, *args), deadline_s)
 
     def end(self, address: str) -> None:
-        """End the worker of an address that will not be needed for a while."""
+        """End the worker of an address that is not needed for a while."""
         with self._guard:
             pool = self._pools.pop(address, None)
         if pool is not None:
@@ -106,7 +106,7 @@ class Workers:
             pool.join()
 
     def stop(self) -> None:
-        """End all workers, whatever they are doing."""
+        """End all workers, also busy ones."""
         with self._guard:
             for pool in self._pools.values():
                 pool.stop()  # type: ignore[no-untyped-call]
@@ -117,7 +117,7 @@ class Workers:
 
 
 def call_result(future: Future[T], deadline_s: float) -> T:
-    """The result of a call that was submitted; errors as in :meth:`Workers.call`."""
+    """Wait for a submitted call and return its result; errors as in :meth:`Workers.call`."""
     try:
         return future.result()
     except FutureTimeout:
@@ -129,6 +129,6 @@ def call_result(future: Future[T], deadline_s: float) -> T:
 
 
 def one_line(error: BaseException) -> str:
-    """An exception as one line for logs and readings."""
+    """Return an exception as one line, for logs and readings."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,1 +1,1 @@
-"""Cloud-config layers become one user-data document. Pure."""
+"""Compose cloud-config layers into one user-data document, and read such documents. Pure."""

@@ -1,6 +1,6 @@
-"""Jinja in user-data, as cloud-init reads it. Pure.
+"""Jinja in user-data, as cloud-init renders it. Pure.
 
-The library comes in with the first text that needs it: a factory without such layers has no use for it.
+The library is imported for the first text that needs it, because most factories have no such layers.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _PLAIN = re.compile(r"\{\{[\w .|]*\}\}")
-"""Nothing in it is another thing when YAML has put it between quotes."""
+"""An expression that means the same inside YAML's quotes."""
 _OPENS = re.compile(r"\{[{%#]")
 _TEXT = re.compile(r"apf_text_((?:[0-9a-f]{2})+)")
 
 
 class TemplateError(ValueError):
-    """A text that cloud-init's Jinja refuses."""
+    """A syntax error that cloud-init's Jinja finds in a text."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(why)
@@ -27,17 +27,17 @@ class TemplateError(ValueError):
 
 
 def _environment() -> Environment:
-    """With the settings of cloud-init (cloudinit/templater.py)."""
+    """Return an environment with the settings of cloud-init (cloudinit/templater.py)."""
     from jinja2 import Environment
 
     return Environment(trim_blocks=True, keep_trailing_newline=True, extensions=["jinja2.ext.do"])  # noqa: S701
 
 
 def check_template(template: str) -> None:
-    """Nothing, if it can be compiled.
+    """Compile a template to check its syntax.
 
     Raises:
-        TemplateError: it can't; in which line, and why.
+        TemplateError: it has an error; with line and cause.
     """
     from jinja2 import TemplateSyntaxError
 
@@ -48,19 +48,19 @@ def check_template(template: str) -> None:
 
 
 class Quoted(str):
-    """A template that means the same between the double quotes of YAML, and only there."""
+    """A template that keeps its meaning inside YAML's double quotes, and only there."""
 
     __slots__ = ()
 
 
 def quote_jinja(text: str) -> str:
-    """The template in a form that can stand between quotes of YAML, which Jinja does not know.
+    """Return the template in a form that keeps its meaning inside YAML's quotes, which Jinja does not know.
 
-    What is quoted or broken into lines there looks different to Jinja than to YAML: so literals become variables, of
-    which `literals` tells, and line breaks that a statement swallows are left out.
+    YAML escapes quotes and line breaks, and Jinja would read the escapes. String literals therefore become variables
+    (see :func:`literals`), and line breaks that Jinja drops after a statement are removed.
 
     Raises:
-        TemplateError: it is no template.
+        TemplateError: the text has a syntax error.
     """
     if not _OPENS.search(_PLAIN.sub("", text)):
         return text
@@ -81,6 +81,6 @@ def _token(kind: str, value: str) -> str:
 
 
 def literals(template: str) -> dict[str, str]:
-    """The variables that `quoted` has put into it, and the literal that each stands for."""
+    """Return the variables that :func:`quote_jinja` put into a template, with the literal of each."""
     texts = {match[0]: bytes.fromhex(match[1]).decode() for match in _TEXT.finditer(template)}
     return {name: text.replace("\n", "\\n") for name, text in texts.items()}

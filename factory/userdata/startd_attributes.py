@@ -1,4 +1,4 @@
-"""What user-data makes a startd show: attributes that its HTCondor configuration puts into the machine's ad. Pure."""
+"""Find the attributes that a startd will show, from the HTCondor configuration in user-data. Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _VARIABLE = re.compile(r"\$\([^)]*\)")
 
 
 def startd_attributes(user_data: bytes) -> dict[str, str]:
-    """Attributes and ClassAd expressions from the configuration files of a cloud-config document.
+    """Return attributes and their ClassAd expressions from the configuration files in user-data.
 
-    START is one of them if it is set. What refers to other settings, ``$(…)``, or to what only the machine
-    knows, ``{{ … }}``, is left out: only a running machine can tell.
+    START is included if it is set. Values with references to other settings, ``$(…)``, or to facts of the machine,
+    ``{{ … }}``, are left out: only a running machine shows them.
     """
     values: dict[str, tuple[str, str]] = {}
     listed = ["START"]
@@ -33,7 +33,7 @@ def startd_attributes(user_data: bytes) -> dict[str, str]:
 
 
 def _lines(user_data: bytes) -> Iterator[str]:
-    """Lines of all files of HTCondor's configuration that it writes; a backslash at the end joins lines."""
+    """Yield the lines of all HTCondor configuration files in user-data, with continued lines joined."""
     for entry in read_cloud_config(user_data).get("write_files", ()):
         if isinstance(entry, dict) and str(entry.get("path", "")).startswith("/etc/condor/config.d/"):
             yield from re.sub(r"\\\n", " ", str(entry.get("content", ""))).splitlines()

@@ -1,1 +1,1 @@
-"""What needs a cloud's own API."""
+"""Plugins for the API of a cloud: list and terminate instances. One cloud, one module."""

@@ -1,4 +1,4 @@
-"""EC2: what the cloud itself says of a factory's instances, asked with the credentials of the queue."""
+"""EC2: list and terminate a factory's instances with the credentials of the queue."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from plugins.cloud.ec2termination import EC2Termination
 
 
 class EC2(CloudPlugin):
-    """Amazon's API, and those that follow it."""
+    """Amazon's EC2 API, and APIs compatible with it."""
 
     def instances(self, account: Account) -> Source:
-        """DescribeInstances, by tag and page by page, and DescribeKeyPairs."""
+        """Return a source that calls DescribeInstances, by tag and page by page, and DescribeKeyPairs."""
         return EC2Instances(
             url=account.url,
             access_key=account.access_key,
@@ -24,6 +24,6 @@ class EC2(CloudPlugin):
         )
 
     def terminate(self, account: Account, instances: Iterable[InstanceRow], key_pairs: Iterable[str] = ()) -> CloudAct:
-        """TerminateInstances, after another look at their tags, one by one if need be, and DeleteKeyPair."""
+        """Return an act that checks tags again, then calls TerminateInstances and DeleteKeyPair."""
         within_s = self.factory.deadline / 2
         return EC2Termination(account, self.factory.id, tuple(instances), tuple(key_pairs), within_s)

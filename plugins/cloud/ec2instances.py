@@ -1,4 +1,4 @@
-"""Source: what EC2 says of a factory's instances. A worker process imports this, and no plugin."""
+"""Source: a factory's instances and key pairs in EC2. Worker processes import this module and no plugin."""
 
 from __future__ import annotations
 
@@ -39,28 +39,28 @@ class EC2Instances(Source):
         return self.url
 
     def fetch(self) -> CloudRows:
-        """Two requests, and one more for each further page of instances."""
+        """List instances, page by page, and key pairs."""
         client = ec2_client(self.url, self.access_key, self.secret_key)
-        mine = [{"Name": "tag:apf:factory", "Values": [self.factory_id]}]
-        pages = client.get_paginator("describe_instances").paginate(Filters=mine, PaginationConfig={"PageSize": 500})
-        found = [instance_row(each) for page in pages for group in page["Reservations"] for each in group["Instances"]]
-        return CloudRows(tuple(found), self._key_pairs(client))
+        ours = [{"Name": "tag:apf:factory", "Values": [self.factory_id]}]
+        pages = client.get_paginator("describe_instances").paginate(Filters=ours, PaginationConfig={"PageSize": 500})
+        rows = [instance_row(each) for page in pages for group in page["Reservations"] for each in group["Instances"]]
+        return CloudRows(tuple(rows), self._key_pairs(client))
 
     def _key_pairs(self, client: Any) -> tuple[str, ...] | Unknown:
-        """Whoever may not list these, or can't, is told of the instances all the same."""
+        """Return the names of key pairs. An account that can't list them still lists instances."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            found = client.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [_KEY_PAIR]}])["KeyPairs"]
-        except ClientError as error:  # Amazon's message is another one each time
-            return Unknown(f"key pairs, asked like {self.key}: {error.response['Error']['Code']} (DescribeKeyPairs)")
+            key_pairs = client.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [_KEY_PAIR]}])["KeyPairs"]
+        except ClientError as error:  # the code, since Amazon's message differs each time
+            return Unknown(f"key pairs beside {self.key}: {error.response['Error']['Code']} (DescribeKeyPairs)")
         except BotoCoreError as error:
-            return Unknown(f"key pairs, asked like {self.key}: {fault(error)}")
-        return tuple(sorted(str(key["KeyName"]) for key in found))
+            return Unknown(f"key pairs beside {self.key}: {fault(error)}")
+        return tuple(sorted(str(each["KeyName"]) for each in key_pairs))
 
 
 def ec2_client(url: str, access_key: Path | None, secret_key: Path | None) -> Any:
-    """A boto3 client with the credentials in these files, or with those of this host."""
+    """Return a boto3 client with the credentials in these files, or with those of this host if there are none."""
     import boto3
     from botocore.config import Config
 
@@ -77,13 +77,13 @@ def ec2_client(url: str, access_key: Path | None, secret_key: Path | None) -> An
 
 
 def region_of(url: str) -> str:
-    """The region that stands in the host name of an endpoint, as ec2_gahp reads it."""
-    found = _REGION.search(urlsplit(url).hostname or "")
-    return found.group(1) if found else _DEFAULT_REGION
+    """Return the region in the host name of an endpoint, as ec2_gahp does."""
+    match = _REGION.search(urlsplit(url).hostname or "")
+    return match.group(1) if match else _DEFAULT_REGION
 
 
 def local_endpoint(url: str) -> str:
-    """The endpoint, where names below ``localhost`` need not resolve."""
+    """Return the endpoint with a host below ``localhost`` replaced by 127.0.0.1, since such names may not resolve."""
     parts = urlsplit(url)
     if not (parts.hostname or "").endswith(".localhost"):
         return url
@@ -91,7 +91,7 @@ def local_endpoint(url: str) -> str:
 
 
 def instance_row(instance: Mapping[str, Any]) -> InstanceRow:
-    """A row from an instance as boto3 gives it; pure."""
+    """Return a row from an instance as boto3 describes it; pure."""
     tags = _tags(instance.get("Tags", ()))
     return InstanceRow(
         id=str(instance["InstanceId"]),

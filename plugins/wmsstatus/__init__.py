@@ -1,1 +1,1 @@
-"""Where work comes from."""
+"""Plugins that report the work of a queue. One source of work, one module."""

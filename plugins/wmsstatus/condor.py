@@ -1,4 +1,4 @@
-"""Condor: jobs of a schedd, here or elsewhere, or of several, are the work."""
+"""Condor: count the jobs of one or more schedds, local or remote."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ _HERE = "localhost"
 
 
 class Condor(ScheddJobs):
-    """Counts jobs of the schedds named by ``schedd`` and ``pool``, or else by ``scheddhost`` and ``collectorhost``.
+    """Count jobs of the schedds named by ``schedd`` and ``pool``, or else by ``scheddhost`` and ``collectorhost``.
 
-    Those whose ``queueskey`` (``MATCH_APF_QUEUE``) is the queue's ``wmsqueue``, or those that fit ``constraint``;
-    with neither, all. Only universes that run on startds count, and VM jobs never do. JobStatus 0 and 1 are ready,
-    2, 6 and 7 running, 3 and 4 done, 5 failed. The jobs of several schedds are added up; while one of them does not
-    answer, machines are bought for the jobs that are seen and none is retired.
+    A job counts if its ``queueskey`` (``MATCH_APF_QUEUE``) is the queue's ``wmsqueue``, or if it matches
+    ``constraint``; with neither, every job counts. Only universes that run on startds count, and VM jobs never do.
+    JobStatus 0 and 1 are ready, 2, 6 and 7 running, 3 and 4 done, 5 failed. The jobs of several schedds are added up.
+    While a schedd does not answer, VMs are bought for the known jobs and none is retired.
     """
 
     class Settings(ScheddJobs.Settings):
         schedd: CommaList = ()
         """Names of schedds, as condor_status -schedd shows them; none: the one of ``scheddhost``."""
         pool: str | None = None
-        """Collector (host or host:port) that knows them; none: COLLECTOR_HOST of this host."""
+        """Collector of these schedds (host or host:port); none: COLLECTOR_HOST of this host."""
         scheddhost: str = _HERE
-        """Host (and so name) of the schedd. Without effect while ``collectorhost`` is localhost, as of old."""
+        """Host and name of the schedd. Ignored while ``collectorhost`` is localhost, as in AutoPyFactory."""
         scheddport: int = Field(default=9618, ge=1, le=65535)
-        """Of old files: the collector itself says where the schedd listens."""
+        """Accepted for old files and ignored: the collector knows the port of the schedd."""
         collectorhost: str = _HERE
         """Host of the collector of another pool; localhost: the local schedd is read."""
         collectorport: int = Field(default=9618, ge=1, le=65535)
-        """Port of that collector."""
+        """Port of the collector on ``collectorhost``."""
 
         @field_validator("scheddhost", "collectorhost")
         @classmethod
@@ -44,26 +44,26 @@ class Condor(ScheddJobs):
         @model_validator(mode="after")
         def _one_way(self) -> Self:
             if (self.schedd or self.pool) and (self.scheddhost, self.collectorhost) != (_HERE, _HERE):
-                raise ValueError("schedd and pool name the schedd, or scheddhost and collectorhost do; not both")
+                raise ValueError("set schedd and pool, or scheddhost and collectorhost, not both")
             if len(set(self.schedd)) < len(self.schedd):
-                raise ValueError("schedd names one twice, whose jobs would count twice")
+                raise ValueError("schedd names a schedd twice, and its jobs would count twice; name it once")
             return self
 
     settings: Settings
 
     def check(self) -> Iterator[Finding]:
-        """A schedd that is named and not asked."""
+        """Warn of a schedd that is named but not read."""
         yield from super().check()
         settings = self.settings
         if settings.scheddhost != _HERE and settings.collectorhost == _HERE:
             text = (
-                f"has no effect while collectorhost is {_HERE}, as of old: the local schedd is read; to read "
-                f"{settings.scheddhost} write {self.key('schedd')} = {settings.scheddhost}"
+                f"has no effect while collectorhost is {_HERE}: the local schedd is read; to read "
+                f"{settings.scheddhost}, write {self.key('schedd')} = {settings.scheddhost}"
             )
             yield Finding("warning", text, self.queue.name, self.key("scheddhost"))
 
     def schedds(self) -> tuple[ScheddAddress, ...]:
-        """As the settings name them."""
+        """Return the schedds that the settings name."""
         settings = self.settings
         if settings.schedd or settings.pool:
             return tuple(ScheddAddress(name, settings.pool) for name in settings.schedd or (None,))

@@ -1,14 +1,14 @@
-"""Sources: what a PanDA server says of its queues, over its REST API in JSON. Nothing is ever unpickled.
+"""Sources: job counts and site specs of a PanDA server, over its REST API in JSON. Nothing is ever unpickled.
 
-Shapes and paths are those of panda-server (``pandaserver/api/v1/statistics_api.py`` and ``metaconfig_api.py``,
-release of August 2026): every answer is ``{"success": bool, "message": str, "data": …}``, sent as JSON if the
-request says ``Accept: application/json``, with Content-Type text/plain nevertheless. Counts are nested by
-queue, then by label, share or resource type as the path says, then by job state::
+Format and paths are those of panda-server (``pandaserver/api/v1/statistics_api.py`` and ``metaconfig_api.py``,
+release of August 2026). Every answer is ``{"success": bool, "message": str, "data": …}``. It is JSON if the request has
+``Accept: application/json``, although its Content-Type is text/plain. Counts are nested by queue, then by label, share
+or resource type (which one depends on the path), then by job state::
 
     {"BNL_CLOUD": {"SCORE": {"activated": 40, "running": 7}, "MCORE": {"activated": 2}}}
 
-and site specs are by queue, ``{"BNL_CLOUD": {"status": "online", …}}``. ``getJobStatisticsWithLabel`` of the
-old API (``/server/panda/…``), which AutoPyFactory used, answers pickles only and is gone from the server.
+Site specs are by queue, ``{"BNL_CLOUD": {"status": "online", …}}``. AutoPyFactory used ``getJobStatisticsWithLabel`` of
+the old API (``/server/panda/…``), which answers pickles only and is gone from the server.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from factory.model.source import Source
 from factory.process.http import Access, HttpError, call, parse_json
 
 _LIMIT_BYTES = 64 << 20
-"""ATLAS has some 600 queues and its site specs take a few megabytes."""
+"""Longest answer. ATLAS has about 600 queues, and its site specs have a few megabytes."""
 _DEEPEST = 4
 
 States = Mapping[str, int]
-"""Jobs by PanDA's own word for their state."""
+"""Number of jobs by state, in PanDA's words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class PandaSource(Source):
     """One call to a PanDA server, for all its queues at once."""
 
     url: str
-    """The call, with its query."""
+    """Full URL of the call, with its query."""
     access: Access = field(default_factory=Access)
 
     @property
@@ -46,11 +46,15 @@ class PandaSource(Source):
 
     @property
     def address(self) -> str:
-        # One worker for each call: where one hangs, the other still brings what it can.
+        # Each call has its own worker, so that a hung one does not delay the other.
         return f"{urlsplit(self.url).netloc} {type(self).__name__}"
 
     def fetch(self) -> Any:
-        """The call."""
+        """Make the call and fold its answer.
+
+        Raises:
+            HttpError: it failed, or the answer is not PanDA's.
+        """
         body = call(
             "GET", self.url, timeout_s=max(1, 0.8 * self.deadline_s), limit_bytes=_LIMIT_BYTES, access=self.access,
             headers={"Accept": "application/json"},
@@ -59,14 +63,14 @@ class PandaSource(Source):
 
     @abstractmethod
     def fold(self, data: Mapping[str, Any]) -> Any:
-        """Compact rows; pure."""
+        """Return compact rows; pure."""
 
 
 class PandaJobs(PandaSource):
     """Job counts of all queues: queue → state → jobs."""
 
     def fold(self, data: Mapping[str, Any]) -> dict[str, States]:
-        """Added up over labels, shares and resource types."""
+        """Add up the counts over labels, shares and resource types."""
         counted: dict[str, States] = {}
         for queue, nested in data.items():
             counts: Counter[str] = Counter()
@@ -79,7 +83,7 @@ class PandaSites(PandaSource):
     """Status of all queues: queue → status."""
 
     def fold(self, data: Mapping[str, Any]) -> dict[str, str]:
-        """Queues without a status are left out."""
+        """Return the status by queue; queues without one are left out."""
         if not all(isinstance(site, dict) for site in data.values()):
             raise HttpError("the answer has no site specs")
         statuses = {name: site.get("status") for name, site in data.items()}
@@ -87,15 +91,15 @@ class PandaSites(PandaSource):
 
 
 def data_of(answer: object) -> Mapping[str, Any]:
-    """The data of an answer.
+    """Return the data of an answer.
 
     Raises:
-        HttpError: it is none of PanDA's, or says that the call failed.
+        HttpError: the answer is not PanDA's, or it reports a failure.
     """
     if not isinstance(answer, dict) or not isinstance(answer.get("success"), bool):
-        raise HttpError('the answer is not PanDA\'s: no {"success", "message", "data"}')
+        raise HttpError('the answer is not PanDA\'s: it has no {"success", "message", "data"}')
     if not answer["success"]:
-        raise HttpError(f"PanDA says: {str(answer.get('message'))[:200]}")
+        raise HttpError(f"PanDA reports a failure: {str(answer.get('message'))[:200]}")
     if not isinstance(answer.get("data"), dict):
         raise HttpError("the answer has no data")
     data: dict[str, Any] = answer["data"]

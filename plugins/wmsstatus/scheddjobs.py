@@ -1,4 +1,4 @@
-"""Jobs in schedds as work: what CondorLocal and Condor have in common."""
+"""Common base of CondorLocal and Condor: jobs in schedds as work."""
 
 from __future__ import annotations
 
@@ -39,27 +39,27 @@ from factory.plugin import (
 READY = (JobStatus.UNEXPANDED, JobStatus.IDLE)
 
 _BOOTS_S = 10
-"""No machine is in the pool so soon after its VM job came into the queue."""
+"""Shortest time from the submit of a VM job to the first ad of its machine."""
 
 ANY = "ANY"
-"""As queueskey or wmsqueue: all jobs."""
+"""Value of queueskey or wmsqueue that selects all jobs."""
 
 
 class ScheddJobs(WmsStatusPlugin):
-    """Counts jobs of one or more schedds by JobStatus: 0, 1 ready; 2, 6, 7 running; 3, 4 done; 5 failed.
+    """Count jobs of one or more schedds by JobStatus: 0, 1 ready; 2, 6, 7 running; 3, 4 done; 5 failed.
 
-    This is AutoPyFactory's table, with 7 (suspended), which it dropped, as running.
+    This is AutoPyFactory's table, except that 7 (suspended), which it ignored, is running.
     """
 
     class Settings(PluginSettings):
         constraint: str | None = None
-        """ClassAd expression over the job ad, in place of ``wmsqueue``."""
+        """ClassAd expression over the job ad that selects the jobs, instead of ``wmsqueue``."""
         queueskey: str = QUEUE_ATTRIBUTE
-        """Attribute of the jobs whose value is the queue's ``wmsqueue``; ``ANY``: all jobs are its work."""
+        """Job attribute that names the queue's ``wmsqueue``; ``ANY``: all jobs are its work."""
         interval: Duration = Field(default=0, json_schema_extra={"old": "sleep"})
         """A reading younger than this is used again; 0: poll for every decision."""
         maxage: Duration | None = Field(default=None, ge=1)
-        """A reading older than this is unknown; none: as ``[Factory] maxage`` says."""
+        """A reading older than this is unknown; none: ``[Factory] maxage``."""
 
         @field_validator("constraint")
         @classmethod
@@ -70,20 +70,20 @@ class ScheddJobs(WmsStatusPlugin):
         @classmethod
         def _attribute(cls, value: str) -> str:
             if not ATTRIBUTE.fullmatch(value):
-                raise ValueError(f"{value!r} is no name of an attribute; write one, or ANY for all jobs")
+                raise ValueError(f"{value!r} is not an attribute name; write one, or ANY for all jobs")
             return value
 
     settings: Settings
 
     @abstractmethod
     def schedds(self) -> tuple[ScheddAddress, ...]:
-        """The schedds whose jobs are added up."""
+        """Return the schedds whose jobs are added up."""
 
     def sources(self) -> tuple[Source, ...]:
-        """The jobs of each schedd, one source for all queues that read it; or job groups, if the chain wants them."""
-        return self._sources() if self.templates is None else self._fit(self.templates)
+        """Return one source per schedd: job counts, or job groups if the chain needs them."""
+        return self._count_sources() if self.templates is None else self._group_sources(self.templates)
 
-    def _fit(self, templates: tuple[Template, ...]) -> tuple[JobDemandSource, ...]:
+    def _group_sources(self, templates: tuple[Template, ...]) -> tuple[JobDemandSource, ...]:
         settings = self.settings
         return tuple(
             JobDemandSource(
@@ -99,25 +99,25 @@ class ScheddJobs(WmsStatusPlugin):
         )
 
     def check(self) -> Iterator[Finding]:
-        """All jobs are meant only if that is said: in AutoPyFactory a queue without wmsqueue had no work."""
+        """Warn if all jobs are selected only because wmsqueue is missing. In AutoPyFactory such a queue had no work."""
         settings = self.settings
         if settings.constraint is None and settings.queueskey != ANY and self.queue.wmsqueue is None:
             text = (
-                "is not set, so that all jobs of the schedd are this queue's work; name a queue, write "
-                f"{self.key('constraint')}, or wmsqueue = {ANY} if all are meant"
+                "is not set, so that all jobs of the schedd are this queue's work; set wmsqueue or "
+                f"{self.key('constraint')}, or write wmsqueue = {ANY} if all jobs are meant"
             )
             yield Finding("warning", text, self.queue.name, "wmsqueue")
 
     def shares(self) -> frozenset[str]:
-        """The same jobs of the same schedd; one source may bring those of many queues."""
+        """Return the names of the job selections per schedd; queues with an equal one share its jobs."""
         return frozenset(f"{self._selection() or 'all jobs'} of {schedd}" for schedd in self.schedds())
 
     def jobs(self) -> tuple[tuple[ScheddAddress, ...], str]:
-        """The queue's jobs in all schedds."""
+        """Return the schedds and the constraint of the queue's jobs."""
         return self.schedds(), self._selection() or "true"
 
     def _selection(self) -> str | None:
-        """The jobs of this queue, as a ClassAd expression; none: all."""
+        """Return the ClassAd expression that selects the queue's jobs; None: all jobs."""
         settings, wmsqueue = self.settings, self.queue.wmsqueue
         if settings.constraint is not None:
             return settings.constraint
@@ -125,7 +125,7 @@ class ScheddJobs(WmsStatusPlugin):
             return None
         return same_text(settings.queueskey, str(wmsqueue))
 
-    def _sources(self) -> tuple[JobCountSource, ...]:
+    def _count_sources(self) -> tuple[JobCountSource, ...]:
         settings = self.settings
         attributes = {QUEUE_ATTRIBUTE} if settings.queueskey == ANY else {QUEUE_ATTRIBUTE, settings.queueskey}
         return tuple(
@@ -141,12 +141,12 @@ class ScheddJobs(WmsStatusPlugin):
         )
 
     def read(self, readings: Readings) -> WmsStatus | Unknown:
-        """Jobs by state; partial if a schedd is missing, unknown if all are."""
+        """Return the jobs by state; partial if a schedd has no usable reading, unknown if none has."""
         if self.templates is not None:
             return self._read_groups(readings, self.templates)
         total: Counter[int] = Counter()
         missing: list[Unknown] = []
-        for source in self._sources():
+        for source in self._count_sources():
             counts = self._counts(readings, source)
             if isinstance(counts, Unknown):
                 missing.append(counts)
@@ -156,27 +156,27 @@ class ScheddJobs(WmsStatusPlugin):
         if len(missing) == len(self.schedds()):
             return Unknown(reasons)
 
-        return replace(_counted(total), partial=reasons or None)
+        return replace(_work_status(total), partial=reasons or None)
 
     def _read_groups(self, readings: Readings, templates: tuple[Template, ...]) -> WmsStatus | Unknown:
-        """The same as job groups. What the jobs of a missing schedd take of the free room is not known: all counts."""
-        sources = self._fit(templates)
+        """Return the jobs with their groups. Jobs of a missing schedd are unknown, so all free room counts as free."""
+        sources = self._group_sources(templates)
         found = [self._demand(readings, source) for source in sources]
         demands = [rows for rows in found if isinstance(rows, Demand)]
         reasons = "; ".join(rows.reason for rows in found if isinstance(rows, Unknown))
         if not demands:
             return Unknown(reasons)
-        looked = max(readings.by_key[source.key].started for source in sources if source.key in readings.by_key)
+        slots_read = max(readings.by_key[source.key].started for source in sources if source.key in readings.by_key)
         demand = replace(
             join_demands(demands),
             partial=bool(reasons),
-            leases=_leases(readings, looked),
+            leases=_vm_leases(readings, slots_read),
             update_s=self.factory.update_interval,
         )
-        return replace(_of_groups(demand), partial=reasons or None)
+        return replace(_with_groups(demand), partial=reasons or None)
 
     def _demand(self, readings: Readings, source: JobDemandSource) -> Demand | Unknown:
-        """This queue's jobs in one schedd, as groups."""
+        """Return this queue's job groups in one schedd."""
         rows = readings.rows(source)
         if isinstance(rows, Unknown):
             return rows
@@ -185,45 +185,44 @@ class ScheddJobs(WmsStatusPlugin):
         return Unknown(f"{source.key}: {demand.reason}") if isinstance(demand, Unknown) else demand
 
     def _counts(self, readings: Readings, source: JobCountSource) -> Mapping[int, int] | Unknown:
-        """This queue's jobs in one schedd, by JobStatus."""
+        """Return this queue's jobs in one schedd, by JobStatus."""
         rows = readings.rows(source)
         if isinstance(rows, Unknown):
             return rows
         assert isinstance(rows, JobCountRows)
         settings, wmsqueue = self.settings, self.queue.wmsqueue
         if settings.constraint is not None:
-            unread = Unknown("not read by this constraint yet")
-            counts = rows.by_constraint.get(settings.constraint, unread)
+            counts = rows.by_constraint.get(settings.constraint, Unknown("this constraint is not polled yet"))
             return Unknown(f"{source.key}: {counts.reason}") if isinstance(counts, Unknown) else counts
         if settings.queueskey == ANY or wmsqueue in (None, ANY):
             return rows.total
         by_value = rows.by_attribute.get(settings.queueskey)
         if by_value is None:
-            return Unknown(f"{source.key}: not read by {settings.queueskey} yet")
+            return Unknown(f"{source.key}: attribute {settings.queueskey} is not polled yet")
         return by_value.get(wmsqueue, {})
 
     def read_site(self, readings: Readings) -> SiteStatus | Unknown:
-        """A schedd is always ``ok``."""
+        """Return ``ok``: a schedd has no site status."""
         return SiteStatus("ok")
 
 
-def _leases(readings: Readings, looked: float) -> Mapping[str, VMLease] | None:
-    """By APFVM, what the VM jobs say, unless they were read so long before the machines that one might be missing."""
+def _vm_leases(readings: Readings, slots_read: float) -> Mapping[str, VMLease] | None:
+    """Return the leases by APFVM from the VM jobs; None if these were read so early that one may be missing."""
     for reading in readings.by_key.values():
-        rows, late = reading.rows, looked - reading.started
+        rows, late = reading.rows, slots_read - reading.started
         if isinstance(rows, VMJobRows) and late < _BOOTS_S and reading.usable(readings.now, readings.after) is None:
             return rows.leases
     return None
 
 
-def _of_groups(demand: Demand) -> WmsStatus:
+def _with_groups(demand: Demand) -> WmsStatus:
     counts = Counter(demand.others)
     counts[JobStatus.IDLE] = sum(group.count for group in demand.groups)
-    return replace(_counted(counts), demand=demand)
+    return replace(_work_status(counts), demand=demand)
 
 
-def _counted(jobs: Mapping[int, int]) -> WmsStatus:
-    """Jobs by JobStatus as work."""
+def _work_status(jobs: Mapping[int, int]) -> WmsStatus:
+    """Return the work status of these jobs, which are counted by JobStatus."""
 
     def count(statuses: Iterable[JobStatus]) -> int:
         return sum(jobs.get(status, 0) for status in statuses)

@@ -75,7 +75,7 @@ def test_instance_that_changed_since_the_audit_is_left_alone(own: CloudProcess, 
     one, gone, other = three
     own.client().terminate_instances(InstanceIds=[gone])
     own.client().create_tags(Resources=[other], Tags=[{"Key": "apf:vm", "Value": "another"}])
-    changed = "not done: it has changed since"
+    changed = "not done: the instance has changed or ended since the audit"
     started = replace(three[one], state="stopped")
     assert end(own, started) == {one: changed}, "it was started again"
     assert end(own, *three.values()) == {one: None, gone: changed, other: changed}

@@ -182,15 +182,15 @@ def test_missing_user_data_layer_is_an_error(example: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ("packages: [condor]", "its first line must be '#cloud-config'"),
+        ("packages: [condor]", "the first line must be '#cloud-config'"),
         ("#cloud-config\na: b: c", "site.yaml:2: not YAML: "),
-        ("## template: jinja\n#cloud-config\nruncmd:\n- 'echo {{ v1 region }}'", "site.yaml:4: Jinja refuses it: "),
+        ("## template: jinja\n#cloud-config\nruncmd:\n- 'echo {{ v1 region }}'", "site.yaml:4: Jinja syntax error: "),
         ("#cloud-config\nfinal_message: Gr\udcfc\udcdfe", "site.yaml: is not UTF-8 at byte "),
-        ("#cloud-config\nrun: @nothing@", "site.yaml:2: @nothing@ has no value"),
-        ("#cloud-config\n## template: jinja\nrun: '{{ v1.region }}'", "counts in the first line only; put it there"),
-        ("## template: jinja\n#cloud-config\nrun: {{ v1.region }}", "key; put {{ … }} between quotes"),
-        ("## template: jinja\n#!/bin/sh\ndate\n", "must be '#cloud-config', or a script, '#!'"),
-        ("#cloud-config\nfinal_message: " + "x" * 20000, "EC2 takes 16384"),
+        ("#cloud-config\nrun: @nothing@", "site.yaml:2: @nothing@ is unknown; known:"),
+        ("#cloud-config\n## template: jinja\nrun: '{{ v1.region }}'", "has no effect here; move it to the first line"),
+        ("## template: jinja\n#cloud-config\nrun: {{ v1.region }}", "key; write quotes around {{ … }}"),
+        ("## template: jinja\n#!/bin/sh\ndate\n", "must be '#cloud-config', or '#!…' for a script"),
+        ("#cloud-config\nfinal_message: " + "x" * 20000, "EC2 accepts 16384"),
     ],
 )
 def test_invalid_user_data_layer_is_an_error(example: Path, tmp_path: Path, layer: str, message: str) -> None:

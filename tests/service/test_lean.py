@@ -1,4 +1,4 @@
-"""What workers and the command line import: each module too many is there once for every daemon that is polled."""
+"""Imports of workers and of the command line. An unneeded module costs memory in the worker of every daemon."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ HEAVY = {
     "configparser",
     "jinja2",
 }
-"""A worker of the factory's own sources needs none of these; boto3 comes with the first poll of a cloud."""
+"""Modules that a worker does not need for the factory's own sources; boto3 is imported at the first poll of a cloud."""
 OURS = {
     "factory.plugin",
     "factory.config",
@@ -99,7 +99,7 @@ batchsubmit.condorec2.lease = 2d
 """
 
 
-def test_a_worker_imports_nothing_of_what_only_the_factory_needs(tmp_path: Path) -> None:
+def test_worker_imports_none_of_the_factory_s_heavy_modules(tmp_path: Path) -> None:
     script, conf = tmp_path / "apf.py", tmp_path / "queues.conf"
     script.write_text(_SCRIPT)
     conf.write_text(_CONF.format(tmp_path / "state"))
@@ -117,13 +117,13 @@ def test_a_worker_imports_nothing_of_what_only_the_factory_needs(tmp_path: Path)
     assert not modules & (HEAVY | OURS)
 
 
-def test_the_installed_command_is_what_workers_can_import_cheaply() -> None:
+def test_entry_point_imports_only_its_own_package() -> None:
     code = "import sys; before = set(sys.modules); import factory.cli; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == {"factory", "factory.cli"}
 
 
-def test_jinja_is_loaded_for_the_layers_that_need_it_only(tmp_path: Path) -> None:
+def test_jinja_is_imported_only_for_layers_that_need_it(tmp_path: Path) -> None:
     vms = _CONF[_CONF.index("[CLOUD]") : _CONF.index("[PLAIN]")]
     code = (
         "import sys\nfrom pathlib import Path\nfrom factory.config import load\n"
@@ -143,7 +143,7 @@ def test_jinja_is_loaded_for_the_layers_that_need_it_only(tmp_path: Path) -> Non
     assert loaded("## template: jinja\n" + layer.format("'echo {{ v1.region | default(\"x\") }}'")) == "True"
 
 
-def test_help_imports_no_command() -> None:
+def test_help_imports_no_command_module() -> None:
     code = (
         "import sys; from factory.cli.command import apf\n"
         "apf(['--help'], standalone_mode=False); print(*sys.modules, sep=chr(10))"
@@ -153,7 +153,7 @@ def test_help_imports_no_command() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_what_help_says_of_a_command_is_how_its_own_help_begins(name: str) -> None:
+def test_help_line_is_the_start_of_the_command_s_own_help(name: str) -> None:
     command = apf.get_command(None, name)  # type: ignore[arg-type]
     assert command is not None
     assert command.name == name

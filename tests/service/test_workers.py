@@ -1,4 +1,4 @@
-"""Worker processes: deadlines, deaths, and the lock that a successor waits for."""
+"""Worker processes: deadlines, deaths, and the lock that the next factory waits for."""
 
 import fcntl
 import os
@@ -34,41 +34,41 @@ def workers() -> Iterator[Workers]:
     made.stop()
 
 
-def test_a_call_past_its_deadline_is_killed_and_the_next_one_works(workers: Workers) -> None:
+def test_call_past_its_deadline_is_killed_and_the_next_one_works(workers: Workers) -> None:
     with pytest.raises(CallTimedOut, match="no answer within 0 s"):
         workers.call("slow", 0.2, time.sleep, 3600)
     assert workers.call("slow", 30, os.getpid) != os.getpid()
 
 
 @pytest.mark.parametrize("by", [-86400, 86400])
-def test_a_deadline_stays_where_it_is_when_the_clock_is_set(
+def test_deadline_does_not_move_when_the_clock_is_set(
     workers: Workers, monkeypatch: pytest.MonkeyPatch, by: int
 ) -> None:
     wall = time.time
     for address in ("slow", "hung"):
         assert workers.call(address, 30, os.getpid)
     slow, hung = workers.submit("slow", 30, time.sleep, 3), workers.submit("hung", 3, time.sleep, 3600)
-    until(lambda: slow.running() and hung.running(), "both are at work", every_s=0.01)
+    until(lambda: slow.running() and hung.running(), "both calls run", every_s=0.01)
     monkeypatch.setattr(time, "time", lambda: wall() + by)
     assert slow.result(60) is None
     with pytest.raises(CallTimedOut):
         call_result(hung, 3)
 
 
-def test_a_hung_daemon_does_not_delay_another(workers: Workers) -> None:
+def test_hung_daemon_does_not_delay_another(workers: Workers) -> None:
     hung = workers.submit("hung", 60, time.sleep, 60)
     assert workers.call("slow", 30, os.getpid)
     assert not hung.done()
     hung.cancel()
 
 
-def test_a_worker_that_dies_at_work_fails_its_call_only(workers: Workers) -> None:
+def test_worker_that_dies_in_a_call_fails_only_that_call(workers: Workers) -> None:
     with pytest.raises(CallFailed, match="died"):
         workers.call("slow", 30, os._exit, 3)
     assert workers.call("slow", 30, os.getpid)
 
 
-def test_a_worker_that_dies_at_rest_is_replaced(workers: Workers) -> None:
+def test_worker_that_dies_while_idle_is_replaced(workers: Workers) -> None:
     pid = workers.call("rest", 30, os.getpid)
     os.kill(pid, signal.SIGKILL)
     deadline = time.monotonic() + 120
@@ -76,13 +76,13 @@ def test_a_worker_that_dies_at_rest_is_replaced(workers: Workers) -> None:
         try:
             other = workers.call("rest", 30, os.getpid)
         except CallFailed:
-            continue  # it was given to the dead
+            continue  # the call went to the dead worker
         if other != pid:
             return
-    raise AssertionError("no other worker came")
+    raise AssertionError("the worker was not replaced")
 
 
-def test_a_worker_gives_way_to_a_new_one_after_so_many_calls() -> None:
+def test_worker_is_replaced_after_its_number_of_calls() -> None:
     workers = Workers(calls=3)
     try:
         pids = [workers.call("old", 30, os.getpid) for _ in range(9)]
@@ -92,17 +92,17 @@ def test_a_worker_gives_way_to_a_new_one_after_so_many_calls() -> None:
     assert len(set(pids)) == 3
 
 
-def test_a_worker_outlives_the_thread_that_first_called_it(workers: Workers) -> None:
+def test_worker_outlives_the_thread_that_first_called_it(workers: Workers) -> None:
     pids: list[int] = []
     thread = threading.Thread(target=lambda: pids.append(workers.call("thread", 30, os.getpid)))
     thread.start()
     thread.join()
-    time.sleep(0.3)  # nothing tells that a process will not die
+    time.sleep(0.3)  # there is no event for "the process stays alive"
     assert workers.call("thread", 30, os.getpid) == pids[0]
 
 
-def test_workers_die_with_the_factory_and_hold_the_lock_until_then(tmp_path: Path) -> None:
-    """Rule 3: whoever comes next waits for the lock."""
+def test_workers_die_with_the_factory_and_hold_its_lock_until_then(tmp_path: Path) -> None:
+    """Rule 3: the next factory waits for the lock."""
     lock = tmp_path / "workers.lock"
     lock.touch()
     script = tmp_path / "parent.py"

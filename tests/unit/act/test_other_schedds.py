@@ -91,7 +91,7 @@ def test_plugin_that_cannot_name_its_schedds_stops_only_its_queue(
 
     monkeypatch.setattr(config.queues[0].wmsstatus, "jobs", broken)
     answer, _ = query(threads, config, {})
-    assert "plugin Condor can't say which schedds it reads" in str(answer.objection(END))
+    assert "plugin Condor failed to name its schedds" in str(answer.objection(END))
     other = Remove(queue="OTHER", job=JobId(1, 0), vm=vm("vm1"), reason="empty")
     assert answer.objection(other) is None
 

@@ -91,4 +91,4 @@ def test_ends_nothing_while_a_plugin_cannot_name_its_schedds(tmp_path: Path, mon
     startd = Orphan("instance", "i-2", "Q", "test", OrphanStep.DRAIN, 300, vm="vm1", startd=machine())
     results = Cleanup(config, workers, Snapshot()).run([startd])
     workers.stop()
-    assert "not done: plugin CondorLocal can't say which schedds it reads" in str(results["i-2"].error)
+    assert "not done: plugin CondorLocal failed to name its schedds" in str(results["i-2"].error)

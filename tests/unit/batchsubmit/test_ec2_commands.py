@@ -155,11 +155,11 @@ def test_user_data_never_stands_in_the_job_ad(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("hello", "a layer is a cloud-config document"),
-        ("#cloud-config\n[1]", "is a mapping, not a list"),
+        ("hello", "the first line must be '#cloud-config'"),
+        ("#cloud-config\n[1]", "must be a mapping, not a list"),
         ("#cloud-config\n{", "not YAML"),
-        ("#cloud-config\nx: '@nobody@'", "@nobody@ has no value; known:"),
-        ("#!/bin/sh\n" + "x" * 20000, "EC2 takes 16384; make the layers smaller"),
+        ("#cloud-config\nx: '@nobody@'", "@nobody@ is unknown; known:"),
+        ("#!/bin/sh\n" + "x" * 20000, "EC2 accepts 16384; make the layers smaller"),
     ],
 )
 def test_layers_that_can_t_be_used_are_refused_with_a_reason(tmp_path: Path, text: str, said: str) -> None:

@@ -69,7 +69,7 @@ def test_warns_about_a_queue_that_serves_all_jobs_by_default(
     for finding in found:
         assert isinstance(finding, Finding)
         assert (finding.severity, finding.section, finding.key) == ("warning", "Q", "wmsqueue")
-        assert "wmsqueue = ANY if all are meant" in finding.text
+        assert "wmsqueue = ANY if all jobs are meant" in finding.text
 
 
 def test_warns_about_queues_that_serve_the_same_jobs(tmp_path: Path) -> None:

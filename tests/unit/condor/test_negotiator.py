@@ -1,4 +1,4 @@
-"""What the negotiator says of quotas, ceilings and concurrency limits."""
+"""Quotas, ceilings and concurrency limits from the output of HTCondor's tools."""
 
 import pytest
 
@@ -53,13 +53,13 @@ OWN_LIMIT = 9
 """
 
 
-def test_quotas_that_may_be_passed_or_grow_with_the_pool_limit_nothing() -> None:
+def test_quotas_with_surplus_or_in_fractions_limit_nothing() -> None:
     found = parse_negotiator_limits(USAGE, CONFIG)
     assert found.quotas == {"group_none": (0, 0), "some.sub": (20, 7.5)}
     assert found.ceilings == {"some.sub.eve": (5, 3)}
 
 
-def test_newer_versions_print_an_ad_for_each() -> None:
+def test_reads_one_ad_per_submitter_of_newer_versions() -> None:
     found = parse_negotiator_limits(
         'IsAccountingGroup = false\nCeiling = 0\nName = "bob@pool.test"\n\n'
         'IsAccountingGroup = true\nConfigQuota = 8.0\nName = "small"\nSurplusPolicy = "no"\n',
@@ -78,7 +78,7 @@ def test_newer_versions_print_an_ad_for_each() -> None:
         (None, []),
     ],
 )
-def test_a_job_names_the_limits_that_it_takes(words: str | None, takes: list[tuple[str, float]]) -> None:
+def test_concurrency_limits_of_a_job_are_parsed(words: str | None, takes: list[tuple[str, float]]) -> None:
     assert list(parse_concurrency_limits(words)) == takes
 
 
@@ -93,9 +93,9 @@ def test_a_job_names_the_limits_that_it_takes(words: str | None, takes: list[tup
         ("own", 8),
     ],
 )
-def test_the_most_that_a_limit_allows_is_found_as_the_negotiator_finds_it(limit: str, most: float | None) -> None:
+def test_concurrency_maximum_is_found_as_the_negotiator_finds_it(limit: str, most: float | None) -> None:
     assert concurrency_maximum(limit, parse_negotiator_limits(USAGE, CONFIG).settings) == most
 
 
-def test_without_its_configuration_no_limit_is_known() -> None:
+def test_concurrency_maximum_is_unknown_without_configuration() -> None:
     assert concurrency_maximum("licence", parse_negotiator_limits(USAGE, "").settings) is None

@@ -1,4 +1,4 @@
-"""A clock that somebody sets: what the factory remembers keeps its age."""
+"""A clock that is set: what the factory remembers keeps its age."""
 
 import dataclasses
 import typing
@@ -34,7 +34,7 @@ class Host:
 
 
 @given(st.lists(st.tuples(st.floats(0, 9999), st.one_of(st.just(0.0), st.floats(-1e6, -1), st.floats(1, 1e6)))))
-def test_a_clock_says_by_how_much_it_was_set_once_and_goes_on_evenly_until_it_is_asked(
+def test_clock_reports_each_step_once_and_runs_evenly_between(
     steps: list[tuple[float, float]],
 ) -> None:
     host = Host()
@@ -48,7 +48,7 @@ def test_a_clock_says_by_how_much_it_was_set_once_and_goes_on_evenly_until_it_is
         assert clock.now() == pytest.approx(host.wall, abs=1e-3)
 
 
-def test_what_is_corrected_slowly_is_no_step() -> None:
+def test_slow_correction_is_no_step() -> None:
     host = Host()
     clock = host.clock()
     host.passes(10, 0.4)
@@ -57,14 +57,14 @@ def test_what_is_corrected_slowly_is_no_step() -> None:
     assert clock.adopt_step() == pytest.approx(0.8)
 
 
-def test_a_reading_is_as_old_and_as_new_as_before_a_step() -> None:
+def test_clock_step_keeps_the_age_of_a_reading() -> None:
     reading = Reading("jobs", NOW - 20, NOW - 19, rows={"a": NOW})
     for by in (-86400.0, 86400.0):
         moved = shift_times(reading, by)
         assert moved.usable(NOW + by, NOW - 21 + by) is None
         assert moved.usable(NOW + by, NOW - 19 + by) is not None, "the queue has acted since"
         assert moved.usable(NOW + by + 400, 0) is not None, "too old"
-        assert moved.rows == {"a": NOW}, "what a daemon said is by that daemon's clock"
+        assert moved.rows == {"a": NOW}, "times from a daemon are by that daemon's clock"
 
 
 MEMORY = Memory(
@@ -82,7 +82,7 @@ MEMORY = Memory(
 
 
 def moments(thing: object) -> list[float]:
-    """Every float in it."""
+    """Return every float in an object."""
     if isinstance(thing, float):
         return [thing]
     if dataclasses.is_dataclass(thing) and not isinstance(thing, Room):
@@ -92,15 +92,15 @@ def moments(thing: object) -> list[float]:
     return []
 
 
-def test_every_moment_that_is_remembered_moves_and_nothing_else_does() -> None:
+def test_clock_step_shifts_every_remembered_time_and_nothing_else() -> None:
     moved = shift_times(MEMORY, -3600)
     assert moments(moved) == [each - 3600 for each in moments(MEMORY)]
     assert len(moments(moved)) == 15
     assert shift_times(moved, 3600) == MEMORY
 
 
-def test_no_class_with_moments_is_forgotten() -> None:
-    """A new field of the memory that is a float must be said to be a moment, or not."""
+def test_every_time_field_of_the_memory_is_listed() -> None:
+    """A new float field of the memory must be listed in TIMES if it is a time."""
     for kind in (Seen, Breaker, Newcomer, Waiting, Backoff):
         hints: dict[str, Any] = typing.get_type_hints(kind)
         floats = {name for name, hint in hints.items() if hint in (float, float | None)}
@@ -112,7 +112,7 @@ def asked(retired: float | None, returned: float | None) -> VM:
 
 
 @given(st.lists(st.floats(0, 2e9), min_size=2, max_size=9))
-def test_the_last_word_on_a_retirement_counts_whatever_the_clock_says(clock: list[float]) -> None:
+def test_last_retire_or_unretire_counts_whatever_the_clock_does(clock: list[float]) -> None:
     known = asked(None, None)
     for turn, now in enumerate(clock):
         if turn % 2 == 0:

@@ -1,4 +1,4 @@
-"""HTTP calls with limits: what is a base URL, and that an error says what happened in one line."""
+"""HTTP calls with limits: valid base URLs, and one-line errors."""
 
 from collections.abc import Iterator
 
@@ -24,29 +24,29 @@ def test_method_body_and_headers_arrive_and_any_2xx_is_an_answer(server: Echo) -
     assert server.requests[0].headers["X-A"] == "b"
 
 
-def test_a_reason_of_the_server_can_not_fill_the_log(server: Echo) -> None:
+def test_error_message_leaves_out_the_body_of_the_answer(server: Echo) -> None:
     server.faults["/"] = Reply(b"x" * 10_000, 500)
     with pytest.raises(HttpError, match=r"^status 500 Internal Server Error$"):
         call("GET", server.base + "/", timeout_s=5)
 
 
-def test_proxies_of_the_environment_do_not_see_the_call(server: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_of_the_environment_are_not_used(server: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://localhost:1/")
     assert call("GET", server.base + "/", timeout_s=5) == b"GET "
 
 
-def test_access_shows_files_and_no_content() -> None:
+def test_empty_access_is_shown_as_nothing() -> None:
     assert str(Access()) == ""
 
 
 @pytest.mark.parametrize("url", ["http://h", "https://h:8443/api/v1", "http://[::1]:80/x"])
-def test_a_base_url_loses_no_more_than_its_last_slash(url: str) -> None:
+def test_base_url_loses_only_its_trailing_slash(url: str) -> None:
     assert checked_url(url) == checked_url(url + "/") == url
 
 
 @pytest.mark.parametrize(
     "url", ["", "h", "//h", "http://", "file:///etc/passwd", "http://[::1", "http://h x", "http://h#f"]
 )
-def test_what_is_no_base_url_is_refused(url: str) -> None:
+def test_invalid_base_url_is_rejected(url: str) -> None:
     with pytest.raises(ValueError, match="URL"):
         checked_url(url)

@@ -1,4 +1,4 @@
-"""Layers of user-data become one document that says what each of them said, whatever it has in common with Jinja."""
+"""Composed user-data keeps the meaning of each layer, also where its text looks like Jinja."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ for name in "${#names[@]}" '{%s}' {{a,b},c} "{#x#}"; do docker ps --format '{{.N
 printf '%s\n' "{{ v1.instance_id }}" "{% raw %}" '"'
 {{{%}}}
 """
-"""Shell has all of the places where Jinja begins to read."""
+"""Shell code has every character pair with which Jinja begins."""
 
 
 def layer(document: Any, template: bool = False) -> tuple[str, str]:
@@ -35,7 +35,7 @@ def layer(document: Any, template: bool = False) -> tuple[str, str]:
 
 
 def as_read(*layers: tuple[str, str]) -> userdata.UserData:
-    """By the parser of the local cloud, which renders with Jinja as cloud-init does."""
+    """Read composed layers with the local cloud's parser, which renders Jinja as cloud-init does."""
     return userdata.parse(compose([("ours", OURS), *layers]), FACTS)
 
 
@@ -43,7 +43,7 @@ def files(read: userdata.UserData) -> dict[str, str]:
     return {file.path: file.content.decode() for file in read.files}
 
 
-def test_what_looks_like_jinja_in_a_layer_that_is_no_template_stays_as_it_is() -> None:
+def test_jinja_look_alikes_in_plain_layers_stay_literal() -> None:
     commands = ["docker ps --format '{{.Names}}'", "echo ${#names[@]}", ["echo", "{%"], "{{", "{#", "{", "{{{", "x {{"]
     site = layer({"write_files": [{"path": "/run.sh", "content": SHELL}], "runcmd": commands})
     read = as_read(site)
@@ -52,7 +52,7 @@ def test_what_looks_like_jinja_in_a_layer_that_is_no_template_stays_as_it_is() -
     assert not read.warnings
 
 
-def test_a_layer_that_says_so_is_filled_in_on_the_machine_whatever_the_others_are() -> None:
+def test_only_template_layers_are_rendered_on_the_machine() -> None:
     document = {"write_files": [{"path": "/id", "content": "{{ v1.instance_id }} {% if true %}{{ 1 + 1 }}{% endif %}"}]}
     other = layer({"write_files": [{"path": "/raw", "content": "{{ v1.instance_id }}"}]})
     read = as_read(layer(document, template=True), other)
@@ -62,7 +62,7 @@ def test_a_layer_that_says_so_is_filled_in_on_the_machine_whatever_the_others_ar
 @pytest.mark.parametrize(
     "header", ["##template:jinja", "## Template: Jinja", "##  template: jinja  ", "## template: jinja\r"]
 )
-def test_the_header_may_be_written_as_cloud_init_takes_it(header: str) -> None:
+def test_template_header_is_accepted_in_every_form_of_cloud_init(header: str) -> None:
     text = f"{header}\n#cloud-config\nwrite_files:\n- {{path: /id, content: '{{{{ v1.instance_id }}}}'}}\n"
     assert files(as_read(("site", text)))["/id"] == "i-1"
     other = text.replace(header, "## nothing of the kind")
@@ -93,7 +93,7 @@ runcmd:
 
 
 @pytest.mark.parametrize("zone", ["a", "b", "c"])
-def test_quotes_and_line_breaks_within_jinja_outlive_those_of_yaml(zone: str) -> None:
+def test_quotes_and_line_breaks_in_jinja_survive_yaml(zone: str) -> None:
     facts = {"v1": {"instance_id": "i-1", "zone": zone}, "ds": {"meta_data": {"local-ipv4": "10.0.0.1"}}}
     read = userdata.parse(compose([("ours", OURS), ("site", NATIVE), layer({"runcmd": ["last {{x}}"]})]), facts)
     middle = {"a": "first\n\n", "b": "\nsecond\n", "c": ""}[zone]
@@ -111,7 +111,7 @@ templates = st.lists(
 
 
 @given(templates)
-def test_a_template_says_what_jinja_makes_of_its_text(text: str) -> None:
+def test_composed_template_renders_like_its_text(text: str) -> None:
     environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)  # noqa: S701  no HTML
     try:
         expected = environment.from_string(text).render(v1={"id": "i"})
@@ -131,20 +131,20 @@ def test_a_template_says_what_jinja_makes_of_its_text(text: str) -> None:
         ("{% nothing %}", "unknown tag 'nothing'"),
     ],
 )
-def test_what_jinja_refuses_is_found_with_its_line(line: str, why: str) -> None:
+def test_jinja_errors_are_found_with_their_line(line: str, why: str) -> None:
     text = f'## template: jinja\n#cloud-config\nruncmd:\n- date\n- "{line}"\n'
     found = jinja_errors([("ours", OURS), ("site.yaml", text)])
     assert len(found) == 1
-    assert found[0].startswith(("site.yaml:5: Jinja refuses it: ", "site.yaml:6: Jinja refuses it: "))
+    assert found[0].startswith(("site.yaml:5: Jinja syntax error: ", "site.yaml:6: Jinja syntax error: "))
     assert why in found[0]
     assert jinja_errors([("ours", OURS), ("site.yaml", text.replace("## template: jinja\n", ""))]) == []
 
 
-def test_statements_that_would_be_lost_with_the_layout_of_a_layer_are_refused() -> None:
+def test_jinja_statements_outside_values_are_rejected() -> None:
     head = "## template: jinja\n#cloud-config\n"
-    with pytest.raises(UserDataError, match=r"site: a statement of Jinja stands in a comment .* within values only"):
+    with pytest.raises(UserDataError, match=r"site: a Jinja statement is in a YAML comment; .* only inside values"):
         compose([("site", head + "# {% if v1.zone %}\nruncmd: [date]\n# {% endif %}\n")])
-    with pytest.raises(UserDataError, match=r"site:3: not YAML: .* within values only"):
+    with pytest.raises(UserDataError, match=r"site:3: not YAML: .* only inside values"):
         compose([("site", head + "{% if v1.zone %}\nruncmd: [date]\n{% endif %}\n")])
 
 
@@ -152,20 +152,22 @@ texts = st.text(st.sampled_from("{{{{%#}}'\"\\ \n\t:-ax&*!|>`@,[]?é"), max_size
 
 
 @given(st.lists(texts, max_size=4), st.dictionaries(texts, texts, max_size=2), texts)
-def test_any_text_comes_out_as_it_went_in(commands: list[str], mapping: dict[str, str], content: str) -> None:
+def test_any_literal_text_is_unchanged_on_the_machine(
+    commands: list[str], mapping: dict[str, str], content: str
+) -> None:
     document = {"write_files": [{"path": "/x", "content": content}], "runcmd": commands, "bootcmd": [mapping]}
     made = compose([("ours", OURS), layer(document)])
     read = userdata.parse(made, FACTS)
     assert files(read) == {"/etc/ours": 'Id = "i-1"', "/x": content}
     assert (read.recorded["runcmd"], read.recorded["bootcmd"]) == (commands, [mapping])
-    assert yaml.safe_load(made.decode()).keys() >= {"write_files"}, "it is YAML before it is filled in, too"
+    assert yaml.safe_load(made.decode()).keys() >= {"write_files"}, "it is YAML before it is rendered, too"
 
 
-def test_a_document_without_such_places_has_no_word_more() -> None:
+def test_document_without_jinja_look_alikes_gets_no_variables() -> None:
     assert b"apf_opens" not in compose([("vm.yaml", OURS)])
 
 
-def test_what_a_startd_will_show_is_found_beside_such_places() -> None:
+def test_startd_attributes_are_found_beside_jinja_look_alikes() -> None:
     config = 'Site = "BNL"\nOdd = "{{x}}"\nSTARTD_ATTRS = Site Odd\n'
     made = compose([("ours", OURS), layer({"write_files": [{"path": "/etc/condor/config.d/50", "content": config}]})])
-    assert startd_attributes(made) == {"Site": '"BNL"'}, "what only the machine knows is left out"
+    assert startd_attributes(made) == {"Site": '"BNL"'}, "facts of the machine are left out"

@@ -1,4 +1,4 @@
-"""Attributes that user-data makes a startd show, read before any machine runs."""
+"""Attributes that a startd will show, found in user-data before a machine runs."""
 
 from factory.userdata.compose import compose
 from factory.userdata.startd_attributes import startd_attributes
@@ -22,13 +22,13 @@ write_files:
 EXPECTED = {"HasCvmfs": "true", "Site": '"BNL"', "START": 'TARGET.Owner == "eve" &&    TARGET.RequestCpus > 1'}
 
 
-def test_listed_attributes_and_start_are_shown_and_what_only_the_machine_knows_is_not() -> None:
+def test_finds_listed_attributes_and_start_without_machine_facts() -> None:
     assert startd_attributes(compose([("site", CONFIG)])) == EXPECTED
 
 
-def test_a_document_with_scripts_is_read_too() -> None:
+def test_document_with_scripts_is_read() -> None:
     assert startd_attributes(compose([("site", CONFIG), ("script", "#!/bin/sh\ntrue\n")])) == EXPECTED
 
 
-def test_a_document_without_files_shows_nothing() -> None:
+def test_document_without_files_shows_no_attributes() -> None:
     assert startd_attributes(b"#cloud-config\nruncmd: []\n") == {}

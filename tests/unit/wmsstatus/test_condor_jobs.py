@@ -1,4 +1,4 @@
-"""Condor and CondorLocal: which schedds they read, and what the counts of these come to."""
+"""Condor and CondorLocal: the schedds they read, and the work status from their counts."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -39,7 +39,7 @@ def jobs(kind: type[ScheddJobs] = Condor, wmsqueue: str | None = "A", **settings
 
 
 def readings(plugin: ScheddJobs, *rows: JobCountRows | str) -> Readings:
-    """One for each schedd: rows, or why it failed."""
+    """Return one reading for each schedd, from rows or an error."""
     by_key = {}
     for source, each in zip(plugin.sources(), rows, strict=True):
         error = each if isinstance(each, str) else None
@@ -70,14 +70,14 @@ def rows(by_constraint: Mapping[str, Any] | None = None, **idle: int) -> JobCoun
         ({"scheddhost": "s", "collectorhost": ""}, [ScheddAddress()]),
     ],
 )
-def test_schedds_are_found_by_name_and_pool_or_by_host_and_port(
+def test_schedds_are_named_by_name_and_pool_or_by_host_and_port(
     settings: dict[str, Any], schedds: list[ScheddAddress]
 ) -> None:
     assert list(jobs(**settings).schedds()) == schedds
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "warned"),
     [
         ({"scheddhost": "s"}, True),
         ({"scheddhost": "s", "collectorhost": "localhost"}, True),
@@ -86,9 +86,9 @@ def test_schedds_are_found_by_name_and_pool_or_by_host_and_port(
         ({"schedd": "s"}, False),
     ],
 )
-def test_a_schedd_that_is_named_and_not_asked_is_told(settings: dict[str, Any], said: bool) -> None:
+def test_check_warns_of_a_named_schedd_that_is_not_read(settings: dict[str, Any], warned: bool) -> None:
     found = [finding for finding in jobs(**settings).check() if finding.key == "wmsstatus.condor.scheddhost"]
-    assert bool(found) is said
+    assert bool(found) is warned
     assert all("write wmsstatus.condor.schedd = s" in finding.text for finding in found)
 
 
@@ -103,12 +103,12 @@ def test_a_schedd_that_is_named_and_not_asked_is_told(settings: dict[str, Any], 
         {"collectorport": 0},
     ],
 )
-def test_settings_that_can_not_be_meant_are_refused(settings: dict[str, Any]) -> None:
+def test_contradictory_settings_are_rejected(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"schedd|attribute|greater"):
         jobs(**settings)
 
 
-def test_job_states_count_as_they_always_did() -> None:
+def test_job_states_count_as_in_autopyfactory() -> None:
     counts = {status: 2**status for status in range(8)}
     plugin = jobs()
     read = plugin.read(readings(plugin, JobCountRows(by_attribute={QUEUE_ATTRIBUTE: {"A": counts}})))
@@ -128,7 +128,7 @@ def test_job_states_count_as_they_always_did() -> None:
         ("A", {"constraint": "Blue"}, 1),
     ],
 )
-def test_work_is_selected_by_queue_by_another_attribute_by_constraint_or_not_at_all(
+def test_jobs_are_selected_by_queue_attribute_constraint_or_all(
     wmsqueue: str | None, settings: dict[str, Any], ready: int
 ) -> None:
     plugin = jobs(wmsqueue=wmsqueue, **settings)
@@ -140,12 +140,12 @@ def test_work_is_selected_by_queue_by_another_attribute_by_constraint_or_not_at_
     assert plugin.read(readings(plugin, brought)) == WmsStatus(ready=ready)
 
 
-def test_several_schedds_are_added_up() -> None:
+def test_jobs_of_several_schedds_are_added_up() -> None:
     plugin = jobs(schedd="a, b, c")
     assert plugin.read(readings(plugin, rows(A=3), rows(A=4, B=9), rows())) == WmsStatus(ready=7)
 
 
-def test_with_one_of_several_schedds_missing_the_work_is_a_lower_bound_and_with_all_it_is_unknown() -> None:
+def test_work_is_partial_if_one_schedd_fails_and_unknown_if_all_fail() -> None:
     plugin = jobs(schedd="a, b")
     read = plugin.read(readings(plugin, rows(A=3), "no answer within 60 s"))
     assert read == WmsStatus(ready=3, partial="jobs in schedd b: no answer within 60 s")
@@ -153,7 +153,7 @@ def test_with_one_of_several_schedds_missing_the_work_is_a_lower_bound_and_with_
     assert read == Unknown("jobs in schedd a: down; jobs in schedd b: down too")
 
 
-def test_a_stale_schedd_is_a_missing_one() -> None:
+def test_stale_reading_counts_as_missing() -> None:
     plugin = jobs(schedd="a, b", maxage=100)
     fresh, stale = plugin.sources()
     by_key = {
@@ -166,7 +166,7 @@ def test_a_stale_schedd_is_a_missing_one() -> None:
     assert "older than 100 s" in str(read.partial)
 
 
-def test_a_wrong_constraint_is_the_trouble_of_its_own_queue_alone() -> None:
+def test_wrong_constraint_is_unknown_for_its_own_queue_only() -> None:
     wrong, right = jobs(constraint="foo(1)"), jobs()
     brought = rows({"foo(1)": Unknown("constraint 'foo(1)': no such function")}, A=3)
     read = wrong.read(readings(wrong, brought))
@@ -174,12 +174,12 @@ def test_a_wrong_constraint_is_the_trouble_of_its_own_queue_alone() -> None:
     assert right.read(readings(right, brought)) == WmsStatus(ready=3)
 
 
-def test_what_a_queue_newly_asks_for_is_unknown_until_it_was_read() -> None:
+def test_new_selection_is_unknown_until_it_is_polled() -> None:
     for plugin in (jobs(constraint="Red"), jobs(queueskey="Owner")):
         assert isinstance(plugin.read(readings(plugin, rows(A=3))), Unknown)
 
 
-def test_500_queues_that_read_one_schedd_are_one_source_that_wants_what_all_want() -> None:
+def test_500_queues_of_one_schedd_share_one_source() -> None:
     plugins = [jobs(kind, wmsqueue=f"q{n}") for n in range(250) for kind in (Condor, CondorLocal)]
     plugins += [jobs(constraint="Blue"), jobs(constraint="Blue"), jobs(queueskey="Owner"), jobs(queueskey="ANY")]
     (source,) = merge_sources(source for plugin in plugins for source in plugin.sources()).values()
@@ -192,7 +192,7 @@ def group(count: int, status: int = 1, universe: int = 5, **ad: Any) -> dict[str
     return {"JobStatus": status, "JobUniverse": universe, "JobCount": count, **ad}
 
 
-def test_groups_fold_by_every_attribute_and_what_startds_can_not_run_is_left_out() -> None:
+def test_counts_fold_by_attribute_without_jobs_startds_can_not_run() -> None:
     folded = fold_groups(
         [
             group(1, MATCH_APF_QUEUE="A", Owner="u"),
@@ -227,11 +227,11 @@ def test_groups_fold_by_every_attribute_and_what_startds_can_not_run_is_left_out
         ({"DeferralTime": object()}, True),
     ],
 )
-def test_a_deferred_job_is_work_when_its_time_comes(ad: dict[str, Any], counted: bool) -> None:
+def test_deferred_job_counts_from_its_preparation_time(ad: dict[str, Any], counted: bool) -> None:
     assert bool(fold_groups([group(1, **ad)], [], NOW).total) is counted
 
 
-def test_a_constraint_that_can_not_be_parsed_is_refused_where_the_bindings_are() -> None:
+def test_constraint_with_a_syntax_error_is_rejected() -> None:
     pytest.importorskip("classad2")
     for wrong in ("Owner ==", "true) || (true", 'Owner == "x', ""):
         with pytest.raises(ValueError, match="not a ClassAd expression"):
@@ -239,7 +239,7 @@ def test_a_constraint_that_can_not_be_parsed_is_refused_where_the_bindings_are()
     assert jobs(constraint='Owner == "x"').sources()
 
 
-def test_asking_for_sources_is_cheap() -> None:
+def test_sources_are_cheap_to_name() -> None:
     """Each round asks each of hundreds of queues."""
     plugin = jobs(constraint='Owner == "x"')
     plugin.sources()
@@ -247,7 +247,7 @@ def test_asking_for_sources_is_cheap() -> None:
 
 
 def fit(*, wms_started: float = NOW, vms_started: float = NOW, vms_error: str | None = None) -> Demand:
-    """What a plugin makes of job groups, and of VM jobs that were read beside them."""
+    """Return the demand that a plugin reads from job groups and VM jobs."""
     plugin = jobs()
     plugin.templates = ()
     (source,) = plugin.sources()
@@ -264,7 +264,7 @@ def fit(*, wms_started: float = NOW, vms_started: float = NOW, vms_error: str | 
     return status.demand
 
 
-def test_what_the_vm_jobs_say_of_machines_stands_beside_what_the_collector_says() -> None:
+def test_leases_of_vm_jobs_are_in_the_demand() -> None:
     found = fit()
     assert found.leases == {
         "vm-1": VMLease(5000.0, leaves=False, update_s=20),
@@ -283,11 +283,11 @@ def test_what_the_vm_jobs_say_of_machines_stands_beside_what_the_collector_says(
         {"vms_started": NOW - 61, "wms_started": NOW - 59},
     ],
 )
-def test_vm_jobs_that_failed_to_be_read_or_were_read_too_early_are_not_known(how: dict[str, Any]) -> None:
+def test_leases_are_unknown_if_vm_jobs_failed_or_were_read_too_early(how: dict[str, Any]) -> None:
     assert fit(**how).leases is None
 
 
-def test_one_source_brings_the_jobs_of_all_queues_and_those_with_the_same_jobs_share_them() -> None:
+def test_queues_share_one_source_and_those_with_equal_jobs_share_them() -> None:
     one, same, other, all_jobs = jobs(), jobs(schedd="s, t"), jobs(wmsqueue="B"), jobs(wmsqueue=None)
     for plugin in (one, same, other, all_jobs):
         plugin.templates = (Template("t/s", Room(1, 1000)),)

@@ -8,7 +8,7 @@ from factory.condor.classad.values import number, parse_number, text
 
 
 class Value(IntEnum):
-    """As ``classad2.Value``: the bindings return undefined and error so."""
+    """Stand-in for ``classad2.Value``, which the bindings return for error and undefined."""
 
     ERROR = 1
     UNDEFINED = 2
@@ -37,7 +37,7 @@ def test_only_integers_and_reals_are_numbers(found: object, expected: float | No
     ("printed", "expected"),
     [("7", 7.0), (" 2.5 ", 2.5), ("1e3", 1000.0), ("", None), ("undefined", None), ("$(X)", None), (None, None)],
 )
-def test_printed_numbers_are_read_and_other_texts_are_unknown(printed: str | None, expected: float | None) -> None:
+def test_printed_numbers_are_parsed_and_other_texts_are_none(printed: str | None, expected: float | None) -> None:
     assert parse_number(printed) == expected
 
 
@@ -52,5 +52,5 @@ def test_printed_numbers_are_read_and_other_texts_are_unknown(printed: str | Non
         (Value.UNDEFINED, None),
     ],
 )
-def test_empty_strings_and_other_values_are_no_text(found: object, expected: str | None) -> None:
+def test_text_is_stripped_and_none_if_empty_or_no_string(found: object, expected: str | None) -> None:
     assert text(found) == expected

@@ -1,4 +1,4 @@
-"""Which Requirements look at what is left on a machine."""
+"""Requirements that depend on the free part of a machine."""
 
 import pytest
 
@@ -16,7 +16,7 @@ OF_25 = (
 
 
 @pytest.mark.parametrize(
-    ("requirements", "looks"),
+    ("requirements", "depends"),
     [
         ("true", False),
         (OF_23, False),
@@ -29,5 +29,5 @@ OF_25 = (
         ("TARGET.Memory >= RequestMemoryMax", True),
     ],
 )
-def test_requirements_that_say_no_more_than_that_the_request_fits_do_not(requirements: str, looks: bool) -> None:
-    assert depends_on_free_room(requirements) is looks
+def test_finds_requirements_that_depend_on_free_room(requirements: str, depends: bool) -> None:
+    assert depends_on_free_room(requirements) is depends

@@ -1,4 +1,4 @@
-"""Counting jobs that have ended."""
+"""Counts of recently ended jobs."""
 
 import math
 
@@ -12,13 +12,13 @@ def source(*windows: HistoryWindow) -> HistorySource:
     return HistorySource(schedd=ScheddAddress(), owner="apf", factory_id="f", windows=frozenset(windows))
 
 
-def test_counts_what_started_inside_the_window() -> None:
+def test_counts_jobs_that_started_inside_the_window() -> None:
     runs = [JobRun(NOW - 3600, 1), JobRun(NOW - 3599, 1), JobRun(NOW - 10, 9.9), JobRun(NOW - 20, 10)]
     assert recent_jobs(runs, HistoryWindow("Q", 3600, 10), NOW) == RecentJobs(total=3, short=2)
     assert recent_jobs([], HistoryWindow("Q", 3600, 10), NOW) == RecentJobs()
 
 
-def test_a_job_that_does_not_say_how_long_it_ran_is_not_short() -> None:
+def test_job_without_a_run_time_is_not_short() -> None:
     run = job_run({"JobStartDate": NOW})
     assert run == JobRun(NOW, math.inf)
     assert recent_jobs([run], HistoryWindow("Q", 60, 10), NOW + 1) == RecentJobs(total=1, short=0)

@@ -1,4 +1,4 @@
-"""What a startd makes of a request, and which jobs are told of though no startd may take them."""
+"""Rounding of requests, and the idle jobs that job groups leave out."""
 
 import pytest
 
@@ -15,10 +15,10 @@ from factory.model.demand import Room
         (Room(8, 2000, 10_000), Room(8, 2048, 10_240)),
     ],
 )
-def test_requests_are_rounded_up_to_whole_cores_128_mib_and_a_mib_of_disk(ask: Room, takes: Room) -> None:
+def test_requests_are_rounded_up_as_startds_do_by_default(ask: Room, takes: Room) -> None:
     assert rounded_request(ask) == takes
 
 
-def test_jobs_for_other_places_are_not_told_of_vm_jobs_among_them() -> None:
+def test_excluded_jobs_do_not_include_grid_jobs() -> None:
     rows = [{"JobUniverse": universe, "JobStatus": 1, "JobCount": n} for universe, n in ((9, 4), (7, 2), (12, 1))]
     assert group_jobs("schedd", {}, rows, [], 0).excluded == {"in a universe other than vanilla, java and vm": 3}

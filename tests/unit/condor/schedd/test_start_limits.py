@@ -1,4 +1,4 @@
-"""What a schedd's own ad says of the jobs that it could still start."""
+"""Limits in a schedd's own ad on the jobs that it can start."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,11 +8,11 @@ import pytest
 from factory.condor.schedd.start_limits import schedd_limit
 from tests.rig.fit import group
 
-WAITS = [group("a", 1, 1000, 30), group("b", 1, 1000, 30), replace(group("c", 1, 1000, 9), problem="no number")]
+WAITING = [group("a", 1, 1000, 30), group("b", 1, 1000, 30), replace(group("c", 1, 1000, 9), problem="no number")]
 
 
 @pytest.mark.parametrize(
-    ("ad", "left", "says"),
+    ("ad", "left", "text"),
     [
         ({"ShadowsRunning": 94, "MaxJobsRunning": 100}, 6, "MAX_JOBS_RUNNING of s, 94 of 100 jobs running"),
         ({"ShadowsRunning": 95, "MaxJobsRunning": 100}, 0, "MAX_JOBS_RUNNING of s, 95 of 100 jobs running"),
@@ -26,10 +26,10 @@ WAITS = [group("a", 1, 1000, 30), group("b", 1, 1000, 30), replace(group("c", 1,
         ),
     ],
 )
-def test_jobs_that_it_could_not_start_are_beyond_a_limit(ad: dict[str, Any], left: float, says: str) -> None:
-    limit = schedd_limit({"Name": "s", **ad}, WAITS)
+def test_jobs_that_a_schedd_could_not_start_are_beyond_a_limit(ad: dict[str, Any], left: float, text: str) -> None:
+    limit = schedd_limit({"Name": "s", **ad}, WAITING)
     assert limit is not None
-    assert says in limit.name
+    assert text in limit.name
     assert (limit.left, set(limit.weights)) == (left, {"a", "b"})
 
 
@@ -44,6 +44,6 @@ def test_jobs_that_it_could_not_start_are_beyond_a_limit(ad: dict[str, Any], lef
         {"TransferQueueNumWaitingToUpload": 10, "TransferQueueMaxUploading": 0},
     ],
 )
-def test_a_schedd_that_could_start_all_sets_no_limit(ad: dict[str, Any]) -> None:
-    assert schedd_limit({"Name": "s", **ad}, WAITS) is None
+def test_schedd_that_can_start_all_jobs_sets_no_limit(ad: dict[str, Any]) -> None:
+    assert schedd_limit({"Name": "s", **ad}, WAITING) is None
     assert schedd_limit({"Name": "s", "CurbMatchmaking": True}, []) is None

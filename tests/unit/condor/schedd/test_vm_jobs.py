@@ -10,7 +10,7 @@ from factory.model.vm import Hold, JobId
 
 
 class Value(IntEnum):
-    """As ``classad2.Value``: what an attribute that evaluates to undefined looks like."""
+    """Stand-in for ``classad2.Value``, which the bindings return for undefined."""
 
     UNDEFINED = 2
 
@@ -21,7 +21,7 @@ AD: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_a_row_says_what_the_ad_says() -> None:
+def test_row_has_the_values_of_the_ad() -> None:
     row = job_row(AD)
     assert (row.job, row.status, row.uuid, row.queue) == (JobId(4, 2), 2, "uuid", "Q")
     assert (row.submitted, row.entered_status, row.lease_end) == (1000, 1100, 5000)
@@ -34,18 +34,18 @@ def test_a_row_says_what_the_ad_says() -> None:
 
 
 @pytest.mark.parametrize("nothing", [Value.UNDEFINED, None, "", True])
-def test_an_attribute_that_is_cleared_is_as_one_that_is_not_there(nothing: object) -> None:
+def test_cleared_attribute_counts_as_missing(nothing: object) -> None:
     row = job_row({**AD, "APFRetireTime": nothing, "APFUnretireTime": nothing, "EC2InstanceName": nothing})
     assert (row.retire_time, row.unretire_time, row.instance) == (None, None, None)
 
 
-def test_a_hold_is_one_only_while_the_job_is_held() -> None:
+def test_hold_reason_counts_only_while_the_job_is_held() -> None:
     why = {"HoldReasonCode": 26, "HoldReasonSubCode": 3, "HoldReason": "no", "JobStatusOnRelease": 3}
     assert job_row({**AD, **why, "JobStatus": 5}).hold == Hold(26, 3, "no", 3)
     assert job_row({**AD, **why}).hold is None
 
 
-def test_only_vm_jobs_of_this_owner_and_factory_are_ours() -> None:
-    """Rule 10; no id can break out of the constraint."""
+def test_constraint_selects_only_our_vm_jobs_and_quotes_ids() -> None:
+    """Rule 10. No id can break out of the constraint."""
     assert our_vm_jobs("apf", "f1") == 'Owner =?= "apf" && APFFactory =?= "f1" && APFVM =!= undefined'
     assert our_vm_jobs('a" || true || "', "f\\").startswith('Owner =?= "a\\" || true || \\"" && APFFactory =?= "f\\\\"')
