@@ -161,9 +161,9 @@ class ScheddJobs(WmsStatusPlugin):
     def _read_groups(self, readings: Readings, templates: tuple[Template, ...]) -> WmsStatus | Unknown:
         """Return the jobs with their groups. Jobs of a missing schedd are unknown, so all free room counts as free."""
         sources = self._group_sources(templates)
-        found = [self._demand(readings, source) for source in sources]
-        demands = [rows for rows in found if isinstance(rows, Demand)]
-        reasons = "; ".join(rows.reason for rows in found if isinstance(rows, Unknown))
+        per_schedd = [self._demand(readings, source) for source in sources]
+        demands = [rows for rows in per_schedd if isinstance(rows, Demand)]
+        reasons = "; ".join(rows.reason for rows in per_schedd if isinstance(rows, Unknown))
         if not demands:
             return Unknown(reasons)
         slots_read = max(readings.by_key[source.key].started for source in sources if source.key in readings.by_key)

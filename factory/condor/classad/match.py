@@ -52,8 +52,8 @@ def depends_on_time(text: str) -> bool:
     return any(word in text for word in _CLOCK)
 
 
-def _shared(found: Match) -> Match:
-    return _shared_matches.setdefault(found, found)
+def _shared(result: Match) -> Match:
+    return _shared_matches.setdefault(result, result)
 
 
 def _count() -> int:

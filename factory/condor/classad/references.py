@@ -56,10 +56,10 @@ def references(expressions: Iterable[str]) -> list[str]:
     """
     import classad2
 
-    empty, found = classad2.ClassAd(), []
+    empty, names = classad2.ClassAd(), []
     for expression in expressions:
         for name in empty.externalRefs(classad2.ExprTree(expression)):
             scope, _, plain = name.rpartition(".")
             if plain and scope.upper() in ("", "MY"):
-                found.append(plain)
-    return found
+                names.append(plain)
+    return names

@@ -25,12 +25,12 @@ _START_TIMES = frozenset(("daemonstarttime", "enteredcurrentstate", "enteredcurr
 @cache
 def base_ads() -> dict[tuple[int, ...], str]:
     """Return the shipped slot ads, in the old ClassAd syntax, by HTCondor series."""
-    found = {}
+    ads = {}
     for entry in Path(__file__).with_name("machines").iterdir():
         if entry.name.endswith(".ad"):
             series = tuple(int(number) for number in entry.name[:-3].split("."))
-            found[series] = entry.read_text(encoding="utf-8")
-    return found
+            ads[series] = entry.read_text(encoding="utf-8")
+    return ads
 
 
 def base_ad_for(version: str) -> str:

@@ -35,14 +35,14 @@ def has(ad: Mapping[str, Any], name: str) -> bool:
         return True
 
 
-def number(found: object) -> float | None:
+def number(result: object) -> float | None:
     """Return a value of an ad as a number; None if it is anything else: undefined, an error, a boolean, a string.
 
     The bindings return undefined and error as members of an IntEnum, which would pass for numbers.
     """
-    if isinstance(found, bool | Enum):
+    if isinstance(result, bool | Enum):
         return None
-    return float(found) if isinstance(found, int | float) else None
+    return float(result) if isinstance(result, int | float) else None
 
 
 def parse_number(printed: str | None) -> float | None:
@@ -53,9 +53,9 @@ def parse_number(printed: str | None) -> float | None:
         return None
 
 
-def text(found: object) -> str | None:
+def text(result: object) -> str | None:
     """Return a string value of an ad without surrounding blanks; None if it is empty or no string."""
-    return (found.strip() or None) if isinstance(found, str) else None
+    return (result.strip() or None) if isinstance(result, str) else None
 
 
 def copy_ad(ad: Any) -> Any:

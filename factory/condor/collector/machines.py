@@ -131,11 +131,11 @@ def fold_masters(ads: Iterable[Mapping[str, Any]], now: float) -> dict[str, Mast
 
 def fold_instances(ads: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
     """Return the ``EC2InstanceID`` of startd and master ads by ``APFVM``, "" for an ad without one; pure."""
-    found: dict[str, set[str]] = defaultdict(set)
+    instances: dict[str, set[str]] = defaultdict(set)
     for ad in ads:
         if "APFVM" in ad and _is_named(ad):
-            found[str(ad["APFVM"])].add(str(ad.get("EC2InstanceID", "")))
-    return {vm: frozenset(ids) for vm, ids in found.items()}
+            instances[str(ad["APFVM"])].add(str(ad.get("EC2InstanceID", "")))
+    return {vm: frozenset(ids) for vm, ids in instances.items()}
 
 
 def _machine(vm: str, slots: list[Mapping[str, Any]], now: float) -> MachineRow:

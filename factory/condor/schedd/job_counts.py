@@ -124,6 +124,6 @@ def _count_where(schedd: Any, constraint: str, now: float) -> JobCounts | Unknow
     return Counter(int(ad["JobStatus"]) for ad in ads if is_demand(ad, now))
 
 
-def _group_name(found: object) -> str | None:
+def _group_name(result: object) -> str | None:
     """Return the value of an attribute as text; a number too, since ``wmsqueue`` may be one."""
-    return str(found) if isinstance(found, str | int | float) else None
+    return str(result) if isinstance(result, str | int | float) else None

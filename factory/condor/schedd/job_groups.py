@@ -61,10 +61,10 @@ def strip_query_attributes(ad: Any) -> Any:
     return ad
 
 
-def add_unmaterialised(schedd: str, found: IdleJobs, clusters: Iterable[Any]) -> IdleJobs:
+def add_unmaterialised(schedd: str, idle: IdleJobs, clusters: Iterable[Any]) -> IdleJobs:
     """Add the jobs that clusters have not materialised yet, to groups that ask for the same or to new ones."""
-    groups, ads = {group.key: group for group in found.groups}, dict(found.ads)
-    keys = {(g.owner, g.accounting_group, g.ask, g.requirements): g.key for g in found.groups}
+    groups, ads = {group.key: group for group in idle.groups}, dict(idle.ads)
+    keys = {(g.owner, g.accounting_group, g.ask, g.requirements): g.key for g in idle.groups}
     for ad in clusters:
         jobs = _to_come(ad)
         if jobs <= 0 or permanent_exclusion(ad) is not None:
@@ -80,7 +80,7 @@ def add_unmaterialised(schedd: str, found: IdleJobs, clusters: Iterable[Any]) ->
             groups[key] = JobGroup(key, ask, 0, owner, accounting, requirements, problem=problem, takes=takes)
             ads[key] = strip_query_attributes(copy_ad(ad))
         groups[key] = replace(groups[key], unmaterialised=groups[key].unmaterialised + jobs)
-    return replace(found, groups=tuple(groups.values()), ads=ads)
+    return replace(idle, groups=tuple(groups.values()), ads=ads)
 
 
 def _to_come(ad: Mapping[str, Any]) -> int:

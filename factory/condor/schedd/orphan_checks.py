@@ -55,10 +55,10 @@ def instances_in_pool(pool: PoolAddress, vms: Collection[str]) -> dict[str, froz
 
 def _by_vm(ads: Iterable[Mapping[str, Any]], name: str) -> dict[str, frozenset[str]]:
     """Collect the values of an attribute by ``APFVM``."""
-    found: dict[str, set[str]] = defaultdict(set)
+    by_vm: dict[str, set[str]] = defaultdict(set)
     for ad in ads:
-        found[str(ad["APFVM"])].add(str(ad.get(name, "")))
-    return {vm: frozenset(values) for vm, values in found.items()}
+        by_vm[str(ad["APFVM"])].add(str(ad.get(name, "")))
+    return {vm: frozenset(values) for vm, values in by_vm.items()}
 
 
 def queued_grid_jobs(schedd: ScheddAddress) -> set[StampedJob]:
@@ -73,10 +73,10 @@ def key_pair_owners(schedd: ScheddAddress, jobs: Collection[StampedJob]) -> dict
     these = " || ".join(f"ClusterId == {j.cluster} && ProcId == {j.proc} && QDate == {at}" for j, at in jobs)
     oldest = min(submitted for _, submitted in jobs)
     before = classad2.ExprTree(f"EnteredCurrentStatus < {oldest}")  # no job ended before its submit
-    found = open_schedd(schedd).history(
+    ads = open_schedd(schedd).history(
         constraint=f"{_GRID} && ({these})", projection=[*_STAMP, "APFFactory", "Owner"], match=len(jobs), since=before
     )
-    return {_stamped(ad): KeyPairMaker(str(ad.get("APFFactory", "")), str(ad.get("Owner", ""))) for ad in found}
+    return {_stamped(ad): KeyPairMaker(str(ad.get("APFFactory", "")), str(ad.get("Owner", ""))) for ad in ads}
 
 
 def _stamped(ad: Mapping[str, Any]) -> StampedJob:

@@ -92,7 +92,7 @@ class _Chooser:
 def _is_true(tree: Any, row: Any) -> bool:
     """True if the expression is true for the row as a constraint: a number other than zero is true too."""
     try:
-        found = tree.eval(row)
+        result = tree.eval(row)
     except UnicodeDecodeError:  # a string, which is not true
         return False
-    return found is True or bool(number(found))
+    return result is True or bool(number(result))

@@ -97,6 +97,6 @@ def _read(daemon: str, location: Any, names: Iterable[str], families: Iterable[s
     remote = htcondor2.RemoteParam(location)
     known = {name.upper(): name for name in remote}  # as the administrator spelled them
     prefixes = tuple(families)
-    wanted = [name for name in known if name in names or (prefixes and name.startswith(prefixes))]
-    values = {name: str(remote[known[name]]) for name in wanted}
+    selected = [name for name in known if name in names or (prefixes and name.startswith(prefixes))]
+    values = {name: str(remote[known[name]]) for name in selected}
     return DaemonConfig(daemon, {name: value for name, value in values.items() if value != _NOT_DEFINED}, ad)
