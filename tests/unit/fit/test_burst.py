@@ -1,4 +1,4 @@
-"""A burst of jobs as a simulation of the pure law: rounds of one minute, VMs that take five to boot."""
+"""Simulate a burst of jobs with rounds of one minute and VMs that boot in five minutes."""
 
 from collections import Counter
 
@@ -17,18 +17,18 @@ VM_SHAPE = offer(cpus=8, memory_mb=32_000)
 
 
 class Cloud:
-    """Jobs of one core, and VMs of eight that a chain buys for them."""
+    """Jobs of one core, and VMs of eight cores that a chain buys for them."""
 
     def __init__(self, jobs: int, *chain: SchedPlugin) -> None:
         self.idle, self.running = jobs, 0
         self.chain = chain
         self.bought: dict[int, float] = {}
-        """Number → when."""
+        """VM number → time of purchase."""
         self.claims: Counter[int] = Counter()
         self.now = 0.0
 
     def round(self) -> int:
-        """Negotiate, decide, act; what the chain asked for."""
+        """Negotiate, decide and act; return the number that the chain asked for."""
         for number, since in self.bought.items():
             if self.now - since >= BOOT_S:
                 starts = min(self.idle, 8 - self.claims[number])
@@ -61,7 +61,7 @@ class Cloud:
         ]
 
 
-def test_a_burst_of_10000_jobs_gets_1250_vms_and_not_one_more() -> None:
+def test_burst_of_10000_jobs_gets_exactly_1250_vms() -> None:
     cloud = Cloud(10_000, plugin(Fit))
     while cloud.now <= BOOT_S + CYCLE_S:
         cloud.round()
@@ -72,7 +72,7 @@ def test_a_burst_of_10000_jobs_gets_1250_vms_and_not_one_more() -> None:
     assert cloud.running == 10_000
 
 
-def test_caps_slow_a_burst_down_and_change_nothing_else() -> None:
+def test_caps_only_slow_a_burst_down() -> None:
     cloud = Cloud(10_000, plugin(Fit), plugin(MaxPerCycle, maximum=200), plugin(MaxToRun, maximum=1000))
     asked = [cloud.round() for _ in range(8)]
     assert asked == [200, 200, 200, 200, 200, 0, 0, 0]

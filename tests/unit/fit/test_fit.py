@@ -1,4 +1,4 @@
-"""Fit: what it asks for, and what it says."""
+"""Fit: asks and reasons."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -25,8 +25,8 @@ NO = Match(ok=False, why="Requirements of the job: HasSquid is false")
 MAYBE = Match(ok=False, maybe=True, why="Requirements of the job: OpSysMajorVer is undefined")
 
 
-def decide(seen: Share, vms: Iterable[VM] = (), **settings: Any) -> Chain:
-    return run_chain([plugin(Fit, **settings)], view(seen, vms))
+def decide(queue_share: Share, vms: Iterable[VM] = (), **settings: Any) -> Chain:
+    return run_chain([plugin(Fit, **settings)], view(queue_share, vms))
 
 
 def n(groups: Sequence[JobGroup], machines: Sequence[Machine] = (), vms: Sequence[VM] = (), **more: Any) -> int:
@@ -36,11 +36,11 @@ def n(groups: Sequence[JobGroup], machines: Sequence[Machine] = (), vms: Sequenc
 ONES = group("ones", 1, 2000, 16)
 
 
-def test_nothing_waits_nothing_is_bought() -> None:
+def test_buys_nothing_if_no_job_waits() -> None:
     assert n([]) == 0
 
 
-def test_free_room_counts_first() -> None:
+def test_fills_free_room_before_buying() -> None:
     assert n([ONES]) == 2
     assert n([ONES], [machine("a", 4, 32_000)]) == 2
     assert n([ONES], [machine("a", 8, 32_000)]) == 1
@@ -51,7 +51,7 @@ def test_free_cores_without_memory_are_no_room() -> None:
     assert n([ONES], [machine("a", 8, 1000)]) == 2
 
 
-def test_room_that_leaves_soon_or_leaves_already_is_no_room() -> None:
+def test_ignores_machines_that_end_soon_or_retire() -> None:
     assert n([ONES], [machine("a", 8, 32_000, leaving=True)]) == 2
     assert n([ONES], [machine("a", 8, 32_000, leaves_at=NOW + 500)]) == 2
     assert n([ONES], [machine("a", 8, 32_000, leaves_at=NOW + 500)], minlife=400) == 1
@@ -62,34 +62,34 @@ def test_room_that_leaves_soon_or_leaves_already_is_no_room() -> None:
     assert n([ONES], [machine("a", 8, 32_000, vm=ends.uuid, leaves_at=NOW + 9999)], [ends]) == 2
 
 
-def test_a_static_slot_takes_one_job() -> None:
+def test_static_slot_takes_one_job() -> None:
     assert n([replace(ONES, count=9)], [machine("a", 8, 32_000, static=True)]) == 1
     assert n([replace(ONES, count=2)], [machine("a", 1, 32_000, static=True)] * 1) == 1
 
 
 @pytest.mark.parametrize("state", [VMState.SUBMITTED, VMState.BOOTING, VMState.JOINED])
-def test_a_vm_on_its_way_counts_at_its_full_size(state: VMState) -> None:
+def test_starting_vm_counts_at_its_full_size(state: VMState) -> None:
     assert n([ONES], vms=[vm(1, state, SHAPE)]) == 1
     assert n([ONES], vms=[vm(1, state, SHAPE), vm(2, state, "ami-0/of.old/*/on-demand")]) == 0
 
 
 @pytest.mark.parametrize("state", [VMState.HELD, VMState.LOST, VMState.RETIRED, VMState.DONE])
-def test_a_vm_that_will_not_come_does_not_count(state: VMState) -> None:
+def test_ignores_vms_that_will_not_take_jobs(state: VMState) -> None:
     assert n([ONES], vms=[vm(1, state, SHAPE)]) == 2
 
 
-def test_a_vm_that_has_joined_counts_once() -> None:
+def test_joined_vm_counts_once() -> None:
     joined = vm(1, VMState.BOOTING, SHAPE)
     assert n([ONES], [machine("a", 4, 32_000, vm=joined.uuid)], [joined]) == 2
     assert n([ONES], [machine("a", 8, 32_000, vm=joined.uuid)], [joined]) == 1
 
 
-def test_a_machine_that_does_not_match_is_no_room_and_a_shape_that_does_not_match_is_not_bought() -> None:
+def test_ignores_machines_and_shapes_that_do_not_match() -> None:
     assert n([ONES], [machine("a", 8, 32_000)], no={("ones", "k"): NO}) == 2
     assert n([ONES], no={("ones", "m5.2xlarge"): NO}) == 0
 
 
-def test_jobs_that_nothing_can_serve_are_named() -> None:
+def test_reason_names_jobs_that_no_shape_can_serve() -> None:
     groups = [
         group("huge", 1, 512 * 1024, 12),
         group("odd", 1, 1000, 1),
@@ -102,13 +102,13 @@ def test_jobs_that_nothing_can_serve_are_named() -> None:
     assert "16 jobs are left out: RequestCpus = X can't be evaluated" in chain.reason
 
 
-def test_of_one_job_it_is_said_as_of_one() -> None:
+def test_reason_uses_the_singular_for_one_job() -> None:
     chain = decide(share(demand([group("huge", 1, 512 * 1024, 1)], [], [SHAPE]), [SHAPE]))
     assert "1 job is waiting; it fits no machine that is up or starting" in chain.reason
     assert "1 job requests 512 GB of memory, but the largest shape has 31.25 GB" in chain.reason
 
 
-def test_unmaterialised_jobs_are_shown_and_bought_for_only_by_a_switch() -> None:
+def test_buys_for_unmaterialised_jobs_only_if_switched_on() -> None:
     late = replace(ONES, unmaterialised=16)
     chain = decide(share(demand([late], [], [SHAPE]), [SHAPE]))
     assert chain.ask.n == 2
@@ -116,7 +116,7 @@ def test_unmaterialised_jobs_are_shown_and_bought_for_only_by_a_switch() -> None
     assert n([late], unmaterialised=True) == 4
 
 
-def test_what_only_a_running_machine_can_tell_gets_one_probe() -> None:
+def test_buys_one_probe_for_jobs_that_may_fit() -> None:
     asked = demand([ONES, replace(ONES, key="more")], [], [SHAPE], {(k, "m5.2xlarge"): MAYBE for k in ("ones", "more")})
     assert decide(share(asked, [SHAPE])).ask.n == 1
     probe = [vm(1, VMState.BOOTING, SHAPE)]
@@ -127,7 +127,7 @@ def test_what_only_a_running_machine_can_tell_gets_one_probe() -> None:
     assert decide(share(asked, [SHAPE], waiting=long_ago)).ask.n == 1
 
 
-def test_stuck_jobs_get_nothing_but_a_probe_an_hour() -> None:
+def test_stuck_jobs_get_one_probe_an_hour() -> None:
     stuck = Waiting(NOW - 9999, 16, stuck="no reason", stuck_since=NOW - 60)
     wanted = demand([replace(ONES, reject_reason="no quota")], [], [SHAPE])
     chain = decide(share(wanted, [SHAPE], waiting={"ones": stuck}))
@@ -146,7 +146,7 @@ def of(*vms: VM) -> list[Machine]:
     return [machine(one.uuid, 8, 32_000, vm=one.uuid) for one in vms]
 
 
-def test_machines_that_no_job_can_use_go_when_they_have_been_idle_for_long() -> None:
+def test_retires_unneeded_vms_after_a_long_idle_time() -> None:
     vms = [idle(1, 20), idle(2, 40), idle(3, 10), vm(4, VMState.BUSY, SHAPE, claims=3)]
     seen = share(demand([], of(*vms[:3]), [SHAPE]), [SHAPE], vms)
     assert decide(seen, vms).ask.victims == ("vm00002", "vm00001")
@@ -155,20 +155,20 @@ def test_machines_that_no_job_can_use_go_when_they_have_been_idle_for_long() -> 
     assert decide(seen, vms, keep=3).ask.n == 0
 
 
-def test_machines_that_jobs_can_use_stay() -> None:
+def test_keeps_machines_that_waiting_jobs_can_use() -> None:
     vms = [idle(1, 20), idle(2, 40), idle(3, 50)]
     two = replace(ONES, count=9)
     assert len(decide(share(demand([two], of(*vms), [SHAPE]), [SHAPE], vms), vms).ask.victims) == 1
     stuck = {"ones": Waiting(NOW - 9999, 9, stuck="why", stuck_since=NOW)}
     seen = share(demand([two], of(*vms), [SHAPE]), [SHAPE], vms, waiting=stuck)
-    assert len(decide(seen, vms).ask.victims) == 3, "what stands free for stuck jobs is not needed"
+    assert len(decide(seen, vms).ask.victims) == 3, "machines that are free for stuck jobs are not needed"
 
 
-def test_a_queue_behind_one_that_holds_does_nothing() -> None:
+def test_does_nothing_behind_a_blocked_queue() -> None:
     vms = [idle(1, 60)]
-    chain = decide(share(demand([], of(*vms), [SHAPE]), [SHAPE], vms, closed="queue A holds: no word"), vms)
+    chain = decide(share(demand([], of(*vms), [SHAPE]), [SHAPE], vms, closed="queue A is blocked: no answer"), vms)
     assert chain.ask.n == 0
-    assert "queue A holds" in chain.reason
+    assert "queue A is blocked" in chain.reason
 
 
 KINDS = ("k0", "k1", "k2")
@@ -198,7 +198,7 @@ def worlds(draw: st.DrawFn) -> tuple[Demand, list[VM]]:
 
 @given(worlds())
 @settings(deadline=None)
-def test_never_for_jobs_that_match_no_shape_and_never_while_room_that_fits_is_there(
+def test_buys_only_for_jobs_that_match_and_have_no_room(
     world: tuple[Demand, list[VM]],
 ) -> None:
     wanted, vms = world
@@ -222,14 +222,12 @@ def test_never_for_jobs_that_match_no_shape_and_never_while_room_that_fits_is_th
         assert min(room.cpus, room.memory_mb) >= 0
         for key, jobs in placed.left.items():
             free = not (m.static and taken) and room.holds(groups[key].ask)
-            assert not (jobs and free and seen.supply.fits(groups[key], m.kind)), "room was left"
+            assert not (jobs and free and seen.supply.fits(groups[key], m.kind)), "no job waits beside room"
 
 
 @given(worlds(), st.randoms(use_true_random=False))
 @settings(deadline=None)
-def test_the_answer_does_not_depend_on_the_order_of_the_input(
-    world: tuple[Demand, list[VM]], rng: random.Random
-) -> None:
+def test_result_is_independent_of_the_input_order(world: tuple[Demand, list[VM]], rng: random.Random) -> None:
     wanted, vms = world
     first = decide(share(wanted, OFFERS, vms), vms)
     groups, machines, offers = list(wanted.groups), list(wanted.machines), list(OFFERS)
@@ -242,7 +240,7 @@ def test_the_answer_does_not_depend_on_the_order_of_the_input(
 
 @given(worlds(), st.integers(0, 5))
 @settings(deadline=None)
-def test_never_more_than_the_caps(world: tuple[Demand, list[VM]], cap: int) -> None:
+def test_never_exceeds_the_caps(world: tuple[Demand, list[VM]], cap: int) -> None:
     wanted, vms = world
     seen = share(wanted, OFFERS, vms)
     free = decide(seen, vms)

@@ -1,4 +1,4 @@
-"""What several schedds say, each with its own look at the pool, is one demand."""
+"""Join the demands of several schedds, each with its own reading of the pool."""
 
 from dataclasses import replace
 
@@ -14,16 +14,16 @@ A, B = group("a", 1, 1000, 10), group("b", 1, 1000, 4)
 NO = Match(ok=False, why="no")
 
 
-def looks(ours: Machine, theirs: Machine) -> Demand:
+def joined(ours: Machine, theirs: Machine) -> Demand:
     return join_demands([demand([A], [ours], [SHAPE]), demand([B], [theirs], [SHAPE])])
 
 
-def test_a_demand_alone_is_itself() -> None:
+def test_single_demand_is_unchanged() -> None:
     alone = demand([A], [machine("m", 8, 32_000)], [SHAPE])
     assert join_demands([alone]) is alone
 
 
-def test_groups_and_counts_add_up_and_each_machine_is_there_once() -> None:
+def test_joins_groups_and_counts_and_lists_each_machine_once() -> None:
     first = replace(demand([A], [machine("m", 8, 32_000)], [SHAPE]), excluded={"deferred": 1}, others={2: 5})
     second = replace(demand([B], [machine("m", 8, 32_000), machine("n", 4, 8_000)]), excluded={"deferred": 2})
     both = join_demands([first, second])
@@ -32,17 +32,17 @@ def test_groups_and_counts_add_up_and_each_machine_is_there_once() -> None:
     assert (both.excluded, both.others) == ({"deferred": 3}, {2: 5})
 
 
-def test_the_most_room_that_was_seen_free_counts() -> None:
-    (seen,) = looks(machine("m", 8, 1_000), machine("m", 2, 9_000)).machines
-    assert (seen.free.cpus, seen.free.memory_mb) == (8, 9_000)
+def test_largest_free_room_counts() -> None:
+    (both,) = joined(machine("m", 8, 1_000), machine("m", 2, 9_000)).machines
+    assert (both.free.cpus, both.free.memory_mb) == (8, 9_000)
 
 
-def test_a_machine_that_one_saw_leaving_leaves() -> None:
-    (seen,) = looks(machine("m", 8, 1_000), machine("m", 8, 1_000, leaving=True)).machines
-    assert seen.leaving
+def test_machine_is_leaving_if_one_reading_says_so() -> None:
+    (both,) = joined(machine("m", 8, 1_000), machine("m", 8, 1_000, leaving=True)).machines
+    assert both.leaving
 
 
-def test_each_groups_jobs_go_where_its_own_schedd_says() -> None:
+def test_group_uses_the_matches_of_its_own_schedd() -> None:
     first = demand([A], [machine("m", 8, 32_000, kind="x")], [SHAPE], {("a", "x"): NO})
     second = demand([B], [machine("m", 8, 32_000, kind="y"), machine("n", 8, 32_000, kind="z")], [SHAPE])
     both = join_demands([first, second])
@@ -53,11 +53,11 @@ def test_each_groups_jobs_go_where_its_own_schedd_says() -> None:
     assert not join_demands([first, replace(second, on_shapes={("b", str(SHAPE.shape)): NO})]).surely_served("b")
 
 
-def test_what_is_left_of_a_limit_is_left_for_the_jobs_of_all() -> None:
+def test_schedds_share_what_is_left_of_a_limit() -> None:
     first = replace(demand([A]), limits=(Limit("ceiling of x, 3 of 8 in use", 5, {"a": 1}, of="ceiling of x"),))
     second = replace(demand([B]), limits=(Limit("ceiling of x, 4 of 8 in use", 4, {"b": 1}, of="ceiling of x"),))
     both = join_demands([first, second])
     (limit,) = both.limits
     assert (limit.left, limit.weights) == (4, {"a": 1, "b": 1})
-    within = apply_limits(both.groups, both.limits)
-    assert within.of(A) + within.of(B) == 4
+    startable = apply_limits(both.groups, both.limits)
+    assert startable.of(A) + startable.of(B) == 4

@@ -1,4 +1,4 @@
-"""What is remembered of jobs stays while their schedd is not known."""
+"""Memory of job groups stays while their schedd is unknown."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from tests.rig.fit import demand, group, machine
 from tests.unit.decide.test_cascade import PLACE, Factory
 
 
-def test_jobs_that_are_stuck_stay_so_while_their_schedd_is_missing(tmp_path: Path) -> None:
+def test_stuck_jobs_stay_stuck_while_their_schedd_is_unknown(tmp_path: Path) -> None:
     factory = Factory(tmp_path, jobs=[group("g", 1, 1000, 8)], machines=[machine("m", 8, 32_000)])
     while "are stuck" not in factory.round().decisions[0].chain.reason:
         pass

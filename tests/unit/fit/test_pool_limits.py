@@ -1,4 +1,4 @@
-"""Limits of the pool: which jobs would start, and that nothing is bought for the others."""
+"""Limits of the pool: jobs that would start, and no purchase for the others."""
 
 from dataclasses import replace
 from typing import Any
@@ -34,22 +34,22 @@ A, B = group("a", 1, 2000, 10), group("b", 1, 2000, 4)
         (7, {"a": 2}, False, {"a": 6}),
         (5, {"a": 4, "b": 1}, True, {"a": 9, "b": 3}),
         (3, {"a": 4, "b": 1}, True, {"a": 10, "b": 1}),
-        (5, {"nobody": 1}, True, {}),
+        (5, {"other": 1}, True, {}),
     ],
 )
-def test_groups_under_one_limit_share_what_is_left_of_it(
+def test_groups_share_what_is_left_of_a_limit(
     left: float, weights: dict[str, float], strict: bool, beyond: dict[str, int]
 ) -> None:
-    found = apply_limits([A, B], [Limit("licence", left, weights, strict)])
-    assert found.beyond == beyond
-    assert set(found.why) == set(beyond)
+    result = apply_limits([A, B], [Limit("licence", left, weights, strict)])
+    assert result.beyond == beyond
+    assert set(result.why) == set(beyond)
 
 
-def test_of_several_limits_each_counts() -> None:
+def test_all_limits_of_a_group_apply() -> None:
     limits = [Limit("x", 5, {"a": 1}), Limit("y", 6, {"a": 1, "b": 1})]
-    found = apply_limits([A, B], limits)
-    assert found.beyond == {"a": 7, "b": 1}
-    assert found.why == {"a": "y", "b": "y"}
+    result = apply_limits([A, B], limits)
+    assert result.beyond == {"a": 7, "b": 1}
+    assert result.why == {"a": "y", "b": "y"}
 
 
 weights = st.dictionaries(st.sampled_from("abcde"), st.sampled_from([0.5, 1, 2, 3.5, 8]), min_size=1)
@@ -58,22 +58,20 @@ counts_ = st.lists(st.integers(0, 30), min_size=5, max_size=5)
 
 
 @given(limits_, counts_, st.randoms())
-def test_no_limit_is_passed_and_the_order_of_the_input_does_not_matter(
-    limits: list[Limit], counts: list[int], order: Any
-) -> None:
+def test_keeps_all_limits_in_any_order_of_the_input(limits: list[Limit], counts: list[int], order: Any) -> None:
     limits = list({limit.name: limit for limit in limits}.values())
     groups = [group(name, 1, 1, count) for name, count in zip("abcde", counts, strict=True)]
-    found = apply_limits(groups, limits)
+    result = apply_limits(groups, limits)
     for limit in limits:
-        took = {key: found.of(g) * limit.weights[key] for g in groups if (key := g.key) in limit.weights}
+        took = {key: result.of(g) * limit.weights[key] for g in groups if (key := g.key) in limit.weights}
         over = max((limit.weights[key] for key, n in took.items() if n), default=0)
         assert sum(took.values()) <= max(0, limit.left) + (0 if limit.strict else over) + 1e-6
     if not limits:
-        assert not found.beyond
+        assert not result.beyond
     shuffled, limits = groups[:], limits[:]
     order.shuffle(shuffled)
     order.shuffle(limits)
-    assert apply_limits(shuffled, limits) == found
+    assert apply_limits(shuffled, limits) == result
 
 
 def decide(*limits: Limit, waiting: dict[str, Waiting] | None = None, machines: Any = ()) -> Chain:
@@ -81,12 +79,12 @@ def decide(*limits: Limit, waiting: dict[str, Waiting] | None = None, machines: 
     return run_chain([plugin(Fit)], view(share(wanted, [SHAPE], waiting=waiting)))
 
 
-def test_nothing_is_bought_beyond_a_limit_and_it_is_said() -> None:
+def test_buys_nothing_beyond_a_limit_and_names_it() -> None:
     assert decide().ask.n == 2
     chain = decide(Limit("quota of physics, 3 of 3 cores in use", 0, {"a": 1, "b": 1}, strict=False))
     assert chain.ask.n == 0
-    said = "no jobs are waiting for a machine; 14 jobs exceed the quota of physics, 3 of 3 cores in use"
-    assert chain.reason == f"Fit: {said}"
+    reason = "no jobs are waiting for a machine; 14 jobs exceed the quota of physics, 3 of 3 cores in use"
+    assert chain.reason == f"Fit: {reason}"
     chain = decide(Limit("concurrency limit x, 0 of 4 in use", 4, {"a": 1}))
     assert chain.ask.n == 1
     assert "8 jobs are waiting" in chain.reason
@@ -105,7 +103,7 @@ def test_jobs_beyond_a_limit_are_not_stuck_and_get_no_probe() -> None:
     assert not any(chain.verdict.free.values())
 
 
-def test_a_machine_that_left_unclaimed_came_in_vain_only_for_jobs_within_the_limits() -> None:
+def test_unclaimed_vm_marks_only_groups_within_limits_as_stuck() -> None:
     seen = Waiting(NOW - 900, 10)
     memory = FitMemory(waiting={"a": seen, "b": seen})
     wanted = replace(demand([A, B], [], [SHAPE]), limits=(Limit("quota", 0, {"a": 1}),))

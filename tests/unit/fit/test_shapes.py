@@ -1,4 +1,4 @@
-"""CondorEC2: several instance types, zones and markets as shapes on offer, and how they are submitted."""
+"""CondorEC2: instance types, zones and markets as shapes on offer, and their submission."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -29,14 +29,14 @@ def prices(made: Queue) -> Mapping[str, float | None]:
     return {str(offer.shape): offer.price for offer in made.batchsubmit.offers({})}
 
 
-def test_one_type_is_one_shape_whose_size_is_in_the_table(tmp_path: Path) -> None:
+def test_one_type_gives_one_shape_with_its_size_from_the_table(tmp_path: Path) -> None:
     (offer,) = queue(tmp_path).batchsubmit.offers({})
     assert offer.shape == Shape("ami-1", "m5.large")
     assert (offer.room.cpus, offer.room.gpus, offer.price) == (2, 0, None)
     assert 7000 < offer.room.memory_mb < 7700, "a startd there has about 7,700 MiB"
 
 
-def test_types_zones_and_markets_are_combined(tmp_path: Path) -> None:
+def test_combines_types_zones_and_markets(tmp_path: Path) -> None:
     own = {"availability_zone": "a, b", "market": "spot, on-demand", "spot_price": 0.5, "image_m5.2xlarge": "ami-2"}
     shapes = [offer.shape for offer in queue(tmp_path, **TWO, **own).batchsubmit.offers({})]
     assert len(shapes) == 8
@@ -44,7 +44,7 @@ def test_types_zones_and_markets_are_combined(tmp_path: Path) -> None:
     assert {shape.image for shape in shapes if shape.instance_type == "m5.2xlarge"} == {"ami-2"}
 
 
-def test_prices_are_by_type_and_market(tmp_path: Path) -> None:
+def test_prices_depend_on_type_and_market(tmp_path: Path) -> None:
     own = {"price_m5.large": 0.096, "price_m5.2xlarge": 0.384}
     assert list(prices(queue(tmp_path, **TWO, **own)).values()) == [0.096, 0.384]
     spot = {"spot_price": 0.5, "spotprice_m5.large": 0.03}
@@ -52,25 +52,25 @@ def test_prices_are_by_type_and_market(tmp_path: Path) -> None:
     assert list(prices(queue(tmp_path, spot_price=0.5)).values()) == [0.5]
 
 
-def test_a_size_that_was_seen_counts_and_a_type_that_nobody_knows_is_no_offer(tmp_path: Path) -> None:
+def test_unknown_type_is_offered_once_its_size_was_seen(tmp_path: Path) -> None:
     made = queue(tmp_path, instance_type="m5.large, own.huge")
     assert [offer.shape.instance_type for offer in made.batchsubmit.offers({})] == ["m5.large"]
     seen = {str(Shape("ami-1", "own.huge")): Room(64, 1_000_000, 1e9)}
     assert [offer.room.cpus for offer in made.batchsubmit.offers(seen)] == [2, 64]
 
 
-def test_the_size_of_a_type_can_be_told_and_beats_the_table_of_another_cloud(tmp_path: Path) -> None:
+def test_configured_size_overrides_the_table(tmp_path: Path) -> None:
     own = {"instance_type": "own.huge, m1.large, gpu", "size_own.huge": "64,512000", "size_m1.large": "4 , 8192"}
     made = queue(tmp_path, **own, size_gpu="8, 32768, 2")
-    sizes_told = [(offer.room.cpus, offer.room.memory_mb, offer.room.gpus) for offer in made.batchsubmit.offers({})]
-    assert sizes_told == [(64, 476096, 0), (4, 7554, 0), (8, 30410, 2)]
+    configured = [(offer.room.cpus, offer.room.memory_mb, offer.room.gpus) for offer in made.batchsubmit.offers({})]
+    assert configured == [(64, 476096, 0), (4, 7554, 0), (8, 30410, 2)]
     machines = made.batchsubmit.machines()
     assert machines is not None
     assert machines.cores == 64
 
 
 @pytest.mark.parametrize(
-    ("own", "said"),
+    ("own", "error"),
     [
         ({"market": "spott"}, "'spott' is no market"),
         ({"market": "spot"}, "market = spot needs spot_price"),
@@ -83,10 +83,10 @@ def test_the_size_of_a_type_can_be_told_and_beats_the_table_of_another_cloud(tmp
         ({"instance_type": ""}, "instance_type"),
     ],
 )
-def test_what_makes_no_sense_is_said(tmp_path: Path, own: dict[str, object], said: str) -> None:
+def test_rejects_invalid_settings(tmp_path: Path, own: dict[str, object], error: str) -> None:
     with pytest.raises(ConfigError) as caught:
         queue(tmp_path, **own)
-    assert said in str(caught.value)
+    assert error in str(caught.value)
 
 
 def test_each_item_names_its_image_type_and_zone(tmp_path: Path) -> None:
@@ -101,14 +101,14 @@ def test_each_item_names_its_image_type_and_zone(tmp_path: Path) -> None:
     ]
 
 
-def test_markets_are_submitted_apart(tmp_path: Path) -> None:
+def test_submits_each_market_separately(tmp_path: Path) -> None:
     made = queue(tmp_path, market="spot, on-demand", spot_price=0.5)
     shapes = (Shape("ami-1", "m5.large", spot=True), Shape("ami-1", "m5.large"), Shape("ami-1", "m5.large", spot=True))
     plan = made.batchsubmit.plan(Ask(3, shapes), BatchStatus(), Memory(), NOW)
     submits = [action for action in plan.actions if isinstance(action, Submit)]
     assert [(action.n, {shape.spot for shape in action.shapes}) for action in submits] == [(2, {True}), (1, {False})]
-    said = [commands(made.batchsubmit.submission(a.n, a.shapes, submit_tools(tmp_path))) for a in submits]
-    assert ["InstanceMarketOptions" in lines["ec2_parameter_names"] for lines in said] == [True, False]
+    submits_lines = [commands(made.batchsubmit.submission(a.n, a.shapes, submit_tools(tmp_path))) for a in submits]
+    assert ["InstanceMarketOptions" in lines["ec2_parameter_names"] for lines in submits_lines] == [True, False]
     with pytest.raises(ValueError, match="together"):
         made.batchsubmit.submission(3, shapes, submit_tools(tmp_path))
 
@@ -132,7 +132,7 @@ PRICED = {"price_m5.large": 0.096, "price_m5.2xlarge": 0.384}
     ],
     ids=["on demand known", "nothing known", "spot known", "equal", "spot cheaper", "dearer", "both dearer", "zones"],
 )
-def test_of_two_markets_the_cheaper_is_bought_and_spot_if_nobody_knows(
+def test_buys_the_cheaper_market_and_spot_if_prices_are_unknown(
     tmp_path: Path, own: dict[str, object], spot: int
 ) -> None:
     jobs = [group("g", 1, 1000, 80)]
@@ -140,7 +140,7 @@ def test_of_two_markets_the_cheaper_is_bought_and_spot_if_nobody_knows(
     assert Counter(shape.spot for shape in purchase.shapes) == +Counter({True: spot, False: 10 - spot})
 
 
-def test_jobs_that_want_the_dear_market_get_it(tmp_path: Path) -> None:
+def test_buys_the_dearer_market_for_jobs_that_need_it(tmp_path: Path) -> None:
     jobs = [group("g", 1, 1000, 80), group("sure", 8, 1000, 3)]
     left = {each.key: each.count for each in jobs}
     offers = queue(tmp_path, **ONE).batchsubmit.offers({})
@@ -159,9 +159,7 @@ def test_jobs_that_want_the_dear_market_get_it(tmp_path: Path) -> None:
         ({**TWO, **BOTH, **PRICED, "spotprice_m5.2xlarge": 0.1, "spotprice_m5.large": 0.03}, None),
     ],
 )
-def test_check_warns_of_prices_that_are_known_in_part(
-    tmp_path: Path, own: dict[str, object], warned: str | None
-) -> None:
+def test_check_warns_if_only_some_prices_are_known(tmp_path: Path, own: dict[str, object], warned: str | None) -> None:
     for chain in ("Fit, MaxToRun", "Ready"):
         keys = {**VMS, **{f"batchsubmit.condorec2.{key}": value for key, value in own.items()}, "schedplugin": chain}
         found = [each for each in make_queue(tmp_path, keys).batchsubmit.check() if "no price" in each.text]
@@ -173,14 +171,14 @@ def test_check_warns_of_prices_that_are_known_in_part(
             assert f"no price is known for {warned}: " in finding.text
 
 
-def test_the_table_has_cores_memory_and_gpus() -> None:
+def test_table_has_cores_memory_and_gpus() -> None:
     gpus = room("g4dn.12xlarge", 10)
     assert gpus is not None
     assert (gpus.cpus, gpus.gpus) == (48, 4)
     assert room("no.such", 10) is None
 
 
-def test_the_table_is_made_of_what_the_cloud_answers() -> None:
+def test_table_is_made_from_the_answer_of_the_cloud() -> None:
     described = [
         {"InstanceType": "b", "VCpuInfo": {"DefaultVCpus": 2}, "MemoryInfo": {"SizeInMiB": 8192}},
         {

@@ -1,4 +1,4 @@
-"""What counts as room: not what has left though the collector still shows it, nor what is about to leave."""
+"""Supply: machines count as room unless they are gone, retiring or about to end."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,7 +21,7 @@ MINLIFE_S = 600
 def counts(
     one: Machine, vms: tuple[VM, ...] = (), leases: Mapping[str, VMLease] | None = None, update_s: float = 300
 ) -> bool:
-    """Whether a machine's room counts."""
+    """Return True if a machine counts as room."""
     seen = replace(demand([], [one], [SHAPE]), leases=leases, update_s=update_s)
     supply = Supply(seen, tuple((0, each) for each in vms), {str(SHAPE.shape): SHAPE}, NOW)
     return one.name in {each.name for each in supply.machines(MINLIFE_S)}
@@ -35,23 +35,23 @@ IDLE = vm(1, VMState.IDLE, SHAPE)
 
 
 @pytest.mark.parametrize(
-    ("one", "vms", "leases", "there"),
+    ("one", "vms", "leases", "usable"),
     [
-        ("its VM job is there", (), {"vm00001": VMLease()}, True),
-        ("its VM job is another queue's, and VM jobs are not known", (), None, True),
+        ("its VM job is in the queue", (), {"vm00001": VMLease()}, True),
+        ("its VM job belongs to another queue, and VM jobs are unknown", (), None, True),
         ("its VM job has left the queue", (), {"vm00002": VMLease()}, False),
-        ("its VM job came after the VM jobs were read", (IDLE,), {}, True),
+        ("its VM job was submitted after the VM jobs were read", (IDLE,), {}, True),
     ],
 )
-def test_a_machine_of_the_factory_whose_vm_job_has_left_is_no_room(
-    one: str, vms: tuple[VM, ...], leases: Mapping[str, VMLease] | None, there: bool
+def test_ignores_own_machine_without_a_vm_job(
+    one: str, vms: tuple[VM, ...], leases: Mapping[str, VMLease] | None, usable: bool
 ) -> None:
-    assert counts(ours(), vms, leases) is there
-    assert counts(machine("m", 8, 32_000, vm="vm00001"), vms, leases), "of another factory"
+    assert counts(ours(), vms, leases) is usable
+    assert counts(machine("m", 8, 32_000, vm="vm00001"), vms, leases), "a machine of another factory counts"
 
 
 @pytest.mark.parametrize(
-    ("silent_s", "leases", "there"),
+    ("silent_s", "leases", "usable"),
     [
         (119, {"vm00001": VMLease()}, True),
         (121, {"vm00001": VMLease()}, False),
@@ -61,20 +61,20 @@ def test_a_machine_of_the_factory_whose_vm_job_has_left_is_no_room(
         (119, {"vm00001": VMLease(update_s=20)}, True),
     ],
 )
-def test_what_has_not_reported_for_twice_its_interval_is_no_room(
-    silent_s: float, leases: Mapping[str, VMLease] | None, there: bool
+def test_ignores_machines_silent_for_two_update_intervals(
+    silent_s: float, leases: Mapping[str, VMLease] | None, usable: bool
 ) -> None:
-    assert counts(ours(silent_s=silent_s), (), leases, update_s=60) is there
+    assert counts(ours(silent_s=silent_s), (), leases, update_s=60) is usable
     known = vm(1, VMState.IDLE, SHAPE, update_s=300)
     assert counts(ours(silent_s=silent_s), (known,), None, update_s=60) is (silent_s <= 600)
 
 
-def test_a_machine_of_others_may_report_as_seldom_as_it_likes_for_half_an_hour() -> None:
+def test_foreign_machine_counts_for_half_an_hour_of_silence() -> None:
     assert counts(machine("m", 8, 32_000, silent_s=1700), (), {})
     assert not counts(machine("m", 8, 32_000, silent_s=1900), (), {})
 
 
-def test_a_lease_is_what_the_vm_job_says_now_also_of_vms_of_other_queues() -> None:
+def test_lease_comes_from_the_vm_job_of_any_queue() -> None:
     assert not counts(ours(), (), {"vm00001": VMLease(ends=NOW + 500)})
     assert counts(ours(), (), {"vm00001": VMLease(ends=NOW + 700)})
     assert not counts(ours(leaves_at=NOW + 500), (), {"vm00001": VMLease(ends=NOW + 700)})
@@ -82,12 +82,12 @@ def test_a_lease_is_what_the_vm_job_says_now_also_of_vms_of_other_queues() -> No
     assert not counts(ours(), (replace(IDLE, lease_end=NOW + 500),))
 
 
-def test_vms_of_other_queues_that_were_asked_to_leave_are_no_room() -> None:
+def test_ignores_retiring_vms_of_other_queues() -> None:
     assert not counts(ours(), (), {"vm00001": VMLease(leaves=True)})
 
 
-def test_an_ad_that_outlives_its_machine_keeps_no_job_waiting(tmp_path: Path) -> None:
-    """A spot kill of a machine that was half free: its VM job goes at once, its ad a quarter of an hour later."""
+def test_buys_although_the_ad_of_a_dead_machine_remains(tmp_path: Path) -> None:
+    """After a spot kill of a half-free machine, its VM job disappears at once and its ad 15 minutes later."""
     factory = Factory(tmp_path, machines=[machine("slot1@vm00001", 4, 16_000, vm="vm00001", ours=True)])
     factory.vms["cheap"] = [vm(1, VMState.BUSY, str(SHAPES["cheap"]), "cheap", claims=4)]
     factory.round()
@@ -98,7 +98,7 @@ def test_an_ad_that_outlives_its_machine_keeps_no_job_waiting(tmp_path: Path) ->
 
 
 def taking(memory_mb: float, takes_mb: float, count: int, cpus: float = 1, takes_cpus: float = 1) -> JobGroup:
-    """Jobs of which each takes more than it asks for."""
+    """Return jobs that take more than they request."""
     return replace(group("g", cpus, memory_mb, count), takes=Room(takes_cpus, takes_mb, 1024))
 
 
@@ -106,19 +106,19 @@ def taking(memory_mb: float, takes_mb: float, count: int, cpus: float = 1, takes
     ("jobs", "free_mb", "placed"),
     [
         (taking(2000, 2048, 4), 8_000, 3),
-        (taking(2000, 2048, 4), 8_144, 4),  # of what is left the last one takes what it asks for
+        (taking(2000, 2048, 4), 8_144, 4),  # the last job takes its request from the room left
         (taking(2000, 2048, 4), 8_143, 3),
         (taking(7_990, 8_064, 2), 8_000, 1),
         (taking(1000, 1024, 9, 1.5, 2), 30_000, 4),
         (taking(1000, 1024, 9), 30_000, 8),
     ],
 )
-def test_as_many_jobs_find_room_as_a_startd_gives_it(jobs: JobGroup, free_mb: float, placed: int) -> None:
+def test_places_as_many_jobs_as_a_startd_gives_room(jobs: JobGroup, free_mb: float, placed: int) -> None:
     seen = share(demand([jobs], [machine("m", 8, free_mb)], [SHAPE]), [SHAPE])
     assert plan_purchase(seen, FitSettings()).left.get("g", 0) == jobs.count - placed
 
 
-def test_a_static_slot_takes_a_job_that_asks_for_all_of_it() -> None:
+def test_static_slot_takes_a_job_that_requests_all_of_it() -> None:
     slot = machine("m", 1, 2000, total=1, static=True)
     assert plan_purchase(share(demand([taking(2000, 2048, 2)], [slot], [SHAPE]), [SHAPE]), FitSettings()).left == {
         "g": 1
@@ -129,7 +129,7 @@ def test_a_static_slot_takes_a_job_that_asks_for_all_of_it() -> None:
     ("jobs", "machines"),
     [(taking(15_990, 16_000, 4), 2), (taking(31_990, 32_128, 3), 3), (taking(32_001, 32_128, 1), 0)],
 )
-def test_machines_are_bought_for_what_jobs_take_and_for_one_that_just_fits(jobs: JobGroup, machines: int) -> None:
+def test_buys_for_rounded_requests_and_for_a_job_that_just_fits(jobs: JobGroup, machines: int) -> None:
     verdict = plan_purchase(share(demand([jobs], [], [SHAPE]), [SHAPE]), FitSettings())
     assert len(verdict.purchase.order) == machines
     assert verdict.purchase.unserved == ({} if machines else {"g": 1})

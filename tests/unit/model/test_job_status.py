@@ -6,16 +6,16 @@ from factory.model.job_status import FINISHED, ON_MACHINE, JobStatus
 from factory.model.vm import CAPACITY, PENDING, RETIREMENT, RUNNING, VMState
 
 
-def test_a_job_status_is_found_by_the_number_of_an_ad() -> None:
+def test_status_sets_contain_plain_numbers() -> None:
     assert [number for number in range(10) if number in ON_MACHINE] == [2, 6, 7]
     assert [number for number in range(10) if number in FINISHED] == [3, 4]
 
 
-def test_a_job_status_formats_as_a_number_in_an_expression() -> None:
+def test_job_status_formats_as_a_number() -> None:
     assert f"JobStatus == {JobStatus.HELD}" == "JobStatus == 5"
 
 
-def test_every_vm_state_is_capacity_or_in_one_other_set() -> None:
+def test_state_sets_cover_every_vm_state_once() -> None:
     others = {VMState.HELD, VMState.LOST, VMState.DONE}
     assert sorted(state.value for state in [*PENDING, *RUNNING, *RETIREMENT, *others]) == sorted(
         state.value for state in VMState

@@ -1,4 +1,4 @@
-"""Asks and batch status keep the law of the design."""
+"""Asks and batch status follow the laws of the design."""
 
 from dataclasses import replace
 
@@ -40,9 +40,7 @@ A, B, C = (Shape("ami", kind) for kind in ("small", "large", "huge"))
         (Ask(0, (), ("a", "b")), -1, Ask(-1, (), ("a",))),
     ],
 )
-def test_lowering_cuts_from_the_end_raising_adds_the_first_and_a_new_sign_drops(
-    ask: Ask, n: int, expected: Ask
-) -> None:
+def test_ask_for_another_n_cuts_repeats_or_drops(ask: Ask, n: int, expected: Ask) -> None:
     assert ask.to(n) == expected
 
 
@@ -55,7 +53,7 @@ def asks(draw: st.DrawFn) -> Ask:
 
 
 @given(asks(), st.integers(-40, 40))
-def test_an_ask_for_another_n_stays_an_ask_that_makes_sense(ask: Ask, n: int) -> None:
+def test_ask_for_another_n_stays_valid(ask: Ask, n: int) -> None:
     other = ask.to(n)
     assert other.n == n
     assert len(other.shapes) in (0, max(0, n))
@@ -68,7 +66,7 @@ def test_an_ask_for_another_n_stays_an_ask_that_makes_sense(ask: Ask, n: int) ->
 
 
 @given(asks(), st.integers(-40, 40), st.integers(-40, 40))
-def test_lowering_in_two_steps_is_lowering_in_one(ask: Ask, first: int, second: int) -> None:
+def test_lowering_in_two_steps_equals_one_step(ask: Ask, first: int, second: int) -> None:
     if ask.n * first > 0 and first * second > 0 and abs(second) <= abs(first) <= abs(ask.n):
         assert ask.to(first).to(second) == ask.to(second)
 
@@ -77,7 +75,7 @@ def vm(uuid: str, state: VMState, job_status: int = 2) -> VM:
     return VM(uuid=uuid, queue="Q", job=JobId(7, 0), state=state, why="", job_status=job_status)
 
 
-def test_batch_status_counts_each_state_where_the_design_says() -> None:
+def test_batch_status_counts_each_state_in_its_field() -> None:
     vms = [vm(f"{state.value}{n}", state) for number, state in enumerate(VMState, 1) for n in range(number)]
     number = {state: n for n, state in enumerate(VMState, 1)}
     status = BatchStatus.of_vms(vms)
@@ -89,23 +87,23 @@ def test_batch_status_counts_each_state_where_the_design_says() -> None:
     assert status.vms == tuple(vms)
 
 
-def test_every_vm_is_counted_once_and_every_one_may_own_an_instance() -> None:
+def test_counts_every_vm_once_and_each_may_own_an_instance() -> None:
     vms = [vm(state.value, state) for state in VMState]
     status = BatchStatus.of_vms(iter(vms))
     counts = (status.pending, status.running, status.retiring, status.retired, status.held, status.lost, status.done)
     assert sum(counts) == len(vms) == status.may_own_instance
 
 
-def test_a_suspended_vm_job_is_counted_beside_its_state() -> None:
+def test_suspended_vm_job_counts_in_addition_to_its_state() -> None:
     status = BatchStatus.of_vms([vm("a", VMState.BUSY, job_status=7), vm("b", VMState.BUSY)])
     assert (status.running, status.suspended) == (2, 1)
 
 
-def test_a_queue_without_vms_has_nothing() -> None:
+def test_queue_without_vms_counts_nothing() -> None:
     assert BatchStatus.of_vms(()) == BatchStatus()
 
 
-def test_the_reason_of_a_chain_is_its_hold_or_the_last_step_that_changed_n() -> None:
+def test_chain_reason_is_its_block_or_the_last_changing_step() -> None:
     steps = (StepRecord("A", 0, 5, "five"), StepRecord("B", 5, 3, "three"), StepRecord("C", 3, 3, "as it was"))
     assert Chain(steps, Ask(3)).reason == "B: three"
     assert Chain(steps[2:], Ask(3)).reason == "C: as it was"
@@ -113,14 +111,14 @@ def test_the_reason_of_a_chain_is_its_hold_or_the_last_step_that_changed_n() -> 
     assert Chain().reason == "no sched plugin"
 
 
-def test_what_may_run_without_being_capacity_is_counted_apart() -> None:
+def test_unaccounted_counts_lost_held_and_orphaned_machines() -> None:
     held = VM(uuid="h", queue="Q", job=JobId(7, 0), state=VMState.HELD, why="", instance="i-1")
     batch = BatchStatus.of_vms([held, vm("held without an instance", VMState.HELD), vm("l", VMState.LOST)])
     assert replace(batch, orphans=3).unaccounted == 5
 
 
-def test_one_that_only_the_last_poll_missed_is_still_running() -> None:
-    """Rule 2: one poll is no proof."""
+def test_vm_missed_by_one_poll_still_counts_as_running() -> None:
+    """One poll is no proof (rule 2)."""
     once = replace(vm("once", VMState.LOST), missed_once=True)
     batch = BatchStatus.of_vms([once, vm("twice", VMState.LOST), vm("busy", VMState.BUSY)])
     assert (batch.running, batch.lost, batch.unaccounted) == (2, 1, 1)

@@ -1,4 +1,4 @@
-"""Budget: what all machines cost an hour, and what may be bought beside them."""
+"""Budget: the hourly cost of all machines, and the purchases that it allows."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def budget(**settings: Any) -> AskPlugin:
 
 
 def seen(owned: dict[Cost, int], *offer: Cost, back: int = 0) -> View:
-    """``offer``: what would be bought, one after the other, after so many machines that are taken back."""
+    """Return a view in which ``back`` VMs are unretired and then ``offer`` is bought, one by one."""
 
     def bought(ask: Ask) -> tuple[Cost, ...]:
         return offer[: max(0, ask.n - back)]
@@ -71,7 +71,7 @@ def seen(owned: dict[Cost, int], *offer: Cost, back: int = 0) -> View:
         ({replace(UNKNOWN, queue="R"): 2}, [CHEAP], 0, {"maximum_per_hour": 5}, 1, "0.00 of 5.00"),
     ],
 )  # fmt: skip
-def test_what_fits_is_bought(
+def test_buys_what_fits_the_budget(
     owned: dict[Cost, int], offer: list[Cost], back: int, settings: dict[str, float], n: int, reason: str
 ) -> None:
     answer = budget(**settings).step_ask(Ask(len(offer)), seen(owned, *offer, back=back))
@@ -79,18 +79,18 @@ def test_what_fits_is_bought(
     assert reason in answer.reason
 
 
-def test_retirements_pass_whatever_is_spent() -> None:
+def test_retirements_pass_an_exceeded_budget() -> None:
     ask = Ask(-2, victims=("a", "b"))
     assert budget(maximum_per_hour=0).step_ask(ask, seen({DEAR: 9, UNKNOWN: 1})).ask == ask
 
 
-def test_shapes_are_cut_from_the_end() -> None:
+def test_cuts_shapes_from_the_end() -> None:
     shapes = (Shape("ami-1", "a"), Shape("ami-1", "b"))
     answer = budget(maximum_per_hour=0.1).step_ask(Ask(2, shapes), seen({}, CHEAP, CHEAP))
     assert answer.ask == Ask(1, shapes[:1])
 
 
-def test_the_whole_factory_must_be_known_where_it_counts() -> None:
+def test_factory_budget_needs_the_total_of_the_factory() -> None:
     assert (budget(maximum_per_hour=1).whole_factory, budget(maximum_per_hour=1).needs) == (
         False,
         frozenset({Info.BATCH}),
@@ -105,10 +105,10 @@ def test_the_whole_factory_must_be_known_where_it_counts() -> None:
     st.integers(0, 5),
     st.integers(0, 3000),
 )
-def test_the_rate_never_rises_above_the_maximum_and_no_more_could_be_bought(
+def test_spends_up_to_the_maximum_and_never_more(
     counts: dict[int, int], offer: list[int], back: int, cents: int
 ) -> None:
-    """Money left is less than the next machine costs."""
+    """The money left is less than the cost of the next machine."""
     owned = {Cost("Q", str(cost), cost / 100): n for cost, n in counts.items()}
     rate = sum(cost * n for cost, n in counts.items())
     offered = [Cost("Q", str(cost), cost / 100) for cost in offer]
@@ -117,12 +117,12 @@ def test_the_rate_never_rises_above_the_maximum_and_no_more_could_be_bought(
     ).ask.n  # fmt: skip
     bought = offer[: max(0, n - back)]
     assert not bought or rate + sum(bought) <= cents
-    assert n >= min(back, len(offer)), "what is taken back costs nothing more"
+    assert n >= min(back, len(offer)), "an unretired machine costs nothing more"
     if n < len(offer):
         assert rate + sum(offer[: n + 1 - back]) > cents
 
 
-# Prices, and the whole round
+# Prices and whole rounds
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_the_rate_never_rises_above_the_maximum_and_no_more_could_be_bought(
         ({"price_m5.large": 0.1}, "m5.large", None),
     ],
 )
-def test_prices_are_those_of_the_configuration(
+def test_prices_come_from_the_configuration(
     tmp_path: Path, keys: dict[str, object], shape: str, price: float | None
 ) -> None:
     own = {f"batchsubmit.condorec2.{key}": value for key, value in keys.items()}
@@ -149,7 +149,7 @@ def test_prices_are_those_of_the_configuration(
 
 
 def nine_wait(config: Config, jobs: VMJobRows, pool: PoolRows) -> dict[str, Reading]:
-    """What is read when nine jobs wait for each queue."""
+    """Return readings in which nine jobs wait for each queue."""
     queue = config.queues[0]
     assert queue.wmsstatus is not None
     sources = (*queue.wmsstatus.sources(), *queue.batchstatus.sources())
@@ -162,7 +162,7 @@ Deciding = Callable[..., dict[str, Decision]]
 
 @pytest.fixture
 def deciding(tmp_path: Path) -> Deciding:
-    """Queues Q and R, which see equal jobs; ``deciding(jobs, pool)`` decides for both."""
+    """Return a function that decides for queues Q and R, which have equal jobs."""
     keys = {"sched.budget.maximum_per_hour": 0.5, "sched.budget.factory_maximum_per_hour": 0.8}
     text = conf("Ready, Budget", {**keys, "batchsubmit.condorec2.price_m5.large": 0.1})
     path = tmp_path / "queues.conf"
@@ -183,14 +183,14 @@ def bought(decision: Decision) -> int:
     return sum(action.n for action in decision.actions if isinstance(action, Submit))
 
 
-def test_queues_share_the_factory_s_budget_in_the_order_of_priority(deciding: Deciding) -> None:
+def test_queues_share_the_factory_budget_by_priority(deciding: Deciding) -> None:
     found = deciding()
     assert {name: bought(decision) for name, decision in found.items()} == {"Q": 5, "R": 3}
     assert "the factory costs 0.50 of 0.80 USD per hour; room for 3 of 9" in found["R"].chain.steps[-1].reason
 
 
-def test_all_that_may_own_an_instance_counts_and_what_is_taken_back_costs_nothing(deciding: Deciding) -> None:
-    """Held, retiring and without an instance: 4 of Q."""
+def test_counts_all_possible_instances_and_unretires_for_free(deciding: Deciding) -> None:
+    """Q has 4 VMs: held, retiring and without an instance."""
     held = job("vm1", status=5)
     fresh = job("vm2", status=1, instance=None)
     leaving = [job(f"vm{i}", retire_time=NOW - 100) for i in (3, 4)]
@@ -201,24 +201,24 @@ def test_all_that_may_own_an_instance_counts_and_what_is_taken_back_costs_nothin
     assert "the queue costs 0.40 of 0.50" in decision.chain.steps[-1].reason
 
 
-def test_an_instance_of_a_section_that_has_gone_costs_the_factory_what_one_of_another_does(deciding: Deciding) -> None:
+def test_instance_of_a_removed_section_costs_as_much_as_another(deciding: Deciding) -> None:
     found = deciding(orphans=4, of="GONE")
     assert {name: bought(decision) for name, decision in found.items()} == {"Q": 4, "R": 0}
     assert "the factory costs 0.40 of 0.80 USD per hour" in found["Q"].chain.steps[-1].reason
 
 
-def test_a_shape_that_is_not_bought_any_more_needs_a_price_too(deciding: Deciding) -> None:
+def test_running_shape_off_the_list_needs_a_price_too(deciding: Deciding) -> None:
     found = deciding(job("vm1", shape=SHAPE.replace("m5.large", "x1.huge")))
     assert bought(found["Q"]) == 0
     assert "the price of ami-1/x1.huge/*/on-demand is unknown" in found["Q"].chain.steps[-1].reason
-    assert Counter(bought(each) for each in found.values()) == {0: 2}, "it belongs to the factory's bill too"
+    assert Counter(bought(each) for each in found.values()) == {0: 2}, "it counts for the factory budget too"
 
 
-def test_orphans_are_paid_for(deciding: Deciding) -> None:
+def test_orphans_cost_money(deciding: Deciding) -> None:
     assert {name: bought(decision) for name, decision in deciding(orphans=2).items()} == {"Q": 3, "R": 3}
 
 
-def test_a_type_without_a_price_that_nobody_buys_stops_nothing(tmp_path: Path) -> None:
+def test_unbought_type_without_a_price_does_not_block(tmp_path: Path) -> None:
     keys = {"sched.budget.maximum_per_hour": 0.5, "batchsubmit.condorec2.price_m5.large": 0.1}
     path = tmp_path / "queues.conf"
     path.write_text(conf("Ready, Budget", keys).replace("= m5.large", "= m5.large, c5.odd"))

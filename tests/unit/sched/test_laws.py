@@ -1,4 +1,4 @@
-"""Each number plugin keeps the law of its docstring, in cases that are easy to get wrong."""
+"""Each plain sched plugin follows the law of its docstring, in cases that are easy to get wrong."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ from tests.rig.chains import plugin, view
 
 
 def full(ready: int = 0, site: str = "online", total: int = 0, **batch: Any) -> View:
-    """A view in which everything is known."""
+    """Return a view in which everything is known."""
     return view(WmsStatus(ready=ready), BatchStatus(**batch), site, total)
 
 
@@ -91,7 +91,9 @@ TABLE: list[tuple[SchedPlugin, int, View, int, str]] = [
 
 
 @pytest.mark.parametrize(("step", "n", "seen", "n_out", "reason"), TABLE)
-def test_a_plugin_keeps_its_law_and_says_why(step: SchedPlugin, n: int, seen: View, n_out: int, reason: str) -> None:
+def test_plugin_follows_its_law_and_gives_the_reason(
+    step: SchedPlugin, n: int, seen: View, n_out: int, reason: str
+) -> None:
     answer = step.step(n, seen)
     assert (answer.n, answer.reason) == (n_out, reason)
 
@@ -163,7 +165,7 @@ def test_activated_applies_its_bounds_in_order(
     assert (answer.n, answer.reason) == (n_out, reason)
 
 
-def test_activated_does_not_wait_for_a_site_where_htcondor_is_the_wms() -> None:
+def test_activated_needs_no_site_status_from_htcondor() -> None:
     for name in ("Condor", "CondorLocal", None):
         step = plugin(Activated, wmsstatusplugin=name)
         assert step.needs == {Info.WMS, Info.BATCH}
@@ -192,5 +194,5 @@ NEEDS: dict[type[SchedPlugin], set[Info]] = {
 
 
 @pytest.mark.parametrize(("kind", "needs"), NEEDS.items())
-def test_a_plugin_declares_what_it_needs(kind: type[SchedPlugin], needs: set[Info]) -> None:
+def test_plugin_declares_its_needs(kind: type[SchedPlugin], needs: set[Info]) -> None:
     assert plugin(kind).needs == needs

@@ -1,4 +1,4 @@
-"""What AutoPyFactory's own plugins answered is what ours answer, through the plugin and through ``apf chain``."""
+"""Our plugins and ``apf chain`` give the recorded answers of AutoPyFactory's plugins."""
 
 import json
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _MISSING = {
 
 @dataclass
 class Case:
-    """One observation."""
+    """One recorded answer."""
 
     plugin: str
     n_in: int
@@ -78,7 +78,7 @@ each_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 @each_case
-def test_the_plugin_answers_as_observed(case: Case, tmp_path: Path) -> None:
+def test_plugin_answers_like_autopyfactory(case: Case, tmp_path: Path) -> None:
     queue = load([case.file(tmp_path)]).queue("Q")
     assert queue is not None
     seen = view(
@@ -92,7 +92,7 @@ def test_the_plugin_answers_as_observed(case: Case, tmp_path: Path) -> None:
 
 
 @each_case
-def test_apf_chain_answers_as_observed(case: Case, tmp_path: Path) -> None:
+def test_apf_chain_answers_like_autopyfactory(case: Case, tmp_path: Path) -> None:
     run = CliRunner().invoke(chain, ["--conf", str(case.file(tmp_path)), *case.arguments(), "--json", "Q"])
     assert run.exit_code == 0, run.output
     answer = json.loads(run.stdout)
@@ -113,6 +113,6 @@ def test_apf_chain_answers_as_observed(case: Case, tmp_path: Path) -> None:
         assert step["reason"]
 
 
-def test_known_and_missing_information_are_both_observed() -> None:
+def test_cases_cover_known_and_missing_information() -> None:
     assert len(CASES) == 60
     assert sum(case.known for case in CASES) == 51

@@ -1,4 +1,4 @@
-"""RetireIdle names the VMs that have been wholly unclaimed for long, longest idle first."""
+"""RetireIdle names the VMs that have been unclaimed for long, longest idle first."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ NOW = 1_000_000.0
 
 
 def vm(uuid: str, idle_s: float | None, state: VMState = VMState.IDLE) -> VM:
-    """A VM that has been idle for so long; None: that is not known."""
+    """Return a VM that has been idle for ``idle_s``; None: unknown."""
     since = None if idle_s is None else NOW - idle_s
     return VM(uuid=uuid, queue="Q", job=JobId(1, 0), state=state, why="", idle_since=since)
 
@@ -47,17 +47,17 @@ def test_names_vms_idle_for_long_longest_first() -> None:
     assert reason == "2 of 3 idle VMs retire (after 900 s)"
 
 
-def test_a_vm_that_joined_and_was_never_claimed_goes_too() -> None:
+def test_retires_a_joined_vm_that_was_never_claimed() -> None:
     ask, _ = asked(retireidle(), Ask(0), replace(LONG, state=VMState.JOINED))
     assert ask.victims == ("long",)
 
 
-def test_after_is_reached_at_that_very_second() -> None:
+def test_retires_exactly_at_the_configured_time() -> None:
     assert asked(retireidle(), Ask(0), vm("a", 900))[0].n == -1
     assert asked(retireidle(), Ask(0), vm("a", 899.9))[0].n == 0
 
 
-def test_names_nothing_while_more_are_wanted() -> None:
+def test_names_no_vm_while_the_chain_adds_machines() -> None:
     ask = Ask(2, shapes=(Shape("ami", "m5.large"),))
     answer, reason = asked(retireidle(), ask, LONG)
     assert answer is ask
@@ -72,12 +72,12 @@ def test_keeps_those_that_became_idle_last() -> None:
     assert asked(retireidle(keep=2), Ask(0), LONG, LONGER)[0] == Ask(0)
 
 
-def test_at_least_what_was_asked_for_retires_idle_ones_first() -> None:
+def test_retires_at_least_the_number_asked_for_idle_first() -> None:
     assert asked(retireidle(), Ask(-5), LONG, LONGER)[0] == Ask(-5, victims=("longer", "long"))
     assert asked(retireidle(), Ask(-1), LONG, LONGER)[0] == Ask(-2, victims=("longer", "long"))
 
 
-def test_victims_of_an_earlier_plugin_go_first_and_once() -> None:
+def test_victims_of_an_earlier_plugin_come_first_and_once() -> None:
     ask = Ask(-2, victims=("busy", "long"))
     assert asked(retireidle(), ask, LONG, LONGER)[0] == Ask(-3, victims=("busy", "long", "longer"))
 
@@ -95,13 +95,13 @@ def test_names_only_vms_in_state_idle_or_joined(state: VMState) -> None:
         replace(LONG, retire_seen=True),
         replace(LONG, claims=1),
     ],
-    ids=["not known since when", "asked to leave", "seen to leave", "claimed"],
+    ids=["idle since unknown", "asked to retire", "seen retiring", "claimed"],
 )
-def test_never_names_a_vm_that_is_leaving_or_claimed(other: VM) -> None:
+def test_never_names_a_retiring_or_claimed_vm(other: VM) -> None:
     assert asked(retireidle(), Ask(0), other) == (Ask(0), "no VM is idle")
 
 
-def test_a_vm_whose_retirement_was_taken_back_can_be_named_again() -> None:
+def test_unretired_vm_can_be_named_again() -> None:
     back = replace(LONG, retire_time=NOW - 5000, unretire_time=NOW - 4000)
     assert asked(retireidle(), Ask(0), back)[0].victims == ("long",)
 
@@ -113,14 +113,14 @@ def test_later_plugins_cut_victims_from_the_end() -> None:
     assert run_chain((retireidle(), plugin(MaxPerCycle, maximum=-3)), seen).ask == Ask(-3, victims=("longer", "long"))
 
 
-def test_idle_vms_are_the_first_that_an_overfull_queue_gives_up() -> None:
+def test_overfull_queue_retires_idle_vms_first() -> None:
     vms = (LONG, SHORT, LONGER, *(vm(f"b{n}", None, VMState.BUSY) for n in range(7)))
     seen = view(batch=BatchStatus.of_vms(vms), now=NOW)
     result = run_chain((plugin(MaxToRun, maximum=6), retireidle()), seen)
     assert result.ask == Ask(-4, victims=("longer", "long"))
 
 
-def test_without_vms_nothing_happens() -> None:
+def test_does_nothing_without_vms() -> None:
     assert asked(retireidle(), Ask(0)) == (Ask(0), "no VM is idle")
     assert asked(retireidle(), Ask(-3)) == (Ask(-3), "no VM is idle")
 
@@ -142,7 +142,7 @@ VMS = st.lists(
 
 
 @given(VMS, st.integers(-30, 30), st.integers(0, 10**4), st.integers(0, 10))
-def test_the_law_holds_for_any_vms(vms: list[VM], n: int, after: int, keep: int) -> None:
+def test_law_holds_for_any_vms(vms: list[VM], n: int, after: int, keep: int) -> None:
     ask, _ = asked(retireidle(after, keep), Ask(n), *vms)
     if n > 0:
         assert ask == Ask(n)

@@ -1,4 +1,4 @@
-"""Throttle goes slow while too many of the recent jobs were short."""
+"""Throttle submits slowly while too many recent jobs are short."""
 
 from typing import Any
 
@@ -41,13 +41,13 @@ def after(n: int, total: int, short: int, **settings: Any) -> int:
         (50, 1, 1, {"interval": 60, "maxtime": 3}, 1),
     ],
 )
-def test_asks_for_little_while_more_than_ratio_is_short(
+def test_asks_for_submit_while_too_many_jobs_are_short(
     n: int, total: int, short: int, settings: dict[str, Any], n_out: int
 ) -> None:
     assert after(n, total, short, **settings) == n_out
 
 
-def test_says_what_it_saw() -> None:
+def test_reason_gives_the_counts() -> None:
     window = HistoryWindow("Q", 3600, 10)
     slow = decided(50, {window: RecentJobs(20, 15)})
     assert slow.reason == "Throttle: 15 of 20 recent jobs ended within 10 s, more than 50%"
@@ -62,12 +62,12 @@ def test_says_what_it_saw() -> None:
         (decided(5, {}), "the history was read before this queue asked for it"),
     ],
 )
-def test_holds_while_the_history_is_unknown(result: Chain, reason: str) -> None:
+def test_blocked_while_the_history_is_unknown(result: Chain, reason: str) -> None:
     assert result.blocked_text is not None
     assert reason in result.blocked_text
 
 
-def test_reads_the_history_of_the_schedd_that_gets_the_jobs() -> None:
+def test_reads_the_history_of_the_schedd_of_the_jobs() -> None:
     (source,) = plugin(Throttle, interval="2h", maxtime="1m").sources()
     assert isinstance(source, HistorySource)
     assert source.key == "history of schedd local"
