@@ -90,7 +90,7 @@ class Fit(AskPlugin):
             return ""
         settings = self.settings
         keep = f", keep {settings.keep}" if settings.keep else ""
-        return f"{counted(len(idle), 'idle VM')}, {len(spare)} unneeded (retire after {settings.after} s{keep})"
+        return f"{counted(len(idle), 'unclaimed VM')}, {len(spare)} unneeded (retire after {settings.after} s{keep})"
 
 
 def _is_idle(vm: VM) -> bool:

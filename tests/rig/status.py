@@ -1,4 +1,4 @@
-"""Status files as a factory writes them, made of decisions without a pool."""
+"""Status files with the content that a factory writes, built from decisions without a pool."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHAPE = Shape("ami-0123456789abcdef0", "m5.large")
 
 
 def vm(number: int, state: VMState, why: str, now: float) -> VM:
-    """A VM in some state."""
+    """Return a VM in this state."""
     known = state not in (VMState.SUBMITTED, VMState.HELD)
     return VM(
         uuid=f"00000000-0000-4000-8000-{number:012}",
@@ -37,7 +37,7 @@ def vm(number: int, state: VMState, why: str, now: float) -> VM:
 
 
 def decisions(now: float) -> list[tuple[Decision, tuple[Outcome, ...]]]:
-    """A queue that buys, one that retires and fails at it, and one that holds."""
+    """Return a queue that buys, one whose retirement fails, and one that is blocked."""
     states = [(VMState.BUSY, "2 claims")] * 3 + [(VMState.SUBMITTED, "no instance yet"), (VMState.HELD, "held 40/12")]
     batch = BatchStatus.of_vms(vm(i, state, why, now) for i, (state, why) in enumerate(states))
     submit = Submit(queue="CLOUD", n=4, shapes=(_SHAPE,) * 4, reason="4 of 4 asked for")
@@ -60,14 +60,14 @@ def decisions(now: float) -> list[tuple[Decision, tuple[Outcome, ...]]]:
     retire = Retire(queue="CLOUD-spot", vm=idle, method="off", reason="not needed: idle, no claims")
     retires = Decision(
         "CLOUD-spot",
-        Chain((StepRecord("RetireIdle", 0, -1, "1 of 1 idle VM retires (after 900 s)"),), Ask(-1)),
+        Chain((StepRecord("RetireIdle", 0, -1, "1 of 1 unclaimed VM retires (after 900 s)"),), Ask(-1)),
         (retire,),
         ("1 of 3 retirements this round: no more of 3 VMs at once",),
         WmsStatus(),
         BatchStatus.of_vms([idle]),
     )
     down = "VM jobs in schedd local: no answer within 60 s"
-    holds = Decision(
+    blocked = Decision(
         "ARCHIVE",
         Chain(blocked=Blocked(Cause.UNKNOWN, f"Ready: batch status unknown: {down}")),
         (),
@@ -78,12 +78,12 @@ def decisions(now: float) -> list[tuple[Decision, tuple[Outcome, ...]]]:
     return [
         (buys, (Outcome(submit, jobs=(JobId(102, 0),)),)),
         (retires, (Outcome(retire, error="condor_off took longer than 20 s"),)),
-        (holds, ()),
+        (blocked, ()),
     ]
 
 
 def write_status(root: Path, factory_id: str, now: float, written: float) -> StateDir:
-    """The status of a factory with these decisions, written at ``written``."""
+    """Write the status of a factory with these decisions, with the time ``written``."""
     statedir = StateDir(root, factory_id)
     statedir.open()
     reports = {d.queue: decision_report(d, outcomes, written) for d, outcomes in decisions(now)}

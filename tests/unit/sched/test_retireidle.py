@@ -44,7 +44,7 @@ LONG, LONGER, SHORT = vm("long", 901), vm("longer", 5000), vm("short", 60)
 def test_names_vms_idle_for_long_longest_first() -> None:
     ask, reason = asked(retireidle(), Ask(0), LONG, SHORT, LONGER)
     assert ask == Ask(-2, victims=("longer", "long"))
-    assert reason == "2 of 3 idle VMs retire (after 900 s)"
+    assert reason == "2 of 3 unclaimed VMs retire (after 900 s)"
 
 
 def test_retires_a_joined_vm_that_was_never_claimed() -> None:
@@ -67,7 +67,7 @@ def test_names_no_vm_while_the_chain_adds_machines() -> None:
 def test_keeps_those_that_became_idle_last() -> None:
     ask, reason = asked(retireidle(keep=1), Ask(0), LONG, LONGER)
     assert ask.victims == ("longer",)
-    assert reason == "1 of 2 idle VMs retires (after 900 s, keep 1)"
+    assert reason == "1 of 2 unclaimed VMs retires (after 900 s, keep 1)"
     assert asked(retireidle(keep=1), Ask(0), LONG, SHORT, LONGER)[0].victims == ("longer", "long")
     assert asked(retireidle(keep=2), Ask(0), LONG, LONGER)[0] == Ask(0)
 
@@ -84,7 +84,7 @@ def test_victims_of_an_earlier_plugin_come_first_and_once() -> None:
 
 @pytest.mark.parametrize("state", sorted(set(VMState) - {VMState.IDLE, VMState.JOINED}, key=str))
 def test_names_only_vms_in_state_idle_or_joined(state: VMState) -> None:
-    assert asked(retireidle(), Ask(0), replace(LONG, state=state)) == (Ask(0), "no VM is idle")
+    assert asked(retireidle(), Ask(0), replace(LONG, state=state)) == (Ask(0), "no VM is unclaimed")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_names_only_vms_in_state_idle_or_joined(state: VMState) -> None:
     ids=["idle since unknown", "asked to retire", "seen retiring", "claimed"],
 )
 def test_never_names_a_retiring_or_claimed_vm(other: VM) -> None:
-    assert asked(retireidle(), Ask(0), other) == (Ask(0), "no VM is idle")
+    assert asked(retireidle(), Ask(0), other) == (Ask(0), "no VM is unclaimed")
 
 
 def test_unretired_vm_can_be_named_again() -> None:
@@ -121,8 +121,8 @@ def test_overfull_queue_retires_idle_vms_first() -> None:
 
 
 def test_does_nothing_without_vms() -> None:
-    assert asked(retireidle(), Ask(0)) == (Ask(0), "no VM is idle")
-    assert asked(retireidle(), Ask(-3)) == (Ask(-3), "no VM is idle")
+    assert asked(retireidle(), Ask(0)) == (Ask(0), "no VM is unclaimed")
+    assert asked(retireidle(), Ask(-3)) == (Ask(-3), "no VM is unclaimed")
 
 
 VMS = st.lists(
