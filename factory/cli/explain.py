@@ -1,4 +1,4 @@
-"""``apf explain``: why a job is idle and what the factory does about it; why a queue wants so many machines."""
+"""``apf explain``: why a job is idle and what the factory does about it; what a queue does and why."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from factory.model.job import JobFacts
 from factory.model.vm import JobId
 from factory.process.workers import CallFailed, Workers
 from factory.report.explain import explain_job, explain_queue, state_of
-from factory.service.rehearsal import Instead, rehearse
+from factory.service.rehearsal import RunningFactory, rehearse
 from factory.state.directory import StateDir
 from factory.state.pauses import PausesError, read_pauses
 from factory.state.saved_memory import load_memory
@@ -29,10 +29,10 @@ _JOB = re.compile(r"(\d+)\.(\d+)")
 
 @click.group()
 def explain() -> None:
-    """Say why a job is idle, or why a queue buys so many machines. Observes and decides; does nothing.
+    """Explain why a job is idle, or what a queue buys and retires, and why. Observe and decide, but change nothing.
 
-    Where the factory runs, what it knows counts too: jobs that it found stuck, shapes that failed, machines that left,
-    instances that nobody owns, and queues that are paused.
+    If the factory runs on this host, its memory counts too: stuck jobs, shapes that failed, VMs that disappeared,
+    instances without a VM job, and paused queues.
     """
 
 
@@ -40,53 +40,53 @@ def explain() -> None:
 @CONF
 @click.argument("job", metavar="CLUSTER.PROC")
 def explain_one_job(conf: tuple[Path, ...], job: str) -> None:
-    """Why this job is idle, and what the factory does about it.
+    """Explain why this job is idle, and what the factory does about it.
 
-    Exit status: 0; 1 if no schedd that a queue reads has the job; 2 for a wrong call or configuration.
+    Exit status: 0 if the job was found; 1 if no schedd that a queue reads has it; 2 for a wrong call or configuration.
     """
     match = _JOB.fullmatch(job)
     if match is None:
-        raise click.UsageError(f"{job!r} is no job; write CLUSTER.PROC, such as 12.0")
+        raise click.UsageError(f"{job!r} is not a job id; write CLUSTER.PROC, such as 12.0")
     config, workers = load_or_exit(conf), Workers()
     try:
         silent: list[ScheddAddress] = []
         found = list(_find(config, workers, JobId(int(match[1]), int(match[2])), silent))
         if not found:
-            left = f"in no schedd that a queue reads; condor_history {job} shows it if it has left"
-            click.echo(f"job {job}: {'not found, and not every schedd answered' if silent else left}", err=True)
+            absent = f"no schedd that a queue reads has it; if it has left the queue: condor_history {job}"
+            click.echo(f"job {job}: {'not found, and not every schedd answered' if silent else absent}", err=True)
             raise SystemExit(1)
         idle = any(state_of(facts) is None for _, facts in found)
-        done = rehearse(config, workers, _instead(config)).round if idle else None
+        done = rehearse(config, workers, _running_factory(config)).round if idle else None
     finally:
         workers.stop()
     for schedd, facts in found:
         click.echo("\n".join(_lines(config, done, schedd, facts)))
 
 
-def _instead(config: Config) -> Instead:
-    """The running factory: what it knows, and which queues are paused; what can't be known is said."""
+def _running_factory(config: Config) -> RunningFactory:
+    """Return the memory and the pauses of the running factory; print a note if they can't be read."""
     factory, names = config.factory, [queue.name for queue in config.all_queues]
     statedir = StateDir(factory.statedir, factory.id)
     try:
         if not statedir.running():
-            return Instead()
+            return RunningFactory()
         report = json.loads(statedir.status.read_text(encoding="utf-8"))
         paused = read_pauses(statedir.paused).reasons(names)
-        return Instead(load_memory(report["known"]), paused, str(report["incarnation"]))
+        return RunningFactory(load_memory(report["known"]), paused, str(report["incarnation"]))
     except FileNotFoundError:
-        return Instead()  # it has decided nothing yet
+        return RunningFactory()  # no round has ended yet
     except PermissionError as error:
-        why = f"{error.filename} is the factory's own; run this as {factory.owner} or as root"
+        why = f"{error.filename}: permission denied; run this as {factory.owner} or root"
     except (OSError, ValueError, KeyError, PausesError) as error:
         why = f"{statedir.path}: {error}"
-    click.echo(f"what the running factory knows and what is paused is not known here: {why}", err=True)
-    return Instead()
+    click.echo(f"memory and pauses of the running factory are unknown: {why}", err=True)
+    return RunningFactory()
 
 
 def _find(
     config: Config, workers: Workers, job: JobId, silent: list[ScheddAddress]
 ) -> Iterator[tuple[ScheddAddress, JobFacts]]:
-    """The job in each schedd that has one of this number; ``silent`` gets those that do not answer."""
+    """Yield the job from each schedd that has one with this id; collect schedds that don't answer in ``silent``."""
     wanted: dict[ScheddAddress, set[str]] = {}
     for queue in config.queues:
         schedds, selection = _work(queue)
@@ -120,7 +120,7 @@ def _lines(config: Config, done: Round | None, schedd: ScheddAddress, facts: Job
         yield f"queue {queue.name}"
         yield from (f"  {line}" for line in explain_job(facts, decisions[queue.name]))
     if not mine:
-        yield "  it is the work of no queue: none of their wmsqueue or constraint selects it"
+        yield "  no queue serves it: no wmsqueue or constraint selects it"
 
 
 def _serves(queue: Queue, schedd: ScheddAddress, facts: JobFacts) -> bool:
@@ -132,11 +132,11 @@ def _serves(queue: Queue, schedd: ScheddAddress, facts: JobFacts) -> bool:
 @CONF
 @click.argument("queue", metavar="NAME")
 def explain_one_queue(conf: tuple[Path, ...], queue: str) -> None:
-    """Why this queue buys or retires so many machines now, and not one more or one fewer; which ones go, and why."""
+    """Explain how many VMs this queue buys or retires now, and why not one more or fewer."""
     config = load_or_exit(conf)
     chosen, workers = find_queue(config, queue), Workers()
     try:
-        done = rehearse(config, workers, _instead(config), winding_down=True).round
+        done = rehearse(config, workers, _running_factory(config), winding_down=True).round
     finally:
         workers.stop()
     for decision in done.decisions:

@@ -1,1 +1,1 @@
-"""The daemon: signals, schedule, rounds, watchdog, dry-run round."""
+"""The daemon: signals, schedule, rounds, watchdog, and rehearsed rounds for commands."""

@@ -1,4 +1,4 @@
-"""How the factory lives: marks queues due, runs rounds, rereads its configuration, ends."""
+"""The daemon: schedule queues, run rounds, reread the configuration on SIGHUP, end on SIGTERM."""
 
 from __future__ import annotations
 
@@ -31,27 +31,26 @@ from factory.state.job_logs import clean_logs
 log = logging.getLogger("apf")
 
 _GIVE_UP_S = 8
-"""After SIGTERM a round may run for so long; what it did not finish, the next factory finds in the schedd."""
+"""Time that a round has after SIGTERM. The next factory finds unfinished work in the schedd."""
 
 _GATHER_S = 0.05
 _GATHER_MOST_S = 0.5
-"""A round waits so long for further queues to become due, after the last one and after the first."""
+"""Time that a round waits for further queues to become due: after the last one, and at most after the first."""
 
 _LOOK_S = 1
-"""While nothing is due, the clock is looked at so often."""
+"""Interval at which the clock is compared while no queue is due."""
 
 _FIRST_AUDIT_S, _FIRST_LOOK_S = 30, 0.02
-"""The first round waits for the first audit so long at most, and looks so often: a cloud may hang (rule 12)."""
+"""Longest wait of the first round for the first audit, as a cloud may hang (rule 12); interval of the checks."""
 
 _CLEANLOGS = " cleanlogs"
-"""Id of a scheduler job; no queue has a name that begins with a blank."""
+"""Id of the scheduler job that cleans logs. No queue name begins with a blank."""
 
 _SIGNAL = " signal"
-"""Among the names of queues that are due."""
-
+"""Event for a signal, among the names of due queues."""
 
 _FIXED = {"factoryId": "id", "statedir": "statedir", "schedd": "schedd", "pool": "pool", "owner": "owner"}
-"""Keys of [Factory] by which it finds its own machines: another value would hide them all, and buy them anew."""
+"""Keys of [Factory] by which the factory finds its VMs. New values would hide all VMs and buy them again."""
 
 
 def _of(config: Config, field: str) -> object:
@@ -59,29 +58,29 @@ def _of(config: Config, field: str) -> object:
 
 
 class Daemon:
-    """The factory as a process, made in its main thread. ``after`` is called after each step of each action."""
+    """The factory as a process; create it in the main thread. ``after`` is called after each step of each action."""
 
     def __init__(self, paths: Sequence[Path], after: Hook = no_hook) -> None:
         self._paths = paths
         self._after = after
-        # A signal handler may interrupt whoever holds the lock of an Event; SimpleQueue.put has none to wait for.
+        # A signal handler can interrupt the holder of an Event's lock and wait for ever; SimpleQueue.put takes no lock.
         self._events: SimpleQueue[str] = SimpleQueue()
         self._stop = False
         self._reload = False
-        # From here on, since it may be long until it serves: it waits for the processes of a predecessor.
+        # Handle SIGHUP from here on: serving starts late if the processes of a predecessor still run.
         signal.signal(signal.SIGHUP, self._signalled)
         self.config: Config = load(paths)
         self._statedir = StateDir(self.config.factory.statedir, self.config.factory.id)
         self._clock = Clock()
         self._beat = datetime.now(UTC)
-        """From here the times are counted at which queues are due; it moves with the clock when that is set."""
+        """Start of the intervals at which queues are due; it moves with the clock when that is set."""
 
     def run(self, once: bool = False) -> None:
-        """Run rounds until SIGTERM; with ``once``, one round of all queues.
+        """Run rounds until SIGTERM; with ``once``, run one round of all queues.
 
         Raises:
-            StateDirError: the state directory can't be used, or another factory holds it.
-            RoundsBroken: one round after the other was ended by an unexpected error.
+            StateDirError: the state directory can't be used, or another factory holds its lock.
+            RoundsBroken: ``GIVE_UP`` rounds in a row ended with an unexpected error.
         """
         self._statedir.open()
         lock = self._statedir.lock()
@@ -146,14 +145,14 @@ class Daemon:
         log.info("ended")
 
     def _await_first_audit(self) -> None:
-        """Nothing is bought before it is known which instances no VM job owns: they count for the caps (rule 6).
+        """Wait for the first audit, but not for long. Orphans count for the caps, so no VM is bought before (rule 6).
 
-        So a round before that would be in vain, unless there are queues without a cloud.
+        In an earlier round only queues without a cloud could buy.
         """
         until = steady() + _FIRST_AUDIT_S
         while not self._reaper.first_done and not self._stop:
             if steady() >= until:
-                text = "the first audit takes longer than %d s: no VM is bought before it ends"
+                text = "first audit not finished after %d s; no VM is bought before it ends"
                 log.warning(text, _FIRST_AUDIT_S)
                 return
             time.sleep(_FIRST_LOOK_S)
@@ -167,10 +166,10 @@ class Daemon:
         try:
             metrics.serve_metrics(address, self._statedir.status)
         except (OSError, ValueError) as error:
-            log.error('metrics=%s failed="%s": nobody can ask; the factory goes on', address, error)
+            log.error('metrics=%s failed="%s": metrics are not served; the factory continues', address, error)
 
     def _next_events(self) -> set[str]:
-        """Wait until a queue is due or a signal has come; all that come with it: one round polls once for all."""
+        """Wait for a due queue or a signal, and gather the events that follow at once, so that one round serves all."""
         events = {self._first_event()}
         latest = time.monotonic() + _GATHER_MOST_S
         while _SIGNAL not in events and time.monotonic() < latest:
@@ -189,7 +188,7 @@ class Daemon:
                 continue
 
     def _follow_clock(self) -> None:
-        """If the host's clock was set, what is due when is set by as much: the scheduler compares with that clock."""
+        """Move the schedule by as much as the host's clock was set: the scheduler compares with that clock."""
         by_s = self._clock.adopt_step()
         if not by_s:
             return
@@ -209,7 +208,7 @@ class Daemon:
         self._events.put(_SIGNAL)
 
     def _give_up(self) -> None:
-        log.warning("ending in the middle of a round: it took longer than %d s", _GIVE_UP_S)
+        log.warning("ending during a round: it did not finish within %d s after SIGTERM", _GIVE_UP_S)
         logging.shutdown()
         os._exit(0)
 
@@ -217,9 +216,9 @@ class Daemon:
         self._events.put(queue)
 
     def _schedule(self) -> None:
-        """One scheduler job for each queue; unchanged queues keep theirs, and so their rhythm.
+        """Keep one scheduler job for each queue; queues with an unchanged ``apfqueue.sleep`` keep their job and rhythm.
 
-        Queues with equal ``apfqueue.sleep`` are due at the same moments, so that one poll serves them all.
+        Queues with an equal ``apfqueue.sleep`` are due at the same moments, so that one poll serves them all.
         """
         wanted = {queue.name: queue.settings.sleep for queue in self.config.all_queues}
         known = {job.id: job for job in self._scheduler.get_jobs() if job.id != _CLEANLOGS}
@@ -257,19 +256,19 @@ class Daemon:
         except ConfigError as error:
             for problem in error.problems:
                 log.error("configuration not reread: %s", problem)
-            log.error("the configuration in force stays as it is; run 'apf check' on the new one")
+            log.error("the configuration in force stays; run 'apf check' on the new one")
             return
         fixed = [name for name, field in _FIXED.items() if _of(config, field) != _of(self.config, field)]
         if fixed:
             names = " and ".join(fixed)
-            log.error("configuration not reread: %s can't change while the factory runs; restart it", names)
+            log.error("configuration not reread: %s can't change while the factory runs; restart the factory", names)
             return
         for warning in config.warnings:
             log.warning("%s", warning)
         if config.factory.metrics != self.config.factory.metrics:
-            log.warning("metrics is read when the factory starts; restart it")
+            log.warning("a new value of metrics takes effect at the next start; restart the factory")
         self.config = self._reaper.config = config
         self._rounds.reconfigure(config)
         self._schedule()
-        self._reaper.wake()  # there may be other accounts, or another interval
+        self._reaper.wake()  # accounts or the interval may have changed
         log.info("configuration reread queues=%d", len(config.all_queues))

@@ -1,4 +1,4 @@
-"""Tell people and programs how a round went: the log, monitors, status.json, the journal, health.json."""
+"""Record of each round: log, monitors, status.json, journal, health.json."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class BrokenRounds:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """All that the factory knows at the end of a round, beside the decisions."""
+    """Readings, audit and memory of the factory at the end of a round."""
 
     readings: Collection[Reading]
     audit: AuditReport
@@ -43,11 +43,14 @@ class Knowledge:
 
 
 class Recorder:
-    """Keep the last report of each queue and write what others read; a full disk is logged and stops nothing."""
+    """Keeps the last report of each queue and writes the files that people and programs read.
+
+    A file that can't be written, on a full disk for example, is logged and stops nothing.
+    """
 
     def __init__(self, statedir: StateDir, incarnation: str) -> None:
         self.broken: BrokenRounds | None = None
-        """Shown in status.json until a round ends as it should."""
+        """Last rounds that failed; shown in status.json until a round succeeds."""
         self._statedir = statedir
         self._incarnation = incarnation
         self._dispatcher = MonitorDispatcher()
@@ -59,11 +62,11 @@ class Recorder:
         self._dispatcher.stop()
 
     def saved_health(self, config: Config, now: float) -> Mapping[str, Health]:
-        """Return what the factory before this one wrote of the health of these queues."""
+        """Return the health of these queues that an earlier process saved."""
         return load_health(self._health_file, config.all_queues, now)
 
     def keep_only(self, queues: Iterable[str]) -> None:
-        """Forget the reports of all other queues."""
+        """Drop the reports of all other queues."""
         names = set(queues)
         self._reports = {name: report for name, report in self._reports.items() if name in names}
 
@@ -86,7 +89,7 @@ class Recorder:
             for decision in round_.decisions:
                 self._statedir.add_to_journal({**self._reports[decision.queue], "vms": None})
             self._write_health(config, knowledge.saved.memory.health)
-        except (OSError, TypeError, ValueError) as error:  # also what a plugin said that is no JSON
+        except (OSError, TypeError, ValueError) as error:  # also values from plugins that JSON can't encode
             log.error('statedir=%s failed="%s"', self._statedir.path, error)
 
     def write_status(self, config: Config, knowledge: Knowledge, now: float) -> None:
@@ -108,7 +111,7 @@ class Recorder:
 
 
 def log_outcomes(outcomes: Iterable[Outcome]) -> None:
-    """Write a line for each action that was carried out or failed."""
+    """Log a line for each action that was carried out or failed."""
     for outcome in outcomes:
         action, level = outcome.action, logging.INFO if outcome.error is None else logging.ERROR
         failed = "" if outcome.error is None else f' failed="{outcome.error}"'
@@ -120,4 +123,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError:
-        return b""  # the first factory here, or a fault that write_status logs
+        return b""  # no earlier factory, or a fault that write_status logs

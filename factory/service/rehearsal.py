@@ -1,4 +1,4 @@
-"""A round that is observed and decided, and not acted on. Writes nothing, needs no lock."""
+"""Rehearsal of a round: observe and decide without acting. Writes nothing and needs no lock."""
 
 from __future__ import annotations
 
@@ -18,46 +18,48 @@ from factory.world.build import WorldInputs, make_world
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What each queue would do now, and what that rests on."""
+    """The decisions that a round would make now, and the readings that they use."""
 
     round: Round
     readings: tuple[Reading, ...]
 
     @property
     def failed(self) -> Iterable[Reading]:
-        """Sources that could not be read."""
+        """Readings that failed."""
         return (reading for reading in self.readings if reading.error is not None)
 
 
 @dataclass(frozen=True)
-class Instead:
-    """The factory in whose place a round is rehearsed."""
+class RunningFactory:
+    """State of the running factory that a rehearsal uses; by default that of a factory that starts now."""
 
     known: SavedMemory = field(default_factory=SavedMemory)
     paused: Mapping[str, str] = field(default_factory=dict)
-    """Queues that are, and why."""
+    """Paused queues, each with the reason."""
     incarnation: str | None = None
-    """None: a factory that starts now, so that none at work counts as newer."""
+    """None: an incarnation that starts now, so that no running factory counts as newer."""
 
 
-def rehearse(config: Config, workers: Workers, instead: Instead | None = None, winding_down: bool = False) -> Rehearsal:
-    """Poll every source once, and decide for every queue, as a factory that knows this and no more would.
+def rehearse(
+    config: Config, workers: Workers, running: RunningFactory | None = None, winding_down: bool = False
+) -> Rehearsal:
+    """Poll every source once and decide for every queue, as a factory in this state would.
 
-    ``winding_down``: also for the queues that do not run and may have machines.
+    ``winding_down``: decide for disabled and removed queues too, which may still have VMs.
     """
-    instead = instead or Instead()
+    running = running or RunningFactory()
     queues = config.all_queues if winding_down else config.queues
     observer = Observer(workers)
     observer.observe(config.all_queues, config.all_queues, {})
     now = time.time()
-    known = instead.known
+    known = running.known
     inputs = WorldInputs(
         readings=observer.readings,
         memory=known.memory,
         acted={},
-        incarnation=instead.incarnation or f"{now:.3f} apf-check 0",
+        incarnation=running.incarnation or f"{now:.3f} apf-check 0",
         believed_after_s=2 * config.factory.update_interval,
-        paused=instead.paused,
+        paused=running.paused,
         faults=observer.faults,
         orphans=known.orphans,
         audit=known.audit,

@@ -1,4 +1,4 @@
-"""One round after the other: observe, decide, act, report. An error in one of them ends no other."""
+"""Rounds: observe, decide, act, report. An error in one round does not end the next."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from factory.world.world import World
 log = logging.getLogger("apf")
 
 GIVE_UP = 20
-"""Rounds in a row that an error ended: then the process ends, for its service manager to start it anew."""
+"""Failed rounds in a row after which the process ends, so that its service manager restarts it."""
 
 
 class RoundsBroken(Exception):
-    """So many rounds in a row ended with an unexpected error that a new process may do better."""
+    """``GIVE_UP`` rounds in a row ended with an unexpected error; a new process may do better."""
 
 
 class Rounds:
-    """What the process knows from round to round, and how a round goes."""
+    """State of the process from round to round, and the course of a round."""
 
     def __init__(
         self,
@@ -73,15 +73,16 @@ class Rounds:
         self._recorder = Recorder(statedir, incarnation)
         self._memory = Memory(health=self._recorder.saved_health(config, self._clock.now()))
         self._acted: dict[str, float] = {}
-        """The steady time at which each queue's last act ended."""
-        self._orphaned: Counter[str] = Counter()
+        """Queue → steady time at which its last act ended."""
+        self._unconfigured: Counter[str] = Counter()
+        """VM jobs of each queue that is not configured, as last logged."""
 
     def stop(self) -> None:
         """Let the monitors receive the reports that are still queued."""
         self._recorder.stop()
 
     def reconfigure(self, config: Config) -> None:
-        """Go on with another configuration. What is known of the launches of changed queues is forgotten."""
+        """Continue with another configuration. Queues whose section changed lose the record of their launches."""
         known = {queue.name: queue.text for queue in self.config.all_queues}
         changed = {queue.name: Health() for queue in config.all_queues if queue.text != known.get(queue.name)}
         self._memory = replace(self._memory, health={**self._memory.health, **changed})
@@ -90,21 +91,21 @@ class Rounds:
         self._observer.forget(config.all_queues)
 
     def guarded(self, due: Collection[str]) -> None:
-        """One round; whatever ends it early is logged, shown in the status, and left behind.
+        """Run one round; log an unexpected error and show it in the status.
 
         Raises:
-            RoundsBroken: that happened ``GIVE_UP`` times in a row.
+            RoundsBroken: this was the last of ``GIVE_UP`` failed rounds in a row.
         """
         try:
             self.run(due)
         except BaseException as error:
-            log.exception("the round of %s was ended by an unexpected error", ", ".join(sorted(due)))
+            log.exception("unexpected error in the round of %s", ", ".join(sorted(due)))
             before = self._recorder.broken
             since, times = (self._clock.now(), 1) if before is None else (before.since, before.times + 1)
             self._recorder.broken = BrokenRounds(fault(error), since, times)
             self._write_status()
             if times >= GIVE_UP:
-                text = f"{times} rounds in a row were ended by an unexpected error: {fault(error)}"
+                text = f"{times} rounds in a row failed with an unexpected error: {fault(error)}"
                 raise RoundsBroken(text) from None
         else:
             if self._recorder.broken is not None:
@@ -112,28 +113,28 @@ class Rounds:
                 self._write_status()
 
     def run(self, due: Collection[str]) -> None:
-        """One round, all the way."""
+        """Run one round for the queues that are due."""
         by_s = self._clock.adopt_step()
         if by_s:
-            log.warning("the clock of this host was set by %.1f s: what is remembered moves with it", by_s)
+            log.warning("the clock of this host was set by %.1f s; remembered times move with it", by_s)
             self._memory = shift_times(self._memory, by_s)
         started = self._clock.now()
         config = self.config
         whole = any(plugin.whole_factory for queue in config.queues for plugin in queue.sched)
-        capped = config.factory.max_per_factory is not None or whole  # the sum over all queues must be known
+        capped = config.factory.max_per_factory is not None or whole  # the sum over all queues is needed
         deciding = {*due, *also_decide(config.queues, due)}
         queues = [queue for queue in config.all_queues if capped or queue.name in deciding]
         self._observer.observe(queues, self.config.all_queues, self._acted)
         self._adopt()
-        like = template_queue(self.config)
-        if like is not None and like.name in due:
+        template = template_queue(self.config)
+        if template is not None and template.name in due:
             due = {*due, *(queue.name for queue in self.config.removed)}
         now = self._clock.now()
         self._memory = replace(
             self._memory, health=apply_resets(self._memory.health, self._statedir.read_resets(), now)
         )
         acted = {queue: self._clock.at(moment) for queue, moment in self._acted.items()}
-        unasked, audited = self._unasked(), self._last_audit()  # in this order: what was asked in between is in both
+        unasked, audited = self._unasked(), self._last_audit()  # in this order: an account asked in between is in both
         inputs = WorldInputs(
             readings=self._observer.readings,
             memory=self._memory,
@@ -153,7 +154,7 @@ class Rounds:
         round_ = decide(self.config, world, due)
         for decision in round_.decisions:
             if decision.broken is not None:
-                log.error("queue=%s an unexpected error: %s", decision.queue, decision.broken)
+                log.error("queue=%s unexpected error: %s", decision.queue, decision.broken)
         outcomes = self._act(world, round_)
         self._recorder.record(self.config, round_, outcomes, self._knowledge(), self._clock.now())
         last_act = max((self._clock.at(moment) for moment in self._acted.values()), default=0.0)
@@ -163,27 +164,29 @@ class Rounds:
         log.debug("round queues=%d took_s=%.2f", len(due), self._clock.now() - started)
 
     def _adopt(self) -> None:
-        """Tend the VMs of sections that were removed or renamed while they had some."""
+        """Take over the VMs of sections that were removed or renamed while they had VMs."""
         configured = {queue.name for queue in self.config.all_queues} - {queue.name for queue in self.config.removed}
         rows = self._vm_jobs()
         if not rows:
-            return  # what is unknown ends nothing (rule 2)
-        found = Counter(job.queue for row in rows for job in row.jobs if job.queue not in configured)
-        if found.keys() != {queue.name for queue in self.config.removed}:
-            self.config = add_removed_queues(self.config, found)
+            return  # no decision on missing data (rule 2)
+        unconfigured = Counter(job.queue for row in rows for job in row.jobs if job.queue not in configured)
+        if unconfigured.keys() != {queue.name for queue in self.config.removed}:
+            self.config = add_removed_queues(self.config, unconfigured)
             self._recorder.keep_only(queue.name for queue in self.config.all_queues)
-        if found != self._orphaned:
-            self._orphaned = found
-            like = template_queue(self.config)
-            how = "they end by themselves and count nowhere" if like is None else f"tended as {like.settings.name} says"
-            for queue, n in sorted(found.items()):
+        if unconfigured != self._unconfigured:
+            self._unconfigured = unconfigured
+            template = template_queue(self.config)
+            how = "VMs end by their own limits and count for no cap"
+            if template is not None:
+                how = f"VMs are handled with the settings of {template.settings.name}"
+            for queue, n in sorted(unconfigured.items()):
                 log.warning(
                     'queue=%s vm_jobs=%d reason="not configured: %s; keep its section with enabled = False until they '
                     'are gone"', queue, n, how,
                 )  # fmt: skip
 
     def _last_audit(self) -> AuditReport:
-        """Its times by the host's clock, as it stands now."""
+        """Return the last audit, with its times by the present clock of the host."""
         audited = self._audited()
         return replace(audited, result=replace(audited.result, began=self._clock.at(audited.result.began)))
 
@@ -191,16 +194,16 @@ class Rounds:
         return [each.rows for each in self._observer.readings.values() if isinstance(each.rows, VMJobRows)]
 
     def _paused(self) -> dict[str, str]:
-        """The queues that somebody paused, and why; all of them, if that can't be known."""
+        """Return the paused queues, each with the reason; all queues if the file can't be read."""
         names = [queue.name for queue in self.config.all_queues]
         try:
             return read_pauses(self._statedir.paused).reasons(names)
         except PausesError as error:
             log.error("%s", error)
-            return dict.fromkeys(names, f"what is paused is unknown: {error}")
+            return dict.fromkeys(names, f"pauses are unknown: {error}")
 
     def _act(self, world: World, round_: Round) -> tuple[Outcome, ...]:
-        """Carry out the actions; the memory moves on whatever becomes of them."""
+        """Carry out the actions, and advance the memory even if that fails."""
         actions = round_.actions
         outcomes: tuple[Outcome, ...] = ()
         try:

@@ -1,4 +1,4 @@
-"""Remove user-data files that no VM job needs any more."""
+"""Sweep of the state directory: remove user-data files that no VM job needs any more."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ log = logging.getLogger("apf")
 
 
 def sweep_userdata(statedir: StateDir, readings: Iterable[Reading], now: float, last_act: float) -> None:
-    """Remove files of VMs that have an instance or no job, by polls that started after ``last_act`` (epoch seconds).
+    """Remove the files of VMs that have an instance or no VM job. Use polls that started after ``last_act`` (epoch).
 
-    ec2_gahp reads such a file late: a VM job without an instance still needs it.
+    A VM job without an instance still needs its file, because ec2_gahp reads it late.
     """
     for reading in readings:
         if isinstance(reading.rows, VMJobRows) and reading.usable(now, last_act) is None:

@@ -1,10 +1,9 @@
-"""A watch on the main thread: a plugin that does not come back is named, and interrupted.
+"""Watchdog of the main thread: name and interrupt a plugin call that does not return.
 
-What plugins do while a round is decided is pure and takes milliseconds. One that loops or waits for ever would
-stop every queue. So a thread looks once a second at the stack of the main thread; when the same call of a plugin
-has been on it for too long, a signal raises :class:`PluginHung` inside that call, which is caught where every
-other fault of a plugin is. It reaches Python loops and interruptible waits; a C function that never returns can
-only be named in the log.
+Plugins are pure and take milliseconds while a round is decided. One that loops or waits for ever would stop every
+queue. So a thread looks at the stack of the main thread once a second. If the same plugin call has been on it for too
+long, a signal raises :class:`PluginHung` inside that call; it is handled like every other fault of a plugin. This
+interrupts Python loops and interruptible waits. A C function that never returns can only be named in the log.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ from factory.process.faults import PluginHung
 log = logging.getLogger("apf")
 
 LIMIT_S = 10.0
-"""A thousand times of what a plugin's part of a round takes."""
+"""Limit for one plugin call: a thousand times its usual duration."""
 _LOOK_S = 1.0
 _TRIES = 3
-"""Interruptions after which it is said that they do not help."""
+"""Interruptions without effect after which the log says so."""
 
 
 class Watchdog:
-    """On duty from ``with`` to its end, which must be in the main thread; SIGALRM is its own."""
+    """Context manager that watches the main thread, where it must be entered. Takes over SIGALRM."""
 
     def __init__(self, limit_s: float = LIMIT_S, look_s: float = _LOOK_S) -> None:
         self._limit_s = limit_s
@@ -60,43 +59,43 @@ class Watchdog:
         call: FrameType | None = None
         since, tries = 0.0, 0
         while not self._end.wait(self._look_s):
-            now, seen = time.monotonic(), plugin_call(sys._current_frames().get(main))
-            if seen is not call:
-                call, since, tries = seen, now, 0
+            now, current = time.monotonic(), plugin_call(sys._current_frames().get(main))
+            if current is not call:
+                call, since, tries = current, now, 0
             elif call is not None and now - since >= self._limit_s:
                 tries += 1
                 if tries in (1, _TRIES):
-                    self._say(call, main, now - since, tries)
+                    self._report(call, main, now - since, tries)
                 self._hung = call
                 signal.pthread_kill(main, signal.SIGALRM)
 
-    def _say(self, call: FrameType, main: int, for_s: float, tries: int) -> None:
+    def _report(self, call: FrameType, main: int, for_s: float, tries: int) -> None:
         stack = traceback.format_stack(sys._current_frames().get(main))
         where = " ".join(stack[-1].split())
-        then = "it is interrupted" if tries == 1 else "and can't be interrupted: every queue waits for it"
-        log.error("%s has not come back for %.0f s, %s; it is at: %s", title(call), for_s, then, where)
+        then = "interrupting it" if tries == 1 else "it can't be interrupted, so every queue waits"
+        log.error("%s has not returned for %.0f s; %s; it is at: %s", title(call), for_s, then, where)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """In the main thread, at whatever it does: raises only if that still is part of the call."""
+        """Handle SIGALRM in the main thread: raise only if the hanging call is still on the stack."""
         hung, self._hung = self._hung, None
         while frame is not None and hung is not None:
             if frame is hung:
-                raise PluginHung(f"did not come back within {self._limit_s:.0f} s")
+                raise PluginHung(f"did not return within {self._limit_s:.0f} s")
             frame = frame.f_back
 
 
 def plugin_call(frame: FrameType | None) -> FrameType | None:
-    """The outermost call of a method of a plugin or a source on a stack."""
-    found = None
+    """Return the outermost call of a method of a plugin or source on a stack; None if there is none."""
+    outermost = None
     while frame is not None:
         if isinstance(_self(frame), Plugin | Source):
-            found = frame
+            outermost = frame
         frame = frame.f_back
-    return found
+    return outermost
 
 
 def title(call: FrameType) -> str:
-    """The call for people: which plugin, of which queue."""
+    """Return plugin, queue and method of a call, for people."""
     owner = _self(call)
     if isinstance(owner, Plugin):
         queue = getattr(getattr(owner, "queue", None), "name", "?")

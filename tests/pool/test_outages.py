@@ -130,7 +130,7 @@ def test_a_schedd_that_hangs_blocks_nothing(site: Site) -> None:
     with stopped(site.pool.pid_of("schedd")):
         until(lambda: time.time() - factory.status()["written"] > 5, "a round waits for the schedd")
         assert factory.stop() == 0
-        assert "ending in the middle of a round" in factory.log_text()
+        assert "ending during a round" in factory.log_text()
         factory.settings["deadline"] = DEADLINE_S
         started = time.time()
         factory.start()

@@ -179,7 +179,8 @@ class Factory:
 
     def _reread(self) -> int:
         text = self.log_text()
-        return sum(text.count(words) for words in (" configuration reread", " configuration in force", "restart it"))
+        ends = (" configuration reread", " configuration in force", "restart the factory")
+        return sum(text.count(words) for words in ends)
 
     def log_text(self) -> str:
         """What it logged, in all its lives."""

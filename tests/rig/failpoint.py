@@ -1,8 +1,8 @@
 """Run the real factory and kill it with SIGKILL at a step: ``python -m tests.rig.failpoint CONF STEP[+SECONDS] TIME``.
 
-STEP is a name that ``factory.act`` tells its ``after``, or ``audit: before X`` and ``audit: after X`` where X is a tool
-that an audit runs, or a function that it has a worker call; the factory dies when that step is reached for the TIMEth
-time, or so many seconds later, which is in the middle of what comes next.
+STEP is a name that ``factory.act`` passes to ``after``. It can also be ``audit: before X`` or ``audit: after X``, where
+X is a tool that an audit runs, or a function that a worker runs for it. The factory dies when the step is reached for
+the TIMEth time, or SECONDS later, during the steps that follow.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ T = TypeVar("T")
 
 
 class Failpoint:
-    """An ``after`` that kills the process."""
+    """A hook for ``after`` that kills the process at one step."""
 
     def __init__(self, step: str, time: int) -> None:
         self._step, _, delay = step.partition("+")
         self._delay_s = float(delay or 0)
         self._time = time
-        self._seen: Counter[str] = Counter()
+        self._reached: Counter[str] = Counter()
         self._guard = threading.Lock()
 
     def __call__(self, step: str, action: Action) -> None:
         self.reached(step)
 
     def reached(self, step: str) -> None:
-        """A step is done; what follows if it is the one."""
-        with self._guard:  # other threads get no further either
-            self._seen[step] += 1
-            if step != self._step or self._seen[step] != self._time:
+        """Count a step, and kill the process if it is the wanted one."""
+        with self._guard:  # stops other threads too
+            self._reached[step] += 1
+            if step != self._step or self._reached[step] != self._time:
                 return
             if not self._delay_s:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -52,7 +52,7 @@ class Failpoint:
 
 
 def watch_audits(failpoint: Failpoint) -> None:
-    """Tell it of every tool that an audit runs and of every call that it has a worker make, before and after."""
+    """Report every tool and every worker call of an audit to the failpoint, before and after it."""
     run, call = tools.run_tool, Workers.call
 
     @contextmanager
@@ -64,16 +64,18 @@ def watch_audits(failpoint: Failpoint) -> None:
         if audit:
             failpoint.reached(f"audit: after {name}")
 
-    def run_told(argv: Sequence[str], timeout_s: float, keep_fds: Sequence[int] = ()) -> str:
+    def run_reported(argv: Sequence[str], timeout_s: float, keep_fds: Sequence[int] = ()) -> str:
         with step(argv[0]):
             return run(argv, timeout_s, keep_fds)
 
-    def call_told(workers: Workers, address: str, deadline_s: float, function: Callable[..., T], *args: object) -> T:
+    def call_reported(
+        workers: Workers, address: str, deadline_s: float, function: Callable[..., T], *args: object
+    ) -> T:
         with step(function.__name__):
             return call(workers, address, deadline_s, function, *args)
 
-    tools.run_tool = run_told
-    Workers.call = call_told  # type: ignore[assignment]
+    tools.run_tool = run_reported
+    Workers.call = call_reported  # type: ignore[assignment]
 
 
 if __name__ == "__main__":

@@ -175,7 +175,7 @@ class TestThatHangs:
         plugin = {"wms": name.wmsstatus, "sched": name.sched[0], "submit": name.batchsubmit}[part]
         assert plugin is not None
         assert plugin.name in reason(decisions["bad"])
-        assert "did not come back within" in reason(decisions["bad"])
+        assert "did not return within" in reason(decisions["bad"])
         assert f"plugin {plugin.name} of queue bad ({method})" in caplog.text
         assert all(decisions[other].actions for other in ("good", "too"))
 

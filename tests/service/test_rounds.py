@@ -95,7 +95,7 @@ def test_an_error_of_our_own_in_one_queue_s_part_stops_that_queue_and_is_logged_
     assert "unexpected error" in queues(statedir)["bad"]["blocked"]["text"]
     assert "ZeroDivisionError: nobody foresaw this" in queues(statedir)["bad"]["blocked"]["text"]
     assert [queues(statedir)[name]["n"] for name in ("good", "too")] == [7, 7]
-    assert "queue=bad an unexpected error: Traceback" in caplog.text
+    assert "queue=bad unexpected error: Traceback" in caplog.text
     assert "in broken" in caplog.text
     assert status(statedir)["broken"] is None
 
@@ -123,11 +123,13 @@ def test_a_round_that_breaks_ends_alone_and_the_status_says_so_until_one_is_whol
         rounds.guarded({"q"})
         rounds.guarded({"q"})
     assert "Traceback" in caplog.text
-    assert "the round of q was ended" in caplog.text
+    assert "unexpected error in the round of q" in caplog.text
     broken = status(statedir)["broken"]
     assert (broken["times"], broken["error"]) == (2, "RuntimeError: boom")
-    said = broken_text(status(statedir), broken["since"] + 300)
-    assert said == "the last 2 rounds, since 5 min ago, were ended by an error, see the log: RuntimeError: boom"
+    text = broken_text(status(statedir), broken["since"] + 300)
+    assert (
+        text == "unexpected error in the last 2 rounds, the first 5 min ago; see the factory's log: RuntimeError: boom"
+    )
     rounds.guarded({"q"})
     assert status(statedir)["broken"] is None
     assert queues(statedir)["q"]["n"] == 7
