@@ -1,4 +1,4 @@
-"""The command ``apf``. Each worker process imports this too, as part of what was started: it stays small."""
+"""The command ``apf``, one module for each subcommand. Worker processes import this file too, so it stays small."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""``apf chain``: what a queue's chain would say to numbers given on the command line. Touches nothing."""
+"""``apf chain``: evaluate a queue's chain for numbers given on the command line. Contacts no daemon."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _NOT_GIVEN = Unknown("not given")
 _NO_JOBS = Unknown(
-    "it looks at the jobs themselves, not at numbers; apf check and apf explain queue say what it does now"
+    "Fit matches single jobs, which numbers can't describe; 'apf explain queue NAME' shows what it does now"
 )
 
 
 def _values(kind: type[T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
-    """Reads ``name=value,…`` into a dataclass: its whole numbers and texts by name; the rest keep their default."""
+    """Return a click callback that reads ``name=value,…`` into the int and str fields of a dataclass."""
     types = {name: hint for name, hint in get_type_hints(kind).items() if hint in (int, str)}
 
     def read(_ctx: click.Context, _param: click.Parameter, text: str | None) -> T | None:
         if text is None:
             return None
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for part in text.split(","):
             name, _, value = (piece.strip() for piece in part.partition("="))
             if name not in types:
-                known = ", ".join(f"{known}=…" for known in types)
-                raise click.BadParameter(f"{part.strip()!r} is none of {known}")
-            if name in found:
-                raise click.BadParameter(f"{name} is there twice")
+                known = ", ".join(f"{field}=…" for field in types)
+                raise click.BadParameter(f"{part.strip()!r} is not valid; write one of {known}")
+            if name in values:
+                raise click.BadParameter(f"{name} is given twice")
             if not value:
                 raise click.BadParameter(f"{name} has no value")
             try:
-                found[name] = types[name](value)
+                values[name] = types[name](value)
             except ValueError:
-                raise click.BadParameter(f"{name}={value} is no whole number") from None
-        return kind(**found)
+                raise click.BadParameter(f"{name}={value} is not a whole number") from None
+        return kind(**values)
 
     return read
 
@@ -63,12 +63,12 @@ def _given(flag: str, kind: type[Any], text: str) -> Callable[[F], F]:
 
 @click.command()
 @CONF
-@_given("--wms", WmsStatus, "Work that waits: ready=100,running=3")
-@_given("--batch", BatchStatus, "What the queue has: pending=10,running=8,retiring=0")
-@_given("--site", SiteStatus, "What the WMS says of the site: status=online")
-@click.option("--factory-total", type=int, help="Pending and running of all queues together.")
-@_given("--history", RecentJobs, "Recent jobs of the queue, for Throttle: total=20,short=15")
-@click.option("-n", "start", type=int, default=0, show_default=True, help="What goes into the first plugin.")
+@_given("--wms", WmsStatus, "Jobs of the queue by state: ready=100,running=3")
+@_given("--batch", BatchStatus, "VMs of the queue by state: pending=10,running=8")
+@_given("--site", SiteStatus, "Status of the site in the WMS: status=online")
+@click.option("--factory-total", type=int, help="Pending and running VMs of all queues together.")
+@_given("--history", RecentJobs, "Recent jobs of the queue, which Throttle reads: total=20,short=15")
+@click.option("-n", "start", type=int, default=0, show_default=True, help="Input of the first plugin.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.argument("queue", metavar="QUEUE")
 def chain(
@@ -82,11 +82,12 @@ def chain(
     as_json: bool,
     queue: str,
 ) -> None:
-    """Say what the chain of QUEUE makes of these numbers, step by step.
+    """Evaluate the chain of QUEUE for given numbers, step by step.
 
-    What is not given is unknown, so that the chain is blocked if one of its plugins needs it. Numbers that are not
-    named in what is given are 0. A chain with Fit looks at jobs, which numbers can't stand for, and is blocked.
-    Exit status: 0 for any outcome, 2 for a wrong call or configuration.
+    An option that is not given is unknown, and the chain is blocked if a plugin needs it. Numbers that an option does
+    not name are 0. A chain with Fit is always blocked here: it matches single jobs.
+
+    Exit status: 0 for any outcome; 2 for a wrong call or configuration.
     """
     chosen = find_queue(load_or_exit(conf), queue)
     now = time.time()
@@ -105,7 +106,7 @@ def chain(
 
 
 def load_or_exit(conf: tuple[Path, ...]) -> Config:
-    """The configuration; one that is wrong ends the program with status 2."""
+    """Return the configuration; print its errors and exit with status 2 if it has any."""
     try:
         return load(conf)
     except ConfigError as error:
@@ -114,30 +115,30 @@ def load_or_exit(conf: tuple[Path, ...]) -> Config:
 
 
 def find_queue(config: Config, name: str) -> Queue:
-    """A queue by its name.
+    """Return the queue with this name.
 
     Raises:
-        click.UsageError: there is none, or it is disabled and broken.
+        click.UsageError: there is no such queue, or it is disabled and has errors.
     """
-    found = config.queue(name)
-    if found is not None:
-        return found
+    queue = config.queue(name)
+    if queue is not None:
+        return queue
     broken = [str(problem) for problem in config.warnings if name in config.disabled and problem.section == name]
     if broken:
         raise click.UsageError("\n".join((f"queue {name} is disabled and can't be evaluated:", *broken)))
     names = [*(queue.name for queue in config.queues), *config.disabled]
     near = get_close_matches(name, names, 1)
     some = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-    raise click.UsageError(f"no queue {name}; " + (f"did you mean {near[0]}?" if near else f"there are: {some}"))
+    raise click.UsageError(f"no queue {name}; " + (f"did you mean {near[0]}?" if near else f"the queues are: {some}"))
 
 
 def _history(plugins: Iterable[SchedPlugin], history: RecentJobs | None, now: float) -> Mapping[str, Reading]:
-    """Readings in which every window of the plugins has seen this; without it, none has seen anything."""
+    """Return readings in which each history source of the plugins has this result; None: not given."""
     readings = {}
     for plugin in plugins:
         try:
             sources = plugin.sources()
-        except Exception:  # noqa: BLE001, S112  the chain will say so
+        except Exception:  # noqa: BLE001, S112  the chain reports it
             continue
         for source in sources:
             if isinstance(source, HistorySource):
@@ -148,7 +149,7 @@ def _history(plugins: Iterable[SchedPlugin], history: RecentJobs | None, now: fl
 
 
 def as_dict(queue: str, result: Chain) -> dict[str, Any]:
-    """A chain for programs; ``n`` is None while it is blocked."""
+    """Return a chain for programs; ``n`` is None while it is blocked."""
     return {
         "queue": queue,
         "outcome": result.outcome,
@@ -159,7 +160,7 @@ def as_dict(queue: str, result: Chain) -> dict[str, Any]:
 
 
 def as_text(queue: str, result: Chain) -> str:
-    """A chain for people."""
+    """Return a chain for people, one step a line."""
     wide = max((len(step.plugin) for step in result.steps), default=0)
     lines = [f"  {s.plugin:<{wide}}  {s.n_in:>6} -> {s.n_out:<6}  {s.reason}" for s in result.steps]
     n = f" {abs(result.ask.n)}" if result.ask.n else ""

@@ -1,4 +1,4 @@
-"""``apf check``: what is wrong with a configuration and with the pool it is for, or what each queue would do."""
+"""``apf check``: errors of the configuration and the pool, and what each queue would do now."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _WORD = {"error": "error", "warning": "warning", "unchecked": "not checked"}
 
 @click.command()
 @CONF
-@click.option("--offline", is_flag=True, help="Leave the pool out: files and plugins only.")
-@click.option("--explain", "key", metavar="KEY", help="Say what a key, or a plugin, is for; checks nothing.")
+@click.option("--offline", is_flag=True, help="Check files and plugins only; contact no daemon.")
+@click.option("--explain", "key", metavar="KEY", help="Describe a key or a plugin; check nothing.")
 def check(conf: tuple[Path, ...], offline: bool, key: str | None) -> None:
-    """Check the configuration, the files it names, and what the pool would do to the factory's jobs.
+    """Check the configuration, the files it names, and the pool's limits and policies for VM jobs.
 
-    Then say what each queue would do now: observed and decided as in a round, and not acted on; nothing is
-    written. What could not be checked, because the pool does not answer, is said and is no error.
+    Then show what each queue would do now: observe and decide as in a round, without acting. Nothing is written. Checks
+    that need a daemon which does not answer are listed as "not checked" and are no error.
 
-    Exit status: 0, also with warnings; 1 if something is an error; 2 for a wrong call.
+    Exit status: 0 without errors, also with warnings; 1 with errors; 2 for a wrong call.
     """
     if key is not None:
         _explain(key)
@@ -79,7 +79,7 @@ def _show_problem(output: Output, problem: Problem) -> None:
 
 
 def _show(output: Output, place: str | None, where: str, severity: str, text: str) -> None:
-    """One line for programs, ``place: [section] key: severity: text``; on a terminal the text is set below."""
+    """Print ``place: [section] key: severity: text`` on one line; on a terminal, indent the text below."""
     word = "" if severity == "error" else f"{_WORD[severity]}: "
     if not output.terminal:
         head = ": ".join(filter(None, (place, where)))
@@ -96,7 +96,7 @@ def _show(output: Output, place: str | None, where: str, severity: str, text: st
 
 
 def _show_round(output: Output, rehearsal: Rehearsal) -> None:
-    """What each queue would do now."""
+    """Print what each queue would do now."""
     for decision in rehearsal.round.decisions:
         report = decision_report(decision, (), rehearsal.round.now)
         actions = [(type(action).__name__.lower(), action_target(action), action.reason) for action in decision.actions]
@@ -106,20 +106,20 @@ def _show_round(output: Output, rehearsal: Rehearsal) -> None:
 
 
 def _summary(config: Config, findings: Sequence[Finding], good: bool) -> str:
-    """The verdict in one line."""
+    """Return the verdict in one line."""
     warnings = sum(1 for f in findings if f.severity == "warning") + len(config.warnings)
     counts = {
         "error": sum(1 for f in findings if f.severity == "error"),
         "warning": warnings,
         "thing": sum(1 for f in findings if f.severity == "unchecked"),
     }
-    said = _counted(counts)
+    found = _counted(counts)
     queues = counted(len(config.queues), "queue")
     off = f", {len(config.disabled)} disabled" if config.disabled else ""
-    return f"{'good' if good else 'not good'}: {queues}{off}" + (f"; {said}" if said else "")
+    return f"{'good' if good else 'not good'}: {queues}{off}" + (f"; {found}" if found else "")
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    """``1 error, 2 warnings``; what there is none of is left out."""
-    what = {"thing": " not checked"}
-    return ", ".join(counted(n, noun) + what.get(noun, "") for noun, n in counts.items() if n)
+    """Return counts in words, such as ``1 error, 2 warnings``, without zeros."""
+    tails = {"thing": " not checked"}
+    return ", ".join(counted(n, noun) + tails.get(noun, "") for noun, n in counts.items() if n)

@@ -1,4 +1,4 @@
-"""The service, and the commands that people ask; what a command needs is imported when it is called."""
+"""The service and the list of commands; each command is imported when it is called."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from factory.cli.options import CONF
 
 COMMANDS = {
     "audit": ("audit", "Compare VM jobs, instances and startds of this factory, joined by APFVM."),
-    "chain": ("chain", "Say what the chain of QUEUE makes of these numbers, step by step."),
-    "check": ("check", "Check the configuration, the files it names, and what the pool would do."),
-    "explain": ("explain", "Say why a job is idle, or why a queue buys so many machines."),
-    "health": ("health", "Show what became of the machines of each shape."),
-    "lease": ("lease", "The latest ends of VMs."),
-    "pause": ("pause", "Do nothing at all for these queues, or for the whole factory, until 'apf resume'."),
-    "resume": ("pause", "Go on with these queues, or with the factory as a whole."),
-    "status": ("status", "Show the queues: work, VMs by state, the last decision with its reasons."),
+    "chain": ("chain", "Evaluate the chain of QUEUE for given numbers, step by step."),
+    "check": ("check", "Check the configuration, the files it names, and the pool's limits and policies."),
+    "explain": ("explain", "Explain why a job is idle, or what a queue buys and retires, and why."),
+    "health": ("health", "Show the last VMs of each shape, and the shapes that are not bought now."),
+    "lease": ("lease", "Extend the leases of VMs."),
+    "pause": ("pause", "Pause queues, or the whole factory, until 'apf resume'."),
+    "resume": ("pause", "Resume paused queues, or the whole factory."),
+    "status": ("status", "Show the queues: jobs, VMs by state, the last decision with its reasons."),
 }
-"""Command → its module in this package, and what it is for in one line."""
+"""Command → its module in this package, and its purpose in one line."""
 
 
 class _Commands(click.Group):
-    """Lists commands without importing them."""
+    """Group that lists its commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -47,12 +47,12 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, invoke_without_command=True)
 @CONF
-@click.option("--once", is_flag=True, help="Run one round of all queues and end.")
-@click.option("-d", "--debug", is_flag=True, help="Log more.")
+@click.option("--once", is_flag=True, help="Run one round of all queues, then exit.")
+@click.option("-d", "--debug", is_flag=True, help="Log at level DEBUG.")
 @click.version_option(package_name="apf", prog_name="apf")
 @click.pass_context
 def apf(context: click.Context, conf: tuple[Path, ...], once: bool, debug: bool) -> None:
-    """Elastic cloud factory for HTCondor. Without a command: run as a service in the foreground."""
+    """Elastic cloud factory for HTCondor. Without a command, run the service in the foreground."""
     if context.invoked_subcommand is None:
         logging.basicConfig(
             level=logging.DEBUG if debug else logging.INFO,
@@ -64,11 +64,11 @@ def apf(context: click.Context, conf: tuple[Path, ...], once: bool, debug: bool)
 
 
 def serve(conf: tuple[Path, ...], once: bool) -> None:
-    """Run the factory; a configuration or a state directory that can't be used ends it with status 1.
+    """Run the factory; exit with status 1 if the configuration or the state directory can't be used.
 
-    Status 70 (``EX_SOFTWARE``): one round after the other met an unexpected error; start it anew.
+    Status 70 (``EX_SOFTWARE``): many rounds in a row met an unexpected error; the service manager restarts the factory.
     """
-    # A reload that comes while the factory starts must not end it; the service puts its own handler here.
+    # SIGHUP during start-up must not end the factory; the daemon installs its own handler later.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     from factory.config.problems import ConfigError

@@ -1,4 +1,4 @@
-"""A queue's part of a round for people: steps, reasons, actions."""
+"""Output of a queue's decision for people: steps, reasons, actions."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _OUTCOME = {"submit": "green", "retire": "yellow", "none": "", "blocked": "bold 
 
 
 def outcome_text(report: Mapping[str, Any]) -> Text:
-    """``submit 4``, ``retire 2``, ``none`` or ``blocked``."""
+    """Return the outcome, such as ``submit 4``, ``retire 2``, ``none`` or ``blocked``."""
     n = abs(report["n"] or 0)
     return Text(f"{report['outcome']}{f' {n}' if n else ''}", _OUTCOME[report["outcome"]])
 
 
 def show_decision(output: Output, report: Mapping[str, Any], actions: Sequence[tuple[str, str, str]]) -> None:
-    """Name and outcome, then a line for each step, note and action."""
+    """Print name and outcome, then one line for each step, note and action."""
     outcome = outcome_text(report)
     rows = [(step["plugin"], f"{step['n_in']} → {step['n_out']}", step["reason"], "") for step in report["steps"]]
     rows += [("blocked", "", report["blocked"]["text"], "magenta")] if report["blocked"] else []
     rows += [("note", "", note, "") for note in report["notes"]]
     rows += [(f"→ {kind}", "", f"{target}: {reason}", "cyan") for kind, target, reason in actions]
-    if not output.terminal:  # hundreds of queues go to a file faster without tables
+    if not output.terminal:  # hundreds of queues print faster without tables
         wide = [max((len(row[i]) for row in rows), default=0) for i in (0, 1)]
         lines = [f"  {name:<{wide[0]}}  {n:>{wide[1]}}  {text}".rstrip() for name, n, text, _ in rows]
         output.put("\n".join([f"{report['queue']}  {outcome.plain}", *lines]))

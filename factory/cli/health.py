@@ -1,4 +1,4 @@
-"""``apf health``: which shapes are not bought, why and until when; ``apf health reset`` tries them again at once."""
+"""``apf health``: shapes that are not bought, why and until when; ``apf health reset`` tries them at once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from factory.cli.installation import Installation, checked_status, exit_error, find_installation
 from factory.cli.options import CONF
-from factory.cli.pause import known_queues
-from factory.cli.place import Place, find_place, nothing_to_do, showing
+from factory.cli.pause import check_queue_names
 from factory.cli.statuspage import age, broken_text
 from factory.cli.terminal import Output
 from factory.health.breakers import ALL
@@ -24,15 +24,18 @@ from factory.health.canary import PROVEN
 
 @click.group(invoke_without_command=True)
 @CONF
-@click.option("--json", "as_json", is_flag=True, help="Print what status.json says of it, by queue.")
+@click.option("--json", "as_json", is_flag=True, help="Print the health part of status.json, by queue.")
 @click.pass_context
 def health(context: click.Context, conf: tuple[Path, ...], as_json: bool) -> None:
-    """Show what became of the machines of each shape, and which shapes wait before they are tried again."""
+    """Show the last VMs of each shape, and the shapes that are not bought now, with reason and time left.
+
+    Exit status: 0 if there is a status to show; 2 if not.
+    """
     if context.invoked_subcommand is not None:
         return
-    where = find_place(conf)
-    report = _report(where)
-    with showing(where.statedir.status):
+    installation = find_installation(conf)
+    report = _report(installation)
+    with checked_status(installation.statedir.status):
         _show(report, as_json)
 
 
@@ -40,31 +43,31 @@ def health(context: click.Context, conf: tuple[Path, ...], as_json: bool) -> Non
 @CONF
 @click.argument("queues", metavar="[QUEUE]...", nargs=-1)
 def reset(conf: tuple[Path, ...], queues: tuple[str, ...]) -> None:
-    """Forget why shapes are not bought, in these queues or in all: from the next round on they are."""
-    where = find_place(conf)
-    known_queues(where.queues, queues)
+    """Forget past failures, for these queues or for all. The next round buys these shapes again."""
+    installation = find_installation(conf)
+    check_queue_names(installation.queues, queues)
     try:
-        where.statedir.add_resets(queues or (ALL,), time.time())
+        installation.statedir.add_resets(queues or (ALL,), time.time())
     except OSError as error:
-        text = f"{where.statedir.resets} can't be written: {error.strerror}"
-        raise nothing_to_do(f"{text}; run this as {where.factory.owner} or as root") from None
+        text = f"{installation.statedir.resets} can't be written: {error.strerror}"
+        raise exit_error(f"{text}; run this as {installation.factory.owner} or root") from None
 
 
 def _show(report: Mapping[str, Any], as_json: bool) -> None:
-    found = {queue["queue"]: queue["health"] for queue in report["queues"] if queue.get("health")}
+    by_queue = {queue["queue"]: queue["health"] for queue in report["queues"] if queue.get("health")}
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        click.echo(json.dumps(by_queue, indent=1))
         return
     broken = broken_text(report, time.time())
     if broken is not None:
         Output().put(Text(broken, "bold red"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    for name in ("queue", "shape", "last machines", "is", "because"):
+    for name in ("queue", "shape", "last VMs", "state", "reason"):
         table.add_column(name, overflow="fold")
-    for queue, entry in found.items():
+    for queue, entry in by_queue.items():
         for row in (*_rows(entry, time.time()), *_canaries(entry)):
             table.add_row(queue, *row)
-    Output().put(table if table.row_count else "nothing is known of any shape")
+    Output().put(table if table.row_count else "no launches are known yet")
 
 
 def _rows(entry: Mapping[str, Any], now: float) -> Iterator[tuple[str | Text, ...]]:
@@ -77,7 +80,7 @@ def _rows(entry: Mapping[str, Any], now: float) -> Iterator[tuple[str | Text, ..
             yield name, last, Text("bought", "green"), ""
             continue
         wait = breaker["until"] - now
-        state = f"not bought for {age(wait)}" if wait > 0 else "tried with one machine"
+        state = f"not bought for {age(wait)}" if wait > 0 else "one VM as a probe"
         times = f" ({breaker['times']} times)" if breaker["times"] > 1 else ""
         yield name, last, Text(state, "red" if wait > 0 else "yellow"), f"{breaker['what']}{times}: {breaker['text']}"
 
@@ -93,14 +96,14 @@ def _canaries(entry: Mapping[str, Any]) -> Iterator[tuple[str | Text, ...]]:
         )
 
 
-def _report(where: Place) -> Mapping[str, Any]:
-    path = where.statedir.status
+def _report(installation: Installation) -> Mapping[str, Any]:
+    path = installation.statedir.status
     try:
         report: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise nothing_to_do(f"factory {where.factory.id} has decided nothing yet: there is no {path}") from None
+        raise exit_error(f"factory {installation.factory.id} has not finished a round yet: no {path}") from None
     except OSError as error:
-        raise nothing_to_do(f"{path} can't be read: {error}; run this as {where.factory.owner} or as root") from None
+        raise exit_error(f"{path} can't be read: {error}; run this as {installation.factory.owner} or root") from None
     except ValueError as error:
-        raise nothing_to_do(f"{path} can't be read: {error}") from None
+        raise exit_error(f"{path} can't be read: {error}") from None
     return report

@@ -1,4 +1,4 @@
-"""Where a factory has its files, for commands that must work with whatever configuration there is."""
+"""The factory that a command is about: its [Factory] section and its files, also if the configuration has errors."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from factory.settings.factory import FactorySettings
 from factory.state.directory import StateDir
 
 _UNSURE_S = 900
-"""A status older than this is old, where the configuration does not tell how often there is a round."""
+"""Age in seconds from which a status is old, if the configuration does not tell how often a round runs."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """[Factory], the names of the queues, and how old a status may be."""
+class Installation:
+    """Section [Factory], the names of the queues, and the age in seconds up to which a status is recent."""
 
     factory: FactorySettings
     queues: tuple[str, ...]
@@ -32,41 +32,45 @@ class Place:
 
     @property
     def statedir(self) -> StateDir:
-        """The factory's files."""
+        """The state directory of the factory."""
         return StateDir(self.factory.statedir, self.factory.id)
 
 
-def find_place(conf: tuple[Path, ...]) -> Place:
-    """[Factory], also of a configuration whose queues are wrong: the factory may run on with the one before."""
+def find_installation(conf: tuple[Path, ...]) -> Installation:
+    """Return the installed factory, also if its queues have errors: it may still run with an earlier configuration.
+
+    Raises:
+        SystemExit: [Factory] can't be read.
+    """
     try:
         config = load(conf)
         sleeps = [queue.settings.sleep for queue in config.queues]
         names = tuple(queue.name for queue in config.queues) + config.disabled
-        return Place(config.factory, names, 3 * min(sleeps, default=_UNSURE_S) + 60)
+        return Installation(config.factory, names, 3 * min(sleeps, default=_UNSURE_S) + 60)
     except ConfigError as error:
-        click.echo(f"apf: the configuration has errors, see 'apf check': {error.problems[0]}", err=True)
+        click.echo(f"apf: the configuration has errors; run 'apf check': {error.problems[0]}", err=True)
     problems = Problems()
     try:
         files = read_all_files([local_path(str(path)) for path in conf], installed(), problems)
     except (ConfigError, ValueError) as error:
-        raise nothing_to_do(str(error)) from None
-    unread = any(found.line is None and found.section is None for found in problems.all())
+        raise exit_error(str(error)) from None
+    unread = any(problem.line is None and problem.section is None for problem in problems.all())
     if unread and files.factory == FactorySettings():
-        raise nothing_to_do("so nobody knows which factory is meant, or where its statedir is")
-    return Place(files.factory, tuple(files.queues), _UNSURE_S)
+        raise exit_error("factory id and statedir are unknown; give the file that has [Factory] with --conf")
+    return Installation(files.factory, tuple(files.queues), _UNSURE_S)
 
 
 @contextmanager
-def showing(path: Path) -> Iterator[None]:
-    """Around what shows a file that the factory wrote, maybe before an upgrade."""
+def checked_status(path: Path) -> Iterator[None]:
+    """Exit with a message if the code inside can't use the status file: after an upgrade, or if it is damaged."""
     try:
         yield
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        text = "is of another version, or damaged: the factory writes it anew with its next round"
-        raise nothing_to_do(f"{path} {text}") from None
+        text = "is damaged or was written by another version of apf; the factory's next round replaces it"
+        raise exit_error(f"{path} {text}") from None
 
 
-def nothing_to_do(text: str) -> SystemExit:
-    """Say why a command can do nothing; exit status 2."""
+def exit_error(text: str) -> SystemExit:
+    """Print why a command can't do anything, and return the exit with status 2."""
     click.echo(f"apf: {text}", err=True)
     return SystemExit(2)

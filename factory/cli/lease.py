@@ -1,4 +1,4 @@
-"""``apf lease extend``: a later end for the VMs of a queue, or for one VM."""
+"""``apf lease extend``: extend the leases of a queue's VMs, or of one VM."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
+from factory.cli.installation import exit_error, find_installation
 from factory.cli.options import CONF
-from factory.cli.place import find_place, nothing_to_do
 from factory.condor.classad.literals import same_text
 from factory.condor.schedd import actions as acts
 from factory.condor.schedd.vm_jobs import VMJobsSource, our_vm_jobs
@@ -26,7 +26,7 @@ from factory.settings.types import parse_duration
 
 @click.group()
 def lease() -> None:
-    """The latest ends of VMs."""
+    """Extend the leases of VMs."""
 
 
 @lease.command()
@@ -34,32 +34,30 @@ def lease() -> None:
 @click.argument("target", metavar="QUEUE|VM")
 @click.argument("by")
 def extend(conf: tuple[Path, ...], target: str, by: str) -> None:
-    """Let the VMs of a queue, or one VM, end later by BY, such as 12h, than they would now.
+    """Extend the leases of all VMs of a queue, or of one VM, by the duration BY, such as 12h.
 
-    A VM is named by its APFVM or its job, such as 12.0, as apf status --vms shows it.
-    Works whether the factory runs or not, and changes nothing for VMs to come. A lease never goes beyond lease_max, for
-    which the VM's own timer and its token were made. Says for each VM what it did. Exit status: 0 if all were extended,
-    1 if some were not, 2 if nothing could be tried.
+    Name a VM by its job, such as 12.0 ('apf status --vms' lists them), or by its APFVM. The factory need not run, and
+    later VMs are not affected. No lease goes beyond lease_max, when the VM's own timer and its token end.
+
+    Exit status: 0 if all leases were extended; 1 if some were not; 2 if nothing could be tried.
     """
     by_s = _seconds(by)
-    where = find_place(conf)
+    installation = find_installation(conf)
     workers = Workers()
     try:
-        jobs = find_vm_jobs(_jobs(workers, where.factory), target)
-        if not jobs and target in where.queues:
-            raise nothing_to_do(f"queue {target} has no VM job")
+        jobs = find_vm_jobs(_jobs(workers, installation.factory), target)
+        if not jobs and target in installation.queues:
+            raise exit_error(f"queue {target} has no VM jobs")
         if not jobs:
-            near = difflib.get_close_matches(target, where.queues, 1)
-            raise nothing_to_do(
-                f"no queue and no VM is called {target}" + (f"; did you mean {near[0]}?" if near else "")
-            )
-        done = [_extended(job, by_s, where.factory, workers) for job in jobs]
+            near = difflib.get_close_matches(target, installation.queues, 1)
+            raise exit_error(f"no queue or VM is named {target}" + (f"; did you mean {near[0]}?" if near else ""))
+        done = [_extend(job, by_s, installation.factory, workers) for job in jobs]
     finally:
         workers.stop()
-    for found in done:
-        click.echo(str(found))
-    good = sum(found.end is not None for found in done)
-    click.echo(f"{good} of {len(done)} extended" + ("; HTCondor knows it within two minutes" if good else ""))
+    for extension in done:
+        click.echo(str(extension))
+    good = sum(extension.end is not None for extension in done)
+    click.echo(f"{good} of {len(done)} extended" + ("; HTCondor applies this within two minutes" if good else ""))
     raise SystemExit(0 if good == len(done) else 1)
 
 
@@ -67,9 +65,9 @@ def _seconds(by: str) -> int:
     try:
         seconds = int(parse_duration(by))
     except ValueError as error:
-        raise nothing_to_do(str(error)) from None
+        raise exit_error(str(error)) from None
     if seconds <= 0:
-        raise nothing_to_do("a lease is only ever extended; say by how much, as 12h")
+        raise exit_error("a lease can't be shortened; write a positive duration, such as 12h")
     return seconds
 
 
@@ -79,16 +77,16 @@ def _jobs(workers: Workers, factory: FactorySettings) -> tuple[VMJobRow, ...]:
     )
     rows = fetch_all(workers, {source.key: source})[source.key]
     if isinstance(rows, Unknown):
-        raise nothing_to_do(f"{source.key}: {rows.reason}")
+        raise exit_error(f"{source.key}: {rows.reason}")
     assert isinstance(rows, VMJobRows)
     return rows.jobs
 
 
-def _extended(job: VMJobRow, by_s: int, factory: FactorySettings, workers: Workers) -> Extension:
-    found = extend_lease(job, by_s, time.time())
-    if found.end is None:
-        return found
-    still = (
+def _extend(job: VMJobRow, by_s: int, factory: FactorySettings, workers: Workers) -> Extension:
+    extension = extend_lease(job, by_s, time.time())
+    if extension.end is None:
+        return extension
+    unchanged = (
         f"{our_vm_jobs(factory.owner, factory.id)} && {same_text('APFVM', job.uuid)} "
         f"&& APFLeaseEnd == {job.lease_end:.0f}"
         " && JobStatus =!= 3 && JobStatus =!= 4"
@@ -96,7 +94,9 @@ def _extended(job: VMJobRow, by_s: int, factory: FactorySettings, workers: Worke
     schedd = own_schedd(factory)
     edit: Callable[..., None] = acts.edit
     try:
-        workers.call(str(schedd), factory.deadline, edit, schedd, job.job, still, "APFLeaseEnd", f"{found.end:.0f}")
+        workers.call(
+            str(schedd), factory.deadline, edit, schedd, job.job, unchanged, "APFLeaseEnd", f"{extension.end:.0f}"
+        )
     except CallFailed as error:
         return Extension(job, None, str(error))
-    return found
+    return extension

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ DEFAULT_CONF = Path("/etc/apf/queues.conf")
 
 
 def _given(context: click.Context, _param: click.Parameter, value: tuple[Path, ...]) -> tuple[Path, ...]:
-    """``apf --conf FILE check`` is ``apf check --conf FILE``."""
+    """Accept ``--conf`` before the command too: ``apf --conf FILE check`` is ``apf check --conf FILE``."""
     before = context.parent.params.get("conf") if context.parent is not None else None
     return value or before or (DEFAULT_CONF,)
 
 
 CONF = click.option(
     "--conf", "conf", multiple=True, type=click.Path(path_type=Path), callback=_given,
-    help=f"File or directory with queues; may be given several times.  [default: {DEFAULT_CONF}]",
+    help=f"Configuration file or directory; can be given several times.  [default: {DEFAULT_CONF}]",
 )  # fmt: skip

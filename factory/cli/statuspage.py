@@ -12,21 +12,22 @@ from rich.text import Text
 
 from factory.cli.decisions import outcome_text
 from factory.cli.terminal import Output
+from factory.model.vm import counted
 from factory.state.pauses import Pauses
 
 _COUNTS = ("pending", "running", "retiring", "retired", "held", "lost", "orphans", "suspended", "done")
 _ALWAYS = ("pending", "running", "retiring", "held")
-"""Columns that stand there also when all queues have none, where there is room."""
+"""Columns that are shown even if they are zero for all queues, on a terminal of at least ``_ROOM`` columns."""
 _ROOM = 80
 _NAME = 20
-"""Of a queue's name so much is in one line at least, whatever becomes of the numbers beside it."""
+"""Minimum width of the queue column."""
 _BAD = {"held": "red", "lost": "red", "orphans": "red", "suspended": "yellow"}
 
 
 def show(
     output: Output, report: Mapping[str, Any], running: bool, old: bool, vms: bool, now: float, pauses: Pauses
 ) -> None:
-    """Head, queues, decisions, VMs if asked for, sources."""
+    """Print head, queues, decisions, VMs if ``vms`` is set, the last audit, and sources."""
     output.put(_head(report, running, old, now))
     broken = broken_text(report, now)
     if broken is not None:
@@ -58,7 +59,7 @@ def _head(report: Mapping[str, Any], running: bool, old: bool, now: float) -> Te
     head.append("  running", "green") if running else head.append("  not running", "bold red")
     head.append(f"  as of {age(now - report['written'])} ago", "bold yellow" if old else "dim")
     if old and running:
-        head.append("  this is old: a round takes too long, or its statedir can't be written; see its log", "yellow")
+        head.append("  the status is old: a round takes too long or can't write it; see the factory's log", "yellow")
     if running:
         started = float(str(report["incarnation"]).split(" ", 1)[0] or 0)
         head.append(f"  started {datetime.fromtimestamp(started, UTC):%Y-%m-%d %H:%M} UTC", "dim")
@@ -66,17 +67,17 @@ def _head(report: Mapping[str, Any], running: bool, old: bool, now: float) -> Te
 
 
 def broken_text(report: Mapping[str, Any], now: float) -> str | None:
-    """What to say of rounds that an unexpected error ended, if the last one was."""
+    """Return a line on the last rounds, if an unexpected error ended them; None otherwise."""
     broken = report.get("broken")
     if broken is None:
         return None
-    since = age(now - broken["since"])
-    times, error = broken["times"], broken["error"]
-    return f"the last {times} rounds, since {since} ago, were ended by an error, see the log: {error}"
+    times, first = broken["times"], age(now - broken["since"])
+    rounds = f"the last round, {first} ago" if times == 1 else f"the last {times} rounds, the first {first} ago"
+    return f"unexpected error in {rounds}; see the factory's log: {broken['error']}"
 
 
 def _queues(queues: Sequence[Mapping[str, Any]], now: float, width: int) -> Table:
-    """One line for each queue; columns that are empty for all are left out."""
+    """Return the table of queues; it has no columns that are zero for all queues."""
     always = _ALWAYS if width >= _ROOM else ()
     shown = [name for name in _COUNTS if name in always or any((queue["batch"] or {}).get(name) for queue in queues)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
@@ -94,7 +95,7 @@ def _queues(queues: Sequence[Mapping[str, Any]], now: float, width: int) -> Tabl
 
 
 def _number(counts: Mapping[str, Any], name: str) -> Text:
-    """A count; unknown is not zero, and says so."""
+    """Return a count, or "?" if it is unknown."""
     if name not in counts:
         return Text("?", "magenta")
     n = int(counts[name])
@@ -102,7 +103,7 @@ def _number(counts: Mapping[str, Any], name: str) -> Text:
 
 
 def _decision(queue: Mapping[str, Any]) -> Table:
-    """Why: the steps of the chain, what is unknown, notes, and what was done."""
+    """Return the steps of the chain, what is unknown, notes and actions of one queue."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="bold")
     table.add_column(justify="right", no_wrap=True)
@@ -129,14 +130,14 @@ def _decision(queue: Mapping[str, Any]) -> Table:
 
 
 def _vms(vms: Sequence[Mapping[str, Any]], now: float) -> Table:
-    """The VMs of a queue, by state and job; their shape is a column only if it differs."""
+    """Return the VMs of a queue, by state and job; the shape is a column only if it differs among them."""
     shapes = {vm["shape"] for vm in vms}
     only = Text(f"each {shapes.pop()}", "dim") if len(shapes) == 1 else None
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", caption=only, caption_justify="left")
-    for name, width in (("job", 5), ("state", 9), ("claims", 6), ("idle", 6), ("lease", 6), ("instance", 19)):
-        right = name in {"claims", "idle", "lease"}
+    for name, width in (("job", 5), ("state", 9), ("claims", 6), ("unclaimed", 9), ("lease", 6), ("instance", 19)):
+        right = name in {"claims", "unclaimed", "lease"}
         table.add_column(name, no_wrap=True, min_width=width, justify="right" if right else "left")
-    table.add_column("because", overflow="fold", style="dim")
+    table.add_column("reason", overflow="fold", style="dim")
     if only is None:
         table.add_column("shape", overflow="fold")
     for vm in sorted(vms, key=lambda vm: (vm["state"], [int(part) for part in vm["job"].split(".")])):
@@ -154,13 +155,14 @@ def _vms(vms: Sequence[Mapping[str, Any]], now: float) -> Table:
 
 
 def _audit(audit: Mapping[str, Any], now: float) -> Table:
-    """What the last audit found that nobody owns, what becomes of it, and what could not be asked."""
+    """Return the orphans that the last audit found, what is done about each, and sources that did not answer."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, style="bold")
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     when = f"{age(now - audit['ended'])} ago" if audit["ended"] else "not yet"
-    reaped = f"{audit['reaped']} instances without a VM job terminated since the start" if audit["reaped"] else ""
+    orphans = counted(audit["reaped"], "orphan")
+    reaped = f"{orphans} terminated since the factory started" if audit["reaped"] else ""
     table.add_row("audit", Text(when, "dim"), reaped)
     for orphan in audit["orphans"]:
         text = Text(f"{orphan['kind']} {orphan['name']} {orphan['queue']} {orphan['why']}")
@@ -175,12 +177,12 @@ def _audit(audit: Mapping[str, Any], now: float) -> Table:
 
 
 def _sources(sources: Sequence[Mapping[str, Any]], now: float) -> Table:
-    """What the decisions rest on, and how old it is."""
+    """Return the sources that the decisions use, and the age of each."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     table.add_column("source", overflow="fold")
     table.add_column("ago", justify="right", no_wrap=True)
     table.add_column("took", justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
+    table.add_column("error", overflow="fold")
     for source in sources:
         error = Text(source["error"] or "", "red")
         table.add_row(source["source"], age(now - source["started"]), f"{source['took_s']:.2f} s", error)
@@ -188,7 +190,7 @@ def _sources(sources: Sequence[Mapping[str, Any]], now: float) -> Table:
 
 
 def age(seconds: float) -> str:
-    """A time span, short: ``9 s``, ``12 min``, ``3.5 h``, ``2.1 d``."""
+    """Return a time span in short form, such as ``9 s``, ``12 min``, ``3.5 h`` or ``2.1 d``."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:

@@ -1,15 +1,15 @@
-"""Where commands print: with colours and in the width of a terminal, or plainly for files and pipes."""
+"""Standard output of commands: coloured and fitted to a terminal, plain for files and pipes."""
 
 from __future__ import annotations
 
 from rich.console import Console, RenderableType
 
 _PLAIN_WIDTH = 200
-"""Tables that go to a file or a pipe may be this wide."""
+"""Width of tables that go to a file or a pipe."""
 
 
 class Output:
-    """Standard output."""
+    """Standard output, coloured only on a terminal."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, markup=False)
@@ -19,11 +19,11 @@ class Output:
 
     @property
     def width(self) -> int:
-        """Columns."""
+        """Number of columns."""
         return self._console.width
 
     def put(self, what: RenderableType = "") -> None:
-        """Print; to a file or a pipe without colours and without spaces at the ends of lines."""
+        """Print an object; to a file or a pipe without colours and trailing spaces."""
         if self.terminal:
             self._console.print(what)
         elif isinstance(what, str):

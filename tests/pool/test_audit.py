@@ -20,7 +20,7 @@ def test_an_instance_without_a_vm_job_is_found(cloud: CloudProcess, make_factory
     tags = [{"Key": "apf:factory", "Value": factory.id}, {"Key": "apf:vm", "Value": "orphan"}]
     with factory:
         jobs.wait_running()
-        in_order = "1 VMs, 0 with something wrong"
+        in_order = "1 VM, 0 with problems"
         until(lambda: in_order in factory.run("audit").stdout, "the inventory is in order", 20, 1)
         assert factory.run("audit").returncode == 0
         launched = client.run_instances(

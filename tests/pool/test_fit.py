@@ -110,7 +110,7 @@ def test_explain_says_what_is_true_of_each_job(make_factory: MakeFactory) -> Non
     text = explained(factory, "job", f"{glue.cluster}.0")
     assert "only a running machine can show" in text
     assert "TARGET.HasTape is undefined until a machine runs; to define it now, set sched.fit.machine.HasTape" in text
-    assert "it is the work of no queue" in explained(factory, "job", f"{other.cluster}.0")
+    assert "no queue serves it" in explained(factory, "job", f"{other.cluster}.0")
     assert factory.run("explain", "job", "99999.0").returncode == 1
     text = explained(factory, "queue", "CLOUD")
     assert "buys 1" in text

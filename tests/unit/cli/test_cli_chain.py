@@ -1,4 +1,4 @@
-"""``apf chain``: a queue's chain evaluated offline."""
+"""``apf chain``: evaluate a queue's chain offline."""
 
 import json
 import subprocess
@@ -20,10 +20,10 @@ SAMPLE = conf(
 
 @pytest.fixture
 def queues(tmp_path: Path) -> Path:
-    return written(tmp_path, SAMPLE)
+    return write(tmp_path, SAMPLE)
 
 
-def written(directory: Path, text: str) -> Path:
+def write(directory: Path, text: str) -> Path:
     file = directory / "queues.conf"
     file.write_text(text)
     return file
@@ -66,62 +66,62 @@ def test_json_has_each_step_and_the_outcome(queues: Path) -> None:
     ],
 )
 def test_each_outcome(queues: Path, arguments: tuple[str, ...], outcome: str, n: int | None) -> None:
-    found = answer(queues, "Q", *arguments)
-    assert (found["outcome"], found["n"]) == (outcome, n)
+    result = answer(queues, "Q", *arguments)
+    assert (result["outcome"], result["n"]) == (outcome, n)
 
 
-def test_a_blocked_chain_says_what_is_missing(queues: Path) -> None:
-    found = answer(queues, "Q", "--wms", "ready=100")
-    assert found["reason"] == "Ready: batch status unknown: not given"
-    assert found["steps"] == []
+def test_blocked_chain_names_what_is_missing(queues: Path) -> None:
+    result = answer(queues, "Q", "--wms", "ready=100")
+    assert result["reason"] == "Ready: batch status unknown: not given"
+    assert result["steps"] == []
 
 
-def test_the_start_value_may_be_negative(tmp_path: Path) -> None:
-    file = written(tmp_path, conf("MinPerCycle", {"sched.minpercycle.minimum": -2}))
+def test_start_value_may_be_negative(tmp_path: Path) -> None:
+    file = write(tmp_path, conf("MinPerCycle", {"sched.minpercycle.minimum": -2}))
     assert answer(file, "-n", "-5", "Q")["n"] == -2
     assert answer(file, "-n", "-1", "Q")["n"] == -1
     assert answer(file, "Q")["n"] == 0
 
 
-def test_the_factory_total_of_nothing_is_known(tmp_path: Path) -> None:
-    file = written(tmp_path, conf("MaxPerFactory", {}, {"maxperfactory.maximum": 5}))
+def test_factory_total_of_zero_is_not_unknown(tmp_path: Path) -> None:
+    file = write(tmp_path, conf("MaxPerFactory", {}, {"maxperfactory.maximum": 5}))
     assert answer(file, "-n", "9", "--factory-total", "0", "Q")["n"] == 5
     assert answer(file, "-n", "9", "Q")["outcome"] == "blocked"
 
 
-def test_an_unset_maximum_of_the_factory_caps_nothing(tmp_path: Path) -> None:
-    file = written(tmp_path, conf("MaxPerFactory", {}))
+def test_unset_maximum_of_the_factory_caps_nothing(tmp_path: Path) -> None:
+    file = write(tmp_path, conf("MaxPerFactory", {}))
     assert answer(file, "-n", "9", "--factory-total", "100000", "Q")["n"] == 9
 
 
-def test_throttle_is_told_the_history(tmp_path: Path) -> None:
-    file = written(tmp_path, conf("Throttle", {"sched.throttle.maxtime": "1m"}))
+def test_throttle_reads_the_given_history(tmp_path: Path) -> None:
+    file = write(tmp_path, conf("Throttle", {"sched.throttle.maxtime": "1m"}))
     assert answer(file, "-n", "9", "--history", "total=20,short=15", "Q")["n"] == 1
     assert answer(file, "-n", "9", "--history", "total=20,short=5", "Q")["n"] == 9
     assert answer(file, "-n", "9", "Q")["reason"] == "Throttle: history of schedd local: not given"
 
 
-def test_retireidle_has_no_vms_to_name(tmp_path: Path) -> None:
-    file = written(tmp_path, conf("Ready, RetireIdle", {"sched.retireidle.after": "15m"}))
-    found = answer(file, "--wms", "ready=0", "--batch", "running=30", "Q")
-    assert (found["outcome"], found["reason"]) == ("none", "RetireIdle: no VM is idle")
+def test_retireidle_sees_no_vms(tmp_path: Path) -> None:
+    file = write(tmp_path, conf("Ready, RetireIdle", {"sched.retireidle.after": "15m"}))
+    result = answer(file, "--wms", "ready=0", "--batch", "running=30", "Q")
+    assert (result["outcome"], result["reason"]) == ("none", "RetireIdle: no VM is unclaimed")
 
 
-def test_a_disabled_queue_is_evaluated_too(tmp_path: Path) -> None:
-    file = written(tmp_path, SAMPLE.replace("enabled = True", "enabled = False"))
+def test_evaluates_a_disabled_queue(tmp_path: Path) -> None:
+    file = write(tmp_path, SAMPLE.replace("enabled = True", "enabled = False"))
     assert answer(file, "Q", "--wms", "ready=100", "--batch", "pending=45")["n"] == 5
-    file = written(tmp_path, SAMPLE.replace("[Factory]", "[Factory]\nenablequeues = False"))
+    file = write(tmp_path, SAMPLE.replace("[Factory]", "[Factory]\nenablequeues = False"))
     assert answer(file, "Q", "--wms", "ready=100", "--batch", "pending=45")["n"] == 5
 
 
-def test_the_old_answer_to_missing_information_is_not_read(tmp_path: Path) -> None:
+def test_ignores_the_old_default_for_missing_information(tmp_path: Path) -> None:
     keys = {"sched.activated.max_pilots_per_cycle": 80, "sched.activated.default": 7}
-    file = written(tmp_path, conf("Activated", keys))
+    file = write(tmp_path, conf("Activated", keys))
     assert answer(file, "Q", "--wms", "ready=100")["outcome"] == "blocked"
     assert answer(file, "Q", "--wms", "ready=100", "--batch", "pending=5")["n"] == 80
 
 
-def test_people_see_the_steps_and_the_outcome(queues: Path) -> None:
+def test_text_has_each_step_and_the_outcome(queues: Path) -> None:
     result = run(queues, "Q", "--wms", "ready=100", "--batch", "pending=60")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
@@ -136,50 +136,50 @@ def test_people_see_the_steps_and_the_outcome(queues: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
-        (("X",), "no queue X; there are: Q"),
+        (("X",), "no queue X; the queues are: Q"),
         ((), "QUEUE"),
         (("QQ",), "no queue QQ; did you mean Q?"),
-        (("Q", "--wms", "reddy=1"), "'reddy=1' is none of notready=…, ready=…"),
-        (("Q", "--wms", "5"), "'5' is none of notready=…"),
-        (("Q", "--wms", ""), "is none of notready=…"),
+        (("Q", "--wms", "reddy=1"), "'reddy=1' is not valid; write one of notready=…, ready=…"),
+        (("Q", "--wms", "5"), "'5' is not valid; write one of notready=…"),
+        (("Q", "--wms", ""), "is not valid; write one of notready=…"),
         (("Q", "--wms", "ready="), "ready has no value"),
-        (("Q", "--wms", "ready=many"), "ready=many is no whole number"),
-        (("Q", "--wms", "ready=1.5"), "ready=1.5 is no whole number"),
-        (("Q", "--wms", "ready=1,ready=2"), "ready is there twice"),
-        (("Q", "--batch", "vms=1"), "'vms=1' is none of pending=…"),
-        (("Q", "--site", "online"), "'online' is none of status=…"),
+        (("Q", "--wms", "ready=many"), "ready=many is not a whole number"),
+        (("Q", "--wms", "ready=1.5"), "ready=1.5 is not a whole number"),
+        (("Q", "--wms", "ready=1,ready=2"), "ready is given twice"),
+        (("Q", "--batch", "vms=1"), "'vms=1' is not valid; write one of pending=…"),
+        (("Q", "--site", "online"), "'online' is not valid; write one of status=…"),
         (("Q", "--factory-total", "many"), "many"),
         (("Q", "-n", "1.5"), "1.5"),
         (("Q", "--no-such-option"), "--no-such-option"),
     ],
 )
-def test_a_wrong_call_ends_with_2_and_says_what_is_wrong(queues: Path, arguments: tuple[str, ...], says: str) -> None:
+def test_wrong_call_exits_with_2_and_a_message(queues: Path, arguments: tuple[str, ...], message: str) -> None:
     result = run(queues, *arguments)
     assert result.exit_code == 2
-    assert says in result.stderr
+    assert message in result.stderr
     assert result.stdout == ""
 
 
-def test_a_wrong_file_ends_with_2_and_says_what_is_wrong(tmp_path: Path) -> None:
+def test_wrong_file_exits_with_2_and_a_message(tmp_path: Path) -> None:
     missing = run(tmp_path / "none.conf", "Q")
     assert missing.exit_code == 2
     assert "none.conf" in missing.stderr
-    wrong = run(written(tmp_path, SAMPLE.replace("= 20", "= many")), "Q")
+    wrong = run(write(tmp_path, SAMPLE.replace("= 20", "= many")), "Q")
     assert wrong.exit_code == 2
     assert "sched.maxpercycle.maximum" in wrong.stderr
     assert wrong.stdout == ""
 
 
-def test_a_disabled_queue_that_is_wrong_says_what_is_wrong(tmp_path: Path) -> None:
+def test_disabled_queue_with_errors_exits_with_2_and_a_message(tmp_path: Path) -> None:
     text = SAMPLE.replace("enabled = True", "enabled = False").replace("= 20", "= many")
-    result = run(written(tmp_path, text), "Q")
+    result = run(write(tmp_path, text), "Q")
     assert result.exit_code == 2
     assert "sched.maxpercycle.maximum" in result.stderr
 
 
-def test_as_a_command_it_touches_nothing_of_htcondor(queues: Path) -> None:
+def test_command_imports_no_htcondor_bindings(queues: Path) -> None:
     code = (
         "import sys; from factory.cli.command import apf\n"
         "apf(sys.argv[1:], standalone_mode=False)\n"
@@ -191,8 +191,8 @@ def test_as_a_command_it_touches_nothing_of_htcondor(queues: Path) -> None:
     assert "submit 5" in done.stdout
 
 
-def test_a_chain_that_looks_at_jobs_says_what_to_ask_instead(tmp_path: Path) -> None:
-    example = written(tmp_path, (Path(__file__).parents[3] / "etc/queues.conf.example").read_text())
-    found = answer(example, "CLOUD", "--wms", "ready=20", "--batch", "pending=4")
-    assert found["outcome"] == "blocked"
-    assert "looks at the jobs themselves, not at numbers; apf check and apf explain queue" in found["reason"]
+def test_chain_with_fit_names_the_command_to_use_instead(tmp_path: Path) -> None:
+    example = write(tmp_path, (Path(__file__).parents[3] / "etc/queues.conf.example").read_text())
+    result = answer(example, "CLOUD", "--wms", "ready=20", "--batch", "pending=4")
+    assert result["outcome"] == "blocked"
+    assert "Fit matches single jobs, which numbers can't describe; 'apf explain queue NAME'" in result["reason"]

@@ -1,4 +1,4 @@
-"""``apf health``: from the factory's files."""
+"""``apf health``: reads only the factory's files."""
 
 import json
 import time
@@ -42,21 +42,21 @@ def run(conf: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["--conf", str(conf), "health", *arguments])
 
 
-def test_it_says_what_is_not_bought_why_and_for_how_long(conf: Path, statedir: StateDir) -> None:
+def test_shows_blocked_shapes_with_reason_and_time_left(conf: Path, statedir: StateDir) -> None:
     text = " ".join(run(conf).stdout.split())
     assert f"CLOUD {SHAPE} +- not bought for 10 min no capacity (2 times): said" in text
-    assert "CLOUD all shapes tried with one machine too many requests: slow" in text
+    assert "CLOUD all shapes one VM as a probe too many requests: slow" in text
     assert "CLOUD ami-1 canary: proven" in text
     assert "CLOUD ami-2 canary one machine first; VM 1 is booting: no startd yet" in text
     assert set(json.loads(run(conf, "--json").stdout)["CLOUD"]["breakers"]) == {SHAPE, ALL}
 
 
-def test_a_reset_is_noted_for_the_factory_by_queue(conf: Path, statedir: StateDir) -> None:
+def test_reset_is_stored_for_the_factory_by_queue(conf: Path, statedir: StateDir) -> None:
     before = time.time()
     assert run(conf, "reset").exit_code == 0
     assert before <= statedir.read_resets()[ALL] <= time.time()
     assert run(conf, "reset", "NONE").exit_code == 2
 
 
-def test_without_a_status_it_says_so(conf: Path) -> None:
+def test_exits_with_2_without_a_status(conf: Path) -> None:
     assert run(conf).exit_code == 2

@@ -1,4 +1,4 @@
-"""``apf pause`` and ``apf resume``: what they write, and what a factory makes of it."""
+"""``apf pause`` and ``apf resume``: the file that they write, and what a factory reads from it."""
 
 import json
 import stat
@@ -37,32 +37,30 @@ def run(conf: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["--conf", str(conf), *arguments])
 
 
-def test_a_queue_that_is_paused_stays_so_until_it_is_resumed_and_the_file_is_private(conf: Path, path: Path) -> None:
+def test_pause_lasts_until_resume_in_a_private_file(conf: Path, path: Path) -> None:
     assert run(conf, "pause", "CLOUD", "--why", "new  image").exit_code == 0
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     (reason,) = read_pauses(path).reasons(["CLOUD", "CLOUD-spot"]).values()
     assert "new image" in reason
     first = read_pauses(path)
     assert "CLOUD: paused by" in run(conf, "pause", "CLOUD", "--why", "again").stdout
-    assert read_pauses(path) == first, "who paused first is who is named"
+    assert read_pauses(path) == first, "the first pause stays"
     assert run(conf, "resume", "CLOUD").stdout == "nothing is paused\n"
     assert read_pauses(path) == Pauses()
 
 
-def test_a_configuration_that_is_not_there_pauses_no_factory(conf: Path, path: Path, tmp_path: Path) -> None:
+def test_missing_configuration_pauses_no_factory(conf: Path, path: Path, tmp_path: Path) -> None:
     for name in ("nothing.conf", "binary.conf"):
         (tmp_path / "binary.conf").write_bytes(b"\xff\xfe\0")
         result = run(tmp_path / name, "pause")
         assert result.exit_code == 2
-        assert "nobody knows which factory is meant" in result.stderr
+        assert "factory id and statedir are unknown" in result.stderr
     conf.write_text(conf.read_text().replace("schedplugin = Fixed", "schedplugin = Fixd"))
-    assert run(conf, "pause").exit_code == 0, "it may run on with the configuration before"
+    assert run(conf, "pause").exit_code == 0, "the factory may still run with an earlier configuration"
     assert path.exists()
 
 
-def test_without_a_queue_the_whole_factory_is_paused_and_a_queue_paused_by_name_outlives_that(
-    conf: Path, path: Path
-) -> None:
+def test_queue_paused_by_name_stays_paused_when_the_factory_resumes(conf: Path, path: Path) -> None:
     run(conf, "pause", "CLOUD")
     run(conf, "pause")
     assert set(read_pauses(path).reasons(["CLOUD", "CLOUD-spot"])) == {"CLOUD", "CLOUD-spot"}
@@ -72,7 +70,7 @@ def test_without_a_queue_the_whole_factory_is_paused_and_a_queue_paused_by_name_
     assert set(read_pauses(path).reasons(["CLOUD", "CLOUD-spot"])) == {"CLOUD"}
 
 
-def test_a_queue_that_does_not_exist_is_refused_and_one_that_is_gone_can_be_resumed(conf: Path, path: Path) -> None:
+def test_refuses_an_unknown_queue_but_resumes_a_removed_one(conf: Path, path: Path) -> None:
     refused = run(conf, "pause", "CLOUD-spott")
     assert refused.exit_code == 2
     assert "did you mean CLOUD-spot?" in refused.stderr
@@ -83,14 +81,14 @@ def test_a_queue_that_does_not_exist_is_refused_and_one_that_is_gone_can_be_resu
     assert run(conf, "resume", "CLOUD").exit_code == 2
 
 
-def test_a_configuration_with_errors_can_be_paused(conf: Path, path: Path) -> None:
+def test_pauses_a_queue_of_a_configuration_with_errors(conf: Path, path: Path) -> None:
     conf.write_text(conf.read_text() + "nonsense = 1\n")
     assert run(conf, "pause", "CLOUD").exit_code == 0
     assert set(read_pauses(path).queues) == {"CLOUD"}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"factory": {}, "queues": {}}', '{"factory": null, "queues": 1}'])
-def test_a_file_that_makes_no_sense_is_not_the_same_as_nothing_paused(path: Path, text: str, conf: Path) -> None:
+def test_damaged_file_is_an_error_and_is_kept(path: Path, text: str, conf: Path) -> None:
     """Rule 2."""
     path.parent.mkdir(parents=True)
     path.write_text(text)
@@ -109,7 +107,7 @@ def test_status_shows_a_pause_at_once(conf: Path, tmp_path: Path) -> None:
     assert json.loads(run(conf, "status", "--json").stdout)["paused"]["queues"]["CLOUD"]["why"] == "new image"
 
 
-def test_pauses_go_into_a_file_and_back() -> None:
+def test_pauses_survive_json() -> None:
     pauses = Pauses(PAUSE, {"CLOUD": PAUSE})
     assert Pauses.from_json(json.loads(json.dumps(pauses.to_json()))) == pauses
     assert str(PAUSE) == "paused by ann at 2026-09-21 14:13 UTC: new image"
