@@ -1,1 +1,1 @@
-"""How long a round takes, beside the bare queries that it needs, on real daemons with a hundred thousand idle jobs."""
+"""Benchmarks: the time and memory of a round, on real daemons with a hundred thousand idle jobs."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: see ``benchmarks.run``. Imports nothing else, for worker processes begin here too."""
+"""``python -m benchmarks``, see ``benchmarks.run``. Its imports are local, because worker processes start here too."""
 
 import sys
 

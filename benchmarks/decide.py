@@ -1,7 +1,7 @@
-"""``python -m benchmarks.decide``: how long the decision takes, of made-up jobs, shapes and machines.
+"""``python -m benchmarks.decide``: measure the time of a decision for generated jobs, shapes and machines.
 
-Uniform jobs come to the lower bound at the first try; those that ask for anything, on shapes of any size and price,
-make it search.
+Uniform jobs reach the lower bound with the first packing. Jobs with random requests, on shapes of random size and
+price, make it search.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _OK = Match(ok=True)
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is to be decided."""
+    """Size of a decision."""
 
     groups: int
     shapes: int
     machines: int
     sizes: Sequence[Room] = ()
-    """Of the shapes, where they are not random."""
+    """Rooms of the shapes; empty: random."""
 
     def __str__(self) -> str:
         return f"{self.groups:,} groups × {self.shapes} shapes × {self.machines:,} machines"
@@ -38,11 +38,11 @@ class Size:
 USUAL = Size(1000, 10, 5000)
 LARGE = Size(400, 1, 5000, (Room(72, 133_000, 1e8),))
 MANY = Size(2000, 1, 5000, (Room(64, 256_000, 1e8),))
-"""Machines that hold dozens of kinds of jobs."""
+"""Machines that hold dozens of kinds of jobs at once."""
 
 
 def uniform(size: Size) -> Share:
-    """Jobs that differ in steps, on shapes of one sort."""
+    """Return jobs whose requests grow in steps, on shapes of equal proportions."""
     jobs = [
         JobGroup(f"g{i}", Room(1 + i % 8, 500 + 37 * i % 9000, 1000), 20 + i % 90, owner=f"o{i % 7}")
         for i in range(size.groups)
@@ -59,7 +59,7 @@ def uniform(size: Size) -> Share:
 
 
 def mixed(size: Size, seed: int) -> Share:
-    """Jobs that ask for anything, also for disk and GPUs, on shapes of any size and price."""
+    """Return jobs with random requests, including disk and GPUs, on shapes of random size and price."""
     rng = random.Random(seed)
     jobs = [
         JobGroup(
@@ -101,7 +101,7 @@ def _share(jobs: Sequence[JobGroup], offers: Sequence[Offer], machines: Sequence
 
 
 def decide_s(share: Share, tries: int = 5) -> float:
-    """The shortest of several decisions, in seconds."""
+    """Return the time of the fastest of several decisions, in seconds."""
 
     def once() -> float:
         started = time.perf_counter()
@@ -112,7 +112,7 @@ def decide_s(share: Share, tries: int = 5) -> float:
 
 
 def slowest_s(size: Size, seeds: int = 5) -> float:
-    """Of several random mixes the one that takes the longest."""
+    """Return the time of the slowest of several random mixes, in seconds."""
     return max(decide_s(mixed(size, seed)) for seed in range(seeds))
 
 

@@ -1,17 +1,17 @@
-"""``python -m benchmarks.factory CONF``: the factory itself, without its timetable, to see what memory it takes.
+"""``python -m benchmarks.factory CONF``: run a factory on demand, to measure its memory.
 
-Reads numbers from standard input, runs so many rounds for each, and then writes a line: seconds for one round.
-Imports nothing at its top, as the installed command, for each worker process imports this module again.
+It reads numbers from standard input, runs that many rounds, and then prints the seconds per round. All imports are
+local, as in the installed command, because each worker process imports this module again.
 """
 
 
 def main() -> None:
-    """Rounds on demand, until standard input ends."""
+    """Run rounds on demand until standard input ends."""
     import sys
     import time
     from pathlib import Path
 
-    import factory.service.daemon  # noqa: F401  the service imports it, and so all that it does
+    import factory.service.daemon  # noqa: F401  the service imports it, so its memory counts
     from factory.config import load
     from factory.process.workers import Workers
     from factory.service.rounds import Rounds

@@ -1,4 +1,4 @@
-"""What the benchmark's pool holds: idle jobs in groups, slot ads, VM jobs that nobody starts."""
+"""Load of the benchmark pool: groups of idle jobs, slot ads, and VM jobs that never start."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _numbers = itertools.count()
 
 
 def start_pool(directory: Path) -> Pool:
-    """A pool with a gridmanager that does nothing, so that VM jobs stay idle at no cost."""
+    """Start a pool with a gridmanager that does nothing, so that VM jobs stay idle at no cost."""
     directory.mkdir(parents=True)
     gridmanager = directory / "gridmanager"
     gridmanager.write_text("#!/bin/sh\nexec sleep 100000\n")
@@ -46,7 +46,7 @@ def start_pool(directory: Path) -> Pool:
 
 
 def submit_jobs(groups: int, count: int) -> None:
-    """Idle jobs, one cluster for each group, which asks for what no other does; every fourth has Requirements too."""
+    """Submit idle jobs, one cluster with its own request for each group; every fourth group has Requirements too."""
     import htcondor2
 
     schedd = htcondor2.Schedd()
@@ -62,7 +62,7 @@ def submit_jobs(groups: int, count: int) -> None:
 
 
 def submit_vm_jobs(count: int, userdata: Path) -> None:
-    """VM jobs as the factory submits them, which wait for a cloud."""
+    """Submit VM jobs as the factory does; they wait for a cloud."""
     import htcondor2
 
     lines = [
@@ -76,9 +76,9 @@ def submit_vm_jobs(count: int, userdata: Path) -> None:
 
 
 def advertise_slots(count: int, room: float) -> None:
-    """Slot ads: of ten, four partitionable and six dynamic; a part ``room`` of the partitionable ones has room.
+    """Advertise slots: four of ten are partitionable, six dynamic. Of the partitionable ones a part ``room`` has room.
 
-    ``room`` 1: all are partitionable.
+    With ``room`` 1 all slots are partitionable.
     """
     import classad2
     import htcondor2
@@ -108,7 +108,7 @@ def advertise_slots(count: int, room: float) -> None:
 
 
 def wait_for_autoclusters(pool: Pool, timeout_s: float = 120) -> None:
-    """Wait until the schedd has negotiated for every job; then no more, so that only queries are measured."""
+    """Wait until every job was negotiated for; then stop the negotiator, so that only queries are measured."""
     import htcondor2
 
     def late() -> list[Any]:

@@ -1,4 +1,4 @@
-"""The things that are measured. Times are in seconds, the best of several tries."""
+"""Measurements of rounds and queries. Times are in seconds, the best of several tries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from factory.world.build import WorldInputs, make_world
 
 
 class Rounds:
-    """Rounds of a factory that observes and decides, and does not act."""
+    """Rounds of a factory that observes and decides but does not act."""
 
     def __init__(self, conf: Path) -> None:
         self.config = load([conf])
@@ -33,7 +33,11 @@ class Rounds:
         self.decide_s = 0.0
 
     def run(self) -> Round:
-        """One round; it fails if the queue holds."""
+        """Run one round.
+
+        Raises:
+            RuntimeError: A queue is blocked.
+        """
         self._observer.observe(self.config.queues, self.config.queues, {})
         now = time.time()
         world = make_world(now, WorldInputs(self._observer.readings, self._memory, {}, f"{now} host 1", 0))
@@ -52,13 +56,13 @@ class Rounds:
 
 
 WITHOUT_OWNERS = "counts without owners"
-"""A query that is not enough, since jobs are told apart by owner and accounting group; for comparison."""
+"""A query for comparison; it is not sufficient, because groups differ by owner and accounting group."""
 
 
 def bare_queries(factory_id: str, demand: Demand) -> dict[str, Callable[[], Any]]:
-    """The fastest queries that bring what a round of a Fit queue needs to know, and one that does not.
+    """Return the fastest queries that read the input of a round of a Fit queue, and one for comparison.
 
-    Of the slots those that the round asks for too: a job could use them.
+    The query for slots has the constraint of the round: slots that a job could use.
     """
     import htcondor2
 
@@ -86,29 +90,29 @@ def bare_queries(factory_id: str, demand: Demand) -> dict[str, Callable[[], Any]
 
 
 def _roomy(demand: Demand) -> str:
-    """Which slots a round asks the collector for."""
+    """Return the slot constraint of a round."""
     asks = [group.ask for group in demand.groups]
     least = Room(min(ask.cpus for ask in asks), min(ask.memory_mb for ask in asks))
     return slot_constraint(least)
 
 
 def load_owner() -> str:
-    """The account that the VM jobs belong to."""
+    """Return the account that owns the VM jobs."""
     import getpass
 
     return getpass.getuser()
 
 
 def timed(function: Callable[[], Any]) -> float:
-    """How long a call takes."""
+    """Return the duration of a call."""
     started = time.perf_counter()
     function()
     return time.perf_counter() - started
 
 
 def bare_and_full(rounds: Rounds, factory_id: str, tries: int) -> dict[str, float]:
-    """Bare queries and whole rounds in turn, so that a busy moment of the machine hits both."""
-    first = demand_of(rounds.run())  # starts the workers, and matches for the first time
+    """Measure bare queries and whole rounds in turn, so that a busy moment of the machine affects both."""
+    first = demand_of(rounds.run())  # starts the workers and fills the match cache
     queries = bare_queries(factory_id, first)
     best = dict.fromkeys([*queries, "round", "decide"], float("inf"))
     for _ in range(tries):
@@ -122,7 +126,10 @@ def bare_and_full(rounds: Rounds, factory_id: str, tries: int) -> dict[str, floa
 
 
 def old_way(part: int) -> dict[str, float]:
-    """``condor_q -xml`` of all; minidom, as in AutoPyFactory, parses a ``part``-th, which counts ``part`` times."""
+    """Measure ``condor_q -xml`` for all jobs, and the time of minidom, as in AutoPyFactory.
+
+    One job of ``part`` is parsed, and the time is scaled to all jobs.
+    """
     started = time.perf_counter()
     text = subprocess.run(["condor_q", "-all", "-xml"], capture_output=True, check=True).stdout
     query_s, size = time.perf_counter() - started, len(text)
@@ -140,7 +147,7 @@ def old_way(part: int) -> dict[str, float]:
 
 
 def demand_of(decided: Round) -> Demand:
-    """What a round saw."""
+    """Return the demand of a round."""
     (decision,) = decided.decisions
     assert isinstance(decision.wms, WmsStatus)
     assert decision.wms.demand is not None

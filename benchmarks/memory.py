@@ -1,4 +1,4 @@
-"""Memory of the factory: of a process of its own and of all its worker processes, while they rest between rounds."""
+"""Memory of a factory process and its worker processes, idle between rounds."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Taken:
-    """MB of all processes together."""
+class MemoryUse:
+    """Memory of all processes together, in MB."""
 
     rss: float
-    """Resident in each, added up: what they share counts for each of them. The strict figure."""
+    """Sum of the resident memory; shared pages count once for each process. This is the strict figure."""
     pss: float
-    """What they share is divided among those that share it: what the host really gives."""
+    """Sum of the proportional memory; shared pages are divided among processes. This is the real use of the host."""
     peak: float
-    """The most that each ever had resident, added up, as if all had it at the same moment."""
+    """Sum of the peak resident memory of each process."""
     processes: int
 
 
 class Factory:
-    """The factory, as a process that runs rounds when it is told to."""
+    """A factory process that runs rounds on demand."""
 
     def __init__(self, conf: Path, log: Path) -> None:
         with log.open("wb") as errors:
@@ -32,20 +32,20 @@ class Factory:
             )  # fmt: skip
 
     def run(self, rounds: int) -> float:
-        """Seconds that each of so many rounds took."""
+        """Run rounds; return the seconds per round."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(rounds, file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline()
         if not answer:
-            raise RuntimeError("the factory of the benchmark has ended")
+            raise RuntimeError("the factory of the benchmark has ended; see factory.log")
         return float(answer)
 
-    def taken(self) -> Taken:
-        """Memory of its processes."""
+    def memory(self) -> MemoryUse:
+        """Return the memory of its processes."""
         family = self._family()
         each = [(_kb(pid, "smaps_rollup"), _kb(pid, "status")) for pid in family]
-        return Taken(
+        return MemoryUse(
             sum(maps.get("Rss", 0) for maps, _ in each) / 1024,
             sum(maps.get("Pss", 0) for maps, _ in each) / 1024,
             sum(status.get("VmHWM", 0) for _, status in each) / 1024,
@@ -53,12 +53,12 @@ class Factory:
         )
 
     def by_process(self) -> list[tuple[int, float, float]]:
-        """Process, RSS and PSS in MB."""
+        """Return process id, RSS and PSS in MB of each process."""
         found = [(pid, _kb(pid, "smaps_rollup")) for pid in self._family()]
         return [(pid, maps.get("Rss", 0) / 1024, maps.get("Pss", 0) / 1024) for pid, maps in found]
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the factory."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
@@ -70,7 +70,7 @@ class Factory:
                 try:
                     parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
                 except OSError:
-                    continue  # it has ended
+                    continue  # the process has ended
         family = {self._process.pid}
         while more := {pid for pid, parent in parents.items() if parent in family} - family:
             family |= more
@@ -78,7 +78,7 @@ class Factory:
 
 
 def _kb(pid: int, name: str) -> dict[str, int]:
-    """Lines such as ``Rss:  123 kB`` of a file in /proc."""
+    """Return the values of lines such as ``Rss:  123 kB`` of a file in /proc."""
     try:
         lines = Path(f"/proc/{pid}/{name}").read_text().splitlines()
     except OSError:

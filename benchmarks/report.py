@@ -1,4 +1,4 @@
-"""What was measured, as a table, as JSON and as a picture."""
+"""Results as a table, as JSON and as a picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Verdict:
-    """One demand on the speed: what was measured, what was allowed."""
+    """One limit and its measured value."""
 
     what: str
     measured: float
@@ -25,26 +25,24 @@ class Verdict:
 
     @property
     def met(self) -> bool:
-        """It is."""
+        """True if the limit is met."""
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
 
 _LESS = (
-    "round/less: against queries that count jobs by autocluster only, which is not enough: owners and accounting "
-    "groups are told apart."
+    "round/less compares with queries that count jobs by autocluster only. These are not sufficient, because groups "
+    "differ by owner and accounting group."
 )
 _MEMORY = (
-    "Memory is that of a factory in a process of its own with all its worker processes, at rest between two rounds: "
-    "rss adds up what is resident in each, pss divides what they share, peak adds up the most that each ever had."
+    "Memory is that of a factory process and its worker processes, idle between two rounds: rss is the sum of their "
+    "resident memory, pss divides shared pages among them, peak is the sum of their peaks."
 )
 
 
 def show(points: Sequence[dict[str, Any]], verdicts: Sequence[Verdict]) -> None:
     """Print both tables."""
     console = Console(width=None if sys.stdout.isatty() else 170)
-    table = Table(
-        title="One round of a Fit queue, and the bare queries that it needs (ms, best of several), and memory (MB)"
-    )
+    table = Table(title="One round of a Fit queue and its bare queries (ms, best of several), and memory (MB)")
     names = ["groups", "jobs", "slots", "vms", "autoclusters", "counts", "VM jobs", "bare", "round", "decide"]
     memory = ["rss_mb", "pss_mb", "peak_mb"]
     against = ["bare", "less"]
@@ -57,8 +55,8 @@ def show(points: Sequence[dict[str, Any]], verdicts: Sequence[Verdict]) -> None:
     console.print(table)
     console.print(_LESS)
     console.print(_MEMORY)
-    table = Table(title="What is asked for")
-    for name in ("what", "measured", "asked for", ""):
+    table = Table(title="Limits")
+    for name in ("what", "measured", "limit", ""):
         table.add_column(name)
     for verdict in verdicts:
         sign = "≥" if verdict.at_least else "≤"
@@ -70,10 +68,10 @@ def show(points: Sequence[dict[str, Any]], verdicts: Sequence[Verdict]) -> None:
 
 
 def write(directory: Path, points: Sequence[dict[str, Any]], verdicts: Sequence[Verdict], more: dict[str, Any]) -> None:
-    """``bench.json`` and ``bench.png``."""
+    """Write ``bench.json`` and ``bench.png``."""
     directory.mkdir(parents=True, exist_ok=True)
-    said = [{**asdict(verdict), "met": verdict.met} for verdict in verdicts]
-    (directory / "bench.json").write_text(json.dumps({"rounds": list(points), "verdicts": said, **more}, indent=1))
+    limits = [{**asdict(verdict), "met": verdict.met} for verdict in verdicts]
+    (directory / "bench.json").write_text(json.dumps({"rounds": list(points), "verdicts": limits, **more}, indent=1))
     _picture(directory / "bench.png", points)
 
 
@@ -103,7 +101,7 @@ def _picture(path: Path, points: Sequence[dict[str, Any]]) -> None:
     )
     axes.set_xticks(list(at), labels)
     axes.set_ylabel("ms, best of several")
-    axes.set_title("One round of a Fit queue beside the bare queries that it needs")
+    axes.set_title("One round of a Fit queue and its bare queries")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)

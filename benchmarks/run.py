@@ -1,4 +1,4 @@
-"""``python -m benchmarks [DIRECTORY]``: fill pools, measure, say what was met. Ends by itself in under 10 minutes."""
+"""``python -m benchmarks [DIRECTORY]``: fill pools, measure, compare with the limits. Takes under 10 minutes."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from localcloud.pool import Pool
 
 _LIMITS = {12: 1.5, 200: 1.5, 2000: 2.5}
 _SETTLE = 10
-"""Rounds of the factory before its memory is looked at."""
+"""Rounds of the factory before its memory is measured."""
 
 
 def main() -> int:
-    """Measure everything; status 1 if something asked for is missed."""
+    """Measure everything; return 1 if a limit is exceeded."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("directory", nargs="?", type=Path, default=Path("bench-output"))
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--slots", type=int, default=10_000)
     parser.add_argument("--vms", type=int, default=5_000)
     parser.add_argument("--groups", type=int, nargs="*", default=[200, 12, 2000])
-    parser.add_argument("--rounds", type=int, default=1000, help="for memory")
-    parser.add_argument("--growth-s", type=float, default=150, help="so long for its growth with all jobs")
+    parser.add_argument("--rounds", type=int, default=1000, help="rounds of the memory test")
+    parser.add_argument("--growth-s", type=float, default=150, help="time of the memory test with all jobs, in seconds")
     parser.add_argument("--tries", type=int, default=15)
     options = parser.parse_args()
     points: list[dict[str, Any]] = []
@@ -49,13 +49,13 @@ def main() -> int:
 def _pool(
     directory: Path, groups: int, options: argparse.Namespace, verdicts: list[Verdict], *, first: bool
 ) -> list[dict[str, Any]]:
-    """One pool; the first one is filled in three steps, for growth, and the rest is measured in it too."""
+    """Measure one pool. The first pool is filled in three steps to measure growth, memory and the old way."""
     pool = load.start_pool(directory)
     rounds = Rounds(_conf(directory, "timed", buys=100))
     factory = Factory(_conf(directory, "factory", buys=0), directory / "factory.log")
     points = []
     try:
-        load.advertise_slots(options.slots, room=0.0)  # without any slot nothing is negotiated
+        load.advertise_slots(options.slots, room=0.0)  # the negotiator does nothing without slots
         if first:
             _fill(pool, directory, groups, options.jobs // 100, options.vms // 100)
             verdicts.append(_growth(factory, options.rounds, "a hundredth of the jobs and VM jobs"))
@@ -78,13 +78,13 @@ def _pool(
         points.append(full)
         limit = _LIMITS.get(groups, 2.5)
         verdicts.append(Verdict(f"round / bare queries, {groups:,} groups", full["round"] / full["bare"], limit, "×"))
-        verdicts.append(Verdict(f"memory, {groups:,} groups, workers counted", full["rss_mb"], 250, "MB"))
+        verdicts.append(Verdict(f"memory with workers, {groups:,} groups", full["rss_mb"], 250, "MB"))
         if groups == max(options.groups):
             load.advertise_slots(options.slots, room=1.0)
             worst = _point(rounds, factory, "all roomy", options.jobs, options.vms, options)
             points.append({**worst, "slots": 2 * options.slots})
             verdicts.append(
-                Verdict(f"memory, and {options.slots:,} slots more, all with room", worst["rss_mb"], 250, "MB")
+                Verdict(f"memory with {options.slots:,} more slots, all with room", worst["rss_mb"], 250, "MB")
             )
         if first:
             grown = jobs["decide"] / few["decide"]
@@ -95,7 +95,7 @@ def _pool(
             old = measure.old_way(10)
             full["old"] = old
             slower = old["total"] / full["round"]
-            verdicts.append(Verdict("condor_q -xml and its parse against a round", slower, 100, "×", at_least=True))
+            verdicts.append(Verdict("condor_q -xml with parsing / round", slower, 100, "×", at_least=True))
     finally:
         rounds.stop()
         factory.stop()
@@ -123,31 +123,32 @@ def _point(
 ) -> dict[str, Any]:
     best = measure.bare_and_full(rounds, load.FACTORY, options.tries)
     best["slots query"] = best.pop("slots")
-    seen = len(measure.demand_of(rounds.run()).groups)
+    count = len(measure.demand_of(rounds.run()).groups)
     factory.run(_SETTLE)
-    taken = factory.taken()
+    memory = factory.memory()
     return {
-        "pool": name, "groups": seen, "jobs": jobs, "slots": options.slots, "vms": vms, **best,
-        "rss_mb": taken.rss, "pss_mb": taken.pss, "peak_mb": taken.peak, "processes": taken.processes,
+        "pool": name, "groups": count, "jobs": jobs, "slots": options.slots, "vms": vms, **best,
+        "rss_mb": memory.rss, "pss_mb": memory.pss, "peak_mb": memory.peak, "processes": memory.processes,
     }  # fmt: skip
 
 
 def _growth(factory: Factory, count: int, where: str) -> Verdict:
-    """Growth of the memory from the first tenth of the rounds to the end.
+    """Return the growth of the memory from the first tenth of the rounds to the end.
 
-    A worker gives way to a new one after some hundred calls: looked at just then, one would be missing.
+    A new worker replaces an old one after some hundred calls. A measurement at that moment would miss one; the settling
+    rounds avoid it.
     """
     factory.run(count // 10 + _SETTLE)
-    before = factory.taken()
+    before = factory.memory()
     factory.run(count - count // 10)
-    after = factory.taken()
+    after = factory.memory()
     print(f"{where}: {count // 10:,} rounds: {before}\n{count:,} rounds: {after}", file=sys.stderr)
-    what = f"memory after {count:,} rounds against {count // 10:,}, {where}"
+    what = f"memory after {count:,} rounds / after {count // 10:,}, {where}"
     return Verdict(what, after.rss / before.rss, 1.05, "×")
 
 
 def _conf(directory: Path, name: str, buys: int) -> Path:
-    """A factory that buys at most so many VMs in a round; with a state directory of its own."""
+    """Write the configuration of a factory that buys at most ``buys`` VMs in a round; return its path."""
     conf = directory / f"{name}.conf"
     types = ", ".join(load.TYPES)
     conf.write_text(

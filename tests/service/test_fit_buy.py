@@ -1,4 +1,4 @@
-"""How many machines are bought: as few as can be, whatever the jobs ask for."""
+"""Purchases need few machines and little money for any mix of jobs."""
 
 import random
 from collections import Counter
@@ -31,11 +31,11 @@ def matches(ok: Mapping[tuple[str, str], bool], jobs: JobGroup, shape: str) -> b
 
 
 def assert_holds(purchase: Purchase, groups: list[JobGroup]) -> None:
-    """Each machine has room for its jobs, and all jobs have a machine."""
+    """Assert that each machine has room for its jobs and all served jobs have a machine."""
     asks = [vector(members[0].ask) for members in purchase.classes]
-    for bought_, filling in set(zip(purchase.offers, purchase.order, strict=True)):
+    for its_offer, filling in set(zip(purchase.offers, purchase.order, strict=True)):
         taken = [sum(asks[j][d] * n for j, n in purchase.fillings[filling]) for d in range(4)]
-        assert all(a <= b + 1e-6 for a, b in zip(taken, vector(bought_.room), strict=True))
+        assert all(a <= b + 1e-6 for a, b in zip(taken, vector(its_offer.room), strict=True))
     served = {key: n for key, n in purchase.covers(len(purchase.order)).items() if n}
     assert served == {g.key: g.count for g in groups if g.key not in purchase.unserved}
 
@@ -43,16 +43,16 @@ def assert_holds(purchase: Purchase, groups: list[JobGroup]) -> None:
 CASES = [
     ("one core each", [(1, 1000, 10_000)], 1250),
     ("one job", [(1, 1000, 1)], 1),
-    ("memory is short", [(1, 16_000, 10)], 5),
-    ("a job takes all", [(8, 32_000, 3)], 3),
-    ("cores here, memory there", [(7, 4000, 10), (1, 28_000, 10)], 10),
+    ("memory is scarce", [(1, 16_000, 10)], 5),
+    ("a job fills a machine", [(8, 32_000, 3)], 3),
+    ("large in cores, large in memory", [(7, 4000, 10), (1, 28_000, 10)], 10),
     ("three cores leave two", [(3, 1000, 4), (2, 1000, 2)], 2),
     ("parts of a core", [(0.5, 1000, 32)], 2),
 ]
 
 
 @pytest.mark.parametrize(("jobs", "machines"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_machines_for_jobs_on_8_cores_and_32_gb(jobs: list[tuple[float, float, int]], machines: int) -> None:
+def test_number_of_machines_with_8_cores_and_32_gb(jobs: list[tuple[float, float, int]], machines: int) -> None:
     groups = [group(f"g{i}", *job) for i, job in enumerate(jobs)]
     purchase = bought(groups, offer())
     assert len(purchase.order) == machines
@@ -60,7 +60,7 @@ def test_machines_for_jobs_on_8_cores_and_32_gb(jobs: list[tuple[float, float, i
 
 
 def small_jobs(seed: int) -> Iterator[tuple[list[JobGroup], Offer]]:
-    """At least 200 jobs that are small against the machine."""
+    """Yield groups of at least 200 jobs that are small compared with the machine."""
     rng = random.Random(seed)
     while True:
         size = offer(cpus=rng.choice((8, 16, 32)), memory_mb=rng.choice((32_000, 64_000, 128_000)))
@@ -72,7 +72,7 @@ def small_jobs(seed: int) -> Iterator[tuple[list[JobGroup], Offer]]:
 
 
 def awkward_jobs(seed: int) -> Iterator[tuple[list[JobGroup], Offer]]:
-    """At least 200 jobs of up to a whole machine, in some dozen sizes."""
+    """Yield groups of at least 200 jobs of about a dozen sizes, up to a whole machine."""
     rng = random.Random(seed)
     while True:
         size = offer(cpus=rng.choice((8, 16)), memory_mb=rng.choice((8000, 16_000, 32_000)))
@@ -86,22 +86,22 @@ def awkward_jobs(seed: int) -> Iterator[tuple[list[JobGroup], Offer]]:
         )
 
 
-def test_small_jobs_take_no_more_than_5_percent_above_what_they_ask_for_in_all() -> None:
+def test_small_jobs_need_at_most_5_percent_above_their_total_request() -> None:
     for _, (groups, size) in zip(range(200), small_jobs(1), strict=False):
         purchase = bought(groups, size)
         assert_holds(purchase, groups)
         assert len(purchase.order) <= 1.05 * sum_bound(groups, size) + 1
 
 
-def test_awkward_jobs_take_at_most_one_machine_above_the_strongest_lower_bound() -> None:
+def test_awkward_jobs_need_at_most_one_machine_above_the_bound() -> None:
     for _, (groups, size) in zip(range(120), awkward_jobs(2), strict=False):
         purchase = bought(groups, size)
         assert_holds(purchase, groups)
         assert len(purchase.order) <= config_bound(groups, size, step_mb=500) + 1
 
 
-def test_with_disk_gpus_and_several_shapes_jobs_cost_no_more_than_5_percent_above_the_strongest_bound() -> None:
-    """And one machine: what is left over when all others are full."""
+def test_mixed_resources_and_shapes_cost_at_most_5_percent_above_the_bound() -> None:
+    """One machine more than that is allowed, for the remainder when all others are full."""
     rng, above = random.Random(3), []
     for _ in range(60):
         offers = [
@@ -125,14 +125,14 @@ def test_with_disk_gpus_and_several_shapes_jobs_cost_no_more_than_5_percent_abov
         purchase = buy(groups, {g.key: g.count for g in groups}, offers, fits)
         assert_holds(purchase, groups)
         bound = cost_bound(groups, offers, ok)
-        assert purchase.cost >= bound - 1e-6, "the bound is none"
+        assert purchase.cost >= bound - 1e-6, "the bound is wrong"
         above.append((purchase.cost - max(offer.cost for offer in purchase.offers)) / bound)
     assert len(above) > 40
     assert max(above) <= 1.05
 
 
-def test_a_random_mix_of_thousands_takes_little_work() -> None:
-    """Large machines hold dozens of kinds; without a limit on tries that was fifty times the work."""
+def test_random_mix_of_thousands_of_jobs_takes_little_work() -> None:
+    """Large machines hold dozens of kinds of jobs; an unlimited search took fifty times the work."""
     sizes = [(64, 256_000), (72, 133_000), (16, 64_000), (36, 66_000), (8, 64_000)]
     for kinds, shapes in ((400, 1), (2000, 1), (1000, 5), (400, 5)):
         rng = random.Random(kinds)
@@ -160,18 +160,18 @@ JOBS_OF_ONE_KIND = (
 
 @given(JOBS)
 @settings(deadline=None)
-def test_a_handful_of_jobs_takes_at_most_one_machine_more_than_it_must(jobs: list[tuple[int, int, int]]) -> None:
+def test_handful_of_jobs_needs_at_most_one_machine_above_the_optimum(jobs: list[tuple[int, int, int]]) -> None:
     groups = [group(f"g{i}", *job) for i, job in enumerate(jobs)]
     purchase = bought(groups, offer())
     assert_holds(purchase, groups)
     fewest = smallest(groups, offer())
-    assert config_bound(groups, offer(), step_mb=2000) <= fewest, "the bound is none"
+    assert config_bound(groups, offer(), step_mb=2000) <= fewest, "the bound is wrong"
     assert fewest <= len(purchase.order) <= fewest + 1
 
 
 @given(JOBS, st.randoms(use_true_random=False))
 @settings(deadline=None)
-def test_the_order_of_groups_and_offers_makes_no_difference(
+def test_purchase_is_independent_of_the_order_of_groups_and_offers(
     jobs: list[tuple[int, int, int]], rng: random.Random
 ) -> None:
     groups = [group(f"g{i}", *job, owner=f"o{i % 2}") for i, job in enumerate(jobs)]
@@ -186,7 +186,9 @@ def test_the_order_of_groups_and_offers_makes_no_difference(
 
 @given(JOBS, st.integers(0, 3), st.integers(1, 20))
 @settings(deadline=None)
-def test_more_jobs_of_a_kind_never_make_fewer_machines(jobs: list[tuple[int, int, int]], which: int, more: int) -> None:
+def test_more_jobs_of_one_kind_never_need_fewer_machines(
+    jobs: list[tuple[int, int, int]], which: int, more: int
+) -> None:
     groups = [group(f"g{i}", *job) for i, job in enumerate(jobs)]
     grown = [
         group(g.key, g.ask.cpus, g.ask.memory_mb, g.count + more * (i == which % len(groups)))
@@ -208,7 +210,7 @@ MACHINES = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 16).map(lambda n
     JOBS, st.integers(0, 3), st.integers(0, 20), st.tuples(*JOBS_OF_ONE_KIND), MACHINES, st.integers(1, 4), st.data()
 )
 @settings(deadline=None)
-def test_more_jobs_of_any_kind_leave_none_unserved_that_a_shape_serves_and_save_at_most_one_machine(
+def test_more_jobs_stay_served_and_save_at_most_one_machine(
     jobs: list[tuple[int, int, int]],
     which: int,
     more: int,
@@ -217,7 +219,7 @@ def test_more_jobs_of_any_kind_leave_none_unserved_that_a_shape_serves_and_save_
     shapes: int,
     data: st.DataObject,
 ) -> None:
-    """Machines are filled well and not perfectly: now and then one more job makes a better filling be found."""
+    """Machines are filled well but not perfectly, so one more job sometimes leads to a better filling."""
     groups = [group(f"g{i}", *job) for i, job in enumerate(jobs)]
     grown = [replace(g, count=g.count + more * (i == which % len(groups))) for i, g in enumerate(groups)]
     grown.append(group("new", *new))
@@ -229,17 +231,17 @@ def test_more_jobs_of_any_kind_leave_none_unserved_that_a_shape_serves_and_save_
     offers = SHAPES[:shapes]
 
     def cost(some: list[JobGroup]) -> float:
-        verdict = plan_purchase(share(demand(some, there, offers, no), offers), FitSettings())
-        covered = verdict.purchase.covers(len(verdict.purchase.order))
+        result = plan_purchase(share(demand(some, there, offers, no), offers), FitSettings())
+        covered = result.purchase.covers(len(result.purchase.order))
         for g in some:
             if any(no[g.key, o.shape.instance_type].ok and o.room.holds(g.ask) for o in offers):
-                assert covered.get(g.key, 0) == verdict.left.get(g.key, 0)
-        return verdict.purchase.cost
+                assert covered.get(g.key, 0) == result.left.get(g.key, 0)
+        return result.purchase.cost
 
     assert cost(grown) >= cost(groups) - max(o.cost for o in offers) - 1e-9
 
 
-def test_the_shape_with_the_least_cost_for_each_job_is_bought() -> None:
+def test_buys_the_shape_with_the_least_cost_per_job() -> None:
     small, large = offer("small", 2, 8000, price=0.10), offer("large", 8, 32_000, price=0.30)
     assert Counter(o.shape.instance_type for o in bought([group("g", 1, 1000, 80)], small, large).offers) == {
         "large": 10
@@ -250,24 +252,24 @@ def test_the_shape_with_the_least_cost_for_each_job_is_bought() -> None:
     assert Counter(o.shape.instance_type for o in mixed.offers) == {"large": 10, "small": 1}
 
 
-def test_without_prices_cores_count() -> None:
+def test_cores_stand_for_unknown_prices() -> None:
     narrow, wide = offer("narrow", 2, 16_000), offer("wide", 8, 16_000)
     assert {o.shape.instance_type for o in bought([group("g", 1, 8000, 20)], narrow, wide).offers} == {"narrow"}
 
 
-def test_jobs_that_fit_no_shape_are_named_and_never_bought_for() -> None:
+def test_names_jobs_that_fit_no_shape_and_buys_nothing_for_them() -> None:
     purchase = bought([group("huge", 1, 512_000, 12), group("g", 1, 1000, 8)], offer())
     assert purchase.unserved == {"huge": 12}
     assert len(purchase.order) == 1
 
 
-def test_the_most_valuable_machines_come_first() -> None:
+def test_most_valuable_machines_come_first() -> None:
     purchase = bought([group("g", 1, 1000, 17)], offer())
     assert [sum(n for _, n in purchase.fillings[filling]) for filling in purchase.order] == [8, 8, 1]
     assert purchase.covers(2) == {"g": 16}
 
 
-def test_owners_take_turns_behind_a_cap() -> None:
+def test_owners_take_turns_under_a_cap() -> None:
     groups = [group("a", 8, 32_000, 100, owner="ann"), group("b", 4, 32_000, 10, owner="bob")]
     purchase = bought(groups, offer())
     assert purchase.covers(6) == {"a": 3, "b": 3}
@@ -275,11 +277,11 @@ def test_owners_take_turns_behind_a_cap() -> None:
     assert same.covers(10) == {"a": 40, "b": 40}
 
 
-def test_shapes_that_are_alike_take_turns_the_rarest_first() -> None:
+def test_equal_shapes_take_turns_the_rarest_first() -> None:
     zones = [Offer(type(o.shape)(o.shape.image, "t", zone), o.room) for zone in "ab" for o in [offer()]]
     purchase = buy([group("g", 8, 1000, 4)], {"g": 4}, zones, lambda _g, _s: True, {str(zones[0].shape): 2})
     assert [o.shape.zone for o in purchase.offers] == ["b", "b", "a", "b"]
 
 
-def test_a_job_that_asks_for_nothing_takes_a_core() -> None:
+def test_job_that_requests_nothing_takes_a_core() -> None:
     assert len(bought([group("g", 0, 0, 16)], Offer(offer().shape, offer().room)).order) >= 1
