@@ -6,8 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.lifecycle.plan import NO_INSTANCE, plan
+from factory.lifecycle.plan import plan
 from factory.lifecycle.policy import VMPolicy
+from factory.lifecycle.removal import NO_INSTANCE
 from factory.lifecycle.retire_order import retire_order
 from factory.lifecycle.timeouts import Timeouts
 from factory.model.actions import ClearRetire, Plan, Release, Remove, Retire, Submit, Unretire
