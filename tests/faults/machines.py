@@ -180,8 +180,11 @@ def _joins_given_up(site: Site) -> None:
         site.wait_hits(1, "TerminateInstances")
         site.wait_until_runs(1)
     before = released()
-    site.wait(lambda: released() > before or site.draining(), "it is released, or the machine drains", 180)
-    site.factory.rounds(20, 120)  # the gridmanager takes half of that for another try
+    site.wait(
+        lambda: released() > before or site.draining(), "it is released, or the machine drains",
+        site.next_try_s("release"),
+    )  # fmt: skip
+    site.factory.rounds(20, 300)  # the gridmanager takes half of that for another try
 
 
 _DEAF = """\

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -293,6 +294,20 @@ class Site:
     def failed(self, kind: str) -> list[dict[str, Any]]:
         """Actions of that kind that came to nothing."""
         return [action for action in self.factory.actions(kind) if action["error"] is not None]
+
+    def next_try_s(self, kind: str) -> float:
+        """Return how long the factory may wait before it tries an action of that kind again.
+
+        It waits twice as long after each try that came to nothing, so twice the longest pause that it has made.
+        """
+        tried = [
+            entry["decided"]
+            for entry in self.factory.journal()
+            for action in entry["actions"]
+            if action["kind"] == kind
+        ]
+        pauses = [later - earlier for earlier, later in pairwise(tried)]
+        return 120 + 2 * max(pauses, default=0)
 
     def draining(self) -> list[dict[str, Any]]:
         """Slots of machines that drain, by their own word."""
