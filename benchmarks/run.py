@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import decide, load, measure, report
+from benchmarks import decide, load, measure, queues, report
 from benchmarks.measure import Rounds
 from benchmarks.memory import Factory
 from benchmarks.report import Verdict
@@ -37,6 +37,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         for i, groups in enumerate(options.groups):
             points += _pool(Path(scratch) / str(groups), groups, options, verdicts, first=i == 0)
+        verdicts += queues.reading(Path(scratch))
     alone = {f"{decide.USUAL}, uniform": decide.decide_s(decide.uniform(decide.USUAL))}
     alone |= {f"{size}, random": decide.slowest_s(size) for size in (decide.USUAL, decide.LARGE, decide.MANY)}
     verdicts += [Verdict(f"decision alone, {what}", 1000 * seconds, 300, "ms") for what, seconds in alone.items()]
@@ -92,6 +93,7 @@ def _pool(
             verdicts.append(Verdict("decide time at 10 times the VMs", full["decide"] / jobs["decide"], 12, "×"))
             count = 10 * max(1, int(min(options.rounds, options.growth_s / factory.run(5)) / 10))
             verdicts.append(_growth(factory, count, "all jobs and VM jobs"))
+            verdicts += queues.rounds(directory)
             old = measure.old_way(10)
             full["old"] = old
             slower = old["total"] / full["round"]
