@@ -46,7 +46,7 @@ def test_work_grows_with_the_length_of_a_file(tmp_path: Path, name: str) -> None
 
 
 @pytest.mark.parametrize("line", ["x", "[Q]\na = 1\n", "[Q]\n" + "%(a)s" * 12_000 + "\n"])
-def test_a_file_that_is_too_long_is_refused_unread(tmp_path: Path, line: str) -> None:
+def test_file_that_is_too_long_is_rejected_unread(tmp_path: Path, line: str) -> None:
     sizes = [MAX_BYTES + 1, 4 * MAX_BYTES]
     costs = {work(write(tmp_path, (line * (size // len(line) + 1))[:size], f"{size}.conf")) for size in sizes}
     assert len(costs) == 1

@@ -1,4 +1,4 @@
-"""APF against a real HTTP server: the calls of the old monitor; a dead, slow or failing one costs one timeout."""
+"""Monitor plugin APF against a real HTTP server: AutoPyFactory's calls; a failing server costs one timeout."""
 
 import itertools
 import logging
@@ -42,16 +42,16 @@ def monitor(kind: type[Plugin], name: str = "BNL/1", **settings: Any) -> Monitor
     return made
 
 
-def report(*jobs: str, hold: bool = False) -> dict[str, Any]:
-    """A report as the factory makes it, of a queue that submitted these jobs."""
-    queue = faulty.queue("q", parts={"wms": {"read": lambda _: faulty.boom() if hold else WmsStatus(ready=2)}})
+def report(*jobs: str, blocked: bool = False) -> dict[str, Any]:
+    """Return the factory's report of a queue that submitted these jobs, or that is blocked."""
+    queue = faulty.queue("q", parts={"wms": {"read": lambda _: faulty.boom() if blocked else WmsStatus(ready=2)}})
     (decision,) = decide(faulty.config(queue), World(0, {}), {"q"}).decisions
     made = decision_report(decision, [], 0)
     made["actions"] = [{"kind": "submit", "what": "2 jobs", "reason": "", "jobs": list(jobs), "error": None}]
     return made
 
 
-def test_factory_label_jobs_and_status_are_told_as_the_old_plugin_did(server: ApfMon) -> None:
+def test_sends_factory_label_jobs_and_status_like_autopyfactory(server: ApfMon) -> None:
     monitor(APF, monitorURL=server.url).report(report("12.0", "12.1"))
     assert server.factories["my-factory"]["email"] == "a@b.org"
     assert server.factories["my-factory"]["url"] == "http://me:25880"
@@ -63,49 +63,49 @@ def test_factory_label_jobs_and_status_are_told_as_the_old_plugin_did(server: Ap
     assert server.messages == [("my-factory:BNL/1", "Sched: what waits (ret=2)")]
 
 
-def test_factory_and_label_are_registered_once_and_the_status_each_round(server: ApfMon) -> None:
+def test_registers_once_and_sends_the_status_each_round(server: ApfMon) -> None:
     monitors = [monitor(APF, name, monitorURL=server.url) for name in ("a", "b")]
-    for _, telling in itertools.product(range(3), monitors):
-        telling.report(report())
+    for _, sender in itertools.product(range(3), monitors):
+        sender.report(report())
     assert len(server.paths("PUT")) == 3
     assert len(server.paths("POST")) == 6
     assert server.jobs == []
-    assert {telling.channel for telling in monitors} == {server.url}
+    assert {sender.channel for sender in monitors} == {server.url}
 
 
-def test_a_blocked_queue_says_why(server: ApfMon) -> None:
-    monitor(APF, monitorURL=server.url).report(report(hold=True))
+def test_sends_the_reason_of_a_blocked_queue(server: ApfMon) -> None:
+    monitor(APF, monitorURL=server.url).report(report(blocked=True))
     assert "blocked: " in server.messages[0][1]
     assert "boom" in server.messages[0][1]
 
 
-def test_a_message_is_cut_at_a_length_that_a_page_can_show() -> None:
+def test_cuts_long_messages() -> None:
     steps = [{"plugin": "Ready", "reason": "x" * 400, "n_out": 1}] * 3
     assert len(round_status({"steps": steps, "blocked": None})) == 500
 
 
 @pytest.mark.parametrize("fault", [Reply(b"", 500), Reply(b"", 404), Reply(b"", 302), Reply(b"", after_s=30)])
-def test_a_failing_monitor_is_left_alone_for_a_while_and_then_told_anew(
+def test_pauses_after_a_failed_call_then_registers_again(
     server: ApfMon, fault: Reply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apf, "_PAUSE_S", 0.2)
-    telling = monitor(APF, monitorURL=server.url, timeout=1)
-    telling.report(report())
+    sender = monitor(APF, monitorURL=server.url, timeout=1)
+    sender.report(report())
     server.faults["/labels"] = fault
     with pytest.raises(HttpError, match=r"POST .*/labels/my-factory:BNL%2F1: "):
-        telling.report(report())
-    asked = len(server.requests)
+        sender.report(report())
+    requests = len(server.requests)
     with pytest.raises(HttpError, match="is not called for"):
-        telling.report(report())
-    assert len(server.requests) == asked
+        sender.report(report())
+    assert len(server.requests) == requests
     server.faults.clear()
     time.sleep(0.25)
-    telling.report(report())
+    sender.report(report())
     assert server.paths("PUT").count("/api/factories/my-factory") == 2
     assert len(server.messages) == 2
 
 
-def test_500_queues_with_a_monitor_that_fails_cost_one_call(server: ApfMon) -> None:
+def test_500_queues_with_a_failing_monitor_cost_one_call(server: ApfMon) -> None:
     server.faults["/api"] = Reply(b"", 500)
     dispatcher = MonitorDispatcher()
     for n in range(500):
@@ -114,7 +114,7 @@ def test_500_queues_with_a_monitor_that_fails_cost_one_call(server: ApfMon) -> N
     assert len(server.requests) == 1
 
 
-def test_500_queues_with_a_dead_monitor_are_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_500_queues_with_a_dead_monitor_give_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
     url = f"http://localhost:{free_port_nobody_listens_on()}/api"
     dispatcher = MonitorDispatcher()
     for n in range(500):
@@ -126,13 +126,13 @@ def test_500_queues_with_a_dead_monitor_are_one_line_of_the_log(caplog: pytest.L
 
 
 @pytest.mark.parametrize("url", ["apfmon.lancs.ac.uk", "http://me:secret@apfmon/api", ""])
-def test_a_url_that_is_none_is_refused(url: str) -> None:
+def test_refuses_an_invalid_url(url: str) -> None:
     with pytest.raises(ValueError, match=r"URL|password"):
         monitor(APF, monitorURL=url)
 
 
 @pytest.mark.parametrize("kind", [Log, Dummy])
-def test_log_writes_one_line_for_a_round(kind: type[Log], caplog: pytest.LogCaptureFixture) -> None:
+def test_log_monitor_writes_one_line_for_a_round(kind: type[Log], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         monitor(kind).report(report("12.0"))
     (record,) = caplog.records

@@ -1,4 +1,4 @@
-"""A plugin that raises, hangs or returns nonsense stops its own queue's part of the round, by name; nothing else."""
+"""A plugin that raises, hangs or gives an invalid answer blocks only its own queue, and the reason names it."""
 
 import pickle
 import time
@@ -49,8 +49,8 @@ def reason(decision: Decision) -> str:
     return decision.chain.blocked_text
 
 
-class nonsense:  # noqa: N801  it stands for a module
-    """The same classes, with nobody to check what goes in."""
+class unchecked:  # noqa: N801  it stands for a module
+    """The classes of answers without their types, to build invalid ones."""
 
     wms: Any = WmsStatus
     batch: Any = BatchStatus
@@ -88,13 +88,13 @@ def slowly() -> WmsStatus:
         ({"wms": {"read": boom}}, "Wms", "boom"),
         ({"wms": {"read": leave}}, "Wms", "leave"),
         ({"wms": {"read": lambda _: 7}}, "Wms", "answered int, not WmsStatus"),
-        ({"wms": {"read": lambda _: nonsense.wms(ready=None)}}, "Wms", "ready = None"),
-        ({"wms": {"read": lambda _: nonsense.wms(ready=-1)}}, "Wms", "ready = -1"),
-        ({"wms": {"read": lambda _: nonsense.wms(ready=True)}}, "Wms", "ready = True"),
-        ({"wms": {"read": lambda _: nonsense.wms(ready=1.5)}}, "Wms", "ready = 1.5"),
+        ({"wms": {"read": lambda _: unchecked.wms(ready=None)}}, "Wms", "ready = None"),
+        ({"wms": {"read": lambda _: unchecked.wms(ready=-1)}}, "Wms", "ready = -1"),
+        ({"wms": {"read": lambda _: unchecked.wms(ready=True)}}, "Wms", "ready = True"),
+        ({"wms": {"read": lambda _: unchecked.wms(ready=1.5)}}, "Wms", "ready = 1.5"),
         ({"batch": {"read": boom}}, "Batch", "boom"),
-        ({"batch": {"read": lambda _: nonsense.batch(pending="3")}}, "Batch", "pending = '3'"),
-        ({"batch": {"read": lambda _: nonsense.batch(vms=[])}}, "Batch", "no tuple"),
+        ({"batch": {"read": lambda _: unchecked.batch(pending="3")}}, "Batch", "pending = '3'"),
+        ({"batch": {"read": lambda _: unchecked.batch(vms=[])}}, "Batch", "no tuple"),
         ({"batch": {"read": lambda _: None}}, "Batch", "answered NoneType"),
         ({"sched": {"step": boom}}, "Sched", "boom"),
         ({"sched": {"step": leave}}, "Sched", "leave"),
@@ -105,21 +105,21 @@ def slowly() -> WmsStatus:
         ({"sched": {"step": lambda _: 7}}, "Sched", "no Step"),
         ({"submit": {"plan": boom}}, "BatchSubmit", "boom"),
         ({"submit": {"plan": lambda _: None}}, "BatchSubmit", "answered NoneType, not Plan"),
-        ({"submit": {"plan": lambda _: nonsense.plan((7,))}}, "BatchSubmit", "no action"),
+        ({"submit": {"plan": lambda _: unchecked.plan((7,))}}, "BatchSubmit", "no action"),
         (
-            {"submit": {"plan": lambda _: nonsense.plan((Submit(queue="good", n=1, reason=""),))}},
+            {"submit": {"plan": lambda _: unchecked.plan((Submit(queue="good", n=1, reason=""),))}},
             "BatchSubmit",
             "not its own",
         ),
         (
-            {"submit": {"plan": lambda _: nonsense.plan((Submit(queue="bad", n=0, reason=""),))}},
+            {"submit": {"plan": lambda _: unchecked.plan((Submit(queue="bad", n=0, reason=""),))}},
             "BatchSubmit",
             "submit 0",
         ),
-        ({"submit": {"plan": lambda _: nonsense.plan((), (7,))}}, "BatchSubmit", "notes"),
+        ({"submit": {"plan": lambda _: unchecked.plan((), (7,))}}, "BatchSubmit", "notes"),
     ],
 )
-def test_a_fault_stops_its_own_queue_and_is_said_with_a_name(
+def test_fault_blocks_only_its_own_queue_and_names_the_plugin(
     parts: dict[str, Any], name: str, words: str, workers: Workers
 ) -> None:
     setup = config(queue("good"), queue("bad", parts=parts), queue("too"))
@@ -131,9 +131,9 @@ def test_a_fault_stops_its_own_queue_and_is_said_with_a_name(
         assert [action.n for action in decisions[other].actions if isinstance(action, Submit)] == [7]
 
 
-def test_a_wrong_site_status_stops_only_who_needs_it() -> None:
+def test_invalid_site_status_blocks_only_chains_that_need_it() -> None:
     setup = config(
-        queue("q", parts={"wms": {"read": lambda _: WmsStatus(ready=7), "read_site": lambda _: nonsense.site(None)}})
+        queue("q", parts={"wms": {"read": lambda _: WmsStatus(ready=7), "read_site": lambda _: unchecked.site(None)}})
     )
     decision = decided(setup, World(0, {}))["q"]
     assert decision.chain.blocked_text is None
@@ -141,7 +141,7 @@ def test_a_wrong_site_status_stops_only_who_needs_it() -> None:
     assert "Wms" in decision.site.reason
 
 
-def test_a_worker_that_brought_nonsense_serves_the_next_poll(workers: Workers) -> None:
+def test_worker_serves_the_next_poll_after_an_invalid_result(workers: Workers) -> None:
     for how in ("not back", "unpicklable", "dies", "hangs"):
         bad = config(queue("q", parts={"wms": {"sources": (Numbers(name="same", how=how, deadline_s=0.5),)}}))
         assert observed(bad, workers).readings["same"].error
@@ -149,23 +149,23 @@ def test_a_worker_that_brought_nonsense_serves_the_next_poll(workers: Workers) -
         assert observed(good, workers).readings["same"].rows == 7
 
 
-def test_a_source_that_two_queues_share_survives_the_fault_of_one() -> None:
+def test_shared_source_survives_the_fault_of_one_queue() -> None:
     shared = Numbers(name="shared")
     other = faulty.BadAddress(name="shared", interval_s=9)
-    found = plan_sources(
+    plan = plan_sources(
         [queue("a", parts={"wms": {"sources": (shared,)}}), queue("b", parts={"wms": {"sources": (other,)}})]
     )
-    assert found.sources == {"shared": shared}
-    assert list(found.faults) == ["b"]
-    assert pickle.loads(pickle.dumps(found.sources["shared"])) == shared  # noqa: S301  our own
+    assert plan.sources == {"shared": shared}
+    assert list(plan.faults) == ["b"]
+    assert pickle.loads(pickle.dumps(plan.sources["shared"])) == shared  # noqa: S301  our own
 
 
-class TestThatHangs:
+class TestHangingPlugin:
     @pytest.mark.parametrize("hang", [faulty.loop_for_ever, faulty.sleep_for_ever, faulty.swallow_for_ever])
     @pytest.mark.parametrize(
         ("part", "method"), [("wms", "read"), ("sched", "step"), ("submit", "plan"), ("wms", "sources")]
     )
-    def test_it_is_interrupted_and_named_and_the_others_go_on(
+    def test_is_interrupted_and_named_and_other_queues_continue(
         self, part: str, method: str, hang: Any, workers: Workers, caplog: pytest.LogCaptureFixture
     ) -> None:
         setup = config(queue("good"), queue("bad", parts={part: {method: hang}}), queue("too"))
@@ -179,13 +179,13 @@ class TestThatHangs:
         assert f"plugin {plugin.name} of queue bad ({method})" in caplog.text
         assert all(decisions[other].actions for other in ("good", "too"))
 
-    def test_it_is_left_alone_while_it_is_only_slow(self) -> None:
+    def test_is_not_interrupted_while_it_is_only_slow(self) -> None:
         setup = config(*(queue(f"q{n}", parts={"wms": {"read": lambda _: slowly()}}) for n in range(12)))
         with Watchdog(limit_s=1.5, look_s=0.02):
             decisions = decided(setup, World(0, {}))
         assert [decision.chain.blocked_text for decision in decisions.values()] == [None] * 12
 
-    def test_nothing_else_of_the_main_thread_is_ever_interrupted(self) -> None:
+    def test_other_code_of_the_main_thread_is_never_interrupted(self) -> None:
         with Watchdog(limit_s=0.1, look_s=0.02):
             time.sleep(0.5)
 
@@ -199,7 +199,7 @@ class TestThatHangs:
         (faulty.sleep_for_ever, "plugin BatchSubmit failed: TookTooLong: did not return within"),
     ],
 )
-def test_a_submission_that_fails_or_hangs_is_one_failed_action(
+def test_failing_or_hanging_submission_is_one_failed_action(
     submission: Any, words: str, workers: Workers, tmp_path: Path
 ) -> None:
     setup = config(queue("q", parts={"submit": {"submission": submission}}), deadline=1, pool="localhost")

@@ -1,4 +1,4 @@
-"""Rounds that meet what nobody foresaw: they end, are shown, and leave nothing half done."""
+"""Rounds that meet unexpected errors and set clocks: status, log, and what the next round does."""
 
 import json
 import subprocess
@@ -79,30 +79,28 @@ def queues(statedir: StateDir) -> dict[str, Any]:
     return {each["queue"]: each for each in status(statedir)["queues"]}
 
 
-def test_an_error_of_our_own_in_one_queue_s_part_stops_that_queue_and_is_logged_with_its_place(
+def test_own_error_in_one_queue_blocks_that_queue_and_is_logged(
     make: Make, statedir: StateDir, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     real = chain.run_chain
 
     def broken(plugins: Any, view: Any) -> Any:
         if view.queue == "bad":
-            raise ZeroDivisionError("nobody foresaw this")
+            raise ZeroDivisionError("unforeseen")
         return real(plugins, view)
 
     monkeypatch.setattr(decide, "run_chain", broken)
     rounds = make(config(queue("good"), queue("bad"), queue("too")))
     rounds.guarded({"good", "bad", "too"})
     assert "unexpected error" in queues(statedir)["bad"]["blocked"]["text"]
-    assert "ZeroDivisionError: nobody foresaw this" in queues(statedir)["bad"]["blocked"]["text"]
+    assert "ZeroDivisionError: unforeseen" in queues(statedir)["bad"]["blocked"]["text"]
     assert [queues(statedir)[name]["n"] for name in ("good", "too")] == [7, 7]
     assert "queue=bad unexpected error: Traceback" in caplog.text
     assert "in broken" in caplog.text
     assert status(statedir)["broken"] is None
 
 
-def test_what_a_queue_needs_that_decides_because_a_later_one_is_due_is_polled_too(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_polls_sources_of_queues_that_decide_with_a_due_one(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     polled: list[set[str]] = []
 
     def observe(_self: Observer, queues: Any, *_rest: Any) -> None:
@@ -114,7 +112,7 @@ def test_what_a_queue_needs_that_decides_because_a_later_one_is_due_is_polled_to
     assert polled == [{"before", "due"}]
 
 
-def test_a_round_that_breaks_ends_alone_and_the_status_says_so_until_one_is_whole_again(
+def test_status_shows_a_failed_round_until_one_succeeds(
     make: Make, statedir: StateDir, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     rounds = make(config(queue("q")))
@@ -135,7 +133,7 @@ def test_a_round_that_breaks_ends_alone_and_the_status_says_so_until_one_is_whol
     assert queues(statedir)["q"]["n"] == 7
 
 
-def test_after_many_broken_rounds_in_a_row_a_new_process_shall_try(
+def test_process_ends_after_many_failed_rounds_in_a_row(
     make: Make, monkeypatch: pytest.MonkeyPatch, statedir: StateDir
 ) -> None:
     rounds = make(config(queue("q")))
@@ -143,7 +141,7 @@ def test_after_many_broken_rounds_in_a_row_a_new_process_shall_try(
         patched.setattr(rounds_module, "make_world", boom)
         for _ in range(GIVE_UP - 1):
             rounds.guarded({"q"})
-    rounds.guarded({"q"})  # a whole one: it counts from the beginning
+    rounds.guarded({"q"})  # a good round: the count starts anew
     monkeypatch.setattr(rounds_module, "make_world", boom)
     for _ in range(GIVE_UP - 1):
         rounds.guarded({"q"})
@@ -152,8 +150,8 @@ def test_after_many_broken_rounds_in_a_row_a_new_process_shall_try(
     assert status(statedir)["broken"]["times"] == GIVE_UP
 
 
-class Seen:
-    """An Actor that does nothing, and remembers what it was told."""
+class Recording:
+    """An Actor that does nothing and keeps the actions it was given."""
 
     acted: list[tuple[Action, ...]]
 
@@ -164,7 +162,7 @@ class Seen:
     def act(self, actions: Any) -> Any:
         self.acted.append(tuple(actions))
         if self.raises:
-            raise MemoryError("in the middle of it")
+            raise MemoryError("during the act")
         return ()
 
     @property
@@ -173,7 +171,7 @@ class Seen:
 
 
 def reading(source: Source) -> Any:
-    """Parts of a queue that asks for as many as its source says, and knows nothing if it may not believe it."""
+    """Return the parts of a queue that asks for the number of its source, and is blocked if the reading is unusable."""
     return {
         "wms": {"sources": (source,), "read": lambda readings: _ready(readings.rows(source))},
     }
@@ -183,27 +181,25 @@ def _ready(rows: Any) -> Any:
     return rows if isinstance(rows, Unknown) else WmsStatus(ready=rows)
 
 
-def test_an_act_that_broke_in_the_middle_counts_as_one_so_that_nothing_is_bought_twice_on_the_same_poll(
-    make: Make, statedir: StateDir, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Rule 3: only a later poll shows what came of it."""
-    seen = Seen(raises=True)
-    monkeypatch.setattr(Actor, "act", seen.act)
-    once = Numbers(name="once", interval_s=3600)  # a reading that serves again, unless the queue has acted since
+def test_polls_again_after_an_act_that_failed(make: Make, statedir: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rule 3: only a later poll shows the outcome, so nothing is bought twice on one poll."""
+    actor = Recording(raises=True)
+    monkeypatch.setattr(Actor, "act", actor.act)
+    once = Numbers(name="once", interval_s=3600)  # its reading is used again, unless the queue has acted since
     rounds = make(config(queue("q", parts=reading(once))))
     rounds.guarded({"q"})
     polled = status(statedir)["sources"]
     rounds.guarded({"q"})
-    assert seen.bought == [7, 7]
-    assert status(statedir)["sources"][0]["started"] > polled[0]["started"], "polled anew before anything else is done"
+    assert actor.bought == [7, 7]
+    assert status(statedir)["sources"][0]["started"] > polled[0]["started"], "polled before the next decision"
 
 
 @pytest.mark.parametrize("by", [-86400.0, 86400.0])
-def test_a_clock_that_is_set_stops_no_decision_and_makes_nothing_old(
+def test_set_clock_stops_no_decision_and_ages_no_reading(
     make: Make, statedir: StateDir, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, by: float
 ) -> None:
-    seen = Seen()
-    monkeypatch.setattr(Actor, "act", seen.act)
+    actor = Recording()
+    monkeypatch.setattr(Actor, "act", actor.act)
     host = Host()
     slow = Numbers(name="slow", interval_s=3600)
     still = Numbers(name="still", interval_s=3600)
@@ -214,23 +210,23 @@ def test_a_clock_that_is_set_stops_no_decision_and_makes_nothing_old(
     before = {each["source"]: each["started"] for each in status(statedir)["sources"]}
     host.set_by = by
     rounds.guarded({"q", "idle"})
-    assert seen.bought == [7, 7], "it does not wait until the clock has caught up"
-    assert queues(statedir)["idle"]["blocked"] is None, "what was read a moment ago is not a day old"
+    assert actor.bought == [7, 7], "it does not wait for the clock"
+    assert queues(statedir)["idle"]["blocked"] is None, "a fresh reading is not a day old"
     after = {each["source"]: each["started"] for each in status(statedir)["sources"]}
     assert after["still"] == pytest.approx(before["still"] + by, abs=1), "the same reading"
     assert "the clock of this host was set by" in caplog.text
 
 
 @pytest.mark.parametrize("by", [0.0, -3600.0, 3600.0])
-def test_an_audit_is_as_old_as_it_is_whatever_becomes_of_the_clock(make: Make, statedir: StateDir, by: float) -> None:
-    """Or after a step back it would come later than what was missed since, which then would count no more (rule 6)."""
+def test_age_of_an_audit_does_not_depend_on_the_clock(make: Make, statedir: StateDir, by: float) -> None:
+    """After a step back an audit would seem newer than VM jobs that vanished since; those must count (rule 6)."""
     host, before = Host(), time.time()
     began, after = steady() - 10, time.time()
     rounds = make(config(queue("q")), clock=Clock(host.wall), audited=lambda: AuditReport(result=AuditResult(began)))
     host.set_by = by
     rounds.guarded({"q"})
-    said, slack = status(statedir)["known"]["audit"]["began"] - (by - 10), 0.5  # two clocks are read one by one
-    assert before - slack <= said <= after + slack
+    began, slack = status(statedir)["known"]["audit"]["began"] - (by - 10), 0.5  # two clocks are read one by one
+    assert before - slack <= began <= after + slack
 
 
 def _nothing(rows: Any) -> Any:
@@ -241,7 +237,7 @@ def _started(rounds_status: dict[str, Any]) -> dict[str, float]:
     return {each["source"]: each["started"] for each in rounds_status["sources"]}
 
 
-def test_what_a_queue_that_is_not_due_has_acted_on_is_read_anew_for_the_others(workers: Workers) -> None:
+def test_polls_again_if_another_queue_of_the_schedd_has_acted(workers: Workers) -> None:
     """Rule 3, where two queues share a schedd."""
     shared = Numbers(name="shared", interval_s=3600)
     one, two = (queue(name, parts={"wms": {"sources": (shared,)}}) for name in ("one", "two"))
@@ -249,13 +245,13 @@ def test_what_a_queue_that_is_not_due_has_acted_on_is_read_anew_for_the_others(w
     observer.observe([one], [one, two], {})
     first = observer.readings["shared"].started
     observer.observe([one], [one, two], {})
-    assert observer.readings["shared"].started == pytest.approx(first, abs=1e-6), "it is young"
+    assert observer.readings["shared"].started == pytest.approx(first, abs=1e-6), "the reading is fresh"
     observer.observe([one], [one, two], {"two": steady()})
-    assert observer.readings["shared"].started > first + 1e-5, "a further poll, however quick"
+    assert observer.readings["shared"].started > first + 1e-5, "a new poll"
 
 
-def test_a_source_that_nobody_wants_any_more_leaves_nothing_when_its_last_poll_fails(workers: Workers) -> None:
-    """Or its daemon would count as silent until the end of the process, and no machine would be ended for its sake."""
+def test_forgets_a_source_without_queues_even_if_its_poll_fails(workers: Workers) -> None:
+    """Its daemon would count as silent until the process ends, and the factory would end no VM meanwhile."""
     hung = Numbers(name="hung", how="hangs", deadline_s=1)
     gone, other = (
         queue(name, parts={"wms": {"sources": (source,)}}) for name, source in (("q", hung), ("r", Numbers()))
@@ -263,7 +259,7 @@ def test_a_source_that_nobody_wants_any_more_leaves_nothing_when_its_last_poll_f
     observer = Observer(workers)
     observer.observe([gone], [gone], {})
     assert observer.silent == {hung.address}
-    observer.observe([gone], [gone], {})  # and it is polled again, in the background
+    observer.observe([gone], [gone], {})  # polled again, in the background
     observer.forget([other])
     assert observer.silent == frozenset()
     time.sleep(2 * hung.deadline_s)
@@ -272,11 +268,11 @@ def test_a_source_that_nobody_wants_any_more_leaves_nothing_when_its_last_poll_f
     assert "hung" not in observer.readings
 
 
-@pytest.mark.parametrize(("ahead_s", "anew"), [(100.0, False), (179.0, False), (181.0, True), (400.0, True)])
-def test_a_reading_is_never_too_old_when_it_is_needed_however_long_its_interval(
-    workers: Workers, ahead_s: float, anew: bool
+@pytest.mark.parametrize(("ahead_s", "polled"), [(100.0, False), (179.0, False), (181.0, True), (400.0, True)])
+def test_polls_before_a_reading_is_too_old_whatever_its_interval(
+    workers: Workers, ahead_s: float, polled: bool
 ) -> None:
-    """Old files say ``*.sleep = 600``, and 360 s is when a reading is unknown."""
+    """Old configurations have ``*.sleep = 600``, and a reading is unknown after 360 s."""
     shared = Numbers(name="shared", interval_s=600, maxage_s=360)
     one = queue("one", parts={"wms": {"sources": (shared,)}})
     ahead = [0.0]
@@ -285,11 +281,11 @@ def test_a_reading_is_never_too_old_when_it_is_needed_however_long_its_interval(
     first = observer.readings["shared"].started
     ahead[0] = ahead_s
     observer.observe([one], [one], {})
-    assert (observer.readings["shared"].started > first + 1e-6) is anew
+    assert (observer.readings["shared"].started > first + 1e-6) is polled
 
 
 class Collector(Numbers):
-    """As early as the collector is read, and not as quick."""
+    """A slow source of the collector's stage."""
 
     STAGE = PoolSource.STAGE
 
@@ -310,8 +306,8 @@ class Cloud(Numbers):
     STAGE = EC2Instances.STAGE
 
 
-def test_the_collector_is_read_before_the_schedds_and_the_clouds_last(workers: Workers) -> None:
-    """Rule 3: so that skew buys too little rather than too much."""
+def test_reads_collector_before_schedds_and_clouds_last(workers: Workers) -> None:
+    """Rule 3: skew then buys too little rather than too much."""
     sources = Cloud(name="cloud"), Schedd(name="schedd"), Panda(name="panda"), Collector(name="collector")
     one = queue("one", parts={"wms": {"sources": sources[:2]}, "batch": {"sources": sources[2:]}})
     observer = Observer(workers)
@@ -323,17 +319,17 @@ def test_the_collector_is_read_before_the_schedds_and_the_clouds_last(workers: W
 
 
 @pytest.mark.parametrize(("maximum", "polled"), [(None, {"a"}), (10, {"a", "b"})])
-def test_the_sum_over_all_queues_needs_what_every_queue_reads(
+def test_max_per_factory_polls_the_sources_of_all_queues(
     make: Make, statedir: StateDir, maximum: int | None, polled: set[str]
 ) -> None:
-    """MaxPerFactory: also of queues that are not due."""
+    """Queues that are not due count too."""
     a, b = (queue(name, parts={"batch": {"sources": (Numbers(name=name),)}}) for name in ("a", "b"))
     make(config(a, b, max_per_factory=maximum)).run({"a"})
     assert set(_started(status(statedir))) - {"numbers"} == polled
     assert set(queues(statedir)) == {"a"}
 
 
-def test_a_reload_that_comes_while_the_factory_starts_does_not_end_it() -> None:
+def test_sighup_during_start_up_does_not_end_the_factory() -> None:
     code = """
 import os, signal
 from factory.service import daemon
@@ -350,7 +346,7 @@ cli.serve((), True)
     assert (done.returncode, done.stdout) == (0, "it starts\n"), done.stderr
 
 
-def test_rounds_that_break_one_after_the_other_end_the_process_with_status_70() -> None:
+def test_failed_rounds_in_a_row_exit_with_status_70() -> None:
     code = """
 from factory.service import daemon
 from factory.cli import command as cli

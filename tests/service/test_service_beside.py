@@ -1,4 +1,4 @@
-"""The service beside slow company: a hanging monitor or PanDA server delays the rounds of nobody else."""
+"""The service with a hanging monitor and a hanging PanDA server: other queues decide as usual."""
 
 import json
 import signal
@@ -84,9 +84,15 @@ def test_rounds_go_on_while_a_monitor_and_a_panda_server_hang(tmp_path: Path) ->
         monitor.faults["/api"] = Reply(b"", after_s=3600)
         with service(tmp_path, good=good.url, bad=bad.url, monitor=monitor.url) as child:
             until(
-                lambda: status(tmp_path, "GOOD").get("wms", {}).get("ready") == 5, "the good queue's work is known", 60
+                lambda: status(tmp_path, "GOOD").get("wms", {}).get("ready") == 5,
+                "the work of the good queue is known",
+                60,
             )
-            until(lambda: "no answer within" in str(status(tmp_path, "BAD").get("wms")), "the bad one's is unknown", 60)
+            until(
+                lambda: "no answer within" in str(status(tmp_path, "BAD").get("wms")),
+                "the work of the bad queue is unknown",
+                60,
+            )
             good.set("GOOD", activated=8)
             decided: dict[float, int] = {}
 
@@ -98,7 +104,7 @@ def test_rounds_go_on_while_a_monitor_and_a_panda_server_hang(tmp_path: Path) ->
             assert len(set(decided.values())) < len(decided), "a round ended while the bad server was still asked"
             assert status(tmp_path, "GOOD")["wms"]["ready"] == 8
             assert [request.method for request in monitor.requests] == ["PUT"]
-            until(lambda: "actions=" in (tmp_path / "log").read_text(), "the other monitor was told")
+            until(lambda: "actions=" in (tmp_path / "log").read_text(), "the other monitor got a report")
             child.send_signal(signal.SIGTERM)
             assert child.wait(60) == 0
         assert "monitor=APF unsent=" in (tmp_path / "log").read_text()
