@@ -1,4 +1,4 @@
-"""Factories for the tests of this directory: each has its own id and leaves nothing behind."""
+"""Factories for pool tests: each has its own id and leaves nothing behind."""
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
@@ -18,7 +18,7 @@ _numbers = count(1)
 
 @pytest.fixture
 def make_factory(pool: Pool, cloud: CloudProcess, tmp_path: Path) -> Iterator[MakeFactory]:
-    """``make_factory(**keys)``: a factory with one queue in the session's pool and cloud, not yet started."""
+    """Return ``make_factory(**keys)``: it makes a factory with one queue in the pool and cloud of the session."""
     with ExitStack() as stack:
 
         def make(*, factory: dict[str, object] | None = None, **keys: object) -> Factory:
@@ -34,7 +34,7 @@ def make_factory(pool: Pool, cloud: CloudProcess, tmp_path: Path) -> Iterator[Ma
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failed test shows what the factories logged."""
+    """Add the logs of all factories to the report of a failed test."""
     report = yield
     if report.failed:
         report.sections += [(f"log of the factory in {name}", text) for name, text in logs().items()]

@@ -1,4 +1,4 @@
-"""What is done to a schedd happens only if it still is as it was decided, and only to our own (rules 6, 10)."""
+"""Actions on a schedd apply only to own jobs in the decided state (rules 6, 10)."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ Act = Callable[..., object]
 
 @pytest.fixture
 def act(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Act]:
-    """Call a function of ``acts`` as the factory does: in a worker."""
+    """Return a function that calls another one in a worker, as the factory does."""
     monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
     workers = Workers()
     yield lambda function, *arguments: workers.call("schedd", 30, function, LOCAL, *arguments)
@@ -37,7 +37,7 @@ def act(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Act]:
 
 @pytest.fixture
 def vm_jobs(pool: Pool) -> Iterator[Callable[..., tuple[str, list[JobId]]]]:
-    """Jobs that look like VM jobs of a factory of their own, held so that nothing happens to them."""
+    """Return a function that submits held jobs that look like VM jobs of a new factory."""
     factories: list[str] = []
 
     def make(number: int, **attributes: object) -> tuple[str, list[JobId]]:
@@ -56,10 +56,10 @@ def mine(pool: Pool, factory_id: str) -> str:
     return our_vm_jobs(pool.user.split("@", maxsplit=1)[0], factory_id)
 
 
-def test_the_hard_cap_is_checked_again_by_the_worker_that_submits(
+def test_worker_checks_the_hard_cap_again_before_submitting(
     pool: Pool, act: Act, vm_jobs: Callable[..., tuple[str, list[JobId]]]
 ) -> None:
-    """Rule 6: jobs that are held count too; the transaction is all or nothing."""
+    """Held jobs count too, and the transaction is all or nothing (rule 6)."""
     factory_id, _ = vm_jobs(2)
     description = f'executable = /bin/true\nhold = true\nMy.APFFactory = "{factory_id}"\nMy.APFVM = "$(vm)"\n'
     items = [{"vm": "a"}, {"vm": "b"}]
@@ -72,10 +72,10 @@ def test_the_hard_cap_is_checked_again_by_the_worker_that_submits(
     assert sorted(ad["APFVM"] for ad in pool.jobs(mine(pool, factory_id))) == ["a", "b", "vm", "vm"]
 
 
-def test_jobs_that_the_schedd_gives_another_owner_are_removed_at_once(
+def test_removes_jobs_at_once_if_the_schedd_changes_their_owner(
     pool: Pool, act: Act, vm_jobs: Callable[..., tuple[str, list[JobId]]]
 ) -> None:
-    """Or they would never be seen, and bought anew in every round."""
+    """Otherwise no poll would show them, and every round would buy them again."""
     factory_id, _ = vm_jobs(1)
     description = f'executable = /bin/true\nhold = true\nMy.APFFactory = "{factory_id}"\nMy.APFVM = "$(vm)"\n'
     theirs = our_vm_jobs("somebody", factory_id)
@@ -84,10 +84,10 @@ def test_jobs_that_the_schedd_gives_another_owner_are_removed_at_once(
     assert [ad["APFVM"] for ad in pool.jobs(f'APFFactory == "{factory_id}" && JobStatus != 3')] == ["vm"]
 
 
-def test_only_a_job_of_ours_that_still_is_as_decided_is_removed_or_edited(
+def test_edits_and_removes_only_own_jobs_in_the_decided_state(
     pool: Pool, act: Act, vm_jobs: Callable[..., tuple[str, list[JobId]]]
 ) -> None:
-    """Rule 10."""
+    """Own jobs carry our owner and factory id (rule 10)."""
     factory_id, (first, second) = vm_jobs(2)
     other_id, (other,) = vm_jobs(1)
     own = mine(pool, factory_id)
@@ -108,10 +108,10 @@ def test_only_a_job_of_ours_that_still_is_as_decided_is_removed_or_edited(
     assert len(pool.jobs(mine(pool, other_id))) == 1
 
 
-def test_a_release_that_ends_a_machine_is_refused_while_a_startd_of_it_is_in_the_pool(
+def test_refuses_a_terminating_release_while_the_startd_is_in_the_pool(
     pool: Pool, act: Act, vm_jobs: Callable[..., tuple[str, list[JobId]]]
 ) -> None:
-    """Rule 5: a machine whose termination failed may have joined since. Its master alone does not keep it."""
+    """A machine whose termination failed may have joined since (rule 5). An ad of its master alone does not keep it."""
     factory_id, (job,) = vm_jobs(1)
     own, vm_id = mine(pool, factory_id), f"late-{factory_id}"
     address = PoolAddress(pool.address)
@@ -135,15 +135,15 @@ def _invalidation(name: str) -> str:
 
 @pytest.fixture
 def nobody() -> Iterator[int]:
-    """A port on which something listens and never says a word."""
+    """Yield a port on which a process listens and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=200) as listening:
         yield listening.getsockname()[1]
 
 
-def test_machines_that_never_answer_cost_a_round_no_more_than_two_commands(
+def test_unresponsive_machines_cost_a_round_at_most_two_commands(
     pool: Pool, nobody: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rule 12, by condor_off and condor_drain themselves."""
+    """This uses the real condor_off and condor_drain (rule 12)."""
     monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
     names = [f"deaf{number}@localhost" for number in range(24)]
     _advertise(pool, "UPDATE_MASTER_AD", "DaemonMaster", names, nobody)
@@ -166,7 +166,7 @@ def test_machines_that_never_answer_cost_a_round_no_more_than_two_commands(
 
 
 def _advertise(pool: Pool, command: str, kind: str, names: list[str], port: int) -> None:
-    """Ads of daemons that all have this address."""
+    """Advertise daemons that all have this address."""
     address = f'"<127.0.0.1:{port}>"'
     version = 'CondorVersion = "$CondorVersion: 23.9.6 2024-08-08 $"\nCondorPlatform = "$CondorPlatform: x86_64 $"\n'
     same = f'MyType = "{kind}"\nMachine = "deaf"\nMyAddress = {address}\nStartdIpAddr = {address}\n{version}'

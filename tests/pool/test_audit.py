@@ -1,4 +1,4 @@
-"""``apf audit`` on a real pool and cloud: an instance that nobody owns is found, whatever else may not be asked."""
+"""``apf audit`` on a real pool and cloud finds orphans even if some queries are forbidden."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.rig.wait import until
 from tests.rig.work import Work
 
 
-def test_an_instance_without_a_vm_job_is_found(cloud: CloudProcess, make_factory: MakeFactory) -> None:
+def test_audit_finds_an_instance_without_a_vm_job(cloud: CloudProcess, make_factory: MakeFactory) -> None:
     factory = make_factory()
     jobs = Work(factory).submit(1)
     client = cloud.client()
@@ -38,7 +38,7 @@ def test_an_instance_without_a_vm_job_is_found(cloud: CloudProcess, make_factory
         jobs.wait_done()
 
 
-def test_who_may_not_list_key_pairs_is_told_of_instances_all_the_same(pool: Pool, tmp_path: Path) -> None:
+def test_audit_reports_instances_without_the_right_to_list_key_pairs(pool: Pool, tmp_path: Path) -> None:
     with CloudProcess(tmp_path / "cloud", boot_delay_s=0.5, hooks=["tests.rig.cloudhooks:Broken"]) as cloud:
         deny(cloud.directory, "DescribeKeyPairs UnauthorizedOperation")
         factory = Factory(tmp_path, pool, "denied", {QUEUE: ec2_queue(cloud, "denied")}, **AUDITED)
@@ -48,8 +48,8 @@ def test_who_may_not_list_key_pairs_is_told_of_instances_all_the_same(pool: Pool
             (note,) = factory.status()["audit"]["notes"]
             assert "UnauthorizedOperation" in note
             assert note in factory.log_text()
-            assert factory.log_text().count("UnauthorizedOperation") == 1, "it is said once"
+            assert factory.log_text().count("UnauthorizedOperation") == 1, "it is reported once"
             assert "UnauthorizedOperation" in factory.run("status").stdout
             said = json.loads(factory.run("audit", "--json").stdout)
             assert ([line["vm"] for line in said["lines"]], said["unknown"], said["notes"]) == ([orphan], [], [note])
-        assert factory.run("audit").returncode == 0, "it may be meant so"
+        assert factory.run("audit").returncode == 0, "it may be intended"

@@ -1,4 +1,4 @@
-"""What the collector says of itself and of machines."""
+"""Ads of the collector about itself and about machines."""
 
 import time
 from pathlib import Path
@@ -12,8 +12,8 @@ from tests.rig.pool import Pool
 from tests.rig.wait import until
 
 
-def test_a_collector_is_as_old_as_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rule 2 rests on it: when it has been up for long enough, every machine has reported."""
+def test_collector_uptime_is_that_of_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a collector has been up for long enough, every machine has reported (rule 2)."""
     workers = Workers()
     with Pool(tmp_path / "pool", name="collector@pool") as pool:
         monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
@@ -37,5 +37,7 @@ def test_a_collector_is_as_old_as_its_process(tmp_path: Path, monkeypatch: pytes
             return (seen[-1][0] or 0) > 3
 
         until(grows, "it grows", 60, every_s=0.3)
-        assert all(up is not None and up <= since + 1.5 for up, since in seen), "it is no older than its process"
+        assert all(up is not None and up <= since + 1.5 for up, since in seen), (
+            "uptime does not exceed the age of the process"
+        )
     workers.stop()

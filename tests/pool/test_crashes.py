@@ -1,4 +1,4 @@
-"""Rule 1: the factory may be killed at any instruction; the one that is started after it goes on."""
+"""A factory that is killed at any instruction continues after a restart (rule 1)."""
 
 import time
 from pathlib import Path
@@ -20,18 +20,16 @@ write_files:
       APF_STARTD_STARTS = 5
       APF_STARTD_RETURNS = 10
 """
-"""The same end as a real machine's, after seconds in place of minutes."""
+"""The timers of a real VM with seconds instead of minutes."""
 
 
 def dies_at(factory: Factory, step: str, time: int = 1) -> None:
-    """Start the factory, and see it die at that step."""
+    """Start the factory and wait until it dies at that step."""
     factory.start(failpoint=(step, time), wait=False)
     assert factory.wait_end(60) == KILLED, f"it never got to: {step}"
 
 
-def test_killed_at_every_step_it_buys_no_vm_too_many_and_leaks_none(
-    cloud: CloudProcess, make_factory: MakeFactory
-) -> None:
+def test_factory_killed_at_any_step_buys_and_leaks_no_extra_vm(cloud: CloudProcess, make_factory: MakeFactory) -> None:
     factory = make_factory(sched__maxtorun__maximum=3, apfqueue__sleep=1)
     maximum = factory.queues[QUEUE]
     work = Work(factory)
@@ -46,7 +44,7 @@ def test_killed_at_every_step_it_buys_no_vm_too_many_and_leaks_none(
 
         factory.start(failpoint=("retire recorded", 2))
         first.wait_running()
-        # One that is not yet seen claimed would be turned off, and come back only when its job ends.
+        # A VM not yet known to be claimed would be turned off and return only after its job ends.
         until(lambda: factory.states()["busy"] == 3, "the factory sees all three busy", 20)
         assert len(factory.vm_jobs()) == 3
         maximum["sched.maxtorun.maximum"] = 1
@@ -61,7 +59,7 @@ def test_killed_at_every_step_it_buys_no_vm_too_many_and_leaks_none(
         dies_at(factory, "cleared")
         factory.start(failpoint=("retire recorded", 1))
         until(lambda: factory.states()["busy"] == 3, "all three are in service again", 30)
-        assert len(factory.vm_jobs()) == 3, "taken back, not bought anew"
+        assert len(factory.vm_jobs()) == 3, "unretired instead of a new purchase"
 
         first.open()
         second.open()
@@ -78,10 +76,10 @@ def test_killed_at_every_step_it_buys_no_vm_too_many_and_leaks_none(
     assert len(instances(cloud, factory)) == 3
 
 
-def test_machines_that_were_asked_to_leave_end_by_themselves_when_the_factory_does_not_come_back(
+def test_retired_vms_end_by_themselves_without_the_factory(
     pool: Pool, cloud: CloudProcess, make_factory: MakeFactory, tmp_path: Path
 ) -> None:
-    """Rule 9: a startd that has left looks at no timer any more; its master does."""
+    """A stopped startd checks no timer any more, but its master does (rule 9)."""
     layer = tmp_path / "layer.yaml"
     layer.write_text(LAYER)
     keys: dict[str, object] = {"batchsubmit__condorec2__user_data_files": layer}
@@ -97,14 +95,14 @@ def test_machines_that_were_asked_to_leave_end_by_themselves_when_the_factory_do
         factory.reload()
         until(lambda: all(factory.states(way) == {"retiring": 1} for way in ways), "both retire", 20)
         factory.kill()
-    time.sleep(15)  # longer than both periods
+    time.sleep(15)  # longer than both timers
     assert len(alive(cloud, factory)) == 2, "a machine with a job stays"
     for batch in batches:
         batch.open()
     for batch in batches:
         batch.wait_done()
     mine = f'APFFactory == "{factory.id}"'
-    until(lambda: not pool.slots(mine), "the startds have left", 20)
+    until(lambda: not pool.slots(mine), "the startds have stopped", 20)
     until(lambda: not alive(cloud, factory), "the instances end by themselves", 40)
     assert {m["reason"] for m in instances(cloud, factory)} == {"Client.InstanceInitiatedShutdown"}
     until(lambda: not factory.vm_jobs(), "the VM jobs have completed", 40)

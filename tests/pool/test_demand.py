@@ -1,4 +1,4 @@
-"""Work as real schedds show it: what counts, in one query, added up, and as a lower bound when one does not answer."""
+"""Work from real schedds: counted in one query, added up, and a lower bound if one schedd does not answer."""
 
 import os
 import signal
@@ -33,12 +33,12 @@ from tests.rig.workers import asking
 
 _LOG = "SCHEDD_DEBUG = D_COMMAND\nMAX_SCHEDD_LOG = 100000000\n"
 _DEADLINE_S = 8
-"""Long enough for a worker to start on a busy machine."""
+"""Time enough for a worker to start on a busy machine."""
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    """A pool with two schedds, no startd, and jobs in both."""
+    """Yield a pool with two schedds, no startd, and jobs in both schedds."""
     directory = tmp_path_factory.mktemp("two")
     (directory / "spool2").mkdir()
     with Pool(directory, TWO_SCHEDDS + _LOG, name="first@pool") as pool:
@@ -87,7 +87,7 @@ def read(workers: Workers, *queues: Queue) -> list[WmsStatus | Unknown]:
     return [each.wmsstatus.read(readings) for each in queues if each.wmsstatus]
 
 
-def test_jobs_for_startds_count_by_queue_and_vm_local_managed_and_deferred_jobs_do_not(workers: Workers) -> None:
+def test_counts_only_jobs_for_startds_by_queue(workers: Workers) -> None:
     assert read(
         workers,
         queue(),
@@ -110,10 +110,10 @@ def test_jobs_for_startds_count_by_queue_and_vm_local_managed_and_deferred_jobs_
     ]
 
 
-def test_a_constraint_that_the_schedd_refuses_leaves_the_other_queues_alone(workers: Workers) -> None:
+def test_invalid_constraint_affects_only_its_own_queue(workers: Workers) -> None:
     wrong = queue("wrong")
     assert isinstance(wrong.wmsstatus, Condor)
-    # As on a host without the bindings, where it is not parsed at load.
+    # As on a host without the bindings, where load() does not parse it.
     wrong.wmsstatus.settings = Condor.Settings.model_construct(constraint="Owner ==", queueskey="ANY")
     refused, right = read(workers, wrong, queue())
     assert isinstance(refused, Unknown)
@@ -121,7 +121,7 @@ def test_a_constraint_that_the_schedd_refuses_leaves_the_other_queues_alone(work
     assert right == WmsStatus(ready=5, failed=3)
 
 
-def test_500_queues_are_one_query(two: Pool, workers: Workers) -> None:
+def test_500_queues_need_one_query(two: Pool, workers: Workers) -> None:
     (source,) = plan_sources([queue(f"q{n}", wmsqueue=f"w{n}") for n in range(500)]).sources.values()
     assert isinstance(source, JobCountSource)
     log = two.log / "SchedLog"
@@ -140,7 +140,7 @@ def test_500_queues_are_one_query(two: Pool, workers: Workers) -> None:
 
 
 @pytest.mark.parametrize("way", ["name and pool", "host and port"])
-def test_schedds_are_found_by_name_and_pool_or_by_host_and_port(two: Pool, workers: Workers, way: str) -> None:
+def test_finds_schedds_by_name_and_pool_or_by_host_and_port(two: Pool, workers: Workers, way: str) -> None:
     host, port = two.address.split(":")
     settings: dict[str, Any] = {"schedd": SECOND, "pool": two.address}
     if way == "host and port":
@@ -148,15 +148,13 @@ def test_schedds_are_found_by_name_and_pool_or_by_host_and_port(two: Pool, worke
     assert read(workers, queue(**settings)) == [WmsStatus(ready=7)]
 
 
-def test_a_schedd_that_the_collector_does_not_know_is_unknown(workers: Workers) -> None:
+def test_schedd_missing_from_the_collector_is_unknown(workers: Workers) -> None:
     (status,) = read(workers, queue(schedd="nobody@pool"))
     assert isinstance(status, Unknown)
     assert "has no ad of schedd nobody@pool" in status.reason
 
 
-def test_two_schedds_add_up_and_with_one_stopped_the_queue_buys_and_does_not_retire(
-    two: Pool, workers: Workers
-) -> None:
+def test_queue_buys_but_never_retires_while_one_schedd_is_down(two: Pool, workers: Workers) -> None:
     both = f"first@pool, {SECOND}"
     buys = queue("buys", schedd=both)
     retires = queue("retires", schedd=both, step=lambda _: Step(-2, "two too many"))
@@ -179,7 +177,7 @@ def test_two_schedds_add_up_and_with_one_stopped_the_queue_buys_and_does_not_ret
 
 
 def fit_queue(name: str, schedds: str) -> Queue:
-    """A queue that buys machines of 8 cores for the jobs of both schedds."""
+    """Return a queue that buys machines of 8 cores for the jobs of both schedds."""
     made = queue(name, schedd=schedds)
     shape = offer()
     assert made.wmsstatus is not None
@@ -188,9 +186,7 @@ def fit_queue(name: str, schedds: str) -> Queue:
     return replace(made, sched=(plugin(Fit),))
 
 
-def test_job_groups_of_two_schedds_add_up_and_with_one_stopped_the_queue_buys_for_the_other(
-    two: Pool, workers: Workers
-) -> None:
+def test_fit_buys_for_one_schedd_while_the_other_is_down(two: Pool, workers: Workers) -> None:
     buys = fit_queue("buys", f"first@pool, {SECOND}")
     (status,) = read(workers, buys)
     assert isinstance(status, WmsStatus)
@@ -203,7 +199,7 @@ def test_job_groups_of_two_schedds_add_up_and_with_one_stopped_the_queue_buys_fo
         (failed,) = (key for key, reading in observer.readings.items() if reading.error)
         polled_once = observer.readings[failed].started
         observer.observe([buys], [buys], {})
-        assert observer.readings[failed].started == pytest.approx(polled_once), "nobody waits for it a second time"
+        assert observer.readings[failed].started == pytest.approx(polled_once), "no second wait for the hung schedd"
     finally:
         os.kill(second, signal.SIGCONT)
     world = make_world(time.time(), WorldInputs(observer.readings, Memory(), {}, "1 h 1", 0))

@@ -1,4 +1,4 @@
-"""The job ads that HTCondor makes of what CondorEC2 submits: each ec2_* key arrives."""
+"""Job ads that HTCondor makes from the submit descriptions of CondorEC2, with all ec2_* keys."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def _in_pool(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def job_ad(directory: Path, **own: str) -> dict[str, object]:
-    """The ad of the first VM job of a queue with these keys."""
+    """Return the ad of the first VM job of a queue with these keys."""
     import classad2
 
     queue = make_queue(directory, {**VMS, **own}, "MY/VMS")
@@ -30,16 +30,16 @@ def job_ad(directory: Path, **own: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.key)
-def test_each_key_of_the_table_becomes_its_attribute(tmp_path: Path, command: Command) -> None:
+def test_each_ec2_key_becomes_its_job_attribute(tmp_path: Path, command: Command) -> None:
     ad = job_ad(tmp_path, **keys(command))
     name, value = command.attribute
     assert ad[name] == value
     if name.startswith("EC2Param_"):
         names = str(ad["EC2ParamNames"]).split(", ")
-        assert name in {"EC2Param_" + dotted.replace(".", "_") for dotted in names}, "dots and all"
+        assert name in {"EC2Param_" + dotted.replace(".", "_") for dotted in names}, "with its dots"
 
 
-def test_all_of_them_fit_together(tmp_path: Path) -> None:
+def test_all_ec2_keys_work_together(tmp_path: Path) -> None:
     apart = {"keypair_file", "iam_profile_name", "ec2_spot_price", "tag_CostCentre", "gridresource", "access_key_id"}
     together = [command for command in COMMANDS if command.key not in apart]
     ad = job_ad(tmp_path, **{key: value for command in together for key, value in keys(command).items()})
@@ -48,7 +48,7 @@ def test_all_of_them_fit_together(tmp_path: Path) -> None:
         assert ad[name] == value
 
 
-def test_a_vm_job_says_whose_it_is_and_when_it_ends(tmp_path: Path) -> None:
+def test_vm_job_shows_its_factory_queue_and_lease(tmp_path: Path) -> None:
     ad = job_ad(tmp_path, **{"batchsubmit.condorec2.lease": "1h", "batchsubmit.condorec2.lease_max": "2h"})
     assert ad["JobUniverse"] == 9
     assert ad["APF_QUEUE"] == ad["MATCH_APF_QUEUE"] == "MY/VMS"
@@ -56,7 +56,7 @@ def test_a_vm_job_says_whose_it_is_and_when_it_ends(tmp_path: Path) -> None:
     assert ad["APFShape"] == "ami-1/m5.large/*/on-demand"
     assert str(ad["APFIdentity"]).startswith("apf@")
     assert (ad["APFLeaseEnd"], ad["APFLeaseMax"]) == (int(NOW) + 3600, int(NOW) + 7200)
-    assert ad["PeriodicRemove"] is True, "that was long ago"
+    assert ad["PeriodicRemove"] is True, "the lease ended long ago"
     assert ad["EC2UserDataFile"] == str(tmp_path / "userdata" / "vm-1")
     assert "EC2UserData" not in ad
     values = [value for name, value in ad.items() if name.startswith("EC2Param_TagSpecification")]
@@ -66,7 +66,7 @@ def test_a_vm_job_says_whose_it_is_and_when_it_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("remove", ["periodic_remove", "Periodic_Remove"])
-def test_extra_lines_reach_the_job_and_win(tmp_path: Path, remove: str) -> None:
+def test_extra_submit_lines_override_others(tmp_path: Path, remove: str) -> None:
     own = {
         "batchsubmit.condorec2.condor_attributes": r'+Project = "a\,b",Notification = always',
         f"batchsubmit.condorec2.condor_attributes.{remove}": "False",

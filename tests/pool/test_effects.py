@@ -1,4 +1,4 @@
-"""The model of effects (factory/world/effects.py) says what real daemons do."""
+"""The model of effects (factory/world/effects.py) agrees with real daemons."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ Observe = Callable[[], tuple[VM, VMFacts]]
 
 @pytest.fixture
 def busy(make_factory: MakeFactory) -> tuple[Factory, Batch]:
-    """A factory that has ended, its one VM, and the job that runs there."""
+    """Return a stopped factory with one busy VM, and the job on it."""
     factory = make_factory(sched__retireidle__after="1h")
     factory.start()
     job = Work(factory).submit(1)
@@ -43,7 +43,7 @@ def busy(make_factory: MakeFactory) -> tuple[Factory, Batch]:
 
 @pytest.fixture
 def observe(busy: tuple[Factory, Batch], pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Observe]:
-    """``observe()``: the only VM, and what schedd and collector show of it."""
+    """Yield ``observe()``, which returns the only VM and its facts in schedd and collector."""
     monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
     config, workers = load([busy[0].conf]), Workers()
     yield lambda: _facts(rehearse(config, workers))
@@ -52,7 +52,7 @@ def observe(busy: tuple[Factory, Batch], pool: Pool, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def act(busy: tuple[Factory, Batch], observe: Observe) -> Iterator[Act]:
-    """``act(action)``: carry it out as the daemon does; the error, or None."""
+    """Yield ``act(action)``, which performs an action as the daemon does and returns its error or None."""
     config: Config = load([busy[0].conf])
     workers, statedir = Workers(), StateDir(config.factory.statedir, config.factory.id)
 
@@ -93,7 +93,7 @@ def _facts(seen: Rehearsal) -> tuple[VM, VMFacts]:
 
 
 def _becomes(observe: Observe, predicted: VMFacts, what: str, timeout_s: float = 60) -> tuple[VM, VMFacts]:
-    """Wait until the daemons show what the model says; times apart."""
+    """Wait until the daemons show the predicted facts, except for times."""
 
     def same() -> tuple[VM, VMFacts] | None:
         vm, facts = observe()
@@ -111,8 +111,8 @@ def _becomes(observe: Observe, predicted: VMFacts, what: str, timeout_s: float =
     return found
 
 
-def test_retirement_and_return_go_as_the_model_says(busy: tuple[Factory, Batch], observe: Observe, act: Act) -> None:
-    """By drain and by off, with a job and without one."""
+def test_retire_and_unretire_follow_the_model(busy: tuple[Factory, Batch], observe: Observe, act: Act) -> None:
+    """This uses drain and off, with a job and without one."""
     job = busy[1]
     vm, facts = observe()
     assert (facts.startd, facts.jobs, facts.leaving) == (True, 1, None)
@@ -123,7 +123,7 @@ def test_retirement_and_return_go_as_the_model_says(busy: tuple[Factory, Batch],
         return _becomes(observe, predicted, what)
 
     vm, facts = carries_out(Retire(queue=QUEUE, vm=vm, method="drain", reason="test"), "a busy VM drains")
-    assert facts.jobs == 1, "its job runs on"
+    assert facts.jobs == 1, "its job keeps running"
     vm, facts = carries_out(Unretire(queue=QUEUE, vm=vm, reason="test"), "the drain is cancelled")
     assert facts.startd
     vm, facts = carries_out(ClearRetire(queue=QUEUE, vm=vm, reason="test"), "the mark is cleared")
@@ -135,14 +135,14 @@ def test_retirement_and_return_go_as_the_model_says(busy: tuple[Factory, Batch],
     job.wait_done()
     empty = leave_if_empty(replace(facts, jobs=0), time.time())
     assert not empty.startd
-    vm, facts = _becomes(observe, empty, "its startd leaves with its last job")
+    vm, facts = _becomes(observe, empty, "its startd stops after its last job")
     assert facts.master_ad, "its master stays"
     vm, facts = carries_out(Unretire(queue=QUEUE, vm=vm, reason="test"), "the startd returns")
     assert facts.startd
 
 
-def test_removal_goes_as_the_model_says(busy: tuple[Factory, Batch], observe: Observe, act: Act) -> None:
-    """Rules 5 and 10: refused while a job runs, while an ad is there, and for another state; done when none objects."""
+def test_removal_follows_the_model(busy: tuple[Factory, Batch], observe: Observe, act: Act) -> None:
+    """Removal is refused while a job runs, while an ad exists, and in another state of the job (rules 5, 10)."""
     job = busy[1]
     vm, facts = observe()
 
@@ -155,10 +155,10 @@ def test_removal_goes_as_the_model_says(busy: tuple[Factory, Batch], observe: Ob
         assert (predicted.status == JobStatus.REMOVED) == succeeds
         return succeeds
 
-    assert not tries(facts), "a job runs there"
+    assert not tries(facts), "a job runs on the VM"
     job.open()
     job.wait_done()
     vm, facts = _becomes(observe, replace(facts, jobs=0), "its job has ended")
-    assert not tries(facts, absent=True), "its ads are there"
+    assert not tries(facts, absent=True), "its ads are in the collector"
     assert not tries(facts, still="JobStatus == 1 && EC2InstanceName =?= undefined"), "it has an instance"
     assert tries(facts)

@@ -1,4 +1,4 @@
-"""Fit on real daemons: the machines that the waiting jobs can use, and no others."""
+"""Fit on real daemons buys the machines that waiting jobs can use, and no others."""
 
 from collections import Counter
 from pathlib import Path
@@ -27,18 +27,18 @@ write_files:
 
 
 def bought(factory: Factory, queue: str = "CLOUD") -> Counter[str]:
-    """VM jobs that there ever were, by instance type."""
+    """Return the number of VM jobs ever submitted, by instance type."""
     mine = f'APFFactory == "{factory.id}" && APF_QUEUE == "{queue}"'
     ads = factory.pool.jobs(mine) + factory.pool.history(mine)
     return Counter(str(ad["APFShape"]).split("/")[1] for ad in ads)
 
 
 def said(factory: Factory, queue: str = "CLOUD") -> str:
-    """The reason of the last round's Fit."""
+    """Return the reason of Fit in the last round."""
     return "; ".join(str(step["reason"]) for step in factory.queue(queue).get("steps", ()))
 
 
-def test_jobs_of_all_sizes_get_the_machines_that_serve_them_and_impossible_ones_get_none(
+def test_buys_for_jobs_of_all_sizes_and_not_for_impossible_ones(
     make_factory: MakeFactory,
 ) -> None:
     factory = make_factory(**FIT)
@@ -58,10 +58,10 @@ def test_jobs_of_all_sizes_get_the_machines_that_serve_them_and_impossible_ones_
         for batch in (big, *small):
             batch.open()
             batch.wait_done()
-        until(lambda: not factory.vm_jobs(), "the machines go, though three jobs wait for ever", 60, 0.5)
+        until(lambda: not factory.vm_jobs(), "the machines end although three jobs wait", 60, 0.5)
 
 
-def test_jobs_that_free_cores_cannot_hold_for_lack_of_memory_get_machines(make_factory: MakeFactory) -> None:
+def test_buys_for_jobs_if_free_cores_lack_memory(make_factory: MakeFactory) -> None:
     factory = make_factory(**(FIT | {"batchsubmit__condorec2__instance_type": "m5.large"}))
     work = Work(factory)
     fat = work.submit(1, request_memory=7_000)
@@ -73,7 +73,7 @@ def test_jobs_that_free_cores_cannot_hold_for_lack_of_memory_get_machines(make_f
         assert len({str(ad["RemoteHost"]).split("@")[-1] for ad in fat.ads() + more.ads()}) == 2
 
 
-def test_the_ad_of_a_machine_whose_vm_job_has_left_keeps_no_job_waiting(make_factory: MakeFactory) -> None:
+def test_buys_although_the_ad_of_a_removed_vm_remains(make_factory: MakeFactory) -> None:
     factory = make_factory(**(FIT | {"batchsubmit__condorec2__instance_type": "m5.large"}))
     work = Work(factory)
     name = f"gone-{factory.id}"
@@ -92,7 +92,7 @@ def explained(factory: Factory, *words: object) -> str:
     return done.stdout
 
 
-def test_explain_says_what_is_true_of_each_job(make_factory: MakeFactory) -> None:
+def test_explain_gives_the_facts_of_each_job(make_factory: MakeFactory) -> None:
     keys = {"batchsubmit__condorec2__instance_type": "m5.large", "sched__maxtorun__maximum": 1}
     factory = make_factory(**(FIT | keys | {"sched__fit__machine__HasGlue": "true"}))
     work = Work(factory)
@@ -133,9 +133,7 @@ def test_explain_says_what_is_true_of_each_job(make_factory: MakeFactory) -> Non
         two.wait_done()
 
 
-def test_queues_fill_in_the_order_of_priority_and_jobs_go_where_their_attribute_is(
-    pool: Pool, cloud: CloudProcess, tmp_path: Path
-) -> None:
+def test_queues_fill_by_priority_and_serve_only_matching_jobs(pool: Pool, cloud: CloudProcess, tmp_path: Path) -> None:
     keys: dict[str, object] = {
         **FIT,
         "batchsubmit__condorec2__instance_type": "m5.large",
@@ -159,5 +157,5 @@ def test_queues_fill_in_the_order_of_priority_and_jobs_go_where_their_attribute_
             for batch in (special, plain):
                 batch.open()
                 batch.wait_done()
-            until(lambda: not factory.vm_jobs(), "all machines go", 60, 0.5)
+            until(lambda: not factory.vm_jobs(), "all machines end", 60, 0.5)
         assert (bought(factory, "CHEAP"), bought(factory, "DEAR")) == ({"m5.large": 2}, {"m5.large": 2})

@@ -1,4 +1,4 @@
-"""Job groups, free room and who matches whom, as real schedds and a real collector show them."""
+"""Job groups, free room and matches from real schedds and a real collector."""
 
 import time
 from collections import Counter
@@ -37,7 +37,7 @@ ALLOW_ADVERTISE_SCHEDD = *
 QUEUE_ALL_USERS_TRUSTED = True
 SCHEDD2.MAX_JOBS_RUNNING = 10
 """
-"""Ads come from tests, and jobs may say whose they are."""
+"""Tests send ads, and jobs may name their owner."""
 
 SLOTS = [
     partitionable("busy", 3, 500),
@@ -58,7 +58,7 @@ SLOTS = [
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    """Two schedds with idle jobs, all in autoclusters; then no negotiator."""
+    """Yield a pool with two schedds whose idle jobs all have autoclusters; its negotiator is stopped."""
     directory = tmp_path_factory.mktemp("fit")
     (directory / "spool2").mkdir()
     with Pool(directory, TWO_SCHEDDS + RULES, name="first@pool") as pool:
@@ -80,7 +80,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
         submit(pool, 2, "concurrency_limits = licence", "request_memory = 333")
         for owner in ("alice", "bob"):
             submit(pool, 2, *of_owner(owner), 'My.MATCH_APF_QUEUE = "C"', "request_memory = 444")
-        advertise(pool, [partitionable("full", 0, 4_000)])  # without any slot nothing is negotiated
+        advertise(pool, [partitionable("full", 0, 4_000)])  # the schedd does not negotiate without slots
         until(lambda: not unclustered(pool, "first@pool"), "the first schedd's jobs have an autocluster", 60)
         until(lambda: not unclustered(pool, SECOND), "the second schedd's jobs have an autocluster", 60)
         pool.run("condor_off", "-daemon", "negotiator")
@@ -101,7 +101,7 @@ def submit(pool: Pool, count: int, *lines: str, name: str = "first@pool") -> Non
 
 
 def of_owner(owner: str) -> tuple[str, ...]:
-    """Of alice's jobs WantsIt is true, of bob's false."""
+    """Return submit lines of an owner: WantsIt is true for alice and false for bob."""
     return f'+Owner = "{owner}"', "My.WantsIt = MY.Reason == 5", f"My.Reason = {len(owner)}"
 
 
@@ -122,7 +122,7 @@ def known(demand: Demand | Unknown) -> Demand:
 
 
 def group(demand: Demand, words: str) -> JobGroup:
-    """The only group whose Requirements have these words."""
+    """Return the only group whose Requirements contain these words."""
     found = [each for each in demand.groups if words in each.requirements]
     assert len(found) == 1, [each.requirements for each in demand.groups]
     return found[0]
@@ -149,7 +149,7 @@ def on(demand: Demand, which: JobGroup, machine: str) -> Match:
     return demand.on_kinds[which.key, machines(demand)[machine].kind]
 
 
-def test_counts_are_exact_and_held_jobs_are_not_idle(workers: Workers) -> None:
+def test_group_counts_are_exact_and_exclude_held_jobs(workers: Workers) -> None:
     demand = fetch(workers)
     assert by_ask(demand) == {
         (1, 100, 0, ""): 5 + 4,
@@ -165,7 +165,7 @@ def test_counts_are_exact_and_held_jobs_are_not_idle(workers: Workers) -> None:
     assert demand.limits == ()
 
 
-def test_jobs_that_no_startd_may_take_now_are_counted_by_reason(workers: Workers) -> None:
+def test_counts_excluded_jobs_by_reason(workers: Workers) -> None:
     assert fetch(workers).excluded == {
         "managed outside the schedd (routed)": 8,
         "deferred": 10,
@@ -173,13 +173,13 @@ def test_jobs_that_no_startd_may_take_now_are_counted_by_reason(workers: Workers
     }
 
 
-def test_what_cannot_be_evaluated_is_a_group_with_a_problem(workers: Workers) -> None:
+def test_invalid_request_makes_a_group_with_a_problem(workers: Workers) -> None:
     (wrong,) = (each for each in fetch(workers).groups if each.problem is not None)
     assert wrong.count == 7
     assert wrong.problem == "RequestMemory = Undef + 1 can't be evaluated"
 
 
-def test_owners_and_accounting_groups_are_groups_of_their_own(workers: Workers) -> None:
+def test_owners_and_accounting_groups_form_separate_groups(workers: Workers) -> None:
     alike = [each for each in fetch(workers).groups if each.ask == Room(1, 100, 1000)]
     assert {(each.accounting_group, each.count) for each in alike} == {("", 9), ("physics.eve", 2)}
     assert len({each.owner for each in alike}) == 1
@@ -195,7 +195,7 @@ def test_owners_and_accounting_groups_are_groups_of_their_own(workers: Workers) 
         ("MY.Colour =?= undefined && RequestCpus == 2", 12),
     ],
 )
-def test_a_selection_may_name_attributes_that_no_autocluster_has(workers: Workers, selection: str, count: int) -> None:
+def test_selection_may_use_attributes_outside_autoclusters(workers: Workers, selection: str, count: int) -> None:
     assert sum(each.count for each in fetch(workers, selection).groups) == count
 
 
@@ -214,7 +214,7 @@ MANY = [
 ]
 
 
-def test_one_poll_brings_the_jobs_of_all_selections_as_a_poll_for_each_would(workers: Workers) -> None:
+def test_one_poll_returns_the_same_groups_as_one_poll_per_selection(workers: Workers) -> None:
     each = {selection: fetch(workers, selection, templates=(BIG,)) for selection in MANY}
     wants = frozenset(DemandQuery(selection, (BIG,)) for selection in (*MANY, "Owner ==", "1 +"))
     rows = workers.call("all", 30, JobDemandSource(pool=PoolAddress(), queries=wants, factory_id="f").fetch)
@@ -232,13 +232,13 @@ def test_one_poll_brings_the_jobs_of_all_selections_as_a_poll_for_each_would(wor
     assert isinstance(rows.demand("never asked for"), Unknown)
 
 
-def test_alike_jobs_of_two_queues_are_groups_of_their_own(workers: Workers) -> None:
+def test_equal_jobs_of_two_queues_form_separate_groups(workers: Workers) -> None:
     one, two = (fetch(workers, f'MATCH_APF_QUEUE == "{name}"').groups for name in "AB")
     assert [(each.ask, each.owner) for each in one] == [(each.ask, each.owner) for each in two]
     assert {each.key for each in one}.isdisjoint(each.key for each in two)
 
 
-def test_schedds_are_added_up_and_all_their_jobs_see_the_machines(workers: Workers) -> None:
+def test_jobs_of_all_schedds_can_use_the_machines(workers: Workers) -> None:
     demand = fetch(workers, 'MATCH_APF_QUEUE == "A"', "first@pool", SECOND, templates=(BIG,))
     assert {each.key.split("#")[0].split(" ")[1]: each.count for each in demand.groups} == {"first@pool": 5, SECOND: 14}
     assert len(demand.machines) == len({machine.name for machine in demand.machines})
@@ -251,7 +251,7 @@ def test_schedds_are_added_up_and_all_their_jobs_see_the_machines(workers: Worke
     }
 
 
-def test_a_schedd_that_starts_no_more_jobs_stops_its_own_jobs_and_no_others(jobs: Pool, workers: Workers) -> None:
+def test_full_schedd_limits_only_its_own_jobs(jobs: Pool, workers: Workers) -> None:
     full = ['MyType = "Scheduler"', 'Name = "full@elsewhere"', 'Machine = "elsewhere"', 'MyAddress = "<127.0.0.1:9>"',
             'ScheddIpAddr = "<127.0.0.1:9>"', "MaxJobsRunning = 10", "ShadowsRunning = 10",
             "CurbMatchmaking = RecentDaemonCoreDutyCycle > 0.98", "RecentDaemonCoreDutyCycle = 0.99"]  # fmt: skip
@@ -271,12 +271,12 @@ def test_a_schedd_that_starts_no_more_jobs_stops_its_own_jobs_and_no_others(jobs
     assert fetch(workers, 'MATCH_APF_QUEUE == "A"').limits == ()
 
 
-def test_a_schedd_that_the_collector_does_not_know_fails_its_own_reading(workers: Workers) -> None:
+def test_unknown_schedd_fails_only_its_own_reading(workers: Workers) -> None:
     with pytest.raises(CallFailed, match="has no ad of schedd nobody"):
         fetch(workers, None, "nobody@pool")
 
 
-def test_machines_show_what_is_free_and_what_is_about_to_leave(workers: Workers) -> None:
+def test_machines_show_free_room_and_retirement(workers: Workers) -> None:
     seen = machines(fetch(workers))
     assert set(seen) == {"busy", "free", "draining", "ends", "picky", "owner", "home", "alone", "secret", "alices"}
     assert (seen["busy"].free.cpus, seen["busy"].free.memory_mb) == (3, 500)
@@ -288,7 +288,7 @@ def test_machines_show_what_is_free_and_what_is_about_to_leave(workers: Workers)
     assert {name for name, machine in seen.items() if machine.ours} == {"home"}
 
 
-def test_machines_show_how_long_they_have_not_reported(jobs: Pool, workers: Workers) -> None:
+def test_machines_show_the_age_of_their_ads(jobs: Pool, workers: Workers) -> None:
     until(lambda: machines(fetch(workers))["free"].silent_s > 1, "all slots are older than a second")
     advertise(jobs, [partitionable("free", 8, 16_000)])
     silent = {name: machine.silent_s for name, machine in machines(fetch(workers)).items()}
@@ -296,7 +296,7 @@ def test_machines_show_how_long_they_have_not_reported(jobs: Pool, workers: Work
     assert all(silent["free"] < of_other for name, of_other in silent.items() if name != "free")
 
 
-def test_a_machine_that_goes_home_is_no_model_for_new_ones_of_its_shape(workers: Workers) -> None:
+def test_retiring_machine_is_no_model_for_its_shape(workers: Workers) -> None:
     home = Template("Q t/home", BIG.room, (("APFFactory", '"f"'),))
     demand = fetch(workers, 'Colour == "Blue"', templates=(home,))
     (blue,) = demand.groups
@@ -304,9 +304,7 @@ def test_a_machine_that_goes_home_is_no_model_for_new_ones_of_its_shape(workers:
     assert demand.on_shapes[blue.key, "Q t/home"].ok
 
 
-def test_a_machine_that_was_made_otherwise_is_no_model_for_new_ones_neither_there_nor_gone(
-    jobs: Pool, workers: Workers
-) -> None:
+def test_machine_of_another_build_is_no_model_for_its_shape(jobs: Pool, workers: Workers) -> None:
     of = {"APFVM": '"vm-3"', "APFFactory": '"f"', "APFQueue": '"Q"', "APFShape": '"t/old"', "APFBuild": '"1"'}
     advertise(jobs, [partitionable("old", 8, 16_000, **of, Start='TARGET.Owner == "nobody"', HasOld="true")])
 
@@ -321,20 +319,20 @@ def test_a_machine_that_was_made_otherwise_is_no_model_for_new_ones_neither_ther
     assert [accepted(build) for build in ("1", "2")] == [False, True]
 
 
-def test_machines_without_the_room_that_any_job_asks_for_are_left_out(workers: Workers) -> None:
+def test_omits_machines_without_room_for_any_job(workers: Workers) -> None:
     fetch(workers, 'Colour == "Blue"')
-    seen = machines(fetch(workers, 'Colour == "Blue"'))  # the first poll does not know yet
+    seen = machines(fetch(workers, 'Colour == "Blue"'))  # the first poll does not know the least request yet
     assert "busy" not in seen
     assert "free" in seen
 
 
-def test_machines_that_differ_only_in_what_is_free_are_of_one_kind(workers: Workers) -> None:
+def test_machines_that_differ_only_in_free_room_are_one_kind(workers: Workers) -> None:
     seen = machines(fetch(workers))
     assert seen["busy"].kind == seen["free"].kind == seen["ends"].kind
     assert len({seen[name].kind for name in ("free", "picky", "secret", "alone", "owner")}) == 5
 
 
-def test_the_clause_that_fails_is_named(workers: Workers) -> None:
+def test_match_names_the_failing_clause(workers: Workers) -> None:
     demand = fetch(workers)
     secret, plan9 = group(demand, "HasSecret"), group(demand, "PLAN9")
     assert on(demand, secret, "secret").ok
@@ -342,7 +340,7 @@ def test_the_clause_that_fails_is_named(workers: Workers) -> None:
     assert on(demand, plan9, "free").why == 'Requirements of the job: TARGET.OpSys == "PLAN9" is false'
 
 
-def test_start_may_refer_to_attributes_of_its_machine(workers: Workers) -> None:
+def test_start_may_refer_to_machine_attributes(workers: Workers) -> None:
     demand = fetch(workers)
     (big,) = (each for each in demand.groups if each.ask.memory_mb == 9000)
     (small,) = (each for each in demand.groups if each.accounting_group == "physics.eve")
@@ -358,13 +356,11 @@ STARTS = {
     "TARGET.JobUniverse == 10": set(),
     "WantsIt && MayHaveIt": {"alice"},
 }
-"""What machines accept, and whose jobs that is."""
+"""START of a machine, and the owner of the jobs that match."""
 
 
 @pytest.mark.parametrize("when", ["C", "with no autocluster yet"])
-def test_start_may_refer_to_any_attribute_of_the_job_though_no_machine_is_there(
-    jobs: Pool, workers: Workers, when: str
-) -> None:
+def test_start_of_a_shape_may_refer_to_any_job_attribute(jobs: Pool, workers: Workers, when: str) -> None:
     if when != "C":
         for owner in ("alice", "bob"):
             submit(jobs, 2, *of_owner(owner), f'My.MATCH_APF_QUEUE = "{when}"')
@@ -381,12 +377,12 @@ def test_start_may_refer_to_any_attribute_of_the_job_though_no_machine_is_there(
             assert not any(match.maybe for match in matches.values()), start
 
 
-def test_a_machine_that_just_joined_is_judged_though_the_schedd_has_not_negotiated_since(workers: Workers) -> None:
+def test_matches_a_new_machine_before_the_next_negotiation(workers: Workers) -> None:
     demand = fetch(workers, 'MATCH_APF_QUEUE == "C"')
     assert {each.owner: on(demand, each, "alices").ok for each in demand.groups} == {"alice": True, "bob": False}
 
 
-def test_what_only_a_running_machine_can_tell_is_maybe(workers: Workers) -> None:
+def test_undefined_attribute_of_a_shape_gives_a_possible_match(workers: Workers) -> None:
     demand = fetch(workers, templates=(BIG, SMALL))
     secret, plan9 = group(demand, "HasSecret"), group(demand, "PLAN9")
     assert demand.on_shapes[secret.key, "small"].ok
@@ -396,9 +392,7 @@ def test_what_only_a_running_machine_can_tell_is_maybe(workers: Workers) -> None
     )
 
 
-def test_container_jobs_wait_for_a_machine_to_show_its_runtime_unless_the_configuration_says_it(
-    jobs: Pool, workers: Workers
-) -> None:
+def test_container_jobs_need_a_known_container_runtime(jobs: Pool, workers: Workers) -> None:
     submit(jobs, 1, 'My.MATCH_APF_QUEUE = "box"', "container_image = /x/a.sif", "transfer_executable = false")
     told = Template("told", BIG.room, (("HasContainer", "true"), ("HasSIF", "true")))
     demand = fetch(workers, 'MATCH_APF_QUEUE == "box"', templates=(BIG, told))
@@ -413,7 +407,7 @@ def test_container_jobs_wait_for_a_machine_to_show_its_runtime_unless_the_config
     assert on(demand, box, "free").why == "Requirements of the job: TARGET.HasContainer is undefined"
 
 
-def test_a_job_that_wants_a_gpu_matches_only_what_has_one(workers: Workers) -> None:
+def test_gpu_job_matches_only_machines_with_a_gpu(workers: Workers) -> None:
     gpus = Template("gpus", Room(8, 32_000, 10**8, 4))
     demand = fetch(workers, templates=(BIG, gpus))
     (wants,) = (each for each in demand.groups if each.ask.gpus == 1)
@@ -422,7 +416,7 @@ def test_a_job_that_wants_a_gpu_matches_only_what_has_one(workers: Workers) -> N
     assert match.ok or match.maybe
 
 
-def test_jobs_without_an_autocluster_yet_are_told_apart_by_what_they_ask_for(jobs: Pool, workers: Workers) -> None:
+def test_groups_jobs_without_autocluster_by_request(jobs: Pool, workers: Workers) -> None:
     late = ('My.MATCH_APF_QUEUE = "late"', 'My.LeastOpSys = "LINUX"', "requirements = OpSys == MY.LeastOpSys")
     submit(jobs, 3, *late, "request_cpus = 2")
     submit(jobs, 4, *late, "request_cpus = 5")
@@ -437,7 +431,7 @@ def test_jobs_without_an_autocluster_yet_are_told_apart_by_what_they_ask_for(job
     assert demand.on_shapes[five.key, "big"].ok
 
 
-def test_owners_take_turns_behind_a_cap_whoever_came_first(jobs: Pool, workers: Workers) -> None:
+def test_owners_take_turns_under_a_cap_in_any_order_of_submission(jobs: Pool, workers: Workers) -> None:
     shape = offer("m5.large", cpus=2, memory_mb=8_000)
     template = Template(str(shape.shape), shape.room)
     for name, owners in (("left", ("ann", "bob")), ("right", ("bob", "ann"))):
@@ -451,7 +445,7 @@ def test_owners_take_turns_behind_a_cap_whoever_came_first(jobs: Pool, workers: 
         assert {each.owner: served[each.key] for each in demand.groups} == {"ann": 2, "bob": 2}, name
 
 
-def test_jobs_that_are_not_materialised_yet_are_told_beside_those_that_are(jobs: Pool, workers: Workers) -> None:
+def test_counts_unmaterialised_jobs_separately(jobs: Pool, workers: Workers) -> None:
     made = ('My.MATCH_APF_QUEUE = "made"', "request_cpus = 6")
     submit(jobs, 40, *made, "max_idle = 3")
     submit(jobs, 30, *made, "max_idle = 2", "max_materialize = 12")
@@ -462,7 +456,7 @@ def test_jobs_that_are_not_materialised_yet_are_told_beside_those_that_are(jobs:
         groups = fetch(workers, 'MATCH_APF_QUEUE == "made"', templates=(BIG,)).groups
         return {each.ask.cpus: (each.count, each.unmaterialised) for each in groups}
 
-    def idle_sevens() -> int:  # HTCondor 25.14 lets jobs of a factory wait although they say hold = true
+    def idle_sevens() -> int:  # in HTCondor 25.14 materialised jobs are idle despite hold = true
         return len(
             jobs.run("condor_q", "-all", "-constraint", "RequestCpus == 7 && JobStatus == 1", "-af", "1").split()
         )
@@ -472,7 +466,7 @@ def test_jobs_that_are_not_materialised_yet_are_told_beside_those_that_are(jobs:
     )
 
 
-def test_requirements_on_what_is_left_are_matched_with_that(jobs: Pool, workers: Workers) -> None:
+def test_matches_requirements_on_free_room_with_the_free_room(jobs: Pool, workers: Workers) -> None:
     advertise(jobs, [partitionable("partly", 5, 1_856)])
     for requirements in ("TARGET.Memory > 4000", "Cpus > 4 && TARGET.Memory > 1000", 'OpSys != "X"'):
         submit(jobs, 2, 'My.MATCH_APF_QUEUE = "rest"', f"requirements = {requirements}")
@@ -491,7 +485,7 @@ def test_requirements_on_what_is_left_are_matched_with_that(jobs: Pool, workers:
     jobs.run("condor_rm", "-constraint", 'MATCH_APF_QUEUE == "rest"')
 
 
-def test_polls_leave_next_to_nothing_in_memory(workers: Workers) -> None:
-    """A round a minute makes half a million polls a year. ``parseOne`` of the bindings alone would leave 15 kB."""
+def test_polls_do_not_leak_memory(workers: Workers) -> None:
+    """Half a million polls a year must not leak. ``parseOne`` of the bindings alone would leak 15 kB each."""
     source = JobDemandSource(pool=PoolAddress(), queries=frozenset({DemandQuery(None, (BIG, SMALL))}))
     assert workers.call("all", 60, left_behind, source.fetch, 20) < 2_000

@@ -1,4 +1,4 @@
-"""A cloud that refuses: VM jobs on hold go, nothing is bought in vain, a reset tries again; canaries, and a budget."""
+"""A cloud that refuses launches: held VM jobs, breakers, reset, canaries and a budget."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from tests.rig.wait import until
 from tests.rig.work import Work
 
 
-def test_a_refused_launch_leaves_no_held_job_and_no_second_try_before_its_time(pool: Pool, tmp_path: Path) -> None:
-    """And what is bought at last starts with one machine, and stays within the budget."""
+def test_refused_launch_leaves_no_held_job_and_retries_after_a_wait(pool: Pool, tmp_path: Path) -> None:
+    """The next purchase starts with one machine and stays within the budget."""
     hooks = ["tests.rig.cloudhooks:Broken"]
     with CloudProcess(tmp_path / "cloud", boot_delay_s=0.5, shutdown_delay_s=0.5, hooks=hooks) as cloud:
         refuse = cloud.directory / REFUSE
@@ -35,7 +35,7 @@ def test_a_refused_launch_leaves_no_held_job_and_no_second_try_before_its_time(p
             factory.kill()
             factory.start()
             factory.rounds(3)
-            assert len(factory.actions("submit")) == 1, "a restart has not forgotten"
+            assert len(factory.actions("submit")) == 1, "the breaker survives a restart"
             refuse.unlink()
             assert factory.run("health", "reset").returncode == 0
             jobs.wait_running()

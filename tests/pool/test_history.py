@@ -1,4 +1,4 @@
-"""The job history of a real schedd, as Throttle wants it."""
+"""Job history of a real schedd, as Throttle reads it."""
 
 import getpass
 import pickle
@@ -14,7 +14,7 @@ from tests.rig.wait import until
 
 
 def fetched(pool: Pool, source: HistorySource) -> Any:
-    """What a process of its own fetches, as a worker would."""
+    """Return the rows that a separate process fetches, as a worker does."""
     code = "import pickle, sys; pickle.dump(pickle.load(sys.stdin.buffer).fetch(), sys.stdout.buffer)"
     done = subprocess.run(
         [sys.executable, "-c", code], env=pool.env, input=pickle.dumps(source), stdout=subprocess.PIPE, check=True
@@ -35,7 +35,7 @@ def run_jobs(pool: Pool, queue: str, factory: str, count: int, seconds: int) -> 
     )
 
 
-def test_counts_the_factorys_own_jobs_by_queue_and_by_how_long_they_ran(pool: Pool) -> None:
+def test_counts_own_jobs_by_queue_and_run_time(pool: Pool) -> None:
     factory, other = f"f{uuid.uuid4()}", f"f{uuid.uuid4()}"
     run_jobs(pool, "A", factory, count=3, seconds=0)
     run_jobs(pool, "A", factory, count=1, seconds=5)
@@ -55,7 +55,7 @@ def test_counts_the_factorys_own_jobs_by_queue_and_by_how_long_they_ran(pool: Po
     assert fetched(pool, source) == windows
 
 
-def test_what_started_before_the_window_is_not_counted(pool: Pool) -> None:
+def test_ignores_jobs_that_started_before_the_window(pool: Pool) -> None:
     factory = f"f{uuid.uuid4()}"
     run_jobs(pool, "A", factory, count=2, seconds=0)
     until(lambda: len(pool.history(f'APFFactory == "{factory}"')) == 2, "both jobs are in the history", timeout_s=60)

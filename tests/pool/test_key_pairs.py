@@ -1,4 +1,4 @@
-"""Key pairs that HTCondor makes for VM jobs on OpenStack: each factory deletes its own that are left, and no others."""
+"""Key pairs of VM jobs on OpenStack: each factory deletes its own remaining ones and no others."""
 
 import re
 from collections.abc import Iterator
@@ -26,15 +26,13 @@ def key_pairs(cloud: CloudProcess) -> set[str]:
 
 
 def stamp(factory: Factory) -> str:
-    """What stands in the name of the key pair of its only VM job, as a pattern."""
+    """Return the part of a key pair name that identifies the only VM job, as a pattern."""
     (job,) = factory.vm_jobs("ClusterId", "ProcId", "QDate")
     return f"[# ]{job['ClusterId']}[. ]{job['ProcId']}[# ]{job['QDate']}$"
 
 
-def test_two_factories_on_one_schedd_leave_each_other_s_key_pairs_alone(
-    stack: CloudProcess, pool: Pool, tmp_path: Path
-) -> None:
-    """Rule 10: while their jobs are there, and when they have gone."""
+def test_factories_on_one_schedd_keep_each_others_key_pairs(stack: CloudProcess, pool: Pool, tmp_path: Path) -> None:
+    """This holds while their jobs are in the queue and after they have left (rule 10)."""
     one, two = (
         Factory(tmp_path / name, pool, name, {QUEUE: ec2_queue(stack, name)}, **AUDITED) for name in ("one", "two")
     )
@@ -57,7 +55,7 @@ def test_two_factories_on_one_schedd_leave_each_other_s_key_pairs_alone(
         for jobs in work:
             jobs.open()
             jobs.wait_done()
-        until(lambda: not one.vm_jobs() and not two.vm_jobs(), "all has gone", 60)
+        until(lambda: not one.vm_jobs() and not two.vm_jobs(), "everything has ended", 60)
         two.stop()
         unknown = re.sub(r"\d+([. ]\d+[# ]\d+)$", r"9999\1", foreign)
         for name in (*live, unknown):

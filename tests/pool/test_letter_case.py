@@ -1,6 +1,6 @@
-"""Names that differ by the case of a letter are names of two: of factories, of queues, of VMs (rule 10).
+"""Names of factories, queues and VMs that differ only in letter case are different (rule 10).
 
-ClassAds' ``==`` takes one for the other.
+The ClassAd operator ``==`` ignores case.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _numbers = count(1)
 
 @pytest.fixture
 def ask(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask[object]]:
-    """Call a function as the factory does: in a worker."""
+    """Return a function that calls another one in a worker, as the factory does."""
     monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
     workers = Workers()
     yield lambda function, *arguments: workers.call("any", 30, function, *arguments)
@@ -52,7 +52,7 @@ def ask(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask[object]]:
 
 @pytest.fixture
 def two(pool: Pool) -> Iterator[tuple[str, str]]:
-    """Names of two factories, of which nothing is left in the schedd at the end."""
+    """Yield the names of two factories; remove their jobs at the end."""
     name = f"case{next(_numbers)}"
     yield name, name.upper()
     for each in (name, name.upper()):
@@ -64,12 +64,12 @@ def owner(pool: Pool) -> str:
 
 
 def held(pool: Pool, factory: str, queue: str = "Q", vm: str | None = None) -> JobId:
-    """A job that looks like one of this factory's, held so that nothing happens to it."""
+    """Submit a held job that looks like one of this factory."""
     own = {"executable": "/bin/true", "hold": "true", "My.APFFactory": f'"{factory}"', "My.APF_QUEUE": f'"{queue}"'}
     return JobId(pool.submit(own | ({} if vm is None else {"My.APFVM": f'"{vm}"'}), 1), 0)
 
 
-def test_factories_see_their_own_pilots_and_vm_jobs_alone(pool: Pool, ask: Ask[object], two: tuple[str, str]) -> None:
+def test_factories_see_only_their_own_pilots_and_vm_jobs(pool: Pool, ask: Ask[object], two: tuple[str, str]) -> None:
     pilots = {name: held(pool, name) for name in two}
     vm_jobs = {name: held(pool, name, vm=f"vm of {name}") for name in two}
     for name in two:
@@ -80,7 +80,7 @@ def test_factories_see_their_own_pilots_and_vm_jobs_alone(pool: Pool, ask: Ask[o
 
 
 def configured(directory: Path, pool: Pool, factory: str, *queues: str) -> Config:
-    """Queues of VMs, one at most each."""
+    """Return a configuration of VM queues with at most one VM each."""
     keys = {**VMS, "batchsubmit.condorec2.maxinstances": 1}
     sections: list[tuple[str, Mapping[str, object]]] = [
         ("Factory", {"factoryId": factory, "owner": owner(pool), "pool": pool.address})
@@ -96,10 +96,10 @@ def configured(directory: Path, pool: Pool, factory: str, *queues: str) -> Confi
     return load([path])
 
 
-def test_what_is_done_to_a_job_is_done_to_no_other_factory_s(
+def test_actions_never_touch_jobs_of_another_factory(
     pool: Pool, ask: Ask[object], two: tuple[str, str], tmp_path: Path
 ) -> None:
-    """As the factory does it, and by what it asks of the schedd."""
+    """Neither an action nor its constraint touches a job of the other factory."""
     mine, theirs = two
     jobs = [held(pool, theirs, vm="VM-1"), held(pool, theirs)]
     workers = Workers()
@@ -115,10 +115,10 @@ def test_what_is_done_to_a_job_is_done_to_no_other_factory_s(
     assert len(pool.jobs(f"{same_text('APFFactory', theirs)} && JobStatus == 5")) == 2
 
 
-def test_the_hard_cap_of_a_queue_counts_the_machines_of_no_other_queue(
+def test_hard_cap_counts_only_machines_of_its_queue(
     pool: Pool, ask: Ask[object], two: tuple[str, str], tmp_path: Path
 ) -> None:
-    """Rule 6."""
+    """The cap is that of rule 6."""
     mine, _ = two
     config = configured(tmp_path, pool, mine, "Cloud", "CLOUD")
     held(pool, mine, queue="Cloud", vm="vm-0")
@@ -134,7 +134,7 @@ def test_the_hard_cap_of_a_queue_counts_the_machines_of_no_other_queue(
     assert ask(acts.submit, LOCAL, description, items, caps["CLOUD"])
 
 
-def test_factories_see_their_own_machines_alone(pool: Pool, ask: Ask[object], two: tuple[str, str]) -> None:
+def test_factories_see_only_their_own_machines(pool: Pool, ask: Ask[object], two: tuple[str, str]) -> None:
     machines = {name: str(uuid.uuid4()) for name in two}
     for name, vm in machines.items():
         advertised = {"Name": f'"{vm}"', "APFVM": f'"{vm}"', "APFFactory": f'"{name}"', "MyType": '"DaemonMaster"'}
@@ -153,18 +153,14 @@ def test_factories_see_their_own_machines_alone(pool: Pool, ask: Ask[object], tw
             ask(acts.remove, LOCAL, JobId(0, 0), "true", "test", None, (collector, vm.upper()))
 
 
-def test_an_orphan_is_not_taken_for_the_machine_of_another_job(
-    pool: Pool, ask: Ask[object], two: tuple[str, str]
-) -> None:
+def test_orphan_is_not_confused_with_another_vm(pool: Pool, ask: Ask[object], two: tuple[str, str]) -> None:
     vm = f"{two[0]}-vm"
     job = held(pool, two[0], vm=vm)
     for asked, owned in ((vm, {vm: f"VM job {job} owns it"}), (vm.upper(), {})):
         assert ask(reap.vms_in_use, LOCAL, [asked]).owned == owned  # type: ignore[attr-defined]
 
 
-def test_what_has_left_the_queue_is_found_by_its_own_factory(
-    pool: Pool, ask: Ask[object], two: tuple[str, str]
-) -> None:
+def test_history_finds_only_jobs_of_the_own_factory(pool: Pool, ask: Ask[object], two: tuple[str, str]) -> None:
     mine, theirs = two
     local = {"universe": "local", "executable": "/bin/true", "My.MATCH_APF_QUEUE": '"A"'}
     cluster = pool.submit({**local, "My.APFFactory": f'"{mine}"'}, 1)
@@ -176,17 +172,15 @@ def test_what_has_left_the_queue_is_found_by_its_own_factory(
 
 
 def waiting(selection: str) -> int:
-    """Idle jobs that fit, grouped by the schedd."""
+    """Return the number of matching idle jobs, grouped by the schedd."""
     source = JobDemandSource(pool=PoolAddress(), queries=frozenset({DemandQuery(selection)}))
     found = source.fetch().by_selection[selection]
     assert isinstance(found, SelectionDemand)
     return sum(group.count for group in found.groups)
 
 
-def test_the_work_of_a_queue_is_that_of_its_own_name_counted_either_way(
-    pool: Pool, ask: Ask[object], tmp_path: Path
-) -> None:
-    """A constraint of a grouped query sees what is asked for, and nothing else of the jobs."""
+def test_work_of_a_queue_is_that_of_its_exact_name(pool: Pool, ask: Ask[object], tmp_path: Path) -> None:
+    """The constraint of a grouped query sees only the projected attributes."""
     name = f"work{uuid.uuid4().hex}"
     never = {"executable": "/bin/true", "requirements": "false"}
     for queue, number in ((name, 3), (name.upper(), 2)):

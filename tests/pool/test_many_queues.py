@@ -1,4 +1,4 @@
-"""500 queues on one schedd: one query serves all of them. ``make bench`` measures the time of their rounds."""
+"""500 queues on one schedd share one query. ``make bench`` measures the time of their rounds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SLEEP_S = 2
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    """A pool whose schedd logs each query, and that serves no other test."""
+    """Yield a pool of its own whose schedd logs each query."""
     with Pool(tmp_path_factory.mktemp("pool"), config="SCHEDD_DEBUG = D_COMMAND") as pool:
         yield pool
 
@@ -56,7 +56,7 @@ def measured(made: Factory, rounds: int = 6) -> tuple[int, int]:
     decisions = Counter((entry["decided"], entry["queue"]) for entry in journal)
     assert set(decisions.values()) == {1}, "a queue decides once a round"
     decided = len({entry["decided"] for entry in journal})
-    assert decided <= 2 * rounds, "queues with the same rhythm are decided together"
+    assert decided <= 2 * rounds, "queues with equal intervals are decided together"
     return decided, asked
 
 
@@ -64,15 +64,13 @@ def factory(own: Pool, directory: Path, name: str, queues: Mapping[str, Mapping[
     return Factory(directory / name, own, name, queues)
 
 
-def test_500_queues_of_pilots_ask_the_schedd_once_a_round(own: Pool, tmp_path: Path) -> None:
+def test_500_pilot_queues_query_the_schedd_once_a_round(own: Pool, tmp_path: Path) -> None:
     made = factory(own, tmp_path, "pilots", {f"QUEUE{number}": pilots(number) for number in range(QUEUES)})
     rounds, asked = measured(made)
-    assert asked <= rounds + 2, "one query each, one at the start, and one of a round that the end has cut short"
+    assert asked <= rounds + 2, "one query per round, one at the start, and one of an interrupted last round"
 
 
-def test_500_queues_with_demand_pilots_and_vms_ask_it_a_few_times(
-    own: Pool, cloud: CloudProcess, tmp_path: Path
-) -> None:
+def test_500_queues_with_pilots_and_vms_need_few_queries(own: Pool, cloud: CloudProcess, tmp_path: Path) -> None:
     queues: dict[str, dict[str, object]] = {}
     for number in range(QUEUES):
         vms = ec2_queue(cloud, f"WORK{number}", apfqueue__sleep=SLEEP_S)
@@ -80,12 +78,10 @@ def test_500_queues_with_demand_pilots_and_vms_ask_it_a_few_times(
         queues[f"QUEUE{number}"] = vms if number % 2 else pilots(number) | demand
     made = factory(own, tmp_path, "mixed", queues)
     rounds, asked = measured(made)
-    assert asked <= 6 * rounds, "a few queries each, however many queues there are"
+    assert asked <= 6 * rounds, "a few queries per round for any number of queues"
 
 
-def test_500_queues_that_look_at_groups_of_jobs_ask_it_a_few_times(
-    own: Pool, cloud: CloudProcess, tmp_path: Path
-) -> None:
+def test_500_fit_queues_need_few_queries(own: Pool, cloud: CloudProcess, tmp_path: Path) -> None:
     keys = {"apfqueue__sleep": SLEEP_S, "schedplugin": "Fit, MaxToRun", "sched__maxtorun__maximum": 0}
     queues = {f"QUEUE{number}": ec2_queue(cloud, f"WORK{number}", **keys) for number in range(QUEUES)}
     for number in range(0, QUEUES, 25):
@@ -94,4 +90,4 @@ def test_500_queues_that_look_at_groups_of_jobs_ask_it_a_few_times(
     rounds, asked = measured(made)
     waits = [entry for entry in made.journal() if "3 jobs are waiting" in str(entry["steps"])]
     assert {entry["queue"] for entry in waits} == {f"QUEUE{number}" for number in range(0, QUEUES, 25)}
-    assert asked <= 8 * rounds, "a few queries each, however many queues there are"
+    assert asked <= 8 * rounds, "a few queries per round for any number of queues"

@@ -1,4 +1,4 @@
-"""Jobs and machines that say something unusual are judged as the negotiator judges them, and hold nobody up."""
+"""Unusual jobs and machines match as in the negotiator and block nothing else."""
 
 import subprocess
 import time
@@ -46,7 +46,7 @@ def workers(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
 
 
 def submit(pool: Pool, count: int, *lines: str) -> str:
-    """Jobs of one core and 100 MB."""
+    """Submit jobs of one core and 100 MB; return their cluster."""
     common = ("executable = /bin/true", "request_memory = 100", "request_disk = 1000", "request_cpus = 1")
     text = "\n".join([*common, *lines, f"queue {count}", ""])
     done = subprocess.run(
@@ -69,12 +69,12 @@ def fetch(workers: Workers, *templates: Template, selection: str | None = None) 
 
 
 def served(demand: Demand, template: Template) -> int:
-    """Jobs that surely run on a machine of a template."""
+    """Return the number of jobs that surely run on a machine of a template."""
     return sum(group.count for group in demand.groups if demand.on_shapes[group.key, template.key].ok)
 
 
 def of_job(workers: Workers, cluster: str, template: Template) -> JobGroup:
-    """The group in which ``apf explain job`` finds a job."""
+    """Return the group that ``apf explain job`` shows for a job."""
     facts = workers.call("all", 30, job_facts, ScheddAddress(), JobId(int(cluster), 0), [])
     assert facts is not None
     group = group_of(facts, fetch(workers, template))
@@ -83,7 +83,7 @@ def of_job(workers: Workers, cluster: str, template: Template) -> JobGroup:
 
 
 def on_machines(demand: Demand) -> set[str]:
-    """Machines on which some job runs."""
+    """Return the machines that match some job."""
     return {
         machine.name.removeprefix("slot1@")
         for machine in demand.machines
@@ -91,10 +91,8 @@ def on_machines(demand: Demand) -> set[str]:
     }
 
 
-def test_jobs_are_told_apart_by_what_start_refers_to_though_the_requirements_of_one_refer_to_it_too(
-    pool: Pool, workers: Workers
-) -> None:
-    """The schedd then has it in the autocluster of that one job."""
+def test_splits_groups_by_an_attribute_of_start_and_requirements(pool: Pool, workers: Workers) -> None:
+    """The schedd then has the attribute in the autocluster of that one job only."""
     submit(pool, 1, 'My.Colour = "Blue"', "requirements = TARGET.Cpus > 0 || MY.Colour is TARGET.Paint")
     blue = submit(pool, 2, 'My.Colour = "Blue"', "request_memory = 200")
     red = submit(pool, 4, 'My.Colour = "Red"', "request_memory = 200")
@@ -104,10 +102,8 @@ def test_jobs_are_told_apart_by_what_start_refers_to_though_the_requirements_of_
     assert [of_job(workers, cluster, BLUE).count for cluster in (blue, red)] == [2, 4]
 
 
-def test_new_jobs_are_asked_for_what_start_refers_to_though_older_ones_were_negotiated_with_it(
-    pool: Pool, workers: Workers
-) -> None:
-    """Without a machine in the pool nothing is negotiated: they would wait for one for ever."""
+def test_splits_groups_of_new_jobs_by_attributes_of_start(pool: Pool, workers: Workers) -> None:
+    """Without a machine in the pool the schedd does not negotiate, so the jobs would wait forever."""
     submit(pool, 1, 'My.Colour = "Blue"')
     advertise(pool, [partitionable("blue", 0, 4_000, Start='TARGET.Colour == "Blue"')])
     negotiated(pool)
@@ -119,7 +115,7 @@ def test_new_jobs_are_asked_for_what_start_refers_to_though_older_ones_were_nego
     assert [of_job(workers, cluster, BLUE).count for cluster in (blue, red)] == [2, 4]
 
 
-def test_what_requirements_say_of_the_time_is_judged_at_each_poll(pool: Pool, workers: Workers) -> None:
+def test_evaluates_time_in_requirements_at_each_poll(pool: Pool, workers: Workers) -> None:
     now = int(time.time())
     submit(pool, 2, f"requirements = time() > {now + 20}")
     advertise(
@@ -138,10 +134,8 @@ def test_what_requirements_say_of_the_time_is_judged_at_each_poll(pool: Pool, wo
     assert (served(demand, PLAIN), on_machines(demand)) == (5, set())
 
 
-def test_a_machine_that_takes_jobs_for_some_time_only_is_a_model_for_new_ones_which_take_them_from_now(
-    pool: Pool, workers: Workers
-) -> None:
-    """What it shows stays the model when it has gone, perhaps for days."""
+def test_start_with_a_time_limit_counts_from_now_for_new_machines(pool: Pool, workers: Workers) -> None:
+    """Its ad stays the model for days after the machine is gone."""
     now, template = int(time.time()), Template("t/old", PLAIN.room, queue="Q")
     of = {"APFVM": '"vm-1"', "APFQueue": '"Q"', "APFShape": '"t/old"'}
     submit(pool, 1)
@@ -163,9 +157,7 @@ def test_a_machine_that_takes_jobs_for_some_time_only_is_a_model_for_new_ones_wh
         assert [demand.on_shapes[group.key, template.key].maybe for group in demand.groups] == [maybe]
 
 
-def test_machines_are_told_apart_by_what_is_behind_an_attribute_that_jobs_refer_to(
-    pool: Pool, workers: Workers
-) -> None:
+def test_splits_machine_classes_by_expressions_behind_attributes(pool: Pool, workers: Workers) -> None:
     submit(pool, 2, "requirements = TARGET.IsGood")
     good = {"IsGood": "Fast && LargeEnough", "LargeEnough": "TotalSlotMemory > LeastMemory", "LeastMemory": 5}
     advertise(pool, [partitionable("fast", 8, 16_000, **good, Fast="true")])
@@ -175,7 +167,7 @@ def test_machines_are_told_apart_by_what_is_behind_an_attribute_that_jobs_refer_
     assert on_machines(fetch(workers)) == {"fast"}
 
 
-def test_machines_are_told_apart_by_what_their_start_compares_with_the_job(pool: Pool, workers: Workers) -> None:
+def test_splits_machine_classes_by_attributes_in_start(pool: Pool, workers: Workers) -> None:
     submit(pool, 2, 'My.Wants = "B"')
     start = {"Start": "TARGET.Wants == MY.APFQueue"}
     advertise(pool, [partitionable("a", 8, 16_000, **start, APFQueue='"A"')])
@@ -186,7 +178,7 @@ def test_machines_are_told_apart_by_what_their_start_compares_with_the_job(pool:
 
 
 class _NegotiatedMeanwhile:
-    """A schedd in which all jobs come into an autocluster between two queries."""
+    """A schedd that puts all jobs into autoclusters between two queries."""
 
     def __init__(self) -> None:
         import htcondor2
@@ -202,13 +194,13 @@ class _NegotiatedMeanwhile:
 
 
 def found_meanwhile() -> int:
-    """Idle jobs of this host's schedd."""
+    """Return the number of idle jobs in the schedd of this host."""
     found = ScheddQueue(_NegotiatedMeanwhile(), "local").idle_jobs([None], {}, [], time.time())[None]
     assert isinstance(found, IdleJobs)
     return sum(group.count for group in found.groups)
 
 
-def test_jobs_that_are_negotiated_between_two_queries_of_a_poll_are_not_lost(pool: Pool, workers: Workers) -> None:
+def test_keeps_jobs_negotiated_between_two_queries_of_a_poll(pool: Pool, workers: Workers) -> None:
     pool.run("condor_off", "-daemon", "negotiator")
     until(lambda: not pool.run("condor_status", "-negotiator", "-af", "Name"), "the negotiator is off")
     submit(pool, 3)
@@ -227,7 +219,7 @@ def test_jobs_that_are_negotiated_between_two_queries_of_a_poll_are_not_lost(poo
         ("max_retries = 2\nconcurrency_limits = tape:2", None),
     ],
 )
-def test_a_job_is_told_what_it_is_left_out_for(pool: Pool, workers: Workers, line: str, why: str | None) -> None:
+def test_explain_names_why_a_job_is_left_out(pool: Pool, workers: Workers, line: str, why: str | None) -> None:
     cluster = submit(pool, 1, *line.split("\n"))
     timed = "JobStatus == 1 && (CronMonth is undefined || DeferralTime isnt undefined)"
     until(lambda: pool.jobs(timed, "ClusterId"), "the schedd has worked out when it is to start")
@@ -239,7 +231,7 @@ def test_a_job_is_told_what_it_is_left_out_for(pool: Pool, workers: Workers, lin
     assert (group_of(facts, demand) is None) == (why is not None)
 
 
-def test_texts_that_are_not_utf_8_hold_nobody_up(pool: Pool, workers: Workers) -> None:
+def test_text_that_is_not_utf_8_blocks_nothing(pool: Pool, workers: Workers) -> None:
     odd = ("accounting_group = physik", "accounting_group_user = m\xfcller", 'My.MATCH_APF_QUEUE = "K\xfcche"')
     submit(pool, 2, *odd, 'requirements = TARGET.City == "Z\xfcrich"')
     submit(pool, 3, *odd, '+RequestGPUs = "\xfc"')

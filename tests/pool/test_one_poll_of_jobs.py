@@ -1,4 +1,4 @@
-"""VM jobs, and machines whose jobs any retirement may evict, come with one query and are not taken for each other."""
+"""VM jobs and machines with evictable jobs come from one query and stay separate."""
 
 import getpass
 import subprocess
@@ -22,7 +22,7 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
         yield pool
 
 
-def test_of_one_query_vm_jobs_and_evictable_jobs_are_told_apart(pool: Pool) -> None:
+def test_one_query_separates_vm_jobs_and_evictable_jobs(pool: Pool) -> None:
     def fetch() -> VMJobRows:
         return workers.call("schedd", 30, source.fetch)
 
@@ -48,7 +48,7 @@ def test_of_one_query_vm_jobs_and_evictable_jobs_are_told_apart(pool: Pool) -> N
         rows = fetch()
         hold = rows.jobs[0].hold
         assert hold is not None
-        assert hold.reason == r"l\344uft \374ber", "what is no UTF-8 ends no poll"
+        assert hold.reason == r"l\344uft \374ber", "text that is not UTF-8 fails no poll"
         assert [(job.job.cluster, job.uuid, job.queue) for job in rows.jobs] == [(mine, "uuid-1", "Q")]
         assert rows.evictable == frozenset()
 

@@ -1,4 +1,4 @@
-"""Orphans on a real pool and cloud: what nobody owns is ended, and only that."""
+"""Orphans on a real pool and cloud are terminated, and nothing else is."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,14 +15,12 @@ from tests.rig.wait import until
 from tests.rig.work import Work
 
 
-def test_an_instance_without_a_vm_job_is_terminated_and_others_are_not(
-    cloud: CloudProcess, make_factory: MakeFactory
-) -> None:
-    """Also: nothing of another factory, of another schedd, or of nobody is touched (rule 10)."""
+def test_terminates_only_instances_without_a_vm_job(cloud: CloudProcess, make_factory: MakeFactory) -> None:
+    """Instances of other factories, of other schedds and without tags stay (rule 10)."""
     factory = make_factory(factory={**AUDITED, "orphans": "report"})
     mine = {"apf_factory": factory.id, "apf_queue": QUEUE, "apf_vm": f"{factory.id}-lost", "apf_schedd": SCHEDD}
     with ExitStack() as stack, factory:
-        audits(factory, 2)  # the cloud says to the second when an instance was launched
+        audits(factory, 2)  # launch times have a resolution of one second
         orphan, *foreign = [
             stack.enter_context(launched(cloud, tags))
             for tags in (
@@ -50,7 +48,7 @@ def test_an_instance_without_a_vm_job_is_terminated_and_others_are_not(
         assert factory.status()["audit"]["reaped"] == 1
 
 
-def test_an_instance_that_is_protected_keeps_no_other_alive(pool: Pool, tmp_path: Path) -> None:
+def test_protected_instance_does_not_delay_other_terminations(pool: Pool, tmp_path: Path) -> None:
     with CloudProcess(tmp_path / "cloud", boot_delay_s=0.5, hooks=["tests.rig.cloudhooks:Broken"]) as cloud:
         factory = Factory(tmp_path, pool, "protected", {QUEUE: ec2_queue(cloud, "protected")}, **AUDITED)
         tags = {"apf_factory": factory.id, "apf_queue": QUEUE, "apf_vm": f"{factory.id}-lost", "apf_schedd": SCHEDD}
@@ -60,19 +58,23 @@ def test_an_instance_that_is_protected_keeps_no_other_alive(pool: Pool, tmp_path
             protected, other = sorted(stack.enter_context(launched(cloud, tags)) for _ in range(2))
             deny(cloud.directory, f"TerminateInstances OperationNotPermitted {protected}")
             until(lambda: cloud.instances()[other]["state"] in ("shutting-down", "terminated"), "it is terminated", 60)
-            until(lambda: "OperationNotPermitted" in str(audit(factory)[protected]["error"]), "why not the other", 30)
+            until(
+                lambda: "OperationNotPermitted" in str(audit(factory)[protected]["error"]),
+                "the reason for the other",
+                30,
+            )
             assert cloud.instances()[protected]["state"] == "running"
-            # The status may have been that of the audit before the other one's turn.
+            # The status may be that of the audit before the termination of the other instance.
             until(lambda: "OperationNotPermitted" in factory.run("status").stdout, "for people too", 30)
             deny(cloud.directory)
 
 
 @pytest.mark.parametrize("believed_after_s", [6, 100_000])
 @pytest.mark.parametrize("once", [True, False])
-def test_a_factory_that_starts_counts_what_no_vm_job_owns_before_it_buys(
+def test_starting_factory_counts_orphans_before_it_buys(
     cloud: CloudProcess, make_factory: MakeFactory, once: bool, believed_after_s: int
 ) -> None:
-    """Rule 6: also while the collector is too young to be believed; then nothing is ended either."""
+    """They count even while the collector is too young to be trusted; then nothing is terminated (rule 6)."""
     settings = {"audit_interval": 100, "update_interval": believed_after_s // 2}
     factory = make_factory(factory=settings, batchsubmit__condorec2__maxinstances=2)
     tags = {"apf_factory": factory.id, "apf_queue": QUEUE, "apf_vm": f"{factory.id}-lost", "apf_schedd": SCHEDD}
@@ -92,10 +94,8 @@ def test_a_factory_that_starts_counts_what_no_vm_job_owns_before_it_buys(
         assert cloud.instances()[orphan]["state"] == "running"
 
 
-def test_while_the_collector_is_too_young_nothing_is_ended_however_often_it_is_seen(
-    cloud: CloudProcess, make_factory: MakeFactory
-) -> None:
-    """Rule 2."""
+def test_terminates_nothing_while_the_collector_is_too_young(cloud: CloudProcess, make_factory: MakeFactory) -> None:
+    """An audit needs a collector that has been up for long enough (rule 2)."""
     factory = make_factory(factory={**AUDITED, "update_interval": 50_000})
     tags = {"apf_factory": factory.id, "apf_queue": QUEUE, "apf_vm": f"{factory.id}-lost", "apf_schedd": SCHEDD}
 
@@ -108,7 +108,7 @@ def test_while_the_collector_is_too_young_nothing_is_ended_however_often_it_is_s
             until(lambda: ended() > last, "an audit", 30)  # noqa: B023 - called before the next one
 
     with ExitStack() as stack, factory:
-        audited(2)  # it is younger than the factory: nothing but the collector's youth speaks for it
+        audited(2)  # it is younger than the factory, so only the age of the collector protects it
         orphan = stack.enter_context(launched(cloud, tags))
         audited(4)
         assert audit(factory)[orphan]["step"] == "wait"

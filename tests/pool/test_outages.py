@@ -1,4 +1,4 @@
-"""What the factory stands on breaks: one ramp in a pool of its own, broken in every test and whole again after it."""
+"""Outages of the daemons below the factory, in one pool that each test breaks and repairs."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ write_files:
       STARTD_NOCLAIM_SHUTDOWN = 15
       CCB_ADDRESS =
 """
-"""Quick to end; and without CCB, which takes a minute to come back after a collector has restarted."""
+"""Short timers, and no CCB, which takes a minute to recover after a restart of the collector."""
 
 OUTAGE_S = 60
 DEADLINE_S = 3
@@ -33,7 +33,7 @@ UPDATE_S = 4
 
 @dataclass
 class Site:
-    """A pool to break, and a factory with two queues: two busy VMs in ONE, none in TWO."""
+    """A pool to break, and a factory with two queues: ONE has two busy VMs, TWO has none."""
 
     pool: Pool
     cloud: CloudProcess
@@ -41,17 +41,17 @@ class Site:
     batches: list[Batch] = field(default_factory=list)
 
     def submit(self, queue: str, count: int = 1) -> Batch:
-        """Jobs that run until the end."""
+        """Submit jobs that run until the end of the module."""
         batch = Work(self.factory, queue).submit(count)
         self.batches.append(batch)
         return batch
 
-    def held(self, *queues: str) -> bool:
-        """Whether the last decision of these queues was to hold."""
+    def blocked(self, *queues: str) -> bool:
+        """True if these queues were blocked in their last decision."""
         return all(self.factory.queue(name).get("outcome") == "blocked" for name in queues)
 
     def actions_since(self, entries: int) -> list[dict[str, Any]]:
-        """What was done since the journal had so many entries."""
+        """Return the actions in the journal after its first ``entries`` entries."""
         return [action for entry in self.factory.journal()[entries:] for action in entry["actions"]]
 
 
@@ -73,7 +73,7 @@ def site(cloud: CloudProcess, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @contextmanager
 def stopped(pid: int) -> Iterator[None]:
-    """The process does not run, as if its machine hung."""
+    """Stop a process for a while, as if its machine hung."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -81,11 +81,11 @@ def stopped(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def test_a_schedd_that_is_killed_and_comes_back_costs_nothing(site: Site) -> None:
+def test_killed_schedd_costs_no_vm_or_job(site: Site) -> None:
     before = len(site.factory.journal())
     with stopped(site.pool.pid_of("master")):
         site.pool.kill_daemon("schedd")
-        until(lambda: site.held("ONE", "TWO"), "the queues hold", 20)
+        until(lambda: site.blocked("ONE", "TWO"), "the queues are blocked", 20)
         assert "jobs in schedd local: " in (site.factory.blocked("ONE") or "")
     site.pool.wait_ready()
     until(lambda: site.factory.states("ONE") == {"busy": 2}, "it sees its VMs again", 40)
@@ -93,17 +93,17 @@ def test_a_schedd_that_is_killed_and_comes_back_costs_nothing(site: Site) -> Non
     assert len(alive(site.cloud, site.factory)) == 2
 
 
-def test_an_api_that_is_down_for_a_minute_delays_a_vm_and_buys_it_once(site: Site) -> None:
+def test_cloud_outage_delays_a_vm_that_is_bought_once(site: Site) -> None:
     before, began = len(site.factory.journal()), time.monotonic()
     site.cloud.outage(600)
     jobs = site.submit("TWO")
     until(lambda: site.factory.states("TWO") == {"submitted": 1}, "a VM is asked for", 20)
     dropped = site.cloud.requests()
-    until(lambda: site.cloud.requests() != dropped, "HTCondor tries in vain", 40, 0.5)
+    until(lambda: site.cloud.requests() != dropped, "HTCondor retries", 40, 0.5)
     while time.monotonic() - began < OUTAGE_S:
         site.factory.rounds(1)
         assert site.factory.states("TWO") == {"submitted": 1}
-        assert site.factory.states("ONE") == {"busy": 2}, "VMs that run are left alone"
+        assert site.factory.states("ONE") == {"busy": 2}, "running VMs stay"
     assert len(alive(site.cloud, site.factory)) == 2
     site.cloud.outage(0)
     jobs.wait_running()
@@ -113,12 +113,12 @@ def test_an_api_that_is_down_for_a_minute_delays_a_vm_and_buys_it_once(site: Sit
     assert len(site.factory.vm_jobs()) == 3
 
 
-def test_a_schedd_that_hangs_blocks_nothing(site: Site) -> None:
-    """Rule 12."""
+def test_hung_schedd_blocks_nothing(site: Site) -> None:
+    """The hung schedd delays no other daemon (rule 12)."""
     factory = site.factory
     before, seen = len(factory.journal()), {name: factory.states(name) for name in ("ONE", "TWO")}
     with stopped(site.pool.pid_of("schedd")):
-        until(lambda: site.held("ONE", "TWO"), "the queues hold", 40)
+        until(lambda: site.blocked("ONE", "TWO"), "the queues are blocked", 40)
         assert f"no answer within {DEADLINE_S} s" in (factory.blocked("ONE") or "")
         written = factory.status()["written"]
         factory.rounds(3, 6 + DEADLINE_S)
@@ -134,24 +134,26 @@ def test_a_schedd_that_hangs_blocks_nothing(site: Site) -> None:
         factory.settings["deadline"] = DEADLINE_S
         started = time.time()
         factory.start()
-        until(lambda: factory.status()["written"] > started and site.held("ONE", "TWO"), "it holds from the start")
-    until(lambda: all(factory.states(name) == states for name, states in seen.items()), "it sees all as before", 30)
+        until(
+            lambda: factory.status()["written"] > started and site.blocked("ONE", "TWO"), "it is blocked from the start"
+        )
+    until(lambda: all(factory.states(name) == states for name, states in seen.items()), "it sees all VMs as before", 30)
     assert site.actions_since(before) == []
 
 
-def test_without_a_collector_and_with_one_that_has_just_restarted_the_queues_hold(site: Site) -> None:
-    """Rule 2: one queue would retire a VM, the other would buy one."""
+def test_queues_are_blocked_without_a_collector_and_after_its_restart(site: Site) -> None:
+    """One queue would otherwise retire a VM and the other would buy one (rule 2)."""
     factory = site.factory
     collector = f"machines in collector {site.pool.address}"
     with stopped(site.pool.pid_of("master")):
         site.pool.kill_daemon("collector")
-        until(lambda: site.held("ONE", "TWO"), "the queues hold", 20)
+        until(lambda: site.blocked("ONE", "TWO"), "the queues are blocked", 20)
         before = len(factory.journal())
         factory.queues["ONE"]["sched.maxtorun.maximum"] = 1
         factory.reload()
         site.submit("TWO")
         factory.rounds(6)
-        assert site.held("ONE", "TWO")
+        assert site.blocked("ONE", "TWO")
         assert collector in (factory.blocked("ONE") or "")
     until(lambda: factory.queue("ONE")["outcome"] != "blocked", "it believes the collector", 60)
     entries = factory.journal()[before:]
@@ -159,14 +161,14 @@ def test_without_a_collector_and_with_one_that_has_just_restarted_the_queues_hol
     why = [entry["blocked"]["text"] for entry in entries[:acted] if entry["blocked"] is not None]
     assert any("the collector has been up for" in hold for hold in why)
     assert f"believed after {2 * UPDATE_S} s" in why[-1]
-    until(lambda: {"retire", "submit"} <= {a["kind"] for a in site.actions_since(before)}, "it goes on")
+    until(lambda: {"retire", "submit"} <= {a["kind"] for a in site.actions_since(before)}, "it continues")
     until(lambda: site.factory.states("ONE")["retiring"] == 1, "one of them retires")
     kinds = [action["kind"] for action in site.actions_since(before)]
     assert (kinds.count("submit"), kinds.count("remove")) == (1, 0)
 
 
-def test_all_jobs_end_well_and_vms_end_by_themselves_when_nobody_is_left(site: Site) -> None:
-    """Rules 5 and 9: no job was restarted, and no VM needs the factory or the schedd to end."""
+def test_jobs_finish_and_vms_end_without_factory_and_schedd(site: Site) -> None:
+    """No job was restarted, and VMs end without the factory and the schedd (rules 5, 9)."""
     site.batches[-1].wait_running()
     for batch in site.batches:
         batch.open()

@@ -1,4 +1,4 @@
-"""Hands off: a paused queue does nothing at all, also in a factory that is started anew."""
+"""A paused queue does nothing, even after a restart of the factory."""
 
 from localcloud.process import CloudProcess
 from tests.pool.conftest import MakeFactory
@@ -7,9 +7,7 @@ from tests.rig.wait import until
 from tests.rig.work import Work
 
 
-def test_a_paused_queue_neither_buys_nor_retires_until_it_is_resumed(
-    cloud: CloudProcess, make_factory: MakeFactory
-) -> None:
+def test_paused_queue_neither_buys_nor_retires_until_resumed(cloud: CloudProcess, make_factory: MakeFactory) -> None:
     factory = make_factory(apfqueue__sleep=1)
     work = Work(factory)
     first = work.submit(1)
@@ -26,6 +24,6 @@ def test_a_paused_queue_neither_buys_nor_retires_until_it_is_resumed(
         factory.start()
         factory.rounds(3)
         assert all(not entry["actions"] for entry in factory.journal()[done:])
-        assert len(alive(cloud, factory)) == 1, "it runs on"
+        assert len(alive(cloud, factory)) == 1, "it keeps running"
         assert factory.run("resume").returncode == 0
         until(lambda: len(factory.actions("submit")) == 2, "it buys again", 10)

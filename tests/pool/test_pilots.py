@@ -1,4 +1,4 @@
-"""Pilots on real daemons: submitted, run, counted, removed, cleaned up; here and through a compute element."""
+"""Pilots on real daemons are submitted, counted, removed and cleaned up, locally and at a compute element."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from tests.rig.site import site
 from tests.rig.wait import until
 
 NAME = "BNL/ce:1"
-"""A queue whose name is no name of a directory."""
+"""A queue name that is not a valid directory name."""
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    """The pool where the factory runs."""
+    """Yield the pool of the factory."""
     with site(tmp_path_factory.mktemp("home"), "home@pool") as pool:
         yield pool
 
 
 @pytest.fixture(scope="module")
 def compute_element(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    """Another pool, with another schedd."""
+    """Yield another pool, with another schedd."""
     with site(tmp_path_factory.mktemp("ce"), "ce@pool") as pool:
         yield pool
 
 
 def pilots(program: Path, **keys: object) -> dict[str, object]:
-    """A queue of pilots, two a cycle; ``keys`` with __ for a dot."""
+    """Return the keys of a queue with two pilots per cycle; ``keys`` have __ for a dot."""
     queue: dict[str, object] = {
         "enabled": True,
         "apfqueue.sleep": 3600,
@@ -74,7 +74,7 @@ def jobs(made: Factory) -> list[dict[str, object]]:
 
 
 def done(made: Factory) -> list[dict[str, object]]:
-    """The factory's jobs when all of them have completed."""
+    """Return the jobs of the factory after all have completed."""
 
     def completed() -> list[dict[str, object]]:
         return [] if jobs(made) else made.pool.history(f'APFFactory == "{made.id}"')
@@ -86,7 +86,7 @@ def by_status(made: Factory) -> Counter[object]:
     return Counter(job["JobStatus"] for job in jobs(made))
 
 
-def test_pilots_run_and_leave_output_and_log_under_day_and_queue(home: Pool, tmp_path: Path) -> None:
+def test_pilots_write_output_and_log_under_day_and_queue(home: Pool, tmp_path: Path) -> None:
     program = script(tmp_path, 'echo "$@"; env; echo wrong >&2')
     keys = {
         "executable.arguments": "-s BNL",
@@ -133,11 +133,11 @@ def test_pilots_run_and_leave_output_and_log_under_day_and_queue(home: Pool, tmp
     assert "Job terminated" in (directory / f"{cluster}.1.log").read_text()
     assert first["MATCH_APF_QUEUE"] == first["APF_QUEUE"] == NAME
     assert first["APF_OUTURL"] == f"http://web/logs/{day}/BNL_ce_1/{cluster}.0.out"
-    assert first["Iwd"] == str(directory), "not wherever the factory was started"
+    assert first["Iwd"] == str(directory), "not in the working directory of the factory"
     assert (first["Project"], first["ExitCode"], first["JobUniverse"]) == ("a,b", 0, 5)
 
 
-def test_200_pilots_are_one_call_to_the_schedd(home: Pool, tmp_path: Path) -> None:
+def test_submits_200_pilots_in_one_call(home: Pool, tmp_path: Path) -> None:
     program = script(tmp_path, "sleep 100")
     made = factory(tmp_path, home, {"MANY": pilots(program, sched__fixed__pilotspercycle=200)})
     with removed_at_end(made):
@@ -154,15 +154,13 @@ def test_200_pilots_are_one_call_to_the_schedd(home: Pool, tmp_path: Path) -> No
 
 
 def factory_again(made: Factory, **keys: object) -> Factory:
-    """The same factory with other keys."""
+    """Return the same factory with other keys."""
     for queue in made.queues.values():
         queue |= {key.replace("__", "."): value for key, value in keys.items()}
     return made
 
 
-def test_a_negative_ask_removes_jobs_that_do_not_run_first_and_none_where_the_queue_is_peaceful(
-    home: Pool, tmp_path: Path
-) -> None:
+def test_negative_ask_removes_waiting_pilots_first_and_none_if_peaceful(home: Pool, tmp_path: Path) -> None:
     program = script(tmp_path, "sleep 100")
     made = factory(tmp_path, home, {"Q": pilots(program, sched__fixed__pilotspercycle=5)})
     with removed_at_end(made):
@@ -186,8 +184,8 @@ def test_a_negative_ask_removes_jobs_that_do_not_run_first_and_none_where_the_qu
         until(lambda: [job["ProcId"] for job in jobs(made)] == [1], "the newer one is left")
 
 
-def test_factories_with_queues_of_one_name_count_and_remove_their_own_pilots_only(home: Pool, tmp_path: Path) -> None:
-    """Rule 10."""
+def test_factories_with_equal_queue_names_touch_only_own_pilots(home: Pool, tmp_path: Path) -> None:
+    """Both factories have a queue of one name (rule 10)."""
     program = script(tmp_path, "sleep 100")
     keys = pilots(program, batchsubmit__condorlocal__peaceful=False)
     one, two = (factory(tmp_path, home, {"SAME": keys}) for _ in range(2))
@@ -198,20 +196,20 @@ def test_factories_with_queues_of_one_name_count_and_remove_their_own_pilots_onl
         )
         once(two)
         batch = two.queue("SAME")["batch"]
-        assert batch["pending"] + batch["running"] == 0, "those of the first are none of its own"
+        assert batch["pending"] + batch["running"] == 0, "the pilots of the first factory do not count"
         once(factory_again(two, sched__fixed__pilotspercycle=-10))
-        until(lambda: not jobs(two), "the second has removed its own")
+        until(lambda: not jobs(two), "the second factory has removed its own pilots")
         assert len(jobs(one)) == 2
         stranger = home.submit(
             {"executable": "/bin/sleep", "arguments": 100, "My.APF_QUEUE": '"SAME"', "My.MATCH_APF_QUEUE": '"SAME"'}
         )
         once(factory_again(one, sched__fixed__pilotspercycle=-10))
-        until(lambda: not jobs(one), "the first has removed its own")
+        until(lambda: not jobs(one), "the first factory has removed its own pilots")
         assert len(home.jobs(f"ClusterId == {stranger}")) == 1, "a job that somebody else submitted stays"
         home.run("condor_rm", str(stranger))
 
 
-def test_old_logs_go_and_young_ones_stay(home: Pool, tmp_path: Path) -> None:
+def test_removes_old_logs_and_keeps_recent_ones(home: Pool, tmp_path: Path) -> None:
     keys = pilots(Path("/bin/true"), sched__fixed__pilotspercycle=0)
     made = factory(tmp_path, home, {NAME: keys, "KEEPS": keys | {"cleanlogs.keepdays": 0}}, **{"cleanlogs.keepdays": 7})
     today = datetime.now(UTC).strftime("%Y-%m-%d")
@@ -219,14 +217,14 @@ def test_old_logs_go_and_young_ones_stay(home: Pool, tmp_path: Path) -> None:
         (tmp_path / "logs" / place).mkdir(parents=True)
     (tmp_path / "logs" / "2020-01-01" / "BNL_ce_1" / "1.0.out").write_text("old")
     with made:
-        until(lambda: not (tmp_path / "logs/2020-01-01/BNL_ce_1").exists(), "old logs go")
+        until(lambda: not (tmp_path / "logs/2020-01-01/BNL_ce_1").exists(), "old logs are removed")
         until(lambda: not (tmp_path / "logs/2020-01-01/GONE").exists(), "those of a queue that is gone too")
-    assert (tmp_path / "logs/2020-01-01/KEEPS").is_dir(), "0: for ever"
+    assert (tmp_path / "logs/2020-01-01/KEEPS").is_dir(), "0: logs are kept forever"
     assert (tmp_path / "logs" / today / "BNL_ce_1").is_dir()
 
 
 def elsewhere(plugin: str, program: Path, ce: Pool) -> dict[str, object]:
-    """A queue whose pilots go to the schedd of another pool."""
+    """Return the keys of a queue whose pilots go to the schedd of another pool."""
     queue = pilots(program, batchsubmitplugin=plugin)
     own = {"gridresource": f"{ce.name} {ce.address}", "condor_attributes": "+remote_RequestMemory = 100"}
     del queue["batchsubmit.condorlocal.condor_attributes"]
@@ -234,7 +232,7 @@ def elsewhere(plugin: str, program: Path, ce: Pool) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("plugin", ["CondorCE", "CondorOSGCE"])
-def test_pilots_run_at_a_compute_element_and_their_output_comes_back(
+def test_pilots_run_at_a_compute_element_and_return_their_output(
     home: Pool, compute_element: Pool, tmp_path: Path, plugin: str
 ) -> None:
     program = script(tmp_path, "echo $APFCID $FACTORYQUEUE; echo more > more.txt")
@@ -259,9 +257,7 @@ def _text(ad: Mapping[str, object]) -> dict[str, str]:
     return {name: str(value) for name, value in ad.items()}
 
 
-def test_a_pilot_that_is_held_at_the_compute_element_is_removed_and_makes_room_for_another(
-    home: Pool, compute_element: Pool, tmp_path: Path
-) -> None:
+def test_replaces_a_pilot_held_at_the_compute_element(home: Pool, compute_element: Pool, tmp_path: Path) -> None:
     program = script(tmp_path, "sleep 100")
     made = factory(tmp_path, home, {"CEHELD": elsewhere("CondorCE", program, compute_element)})
     with removed_at_end(made):

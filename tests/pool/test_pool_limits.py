@@ -1,4 +1,4 @@
-"""What stands free and is not free, what waits and needs no machine: one pool with its own rules, step by step."""
+"""Limits and quotas of a pool: jobs that would not start get no machine. All tests change one pool step by step."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,13 +25,13 @@ class Site:
     running: list[Batch] = field(default_factory=list)
 
     def submit(self, count: int, **commands: object) -> Batch:
-        """Jobs that fill a machine each."""
+        """Submit jobs that each fill a machine."""
         return Work(self.factory, "CHEAP").submit(
             count, request_cpus=2, requirements=f'TARGET.APFFactory == "{self.factory.id}"', **commands
         )
 
     def rule(self, **rules: object) -> None:
-        """Change the pool's rules, and wait until its daemons know them."""
+        """Change the configuration of the pool and wait until its daemons use it."""
         self.rules |= rules
         (self.pool.directory / "rules").write_text("".join(f"{key} = {value}\n" for key, value in self.rules.items()))
         self.pool.run("condor_reconfig", "-daemon", "negotiator")
@@ -44,7 +44,7 @@ class Site:
         until(lambda: self.pool.run("condor_config_val", daemon, key).strip() == value, f"{key} is {value}")
 
     def bought(self) -> tuple[int, int]:
-        """VMs that there ever were, of CHEAP and of DEAR."""
+        """Return the number of VMs ever bought by CHEAP and by DEAR."""
         return bought(self.factory, "CHEAP").total(), bought(self.factory, "DEAR").total()
 
 
@@ -70,14 +70,14 @@ def site(cloud: CloudProcess, tmp_path_factory: pytest.TempPathFactory) -> Itera
             yield made
 
 
-def test_nothing_is_bought_beyond_a_limit_a_quota_or_a_ceiling_until_it_is_raised(site: Site) -> None:
+def test_buys_nothing_beyond_a_limit_quota_or_ceiling(site: Site) -> None:
     factory = site.factory
     licence = site.submit(3, concurrency_limits="licence")
     group = site.submit(2, accounting_group="small", accounting_group_user="eve")
     site.submit(1, accounting_group_user="bob")
     factory.start()
     factory.active = True
-    factory.rounds(4)  # of two queues
+    factory.rounds(4)  # one round is one queue here
     assert site.bought() == (0, 0)
     assert "no jobs are waiting for a machine" in said(factory, "DEAR")
     assert "3 jobs exceed the concurrency limit licence, 0 of 0 in use" in said(factory, "DEAR")
@@ -89,7 +89,7 @@ def test_nothing_is_bought_beyond_a_limit_a_quota_or_a_ceiling_until_it_is_raise
     site.rule(LICENCE_LIMIT=1, GROUP_QUOTA_small=2)
     until(lambda: site.bought() == (1, 1), "a machine for each job that may start")
     first = next(i for i, entry in enumerate(factory.journal()[before:]) if entry["outcome"] == "submit")
-    assert first < 6, "of two queues; the rules take a moment, and one round may have been under way"
+    assert first < 6, "two queues; the new limits take a moment, and a round may have been under way"
     for batch in (licence, group):
         batch.wait_running(1)
     site.running = [licence, group]
@@ -99,32 +99,35 @@ def test_nothing_is_bought_beyond_a_limit_a_quota_or_a_ceiling_until_it_is_raise
     assert "1 job exceeds the quota of small, 2 of 2 cores in use" in said(factory, "DEAR")
 
 
-def test_nothing_is_bought_for_a_schedd_that_can_start_no_more_jobs(site: Site) -> None:
+def test_buys_nothing_for_a_schedd_at_max_jobs_running(site: Site) -> None:
     site.rule(MAX_JOBS_RUNNING=2)
     full = 'Name == "rules@pool" && MaxJobsRunning == 2 && ShadowsRunning == 2'
     until(lambda: site.pool.run("condor_status", "-schedd", "-const", full, "-af", "Name"), "the schedd's ad says so")
     words = "exceed the MAX_JOBS_RUNNING of rules@pool, 2 of 2 jobs running"
     more = site.submit(1)
-    until(lambda: words in said(site.factory, "DEAR"), "the factory knows")
+    until(lambda: words in said(site.factory, "DEAR"), "the factory names the limit")
     site.factory.rounds(4)
     assert words in said(site.factory, "DEAR")
     assert site.bought() == (1, 1)
     site.pool.run("condor_rm", str(more.cluster))
     site.rule(MAX_JOBS_RUNNING=100)
-    until(lambda: not site.pool.run("condor_status", "-schedd", "-const", full, "-af", "Name"), "so does its ad")
+    until(
+        lambda: not site.pool.run("condor_status", "-schedd", "-const", full, "-af", "Name"),
+        "the schedd's ad shows the new limit",
+    )
 
 
-def test_the_dear_queue_empties_first_and_room_near_the_end_of_its_lease_is_not_free(site: Site) -> None:
+def test_dear_queue_empties_first_and_ending_lease_is_no_room(site: Site) -> None:
     factory, pool = site.factory, site.pool
-    pool.run("condor_off", "-daemon", "negotiator")  # so that what waits goes on to wait
+    pool.run("condor_off", "-daemon", "negotiator")  # so that waiting jobs keep waiting
     pool.run("condor_rm", "-constraint", "JobUniverse == 5 && JobStatus == 1")
     for batch in site.running:
         batch.open()
     until(lambda: not pool.jobs("JobUniverse == 5 && JobStatus == 2", "ClusterId"), "their jobs have ended")
-    # A partitionable slot shows what its jobs have given back a moment after these are gone.
+    # A partitionable slot shows freed resources a moment after its jobs are gone.
     until(lambda: pool.run("condor_status", "-af", "Cpus").split() == ["2", "2"], "the collector knows of all the room")
-    site.submit(1, accounting_group_user="carol")  # nobody's claim
-    until(lambda: _left(factory, "DEAR"), "the dear machine is asked to leave")
+    site.submit(1, accounting_group_user="carol")  # has no claim
+    until(lambda: _left(factory, "DEAR"), "the dear VM is asked to retire")
     (vm,) = factory.vms("CHEAP")
     assert vm["state"] in ("idle", "joined")
     assert not _left(factory, "CHEAP")
@@ -139,5 +142,5 @@ def test_the_dear_queue_empties_first_and_room_near_the_end_of_its_lease_is_not_
 
 
 def _left(factory: Factory, queue: str) -> bool:
-    """Whether a machine of a queue was asked to leave."""
+    """True if a VM of a queue was asked to retire."""
     return any(a["kind"] == "retire" for e in factory.journal() if e["queue"] == queue for a in e["actions"])

@@ -1,4 +1,4 @@
-"""The main job: idle jobs become machines, machines without work go away."""
+"""The main task: buy machines for idle jobs and retire machines without work."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.rig.work import Work
 
 
 def secrets_of(cloud: CloudProcess, factory: Factory) -> list[str]:
-    """The secret key, and the signatures of the tokens that the VMs were given."""
+    """Return the secret key and the signatures of the tokens of the VMs."""
     roots = [Path(machine["directory"]) for machine in instances(cloud, factory)]
     tokens = [(root / "etc/condor/tokens.d/apf").read_text().strip() for root in roots]
     assert len(tokens) == 3
@@ -21,7 +21,7 @@ def secrets_of(cloud: CloudProcess, factory: Factory) -> list[str]:
 
 
 def readable(pool: Pool, factory: Factory) -> dict[str, str]:
-    """Everything that the factory wrote, showed or submitted."""
+    """Return everything that the factory wrote, showed or submitted."""
     vm_jobs = f'APFFactory == "{factory.id}"'
     texts = {str(path): path.read_text() for path in factory.state.iterdir() if path.is_file()}
     texts["the log"] = factory.log_text()
@@ -34,7 +34,7 @@ def readable(pool: Pool, factory: Factory) -> dict[str, str]:
     return texts
 
 
-def test_jobs_become_machines_and_idle_machines_go_away(
+def test_buys_machines_for_jobs_and_retires_idle_ones(
     pool: Pool, cloud: CloudProcess, make_factory: MakeFactory
 ) -> None:
     factory = make_factory(sched__maxtorun__maximum=3)
@@ -50,7 +50,7 @@ def test_jobs_become_machines_and_idle_machines_go_away(
         until(lambda: not factory.vm_jobs(), "the VM jobs leave the queue", 20, 0.5)
         until(lambda: not list((factory.state / "userdata").iterdir()), "the user-data files are swept", 10)
     assert sum(action["what"].startswith("3 ×") for action in factory.actions("submit")) == 1
-    assert len(factory.actions("submit")) == 1, "no VM is bought twice while it boots"
+    assert len(factory.actions("submit")) == 1, "no second VM is bought while one boots"
     assert len(instances(cloud, factory)) == 3
 
     for name, text in readable(pool, factory).items():

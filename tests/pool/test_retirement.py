@@ -1,4 +1,4 @@
-"""How machines leave, and how they are called back. One ramp for all tests: each has its own queue."""
+"""VMs retire and unretire. All tests share one factory; each has its own queue."""
 
 import time
 from collections.abc import Iterator
@@ -30,40 +30,40 @@ class Ramp:
     jobs: dict[str, Batch]
 
     def vm(self, queue: str) -> dict[str, Any]:
-        """The only VM of a queue; empty when it has gone."""
+        """Return the only VM of a queue; empty after it has ended."""
         vms = self.factory.vms(queue)
         assert len(vms) <= 1, vms
         return vms[0] if vms else {}
 
     def set_maximum(self, queue: str, maximum: int) -> None:
-        """Say how many VMs the queue may have."""
+        """Set the maximum number of VMs of the queue."""
         self.factory.queues[queue][MAXIMUM] = maximum
         self.factory.reload()
 
     def until_state(self, queue: str, state: str, timeout_s: float = 30) -> None:
-        """Wait for the state of its VM."""
+        """Wait until its VM has a state."""
         until(lambda: self.vm(queue).get("state") == state, f"the VM of {queue} is {state}", timeout_s)
 
     def machines(self, queue: str) -> list[dict[str, Any]]:
-        """Every instance that the queue ever had."""
+        """Return all instances that the queue ever had."""
         return [m for m in instances(self.cloud, self.factory) if m["tags"]["apf:queue"] == queue]
 
     def until_gone(self, queue: str) -> None:
-        """Wait until the queue has no VM, and see its one instance terminated."""
+        """Wait until the queue has no VM; assert that its only instance is terminated."""
         until(lambda: not self.factory.vms(queue), f"the VM of {queue} has gone", 40)
         until(lambda: [m["state"] for m in self.machines(queue)] == ["terminated"], "its instance is terminated", 20)
 
     def done(self, queue: str) -> list[dict[str, Any]]:
-        """Every action in this queue, and what it said."""
+        """Return all actions in this queue."""
         entries = [entry for entry in self.factory.journal() if entry["queue"] == queue]
         return [action for entry in entries for action in entry["actions"]]
 
     def taken(self, queue: str, kind: str) -> list[dict[str, Any]]:
-        """Those of this kind."""
+        """Return all actions of this kind."""
         return [action for action in self.done(queue) if action["kind"] == kind]
 
     def stop_queue(self, queue: str) -> None:
-        """Let it buy nothing more."""
+        """Stop purchases of the queue."""
         self.factory.queues[queue]["enabled"] = False
         self.factory.reload()
 
@@ -98,8 +98,8 @@ def ramp(pool: Pool, cloud: CloudProcess, tmp_path_factory: pytest.TempPathFacto
         yield Ramp(factory, cloud, work, jobs)
 
 
-def test_a_vm_retires_in_peace_before_its_lease_ends_and_comes_back_when_that_is_extended(ramp: Ramp) -> None:
-    """The job that it has runs on."""
+def test_vm_retires_before_its_lease_ends_and_returns_if_extended(ramp: Ramp) -> None:
+    """Its job keeps running."""
     ramp.factory.queues["LONGER"]["batchsubmit.condorec2.drain_before"] = 104
     ramp.factory.reload()
     ramp.until_state("LONGER", "retiring")
@@ -123,8 +123,8 @@ def test_a_vm_retires_in_peace_before_its_lease_ends_and_comes_back_when_that_is
     assert ramp.factory.run("lease", "extend", "LONGRE", "1h").returncode == 2
 
 
-def test_a_busy_vm_that_drains_is_taken_back_before_one_is_bought(ramp: Ramp, pool: Pool) -> None:
-    """Rule 7."""
+def test_unretires_a_draining_vm_before_buying(ramp: Ramp, pool: Pool) -> None:
+    """An unretired VM costs nothing (rule 7)."""
     ramp.jobs["LEASE"].open()
     ramp.set_maximum("DRAIN", 0)
     ramp.until_state("DRAIN", "retiring")
@@ -143,22 +143,20 @@ def test_a_busy_vm_that_drains_is_taken_back_before_one_is_bought(ramp: Ramp, po
     more.open()
 
 
-def test_a_vm_on_which_a_job_runs_is_not_removed_however_empty_it_looks(
-    ramp: Ramp, pool: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Rule 5: the schedd has the last word."""
+def test_never_removes_a_vm_with_a_running_job(ramp: Ramp, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The schedd decides whether the VM is empty (rule 5)."""
     monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
     vm = ramp.vm("OFF")
     cluster, proc = map(int, vm["job"].split("."))
     workers = Workers()
-    for name in (vm["startd"], vm["vm"]):  # with its host and without
+    for name in (vm["startd"], vm["vm"]):  # with and without its host
         with pytest.raises(CallFailed, match=f"is running on {name}"):
             workers.call("schedd", 30, acts.remove, ScheddAddress(), JobId(cluster, proc), "true", "test", name)
     workers.stop()
 
 
-def test_what_an_administrator_asked_a_machine_for_is_seen_and_left_alone(ramp: Ramp, pool: Pool) -> None:
-    """Rule 7: though the queue wants a machine and may buy none, which is when it would call one back."""
+def test_respects_the_drain_of_an_administrator(ramp: Ramp, pool: Pool) -> None:
+    """The queue needs a machine and may not buy one, so it would otherwise unretire this one (rule 7)."""
     vm = ramp.vm("THEIRS")
     slot = pool.slots(f'APFVM == "{vm["vm"]}" && PartitionableSlot')[0]["Name"]
     pool.run("condor_drain", "-graceful", "-reason", "new kernel", slot)
@@ -173,14 +171,14 @@ def test_what_an_administrator_asked_a_machine_for_is_seen_and_left_alone(ramp: 
     ramp.until_state("THEIRS", "retiring")
     ramp.factory.rounds(2)
     assert ramp.factory.queue("THEIRS")["n"] == 1
-    assert {action["kind"] for action in ramp.done("THEIRS")} == {"submit"}, "nothing but the purchase at the start"
+    assert {action["kind"] for action in ramp.done("THEIRS")} == {"submit"}, "only the purchase at the start"
     ramp.jobs["THEIRS"].open()
     ramp.jobs["THEIRS"].wait_done()
     ramp.stop_queue("THEIRS")
 
 
-def test_a_busy_vm_that_drains_finishes_its_jobs_and_only_then_goes(ramp: Ramp) -> None:
-    """Rule 5."""
+def test_draining_vm_finishes_its_jobs_before_it_ends(ramp: Ramp) -> None:
+    """No job is killed (rule 5)."""
     ramp.set_maximum("DRAIN", 0)
     ramp.until_state("DRAIN", "retiring")
     ramp.factory.rounds(2)
@@ -193,21 +191,19 @@ def test_a_busy_vm_that_drains_finishes_its_jobs_and_only_then_goes(ramp: Ramp) 
     assert "reports that its startd has ended" in ramp.taken("DRAIN", "remove")[0]["reason"]
 
 
-def test_a_busy_vm_that_is_turned_off_finishes_its_jobs_comes_back_if_it_is_wanted_again_and_else_goes(
-    ramp: Ramp, pool: Pool
-) -> None:
-    """Rules 5 and 7, by ``condor_off -peaceful`` and ``condor_on``."""
+def test_vm_after_condor_off_finishes_jobs_and_returns_if_needed(ramp: Ramp, pool: Pool) -> None:
+    """This uses ``condor_off -peaceful`` and ``condor_on`` (rules 5, 7)."""
     uuid = ramp.vm("OFF")["vm"]
     ramp.set_maximum("OFF", 0)
     ramp.until_state("OFF", "retiring")
     until(lambda: pool.slots(f'APFVM == "{uuid}" && Activity == "Retiring"'), "its claim retires", 10)
     assert not pool.slots(f'APFVM == "{uuid}" && Draining')
-    # As of another owner, for the schedd may give a claim that retires to a job sooner than the startd takes it away.
+    # As another owner, because the schedd may reuse a retiring claim before the startd ends it.
     more = ramp.work["OFF"].submit(1, accounting_group_user="carol")
     ramp.set_maximum("OFF", 1)
-    until(lambda: ramp.taken("OFF", "unretire"), "it is called back", 20)
+    until(lambda: ramp.taken("OFF", "unretire"), "it is unretired", 20)
     ramp.factory.rounds(1)
-    assert ramp.vm("OFF")["state"] == "retiring", "it comes back when its last job ends"
+    assert ramp.vm("OFF")["state"] == "retiring", "it returns after its last job ends"
     ramp.jobs["OFF"].open()
     ramp.jobs["OFF"].wait_done()
     more.wait_running()
@@ -223,15 +219,15 @@ def test_a_busy_vm_that_is_turned_off_finishes_its_jobs_comes_back_if_it_is_want
     ramp.until_gone("OFF")
 
 
-def test_a_startd_that_has_left_is_called_back_before_a_vm_is_bought(ramp: Ramp, pool: Pool) -> None:
-    """Rule 7, by ``condor_on``."""
+def test_restarts_a_stopped_startd_before_buying(ramp: Ramp, pool: Pool) -> None:
+    """This uses ``condor_on`` (rule 7)."""
     factory = ramp.factory
     uuid = ramp.vm("BACK")["vm"]
     ramp.jobs["BACK"].open()
     ramp.jobs["BACK"].wait_done()
-    until(lambda: ramp.taken("BACK", "retire"), "the idle VM is asked to leave", 30, 0.05)
-    factory.stop()  # before it is removed
-    until(lambda: not pool.slots(f'APFVM == "{uuid}"'), "its startd leaves", 15)
+    until(lambda: ramp.taken("BACK", "retire"), "the idle VM is asked to retire", 30, 0.05)
+    factory.stop()  # before the factory removes the VM
+    until(lambda: not pool.slots(f'APFVM == "{uuid}"'), "its startd stops", 15)
     more = ramp.work["BACK"].submit(1)
     factory.start()
     more.wait_running()
@@ -244,20 +240,20 @@ def test_a_startd_that_has_left_is_called_back_before_a_vm_is_bought(ramp: Ramp,
     ramp.until_gone("BACK")
 
 
-def test_a_lease_in_the_past_ends_the_vm(ramp: Ramp, pool: Pool) -> None:
-    """Rule 9, outside the VM: its own timer runs to lease_max."""
+def test_expired_lease_ends_the_vm(ramp: Ramp, pool: Pool) -> None:
+    """The VM job ends it (rule 9), because the timer in the VM runs to lease_max."""
     job = ramp.taken("LEASE", "submit")[0]["jobs"][0]
     done = until(lambda: pool.history(f"ClusterId == {job.split('.')[0]}"), "the VM job is removed", 80, 0.5)[0]
     assert done["JobStatus"] == 3
     assert done["RemoveReason"] == "Job lease expired"
-    assert done["EnteredCurrentStatus"] - done["APFLeaseEnd"] < 10, "no later than that"
+    assert done["EnteredCurrentStatus"] - done["APFLeaseEnd"] < 10, "no later than the lease end"
     assert done["APFVM"] == ramp.machines("LEASE")[0]["tags"]["apf:vm"]
     ramp.until_gone("LEASE")
     assert ramp.machines("LEASE")[0]["reason"] == "Client.UserInitiatedShutdown"
 
 
-def test_an_extended_lease_reaches_htcondor(ramp: Ramp, pool: Pool) -> None:
-    """The factory is dead; the gridmanager has asked the schedd for the new end (docs/decisions/0012-leases.md)."""
+def test_extended_lease_reaches_htcondor(ramp: Ramp, pool: Pool) -> None:
+    """The factory is dead; the gridmanager reads the new end from the schedd (docs/decisions/0012-leases.md)."""
     (vm,) = ramp.factory.vms("LONGER")
     ramp.factory.kill()
     before = vm["lease_end"] - 3000

@@ -1,4 +1,4 @@
-"""As many jobs find room on a machine as its startd really takes: it rounds up what they ask for."""
+"""Placement counts as many jobs as a startd runs, which rounds requests up."""
 
 import time
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def workers(one: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
 
 
 def placed(demand: Demand | Unknown) -> int:
-    """Jobs that find room on what is there."""
+    """Return the number of jobs placed on the machines."""
     assert isinstance(demand, Demand)
     supply = Supply(demand, now=time.time())
     return sum(sum(n.values()) for n in supply.place(supply.demand.groups, supply.machines(0)).placed.values())
@@ -58,7 +58,7 @@ def placed(demand: Demand | Unknown) -> int:
     ],
     ids=str,
 )
-def test_as_many_jobs_find_room_as_run(
+def test_places_as_many_jobs_as_the_startd_runs(
     one: Pool, workers: Workers, asks: dict[str, object], count: int, run: int
 ) -> None:
     one.run("condor_off", "-daemon", "negotiator")

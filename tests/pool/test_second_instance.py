@@ -1,4 +1,4 @@
-"""Two instances of one VM job, on a real pool and cloud: the second counts, and is ended only if it is proven empty."""
+"""A duplicate instance of a VM job counts against caps and is terminated only if proven empty."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests.rig.work import Work
 
 
 def its_vm(factory: Factory) -> tuple[dict[str, str], str]:
-    """Tags of the instance of its only VM job, and that instance."""
+    """Return the tags and the id of the instance of the only VM job."""
     (job,) = factory.vm_jobs("APFVM", "EC2InstanceName")
     tags = {"apf_factory": factory.id, "apf_queue": QUEUE, "apf_vm": str(job["APFVM"]), "apf_schedd": SCHEDD}
     return tags, str(job["EC2InstanceName"])
@@ -24,9 +24,7 @@ def seen(factory: Factory, instance: str) -> dict[str, Any]:
     return dict(audit(factory).get(instance, {"step": "", "why": ""}))
 
 
-def test_a_second_instance_that_never_joined_is_terminated_when_no_job_runs_under_its_name(
-    cloud: CloudProcess, make_factory: MakeFactory
-) -> None:
+def test_terminates_a_duplicate_instance_that_never_joined(cloud: CloudProcess, make_factory: MakeFactory) -> None:
     factory = make_factory(factory=AUDITED, sched__retireidle__after="1h")
     job = Work(factory).submit(1)
     with factory:
@@ -49,7 +47,7 @@ def test_a_second_instance_that_never_joined_is_terminated_when_no_job_runs_unde
             assert f"all ads with its APFVM come from {first}" in done["reason"]
 
 
-def test_a_second_instance_that_joined_is_reported_and_goes_peacefully_after_the_vm_job(
+def test_joined_duplicate_instance_retires_after_its_vm_job(
     cloud: CloudProcess, pool: Pool, make_factory: MakeFactory
 ) -> None:
     factory = make_factory(factory={**AUDITED, "orphans": "report"}, sched__retireidle__after="1h")

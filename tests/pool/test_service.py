@@ -1,4 +1,4 @@
-"""The factory as a service: signals, one round, its lock; and several factories beside each other."""
+"""The factory as a service: signals, one round, its lock, and several factories on one pool."""
 
 import signal
 import time
@@ -14,7 +14,7 @@ from tests.rig.wait import until
 from tests.rig.work import Work
 
 
-def test_sigterm_ends_it_and_sighup_rereads_what_can_be_read(make_factory: MakeFactory, cloud: CloudProcess) -> None:
+def test_sigterm_stops_and_sighup_rereads_valid_files(make_factory: MakeFactory, cloud: CloudProcess) -> None:
     metrics = free_port_nobody_listens_on()
     factory = make_factory(sched__maxtorun__maximum=1, factory={"metrics": metrics})
     factory.queues["OTHER"] = ec2_queue(cloud, "other", apfqueue__sleep=3600)
@@ -26,13 +26,15 @@ def test_sigterm_ends_it_and_sighup_rereads_what_can_be_read(make_factory: MakeF
         assert "apf_source_up{" in told
         factory.conf.write_text(factory.conf.read_text().replace("RetireIdle", "RetireIdel"))
         factory.reload(write=False)
-        assert "RetireIdel" in factory.log_text(), "what is wrong with the file is logged"
+        assert "RetireIdel" in factory.log_text(), "the error in the file is logged"
         factory.rounds(1)
         assert "room for 1 of 1" in str(factory.queue()["steps"]), "the configuration in force stays"
         pool = factory.settings["pool"]
         factory.settings["pool"] = "elsewhere:9618"
         factory.reload()
-        assert "not reread: pool can't change while" in factory.log_text(), "or all its machines were out of sight"
+        assert "not reread: pool can't change while" in factory.log_text(), (
+            "the pool did not change, so its machines stay in sight"
+        )
         factory.settings["pool"] = pool
 
         factory.queues[QUEUE]["sched.maxtorun.maximum"] = 2
@@ -46,7 +48,7 @@ def test_sigterm_ends_it_and_sighup_rereads_what_can_be_read(make_factory: MakeF
         assert "[CLOUD] batchsubmit.condorlocal.executable: warning" in factory.log_text()
         assert "metrics is read when the factory starts; restart it" in factory.log_text()
         rounds = [entry["queue"] for entry in factory.journal()]
-        assert rounds.count("OTHER") == 1, "the queue that did not change keeps its rhythm"
+        assert rounds.count("OTHER") == 1, "the unchanged queue keeps its schedule"
         assert rounds.count("MORE") == 1
         until(lambda: factory.status()["audit"]["ended"] > audited, "an audit, though the next one was far away", 30)
 
@@ -54,8 +56,8 @@ def test_sigterm_ends_it_and_sighup_rereads_what_can_be_read(make_factory: MakeF
     assert factory.log_text().splitlines()[-1].endswith("INFO ended")
 
 
-def test_sighup_enables_a_disabled_queue_and_disables_it_again(make_factory: MakeFactory, cloud: CloudProcess) -> None:
-    """In AutoPyFactory that raised KeyError, with the new configuration half in force."""
+def test_sighup_enables_and_disables_a_queue(make_factory: MakeFactory, cloud: CloudProcess) -> None:
+    """In AutoPyFactory this raised KeyError and left the new configuration half applied."""
     factory = make_factory(apfqueue__sleep=3600)
     factory.queues[QUEUE]["wmsqueue"] = "nothing"
     queue = factory.id
@@ -68,7 +70,7 @@ def test_sighup_enables_a_disabled_queue_and_disables_it_again(make_factory: Mak
         Work(factory, queue).submit(1)
         until(factory.queue, "the first round", 15)
         until(lambda: sum(entry["queue"] == queue for entry in factory.journal()) >= 2, "the queue is tended", 15)
-        assert not submitted(), "nothing is bought for a queue that is disabled"
+        assert not submitted(), "a disabled queue buys nothing"
 
         factory.queues[queue]["enabled"] = True
         factory.reload()
@@ -77,15 +79,15 @@ def test_sighup_enables_a_disabled_queue_and_disables_it_again(make_factory: Mak
         factory.reload()
         Work(factory, queue).submit(2)
         factory.rounds(3)
-        assert submitted() == [queue], "and no further one once it is disabled again"
+        assert submitted() == [queue], "no further VM after it is disabled again"
         rounds = [entry["queue"] for entry in factory.journal()]
-        assert rounds.count(QUEUE) == 1, "the queue that did not change keeps its rhythm"
+        assert rounds.count(QUEUE) == 1, "the unchanged queue keeps its schedule"
         assert "not reread" not in factory.log_text()
         assert "Traceback" not in factory.log_text()
 
 
 def settable_clock(file: Path) -> dict[str, str]:
-    """Environment of a process whose clock stands where ``file`` says, such as ``-3600``."""
+    """Return the environment of a process whose clock has the offset in ``file``, such as ``-3600``."""
     (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
     file.write_text("+0")
     return {
@@ -96,9 +98,7 @@ def settable_clock(file: Path) -> dict[str, str]:
     }
 
 
-def test_rounds_go_on_at_their_times_when_the_clock_is_set_back_or_on(
-    make_factory: MakeFactory, cloud: CloudProcess, tmp_path: Path
-) -> None:
+def test_rounds_continue_after_clock_steps(make_factory: MakeFactory, cloud: CloudProcess, tmp_path: Path) -> None:
     factory = make_factory(apfqueue__sleep=1)
     factory.queues["OTHER"] = ec2_queue(cloud, "other", apfqueue__sleep=1)
     clock = tmp_path / "clock"
@@ -114,14 +114,14 @@ def test_rounds_go_on_at_their_times_when_the_clock_is_set_back_or_on(
             before = decided(QUEUE)
             clock.write_text(by)
             until(lambda before=before: len(decided(QUEUE) - before) >= 5, f"rounds after {by} s", 15)  # type: ignore[misc]
-        assert len(decided(QUEUE)) - first < time.monotonic() - began + 4, "one a second, and one for each step"
+        assert len(decided(QUEUE)) - first < time.monotonic() - began + 4, "one round a second and one for each step"
         one, other = decided(QUEUE), decided("OTHER")
-        assert len(one & other) > len(one ^ other), "queues that sleep equally long are decided together"
+        assert len(one & other) > len(one ^ other), "queues with equal intervals are decided together"
         assert factory.log_text().count("the clock of this host was set by") == 3
         assert factory.stop() == 0
 
 
-def test_a_broken_file_does_not_start(make_factory: MakeFactory) -> None:
+def test_invalid_configuration_does_not_start(make_factory: MakeFactory) -> None:
     factory = make_factory(schedplugin="Reddy")
     done = factory.run()
     assert done.returncode == 1
@@ -129,7 +129,7 @@ def test_a_broken_file_does_not_start(make_factory: MakeFactory) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_once_runs_one_round_and_condor_rm_of_a_vm_job_ends_its_instance(
+def test_once_runs_one_round_and_condor_rm_ends_the_instance(
     pool: Pool, cloud: CloudProcess, make_factory: MakeFactory
 ) -> None:
     factory = make_factory()
@@ -146,10 +146,10 @@ def test_once_runs_one_round_and_condor_rm_of_a_vm_job_ends_its_instance(
     batch.open()
 
 
-def test_factories_with_different_ids_leave_each_other_alone_and_with_the_same_id_one_gives_way(
+def test_other_ids_are_left_alone_and_a_duplicate_id_gives_way(
     pool: Pool, cloud: CloudProcess, make_factory: MakeFactory
 ) -> None:
-    """Rule 10."""
+    """Factories with other ids never touch each other's VMs (rule 10)."""
     one, two = make_factory(), make_factory()
     batches = [Work(one).submit(1), Work(two).submit(1)]
     with one, two:
@@ -157,7 +157,7 @@ def test_factories_with_different_ids_leave_each_other_alone_and_with_the_same_i
             batch.wait_running()
         assert [m["tags"]["apf:factory"] for m in instances(cloud, one)] == [one.id]
         batches[0].open()
-        until(lambda: instances(cloud, one) and not alive(cloud, one), "the VM of the first goes", 60, 0.5)
+        until(lambda: instances(cloud, one) and not alive(cloud, one), "the VM of the first ends", 60, 0.5)
         assert len(alive(cloud, two)) == 1
         assert two.states() == {"busy": 1}
         assert {action["what"].split()[1] for action in one.actions("remove")}.isdisjoint(
@@ -169,21 +169,21 @@ def test_factories_with_different_ids_leave_each_other_alone_and_with_the_same_i
         assert "another factory with this id is running" in same.stderr
         assert "factory.lock" in same.stderr
 
-        # Elsewhere, with a state directory of its own.
+        # On another host, with a state directory of its own.
         newer = Factory(two.directory / "elsewhere", pool, two.id, two.queues)
-        two.signal(signal.SIGSTOP)  # or it would be quicker
+        two.signal(signal.SIGSTOP)  # otherwise it would be faster
         batches.append(Work(two).submit(1))
         assert newer.run("--once").returncode == 0
         assert len(newer.actions("submit")) == 1
         two.signal(signal.SIGCONT)
         batches[1].open()
         batches[2].open()
-        until(lambda: two.queue().get("outcome") == "blocked", "the older one holds")
+        until(lambda: two.queue().get("outcome") == "blocked", "the older factory is blocked")
         said = two.blocked() or ""
         assert "a newer factory with this id is at work" in said
         assert newer.status()["incarnation"] in said
         batches[1].wait_done()
         before = len(two.journal())
         two.rounds(3)
-        assert all(not entry["actions"] for entry in two.journal()[before:]), "it holds everything"
+        assert all(not entry["actions"] for entry in two.journal()[before:]), "a blocked factory does nothing"
         assert len(two.actions("submit")) == 1

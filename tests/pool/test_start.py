@@ -1,4 +1,4 @@
-"""What a factory that starts, or reads another configuration, does not know yet of its machines in the cloud."""
+"""A factory that starts, or reads a new configuration, does not know its instances in the cloud yet."""
 
 import fcntl
 import os
@@ -19,26 +19,24 @@ from tests.rig.work import Work
 
 RARELY = {"audit_interval": 1000}
 NOBODY = "http://ec2.us-east-1.localhost:9/"
-"""Where no cloud answers."""
+"""An endpoint where no cloud answers."""
 
 
 def bought(factory: Factory) -> Sequence[str]:
-    """VM jobs that were submitted."""
+    """Return the submitted VM jobs."""
     return [job for action in factory.actions("submit") for job in action["jobs"]]
 
 
 @contextmanager
 def orphan_of(cloud: CloudProcess, factory: Factory, queue: str = QUEUE, schedd: str = SCHEDD) -> Iterator[str]:
-    """An instance of a queue that no VM job owns."""
+    """Run an instance of a queue without a VM job."""
     tags = {"apf_factory": factory.id, "apf_queue": queue, "apf_vm": f"{factory.id}-lost", "apf_schedd": schedd}
     with launched(cloud, tags) as instance:
         yield instance
 
 
-def test_a_factory_that_starts_before_its_schedd_counts_what_no_vm_job_owns_when_that_is_there(
-    cloud: CloudProcess, tmp_path: Path
-) -> None:
-    """Rule 6: the first audit could see nothing, and the next one is far away."""
+def test_factory_started_before_its_schedd_counts_orphans_later(cloud: CloudProcess, tmp_path: Path) -> None:
+    """The first audit saw nothing and the next one is far away (rule 6)."""
     with Pool(tmp_path / "pool", name="late@pool") as pool:
         keys = {"batchsubmit__condorec2__maxinstances": 2, "batchsubmit__condorec2__lease": "10m"}
         factory = Factory(tmp_path, pool, "late", {QUEUE: ec2_queue(cloud, "late", **keys)}, **RARELY)
@@ -47,7 +45,7 @@ def test_a_factory_that_starts_before_its_schedd_counts_what_no_vm_job_owns_when
             os.kill(pool.pid_of("master"), signal.SIGSTOP)
             pool.kill_daemon("schedd")
             with factory:
-                until(lambda: factory.queue().get("outcome") == "blocked", "it holds", 20)
+                until(lambda: factory.queue().get("outcome") == "blocked", "the queue is blocked", 20)
                 os.kill(pool.pid_of("master"), signal.SIGCONT)
                 until(lambda: bought(factory), "it buys", 60)
                 factory.rounds(2)
@@ -57,10 +55,10 @@ def test_a_factory_that_starts_before_its_schedd_counts_what_no_vm_job_owns_when
 
 
 @pytest.mark.parametrize("came", ["another account", "another section"])
-def test_what_no_vm_job_owns_in_an_account_that_comes_with_sighup_counts_before_anything_is_bought_there(
+def test_counts_orphans_of_a_new_account_before_buying_there(
     cloud: CloudProcess, make_factory: MakeFactory, came: str
 ) -> None:
-    """Rule 6."""
+    """Orphans count against the caps (rule 6)."""
     factory = make_factory(factory=RARELY)
     name = factory.id
     section = ec2_queue(cloud, name, batchsubmit__condorec2__maxinstances=2)
@@ -79,9 +77,7 @@ def test_what_no_vm_job_owns_in_an_account_that_comes_with_sighup_counts_before_
         assert audit(factory)[orphan]["queue"] == name
 
 
-def test_an_orphan_whose_account_goes_with_sighup_is_not_said_to_be_gone(
-    cloud: CloudProcess, make_factory: MakeFactory
-) -> None:
+def test_orphan_of_a_removed_account_is_not_reported_gone(cloud: CloudProcess, make_factory: MakeFactory) -> None:
     factory = make_factory(factory={**AUDITED, "orphans": "report"})
     factory.queues["GONE"] = ec2_queue(cloud, "gone")
     factory.queues[QUEUE]["batchsubmit.condorec2.gridresource"] = NOBODY
@@ -95,8 +91,8 @@ def test_an_orphan_whose_account_goes_with_sighup_is_not_said_to_be_gone(
         assert cloud.instances()[orphan]["state"] == "running"
 
 
-def test_a_reload_that_comes_while_the_factory_starts_is_heeded(make_factory: MakeFactory) -> None:
-    """It may wait a minute for the processes of its predecessor, with the configuration already read."""
+def test_sighup_during_start_up_takes_effect(make_factory: MakeFactory) -> None:
+    """A starting factory may wait a minute for old workers, after it has read its configuration."""
     factory = make_factory(sched__maxtorun__maximum=1)
     factory.state.mkdir(parents=True, mode=0o700)
     with open(factory.state / "workers.lock", "w") as lock:

@@ -1,4 +1,4 @@
-"""A machine that runs and never joins the pool goes, and the work goes to another; one that works does not go."""
+"""A VM that never joins the pool is removed and replaced; a working VM stays."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tests.rig.wait import until
 from tests.rig.work import Work
 
 
-def test_a_machine_that_never_joins_ends_after_boottimeout(pool: Pool, tmp_path: Path) -> None:
+def test_vm_that_never_joins_ends_after_boottimeout(pool: Pool, tmp_path: Path) -> None:
     hooks = ["tests.rig.cloudhooks:Broken"]
     with CloudProcess(tmp_path / "cloud", boot_delay_s=0.5, shutdown_delay_s=0.5, hooks=hooks) as cloud:
         never_join = cloud.directory / NEVER_JOIN
@@ -30,7 +30,7 @@ def test_a_machine_that_never_joins_ends_after_boottimeout(pool: Pool, tmp_path:
             (removal,) = factory.actions("remove")
             assert "never joined" in removal["reason"]
             assert removal["error"] is None
-            assert factory.queue()["health"]["launches"], "it speaks against its shape"
+            assert factory.queue()["health"]["launches"], "it counts against its shape"
             never_join.unlink()
             jobs.wait_running()
             states = sorted(machine["state"] for machine in instances(cloud, factory))
@@ -39,10 +39,10 @@ def test_a_machine_that_never_joins_ends_after_boottimeout(pool: Pool, tmp_path:
             jobs.wait_done()
 
 
-def test_a_vm_that_a_job_names_or_that_is_in_the_pool_is_not_removed_as_absent(
+def test_keeps_an_absent_vm_that_a_job_or_ad_names(
     pool: Pool, make_factory: MakeFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rule 5: the worker asks the schedd and the collector again, also when no startd of the VM was ever seen."""
+    """The worker asks schedd and collector again, even if no startd of the VM was ever seen (rule 5)."""
     monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
     factory = make_factory()
     jobs = Work(factory).submit(1)

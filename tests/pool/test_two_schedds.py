@@ -1,4 +1,4 @@
-"""A machine on which a job of another schedd runs is not ended, nor while that schedd is silent (rule 5)."""
+"""A machine that may run a job of another schedd is not removed, even while that schedd is silent (rule 5)."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
 
 @pytest.fixture
 def a_round(two: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Actor]]:
-    """Makes the Actor of one more round."""
+    """Return a function that makes the Actor of the next round."""
     monkeypatch.setenv("CONDOR_CONFIG", two.env["CONDOR_CONFIG"])
     sections = {"Factory": {"factoryId": "two", "pool": two.address, "deadline": 3}, "Q": CONF}
     path = tmp_path / "queues.conf"
@@ -50,9 +50,7 @@ def a_round(two: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     workers.stop()
 
 
-def test_every_schedd_has_to_say_that_a_machine_is_empty_before_it_is_ended(
-    two: Pool, a_round: Callable[[], Actor]
-) -> None:
+def test_every_schedd_must_confirm_that_a_machine_is_empty(two: Pool, a_round: Callable[[], Actor]) -> None:
     cluster = two.submit({"executable": "/bin/true", "hold": "true", "My.APFFactory": '"two"', "My.APFVM": '"vm1"'})
     sleep = "executable = /bin/sleep\ntransfer_executable = false\narguments = 1000\nrequest_memory = 16\n"
     two.run("condor_submit", "-name", SECOND, "-", stdin=f"{sleep}max_job_retirement_time = 60\nqueue\n")
