@@ -29,7 +29,7 @@ from factory.process.workers import Workers
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: all VMs, their problems, and unknown sources.")
 @click.option("--all", "everything", is_flag=True, help="Show VMs without a problem too.")
 def audit(conf: tuple[Path, ...], as_json: bool, everything: bool) -> None:
-    """Compare VM jobs, instances and startds of this factory, joined by APFVM. Changes nothing.
+    """Compare VM jobs, instances and startds of this factory, joined by APFVM. Nothing is changed.
 
     Asks the schedd, the collector, and each cloud with the credentials of the queue. A VM that starts or ends at this
     moment can look wrong: its instance disappears before its job. Repeat the audit before you act.

@@ -132,7 +132,7 @@ def _serves(queue: Queue, schedd: ScheddAddress, facts: JobFacts) -> bool:
 @CONF
 @click.argument("queue", metavar="NAME")
 def explain_one_queue(conf: tuple[Path, ...], queue: str) -> None:
-    """Explain how many VMs this queue buys or retires now, and why not one more or fewer."""
+    """Explain what this queue does now, and why not one VM more or fewer."""
     config = load_or_exit(conf)
     chosen, workers = find_queue(config, queue), Workers()
     try:

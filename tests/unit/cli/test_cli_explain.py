@@ -1,4 +1,4 @@
-"""What ``apf explain`` takes over from a factory that runs."""
+"""``apf explain``: memory and pauses of a running factory."""
 
 from pathlib import Path
 
