@@ -90,7 +90,7 @@ class Supply:
         usable = [
             machine
             for machine in self.demand.machines
-            if not machine.leaving and self._is_usable(machine, vms.get(machine.vm or ""), minlife_s)
+            if not machine.retiring and self._is_usable(machine, vms.get(machine.vm or ""), minlife_s)
         ]
         joined = {machine.vm for machine in self.demand.machines}
         for _, vm in self.vms:
@@ -115,8 +115,8 @@ class Supply:
         if vm is not None and (vm.asked_to_retire or vm.state not in CAPACITY or vm.stuck is not None):
             return False
         lease_end = lease.ends if lease else vm.lease_end if vm else None
-        ends = min((end for end in (machine.leaves_at, lease_end) if end is not None), default=None)
-        return not (lease and lease.leaves) and (ends is None or ends - self.now >= minlife_s)
+        ends = min((end for end in (machine.ends_at, lease_end) if end is not None), default=None)
+        return not (lease and lease.retiring) and (ends is None or ends - self.now >= minlife_s)
 
     def _offer(self, shape: str) -> Offer | None:
         """Return the offer of a shape; the largest one if it is not on offer any more, so that too little is bought."""

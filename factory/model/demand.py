@@ -108,9 +108,9 @@ class Machine:
     """APFVM, if it is the VM of a factory."""
     static: bool = False
     """True: the slot takes one job, however small."""
-    leaves_at: float | None = None
+    ends_at: float | None = None
     """End of its lifetime in epoch seconds, if its ad shows one."""
-    leaving: bool = False
+    retiring: bool = False
     """True: it retires or drains, so it takes no new jobs."""
     ours: bool = False
     """True: its ad says that it is a VM of this factory."""
@@ -124,7 +124,7 @@ class VMLease:
 
     ends: float | None = None
     """End of the lease in epoch seconds; None: no lease."""
-    leaves: bool = False
+    retiring: bool = False
     """True: it was asked to retire, or its VM job is held, removed or completed."""
     update_s: float = 0
     """Interval of its updates to the collector; 0: unknown."""

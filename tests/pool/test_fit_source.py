@@ -281,10 +281,10 @@ def test_machines_show_free_room_and_retirement(workers: Workers) -> None:
     assert set(seen) == {"busy", "free", "draining", "ends", "picky", "owner", "home", "alone", "secret", "alices"}
     assert (seen["busy"].free.cpus, seen["busy"].free.memory_mb) == (3, 500)
     assert (seen["busy"].total.cpus, seen["busy"].total.memory_mb) == (8, 16_000)
-    assert {name for name, machine in seen.items() if machine.leaving} == {"draining", "owner", "home"}
+    assert {name for name, machine in seen.items() if machine.retiring} == {"draining", "owner", "home"}
     assert {name for name, machine in seen.items() if machine.static} == {"alone"}
-    assert (seen["ends"].vm, seen["ends"].leaves_at) == ("vm-1", 2_000_000_000)
-    assert (seen["free"].vm, seen["free"].leaves_at) == (None, None)
+    assert (seen["ends"].vm, seen["ends"].ends_at) == ("vm-1", 2_000_000_000)
+    assert (seen["free"].vm, seen["free"].ends_at) == (None, None)
     assert {name for name, machine in seen.items() if machine.ours} == {"home"}
 
 

@@ -84,7 +84,7 @@ def test_buys_nothing_beyond_a_limit_quota_or_ceiling(site: Site) -> None:
     assert "2 jobs exceed the quota of small, 0 of 0 cores in use" in said(factory, "DEAR")
     assert "1 job exceeds the ceiling of bob, 0 of 0 cores in use" in said(factory, "DEAR")
     text = explained(factory, "job", f"{licence.cluster}.0")
-    assert "3 of them would not start whatever room there is: beyond the concurrency limit licence" in text
+    assert "3 of them exceed the concurrency limit licence" in text
     before = len(factory.journal())
     site.rule(LICENCE_LIMIT=1, GROUP_QUOTA_small=2)
     until(lambda: site.bought() == (1, 1), "a machine for each job that may start")

@@ -56,7 +56,7 @@ def match_partial_slots(
     machines, kinds = [], dict[tuple[str, Room], str]()
     more: dict[str, tuple[str, dict[str, Match]]] = {}
     for machine in slots.machines:
-        if machine.leaving or machine.free == machine.total:
+        if machine.retiring or machine.free == machine.total:
             machines.append(machine)
             continue
         of = machine.kind, machine.free

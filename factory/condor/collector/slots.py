@@ -112,7 +112,7 @@ def group_slots(ads: Iterable[Any], splitting: Collection[str], factory: str, no
             kinds[kind] = _representative(ad)
         machine = _machine(texts, kind, factory, now)
         machines.append(machine)
-        if "apfshape" in texts and not machine.leaving:  # a retiring machine takes no job, a new one would
+        if "apfshape" in texts and not machine.retiring:  # a retiring machine takes no job, a new one would
             owner, queue, shape, build = (texts.get(name, "").strip('"') for name in _MODEL)
             examples.setdefault((owner, f"{queue} {shape}", build), kinds[kind])
     return Slots(tuple(machines), kinds, examples)

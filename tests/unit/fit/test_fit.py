@@ -52,14 +52,14 @@ def test_free_cores_without_memory_are_no_room() -> None:
 
 
 def test_ignores_machines_that_end_soon_or_retire() -> None:
-    assert n([ONES], [machine("a", 8, 32_000, leaving=True)]) == 2
-    assert n([ONES], [machine("a", 8, 32_000, leaves_at=NOW + 500)]) == 2
-    assert n([ONES], [machine("a", 8, 32_000, leaves_at=NOW + 500)], minlife=400) == 1
+    assert n([ONES], [machine("a", 8, 32_000, retiring=True)]) == 2
+    assert n([ONES], [machine("a", 8, 32_000, ends_at=NOW + 500)]) == 2
+    assert n([ONES], [machine("a", 8, 32_000, ends_at=NOW + 500)], minlife=400) == 1
     retiring = vm(1, VMState.RETIRING, SHAPE)
     assert n([ONES], [machine("a", 8, 32_000, vm=retiring.uuid)], [retiring]) == 2
     ends = vm(1, VMState.IDLE, SHAPE, lease_end=NOW + 500)
     assert n([ONES], [machine("a", 8, 32_000, vm=ends.uuid)], [ends]) == 2
-    assert n([ONES], [machine("a", 8, 32_000, vm=ends.uuid, leaves_at=NOW + 9999)], [ends]) == 2
+    assert n([ONES], [machine("a", 8, 32_000, vm=ends.uuid, ends_at=NOW + 9999)], [ends]) == 2
 
 
 def test_static_slot_takes_one_job() -> None:

@@ -38,8 +38,8 @@ def test_largest_free_room_counts() -> None:
 
 
 def test_machine_is_leaving_if_one_reading_says_so() -> None:
-    (both,) = joined(machine("m", 8, 1_000), machine("m", 8, 1_000, leaving=True)).machines
-    assert both.leaving
+    (both,) = joined(machine("m", 8, 1_000), machine("m", 8, 1_000, retiring=True)).machines
+    assert both.retiring
 
 
 def test_group_uses_the_matches_of_its_own_schedd() -> None:

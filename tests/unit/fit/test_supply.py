@@ -27,8 +27,8 @@ def counts(
     return one.name in {each.name for each in supply.machines(MINLIFE_S)}
 
 
-def ours(silent_s: float = 0, leaves_at: float | None = None) -> Machine:
-    return machine("m", 8, 32_000, vm="vm00001", ours=True, silent_s=silent_s, leaves_at=leaves_at)
+def ours(silent_s: float = 0, ends_at: float | None = None) -> Machine:
+    return machine("m", 8, 32_000, vm="vm00001", ours=True, silent_s=silent_s, ends_at=ends_at)
 
 
 IDLE = vm(1, VMState.IDLE, SHAPE)
@@ -77,13 +77,13 @@ def test_foreign_machine_counts_for_half_an_hour_of_silence() -> None:
 def test_lease_comes_from_the_vm_job_of_any_queue() -> None:
     assert not counts(ours(), (), {"vm00001": VMLease(ends=NOW + 500)})
     assert counts(ours(), (), {"vm00001": VMLease(ends=NOW + 700)})
-    assert not counts(ours(leaves_at=NOW + 500), (), {"vm00001": VMLease(ends=NOW + 700)})
+    assert not counts(ours(ends_at=NOW + 500), (), {"vm00001": VMLease(ends=NOW + 700)})
     assert counts(ours(), (replace(IDLE, lease_end=NOW + 700),))
     assert not counts(ours(), (replace(IDLE, lease_end=NOW + 500),))
 
 
 def test_ignores_retiring_vms_of_other_queues() -> None:
-    assert not counts(ours(), (), {"vm00001": VMLease(leaves=True)})
+    assert not counts(ours(), (), {"vm00001": VMLease(retiring=True)})
 
 
 def test_buys_although_the_ad_of_a_dead_machine_remains(tmp_path: Path) -> None:

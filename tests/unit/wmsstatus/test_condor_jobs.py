@@ -267,9 +267,9 @@ def fit(*, wms_started: float = NOW, vms_started: float = NOW, vms_error: str | 
 def test_leases_of_vm_jobs_are_in_the_demand() -> None:
     found = fit()
     assert found.leases == {
-        "vm-1": VMLease(5000.0, leaves=False, update_s=20),
-        "vm-2": VMLease(5000.0, leaves=True, update_s=20),
-        "vm-3": VMLease(5000.0, leaves=True, update_s=20),
+        "vm-1": VMLease(5000.0, retiring=False, update_s=20),
+        "vm-2": VMLease(5000.0, retiring=True, update_s=20),
+        "vm-3": VMLease(5000.0, retiring=True, update_s=20),
     }
     assert found.update_s == FactorySettings().update_interval
 
