@@ -1,25 +1,25 @@
-"""Startds under another identity than expected: where they are many, nothing is bought in their place. Pure."""
+"""Detect that many startds have another identity or instance than expected, so that nothing is concluded. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from factory.model.vm import VM
+from factory.model.vm import VM, counted
 
-_PART = 0.3
-"""More than this part of the VMs, and more than one: then the fault is rather in what is expected of them."""
+_MAX_FRACTION = 0.3
+"""With more than one mismatch, and more than this fraction of the VMs, the expectation is more likely wrong."""
 
 
 def identity_mismatch(vms: Sequence[VM]) -> str | None:
-    """Why nothing may be bought, removed or retired; None: there are few strangers, or none.
+    """Return the reason why nothing may be bought, removed or retired; None with few mismatches or none.
 
-    A trust domain or a mapfile that was changed makes strangers of all machines at once, and of those that would be
-    bought in their place too.
+    A changed trust domain or mapfile gives all startds another identity, those of newly bought VMs too.
     """
-    strange = [vm for vm in vms if vm.foreign_startd]
-    if len(strange) <= max(1, _PART * len(vms)):
+    foreign = [vm for vm in vms if vm.foreign_startd]
+    if len(foreign) <= max(1, _MAX_FRACTION * len(vms)):
         return None
     return (
-        f"{len(strange)} of {len(vms)} VMs are in the pool under another identity, or as another instance "
-        f"({strange[0].why}): nothing is bought, removed or retired until that is mended or they have left"
+        f"{len(foreign)} of {counted(len(vms), 'VM')} joined the pool with another identity or instance than expected "
+        f"({foreign[0].why}); pausing purchases, removals and retirements: check TRUST_DOMAIN and the mapfile of the "
+        "collector"
     )

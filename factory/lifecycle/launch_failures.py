@@ -1,4 +1,4 @@
-"""Which machines came to nothing: what speaks against their shapes. Pure."""
+"""Collect the launch failures of a queue's VMs, which count against their shapes. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from factory.model.vm import VM, VMState
 
 
 def traces(memory: Memory, vm: VM) -> Traces:
-    """What was seen of a VM in the pool."""
+    """Return what is remembered of a VM's ads in the pool."""
     return Traces(memory.absent.get(vm.uuid), memory.alone.get(vm.uuid), memory.unseen.get(vm.uuid))
 
 
 def overdue(vms: Iterable[VM], timeouts: Timeouts, memory: Memory, now: float) -> dict[str, Overdue]:
-    """VMs whose time is over, by APFVM."""
+    """Return the VMs that exceeded a timeout, by APFVM."""
     late = {vm.uuid: timeouts.overdue(vm, traces(memory, vm), now) for vm in vms}
     return {uuid: why for uuid, why in late.items() if why is not None}
 
@@ -25,7 +25,7 @@ def overdue(vms: Iterable[VM], timeouts: Timeouts, memory: Memory, now: float) -
 def failures(
     vms: Iterable[VM], timeouts: Timeouts, memory: Memory, late: Mapping[str, Overdue], now: float
 ) -> Iterator[LaunchFailure]:
-    """Machines that the cloud refused, that did not come in time (``late``), that were lost, or that no job claimed."""
+    """Yield VMs that the cloud refused, that are overdue (``late``), that never joined, or that no job claimed."""
     for vm in vms:
         fault = HeldJob(vm).fault if vm.state is VMState.HELD else None
         if fault is not None:
@@ -37,4 +37,4 @@ def failures(
         why = timeouts.never_claimed(vm, now)
         newcomer = memory.fit.newcomers.get(vm.uuid)
         if why is not None and newcomer is not None and newcomer.wanted:
-            yield LaunchFailure(vm, UNUSED, f"{why}, though jobs waited", now)
+            yield LaunchFailure(vm, UNUSED, f"{why}, although jobs were waiting", now)

@@ -1,4 +1,4 @@
-"""How a lease is extended: up to ``lease_max``, for which the VM's own timer and its token were made. Pure."""
+"""Extend leases, up to ``lease_max``: until then the VM's own timer and its token are valid. Pure."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from factory.settings.types import format_duration
 
 _SEEN_AFTER_S = 90
 """The gridmanager reads the ends of leases every 60 s (gridmanager.cpp, CheckLeases), some seconds late."""
-_LEAVES: dict[int, str] = {JobStatus.REMOVED: "it is being removed", JobStatus.COMPLETED: "its instance has ended"}
-"""By JobStatus: VM jobs whose lease is of no use any more."""
+_NO_LEASE: dict[int, str] = {JobStatus.REMOVED: "VM job is being removed", JobStatus.COMPLETED: "instance has ended"}
+"""VM jobs whose lease no longer matters, by JobStatus."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What becomes of one lease. Times are epoch seconds."""
+    """The result of a request to extend one lease. Times are epoch seconds."""
 
     job: VMJobRow
     end: float | None
-    """The new end. None: it stays as it is."""
+    """The new end; None if the lease is not extended."""
     why: str = ""
-    """Why it stays; or what to know of a lease that is extended."""
+    """Reason why the lease is not extended, or a warning about the extended lease."""
 
     def __str__(self) -> str:
         job = self.job
@@ -36,35 +36,37 @@ class Extension:
 
 
 def extend_lease(job: VMJobRow, by_s: int, now: float) -> Extension:
-    """The lease of this VM, longer by ``by_s`` than it is, or why that can't be."""
-    if job.status in _LEAVES:
-        return Extension(job, None, _LEAVES[job.status])
+    """Return the lease of this VM with its end moved by ``by_s`` seconds, or the reason why it can't move."""
+    if job.status in _NO_LEASE:
+        return Extension(job, None, _NO_LEASE[job.status])
     if job.lease_end is None or not job.lease_moves:
-        return Extension(job, None, "it was submitted by an apf whose leases can't be extended")
+        return Extension(job, None, "submitted by an older apf, whose leases can't be extended")
     if now > job.lease_end:
-        return Extension(job, None, f"its lease is over since {format_utc(job.lease_end)}")
+        return Extension(job, None, f"lease ended at {format_utc(job.lease_end)}")
     latest = job.lease_end if job.lease_max is None else job.lease_max
     if job.lease_end + by_s > latest:
-        room = int(latest - job.lease_end)
-        most = (
-            f"at most {format_duration(room)} more"
-            if room > 0
-            else "so does its lease; a higher lease_max is for VMs to come"
-        )
-        return Extension(job, None, f"its timer and its token end at its lease_max, {format_utc(latest)}: {most}")
+        return Extension(job, None, _too_long(latest, int(latest - job.lease_end)))
     end = job.lease_end + by_s
-    if job.lease_end - now < _SEEN_AFTER_S:
-        return Extension(job, end, "this may come too late: HTCondor looks only once a minute")
+    left = job.lease_end - now
+    if left < _SEEN_AFTER_S:
+        warning = f"this may be too late: the lease ends in {left:.0f} s, and HTCondor checks it once a minute"
+        return Extension(job, end, warning)
     if job.retire_time is not None and (job.unretire_time or 0) < job.retire_time:
-        return Extension(job, end, "it retires already, and is taken back only if work asks for it")
+        return Extension(job, end, "the VM is retiring; it is unretired only if jobs need it")
     return Extension(job, end)
 
 
+def _too_long(latest: float, room_s: int) -> str:
+    if room_s > 0:
+        return f"lease_max is {format_utc(latest)}; extend by at most {format_duration(room_s)}"
+    return f"lease ends at its lease_max, {format_utc(latest)}; a higher lease_max applies to new VMs only"
+
+
 def find_vm_jobs(jobs: Iterable[VMJobRow], target: str) -> list[VMJobRow]:
-    """VM jobs of the queue, or of the VM, that is called so (APFVM or CLUSTER.PROC); the oldest first."""
+    """Return the VM jobs of the queue or VM with this name (a VM's APFVM or CLUSTER.PROC), oldest first."""
     return sorted((job for job in jobs if target in {job.queue, job.uuid, str(job.job)}), key=lambda job: job.job)
 
 
 def format_utc(epoch: float) -> str:
-    """A moment, for people."""
+    """Return an epoch as date and time in UTC."""
     return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -19,6 +19,7 @@ from factory.model.actions import Action, Plan, Remove, Retire, Submit
 from factory.model.ask import Ask
 from factory.model.memory import Memory
 from factory.model.status import BatchStatus
+from factory.model.vm import counted
 
 
 def plan(policy: VMPolicy, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
@@ -50,7 +51,8 @@ def plan(policy: VMPolicy, ask: Ask, batch: BatchStatus, memory: Memory, now: fl
     limit = max(1, int(policy.removefraction * len(batch.vms)))
     for kind, actions in (("removals", remove), ("retirements", retire)):
         if len(actions) > limit:
-            notes.append(f"{limit} of {len(actions)} {kind} this round: no more of {len(batch.vms)} VMs at once")
+            share = f"removefraction = {policy.removefraction:g} of {counted(len(batch.vms), 'VM')}"
+            notes.append(f"{limit} of {len(actions)} {kind} this round: {share}")
     return Plan((*up.actions, *due, *remove[:limit], *retire[:limit]), tuple(notes), situation.health)
 
 

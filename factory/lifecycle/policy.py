@@ -1,4 +1,4 @@
-"""The policy by which VMs of a queue live and leave."""
+"""The policy of a queue's VMs: how they live, retire and end."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from factory.model.vm import VM
 
 @dataclass(frozen=True)
 class VMPolicy:
-    """How the VMs of a queue live and leave. Times in seconds."""
+    """The settings of a queue that the planner reads. Times in seconds."""
 
     queue: str
     shape: Shape
+    """The shape to buy when the ask names none."""
     retire: Literal["auto", "off", "drain"] = "auto"
     removefraction: float = 0.2
-    """At most max(1, this part of the VMs) begin to leave, and as many are removed, in one round (rule 8)."""
+    """In one round at most max(1, this fraction of the VMs) begin to retire, and as many are removed (rule 8)."""
     timeouts: Timeouts = field(default_factory=Timeouts)
     drain_before_s: float = 0
-    """VMs retire so long before their lease ends."""
+    """VMs retire this long before their lease ends."""
     maxinstances: int | None = None
+    """Hard cap on VM jobs and orphans; None: no cap."""
     ondemand_first: bool = False
-    """On-demand VMs retire before spot ones that are no more useful."""
+    """On-demand VMs retire before equally useful spot VMs."""
     update_interval_s: int = 30
-    """Time between two updates of a startd to the collector, as VMs are now made."""
+    """Time between two updates of a startd to the collector, for VMs submitted now."""
     builds: Mapping[str, str] = field(default_factory=dict)
-    """Image and user-data of each shape, where new ones start with one machine."""
+    """Build of each shape, by ``str(shape)`` (``factory/health/canary.py``); empty without canaries."""
 
     def repeat_s(self, vms: Iterable[VM]) -> float:
         """Return the time after which a command that shows no effect is sent again: two updates, at least 10 s.

@@ -9,7 +9,7 @@ from factory.lifecycle.retire_order import retire_order
 from factory.lifecycle.situation import Situation
 from factory.model.actions import Plan, Remove, Retire
 from factory.model.ask import Ask
-from factory.model.vm import IN_POOL, VM, JobId, VMState
+from factory.model.vm import IN_POOL, VM, JobId, VMState, counted
 
 _CAN_RETIRE = IN_POOL | {VMState.BOOTING}
 
@@ -28,7 +28,7 @@ def ramp_down(situation: Situation, ask: Ask, removed: Collection[JobId]) -> Pla
     victims = [vm for vm in (*named, *rest) if vm.job not in removed]
     number = -ask.n if ask.n < 0 else len(ask.victims)
     actions = tuple(_retire_unneeded(situation, vm) for vm in victims[:number])
-    notes = () if len(actions) == number else (f"only {len(actions)} VMs can leave",)
+    notes = () if len(actions) == number else (f"only {len(actions)} of {counted(number, 'VM')} can retire",)
     return Plan(actions, notes)
 
 
@@ -37,7 +37,7 @@ def expiring_leases(situation: Situation, retired: Collection[JobId]) -> Iterato
     for vm in sorted(situation.vms, key=lambda vm: vm.lease_end or 0):
         if vm.state in _CAN_RETIRE and vm.job not in retired and situation.lease_ends_soon(vm):
             left = max(0, (vm.lease_end or 0) - situation.now)
-            reason = f"its lease ends in {left:.0f} s, before that its jobs can end in peace{_eviction_warning(vm)}"
+            reason = f"lease ends in {left:.0f} s; retire now so that its jobs can finish{_eviction_warning(vm)}"
             yield _retire(situation, vm, reason)
 
 
@@ -60,4 +60,4 @@ def _retire(situation: Situation, vm: VM, reason: str) -> Retire:
 
 
 def _eviction_warning(vm: VM) -> str:
-    return "; a job on it that set its own MaxJobRetirementTime may be evicted" if vm.evictable else ""
+    return "; this may evict a job that set its own MaxJobRetirementTime" if vm.evictable else ""

@@ -11,7 +11,7 @@ from factory.lifecycle.situation import Situation
 from factory.model.actions import Plan, Submit, Unretire
 from factory.model.ask import Ask
 from factory.model.shape import Shape
-from factory.model.vm import VM, VMState
+from factory.model.vm import VM, VMState, counted
 
 _UNRETIRE_ATTEMPTS = 2
 """After this many attempts to unretire a VM, a new one is bought in its place."""
@@ -20,8 +20,8 @@ _UNRETIRE_ATTEMPTS = 2
 def vms_to_unretire(situation: Situation, ask: Ask) -> list[VM]:
     """Return the retiring VMs that can serve this ask, the soonest back first.
 
-    Each machine asked for takes back one VM of its shape at most; without shapes in the ask any VM will do. VMs that
-    retired because no waiting job can use them, and VMs whose lease ends soon, stay retired.
+    Each VM asked for takes back at most one VM of its shape; without shapes in the ask any VM will do. VMs that retired
+    because no waiting job can use them stay retired, and so do VMs whose lease ends soon.
     """
     useless = situation.memory.fit.useless
     leaving = [vm for vm in situation.vms if _can_come_back(vm) and vm.uuid not in useless]
@@ -47,7 +47,7 @@ def ramp_up(situation: Situation, ask: Ask, back: Sequence[VM]) -> Plan:
     policy, health = situation.policy, situation.health
     shapes, breaker_notes = filter_shapes(health, shapes, situation.vms, situation.now)
     shapes, canary_notes = canary.hold_back_unproven(policy.builds, health.proven, shapes, situation.vms)
-    reason = f"{len(shapes)} of {ask.n} asked for" + (f", {len(back)} taken back" if back else "")
+    reason = f"{len(shapes)} of {ask.n} asked for" + (f", {len(back)} unretired" if back else "")
     by_market = [tuple(s for s in shapes if s.spot == spot) for spot in dict.fromkeys(s.spot for s in shapes)]
     submits = [
         Submit(queue=policy.queue, n=len(same), shapes=same, orphans=situation.batch.orphans, reason=reason)
@@ -58,7 +58,7 @@ def ramp_up(situation: Situation, ask: Ask, back: Sequence[VM]) -> Plan:
 
 def unretire_vms(situation: Situation, vms: Sequence[VM]) -> list[Unretire]:
     """Return the commands that take these VMs back, without those that were sent a moment ago."""
-    queue, reason = situation.policy.queue, "wanted again: unretire before buying"
+    queue, reason = situation.policy.queue, "needed again; unretire before buying"
     return [
         Unretire(queue=queue, vm=vm, attempt=situation.attempt(vm, "unretire"), reason=reason)
         for vm in vms
@@ -72,7 +72,8 @@ def _within_hard_cap(situation: Situation, shapes: tuple[Shape, ...]) -> tuple[t
     if cap is None or there + len(shapes) <= cap:
         return shapes, []
     room = max(0, cap - there)
-    note = f"maxinstances = {cap}: {there} VMs exist, room for {room} of {len(shapes)}"
+    note = f"maxinstances = {cap}: {counted(there, 'VM')} {'exists' if there == 1 else 'exist'}, room for {room} of "
+    note += f"{len(shapes)}"
     return shapes[:room], [note]
 
 

@@ -33,5 +33,5 @@ def _retire_again(situation: Situation, vm: VM) -> Retire:
         method=situation.retire_method(vm),
         repeat=True,
         attempt=situation.attempt(vm, "retire"),
-        reason="asked to retire, shows no sign of it",
+        reason="asked to retire; its ads do not show it yet",
     )

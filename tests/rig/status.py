@@ -62,7 +62,7 @@ def decisions(now: float) -> list[tuple[Decision, tuple[Outcome, ...]]]:
         "CLOUD-spot",
         Chain((StepRecord("RetireIdle", 0, -1, "1 of 1 unclaimed VM retires (after 900 s)"),), Ask(-1)),
         (retire,),
-        ("1 of 3 retirements this round: no more of 3 VMs at once",),
+        ("1 of 3 retirements this round: removefraction = 0.2 of 3 VMs",),
         WmsStatus(),
         BatchStatus.of_vms([idle]),
     )

@@ -20,7 +20,7 @@ from tests.rig.vms import vm
 
 OWN, OTHER = ScheddAddress(), ScheddAddress("other")
 END = Remove(queue="Q", job=JobId(1, 0), vm=vm("vm1"), reason="empty")
-AGAIN = Release(queue="Q", vm=vm("vm1"), ends=True, reason="its termination failed")
+AGAIN = Release(queue="Q", vm=vm("vm1"), ends=True, reason="termination failed")
 PILOT = Remove(queue="Q", job=JobId(2, 0), reason="a plain job")
 
 

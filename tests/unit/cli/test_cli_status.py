@@ -68,7 +68,7 @@ def test_shows_reasons_actions_failures_and_blocked_queues(conf: Path, running: 
     for words in (
         "MaxPerCycle  11 → 4  at most 4 per cycle",
         "4 × ami-0123456789abcdef0/m5.large/*/on-demand: 4 of 4 asked for",
-        "1 of 3 retirements this round: no more of 3 VMs at once",
+        "1 of 3 retirements this round: removefraction = 0.2 of 3 VMs",
         "failed: condor_off took longer than 20 s",
         "Ready: batch status unknown: VM jobs in schedd local: no answer within 60 s",
         "disabled: OLD",

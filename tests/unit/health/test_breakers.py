@@ -41,7 +41,7 @@ def learned(health: Health, *faults: LaunchFailure, now: float = NOW, vms: tuple
     return update_breakers(health, (*(f.vm for f in faults), *vms), faults, now)
 
 
-def test_a_burst_of_failures_counts_once() -> None:
+def test_burst_of_failures_counts_once() -> None:
     health = learned(Health(), *(fault(f"vm{i}", at=NOW + i) for i in range(20)))
     assert health.breakers[SHAPE].times == 1
     assert health.breakers[SHAPE].until == NOW + 300
@@ -49,7 +49,7 @@ def test_a_burst_of_failures_counts_once() -> None:
     assert again == health, "no VM counts twice"
 
 
-def test_each_probe_that_fails_doubles_the_wait_up_to_the_longest() -> None:
+def test_each_failed_probe_doubles_the_wait_up_to_the_longest() -> None:
     health, at, waits = learned(Health(), fault("vm0")), NOW, []
     for i in range(1, 7):
         breaker = health.breakers[SHAPE]
@@ -59,7 +59,7 @@ def test_each_probe_that_fails_doubles_the_wait_up_to_the_longest() -> None:
     assert waits == [300, 600, 1200, 2400, 3600, 3600]
 
 
-def test_while_it_is_open_nothing_is_bought_then_one_probe_at_a_time() -> None:
+def test_open_breaker_stops_purchases_then_allows_one_probe() -> None:
     health = learned(Health(), fault("vm1"))
     assert purchase_limit(health, SHAPE, (), NOW + 299)[0] == 0
     assert purchase_limit(health, SHAPE, (), NOW + 300)[0] == 1
@@ -68,14 +68,14 @@ def test_while_it_is_open_nothing_is_bought_then_one_probe_at_a_time() -> None:
     assert purchase_limit(health, "ami-2/m5.large/*/on-demand", (), NOW)[0] is None
 
 
-def test_an_instance_closes_a_breaker_that_the_cloud_opened() -> None:
+def test_new_instance_closes_a_breaker_that_the_cloud_opened() -> None:
     health = learned(Health(), fault("vm1"))
     old = vm("vm2", VMState.BOOTING, submitted=NOW - 100)
     assert learned(health, vms=(old,)).breakers, "it was bought before"
     assert not learned(health, vms=(replace(old, submitted=NOW + 301),)).breakers
 
 
-def test_what_concerns_the_account_stops_every_shape() -> None:
+def test_account_wide_failure_stops_every_shape() -> None:
     health = learned(Health(), fault("vm1", THROTTLING))
     assert set(health.breakers) == {ALL}
     assert filter_shapes(health, (ONE, OTHER), (), NOW + 1)[0] == ()
@@ -84,7 +84,7 @@ def test_what_concerns_the_account_stops_every_shape() -> None:
     assert len(notes) == 2
 
 
-def test_shapes_that_are_well_are_bought_beside_one_that_is_not() -> None:
+def test_buys_healthy_shapes_beside_a_blocked_one() -> None:
     health = learned(Health(), fault("vm1"))
     kept, (note,) = filter_shapes(health, (ONE, OTHER, ONE, OTHER), (), NOW + 1)
     assert kept == (OTHER, OTHER)
@@ -92,13 +92,13 @@ def test_shapes_that_are_well_are_bought_beside_one_that_is_not() -> None:
     assert "no capacity: said" in note
 
 
-def test_a_shape_that_waits_is_refused_until_its_probe_is_due() -> None:
+def test_shape_is_blocked_until_its_probe_is_due() -> None:
     health = learned(Health(), fault("vm1"))
     assert blocked_shapes(health, {SHAPE, str(OTHER)}, (), NOW + 299) == {SHAPE}
     assert blocked_shapes(health, {SHAPE, str(OTHER)}, (), NOW + 300) == frozenset()
 
 
-def test_three_useless_machines_of_the_last_five_open_it_and_only_a_startd_closes_it() -> None:
+def test_three_faulty_vms_of_five_open_it_and_only_a_startd_closes_it() -> None:
     bad = [fault(f"vm{i}", FAULTY) for i in range(3)]
     assert not learned(Health(), *bad[:2]).breakers
     assert learned(Health(), *bad).breakers[SHAPE].what == FAULTY
@@ -111,7 +111,7 @@ def test_three_useless_machines_of_the_last_five_open_it_and_only_a_startd_close
     assert not learned(health, vms=(vm("vm9", VMState.JOINED, submitted=NOW + 301),)).breakers
 
 
-def test_a_reset_forgets_what_opened_before_and_counts_nothing_twice() -> None:
+def test_reset_closes_earlier_breakers_and_counts_nothing_twice() -> None:
     health = learned(Health(), fault("vm1"))
     cleared = reset_breakers(health, NOW + 1)
     assert purchase_limit(cleared, SHAPE, (), NOW + 1)[0] is None
@@ -119,24 +119,24 @@ def test_a_reset_forgets_what_opened_before_and_counts_nothing_twice() -> None:
     assert reset_breakers(health, NOW - 1) == health
 
 
-def test_a_reset_from_before_the_clock_was_set_back_resets_nothing_that_came_after_it() -> None:
+def test_ignores_a_reset_dated_in_the_future() -> None:
     opened = {"Q": Health({SHAPE: Breaker(FAULTY, "x", NOW - 5, NOW + 300)})}
     assert apply_resets(opened, {"Q": NOW + 3000}, NOW) == opened
     assert apply_resets(opened, {"Q": NOW + 3000, ALL: NOW - 1}, NOW)["Q"].breakers == {}
     assert apply_resets(opened, {"Q": NOW}, NOW)["Q"].breakers == {}
 
 
-def test_a_breaker_that_nobody_tried_again_is_forgotten() -> None:
+def test_forgets_a_breaker_without_retry() -> None:
     health = learned(Health(), fault("vm1"))
     assert learned(health, now=NOW + 300 + 3 * 3600).breakers == {}
 
 
 def ramp(ask: int, *vms: VM, health: Health | None = None, now: float = NOW) -> Plan:
-    life = VMPolicy(queue="Q", shape=ONE, removefraction=1)
-    return plan(life, Ask(ask), BatchStatus.of_vms(vms), Memory(health={"Q": health or Health()}), now)
+    policy = VMPolicy(queue="Q", shape=ONE, removefraction=1)
+    return plan(policy, Ask(ask), BatchStatus.of_vms(vms), Memory(health={"Q": health or Health()}), now)
 
 
-def test_a_held_vm_job_is_removed_and_its_shape_is_not_bought_in_the_same_round() -> None:
+def test_removes_a_held_vm_job_and_blocks_its_shape_in_the_same_round() -> None:
     held = vm("vm1", VMState.HELD, instance=None, hold=Hold(40, 12, "InsufficientInstanceCapacity"), entered_status=NOW)
     answer = ramp(3, held)
     (removal,) = answer.actions
@@ -149,10 +149,11 @@ def test_a_held_vm_job_is_removed_and_its_shape_is_not_bought_in_the_same_round(
     assert submit.n == 1, "a probe"
 
 
-def test_what_a_person_holds_is_left_alone_and_said() -> None:
+def test_leaves_a_job_held_by_a_person_alone_with_a_note() -> None:
     answer = ramp(0, vm("vm1", VMState.HELD, hold=Hold(1, 0, "by hand"), entered_status=NOW))
     assert answer.actions == ()
-    assert answer.notes == ("1 VM jobs are held by a person: left alone; release or remove them by hand",)
+    (note,) = answer.notes
+    assert note == "1 VM job is held by a person; apf leaves held jobs alone: use condor_release or condor_rm"
 
 
 faults = st.lists(
@@ -173,7 +174,7 @@ vms = st.lists(
 
 
 @given(faults, vms, st.lists(st.sampled_from([ONE, OTHER]), max_size=9), st.floats(NOW, NOW + 9000))
-def test_health_only_ever_takes_away_and_says_why(
+def test_filter_shapes_only_removes_shapes_and_says_why(
     failed: list[LaunchFailure], known: list[VM], shapes: list[Shape], now: float
 ) -> None:
     """Rule 1: what is remembered delays, and causes nothing."""
@@ -188,7 +189,7 @@ def test_health_only_ever_takes_away_and_says_why(
         assert list(kept) == shapes
 
 
-def test_machines_that_end_before_they_join_speak_against_their_shape_once_the_cloud_confirms_it() -> None:
+def test_counts_vms_that_end_before_joining_once_the_cloud_confirms() -> None:
     booting = tuple(vm(f"vm{i}", VMState.BOOTING) for i in range(4))
     health = update_breakers(Health(), booting, (), NOW)
     waiting = update_breakers(health, (), (), NOW + 60, missing={"vm0", "vm1", "vm2"})
@@ -204,7 +205,7 @@ def test_machines_that_end_before_they_join_speak_against_their_shape_once_the_c
     )
 
 
-def test_one_that_completes_while_it_boots_is_waited_for_and_one_that_was_removed_is_not() -> None:
+def test_tracks_completed_booting_jobs_but_not_removed_ones() -> None:
     health = update_breakers(Health(), (vm("vm1", VMState.BOOTING), vm("vm2", VMState.BOOTING)), (), NOW)
     done = (vm("vm1", VMState.DONE, job_status=4), vm("vm2", VMState.DONE, job_status=3))
     health = update_breakers(health, done, (), NOW + 1)
@@ -213,7 +214,7 @@ def test_one_that_completes_while_it_boots_is_waited_for_and_one_that_was_remove
     assert update_breakers(Health(), (joined,), (), NOW).booting == {}
 
 
-def test_machines_without_a_job_are_tried_again_with_one_that_must_get_a_job() -> None:
+def test_probe_for_unclaimed_vms_must_get_a_job() -> None:
     vms = tuple(vm(f"vm{i}", VMState.JOINED) for i in range(3))
     health = update_breakers(
         update_breakers(Health(), vms, (), NOW), vms, [LaunchFailure(each, UNUSED, "no job", NOW) for each in vms], NOW
@@ -226,7 +227,7 @@ def test_machines_without_a_job_are_tried_again_with_one_that_must_get_a_job() -
     assert not update_breakers(health, (replace(probe, state=VMState.BUSY),), (), later).breakers
 
 
-def test_machines_that_power_themselves_off_before_they_join_open_the_breaker_at_once() -> None:
+def test_vms_that_power_off_before_joining_open_the_breaker_at_once() -> None:
     """HTCondor completes their jobs, which have left the queue a moment later."""
     fates: list[tuple[int, str, bool]] = [(4, "terminated", True), (4, "not-found", False), (3, "terminated", False)]
     for status, word, opens in fates:

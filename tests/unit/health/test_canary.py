@@ -22,35 +22,35 @@ from tests.rig.vms import NOW, vm
 
 NEW, OLD = Shape("ami-new", "m5.large"), Shape("ami-old", "m5.large")
 BUILDS = {str(NEW): "new", str(OLD): "old"}
-LIFE = VMPolicy(queue="Q", shape=NEW, removefraction=1, builds=BUILDS)
+POLICY = VMPolicy(queue="Q", shape=NEW, removefraction=1, builds=BUILDS)
 AT_WORK = {VMState.BUSY, VMState.IDLE}
 
 
-def planned(n: int, *vms: VM, health: Health | None = None, life: VMPolicy = LIFE) -> Plan:
-    return plan(life, Ask(n), BatchStatus.of_vms(vms), Memory(health={"Q": health or Health()}), NOW)
+def planned(n: int, *vms: VM, health: Health | None = None, policy: VMPolicy = POLICY) -> Plan:
+    return plan(policy, Ask(n), BatchStatus.of_vms(vms), Memory(health={"Q": health or Health()}), NOW)
 
 
 def bought(plan_: Plan) -> int:
     return sum(action.n for action in plan_.actions if isinstance(action, Submit))
 
 
-def test_a_new_build_starts_with_one_machine_and_says_so() -> None:
+def test_new_build_starts_with_one_vm_and_a_note() -> None:
     answer = planned(5)
     assert bought(answer) == 1
     assert answer.notes == (
         "1 of 5 bought. canary: one machine first shows that ami-new with this user-data joins and runs a job",
     )
-    assert bought(planned(5, life=replace(LIFE, builds={}))) == 5, "off"
+    assert bought(planned(5, policy=replace(POLICY, builds={}))) == 5, "off"
 
 
 @pytest.mark.parametrize("state", list(VMState))
-def test_it_grows_after_one_join_and_one_job(state: VMState) -> None:
+def test_build_is_proven_after_one_join_and_one_job(state: VMState) -> None:
     answer = planned(5, vm("vm1", state, build="new"))
     ended = {VMState.DONE, VMState.RETIRED}
     assert bought(answer) == (5 if state in AT_WORK else 1 if state in ended else 0)
 
 
-def test_what_was_proven_is_remembered_and_a_restart_forgets_it_towards_one_machine() -> None:
+def test_restart_forgets_proven_builds() -> None:
     health = planned(0, vm("vm1", VMState.BUSY, build="new")).health
     assert health is not None
     assert health.proven == {"new"}
@@ -58,25 +58,25 @@ def test_what_was_proven_is_remembered_and_a_restart_forgets_it_towards_one_mach
     assert bought(planned(5)) == 1
 
 
-def test_a_machine_of_an_older_apf_proves_nothing() -> None:
+def test_vm_without_a_build_proves_no_build() -> None:
     assert proven_builds([vm("vm1", VMState.BUSY)]) == set()
     assert proven_builds([vm("vm1", VMState.RETIRING, build="b", claims=1), vm("vm2", VMState.LOST, build="c")]) == {
         "b"
     }
 
 
-def test_what_is_proven_is_bought_beside_the_canary_of_another_image() -> None:
+def test_buys_proven_builds_beside_a_canary() -> None:
     kept, notes = hold_back_unproven(BUILDS, {"old"}, (NEW, OLD, NEW, OLD), ())
     assert kept == (NEW, OLD, OLD)
     assert len(notes) == 1
 
 
-def test_types_and_zones_of_one_build_have_one_canary() -> None:
+def test_types_and_zones_of_one_build_share_one_canary() -> None:
     shapes = (Shape("ami-new", "m5.large", "a"), Shape("ami-new", "m5.xlarge", "b"))
     assert hold_back_unproven(dict.fromkeys(map(str, shapes), "new"), (), shapes, ())[0] == shapes[:1]
 
 
-def test_people_see_how_far_it_is() -> None:
+def test_canary_state_is_readable() -> None:
     assert canary_states(BUILDS, {"old"}, [vm("vm1", VMState.BOOTING, build="new")]) == {
         "ami-new": "one machine first; VM vm1 is booting: test", "ami-old": PROVEN,
     }  # fmt: skip
@@ -85,7 +85,7 @@ def test_people_see_how_far_it_is() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(list(VMState)), st.sampled_from(["new", "old", ""])), max_size=12),
        st.integers(1, 20))  # fmt: skip
-def test_of_an_unproven_build_there_is_never_more_than_one_machine(states: list[tuple[VMState, str]], n: int) -> None:
+def test_unproven_build_never_has_more_than_one_vm(states: list[tuple[VMState, str]], n: int) -> None:
     vms = [vm(f"vm{i}", state, build=build) for i, (state, build) in enumerate(states)]
     kept, _ = hold_back_unproven(BUILDS, proven_builds(vms), (NEW, OLD) * n, vms)
     for shape in (NEW, OLD):
@@ -104,7 +104,7 @@ def submitted(directory: Path, **own: object) -> Submission:
     return make_queue(directory, {**VMS, **keys}).batchsubmit.submission(2, (), submit_tools(directory))
 
 
-def test_a_build_is_the_image_and_the_user_data_and_the_same_for_all_vms(tmp_path: Path) -> None:
+def test_build_depends_on_image_and_user_data_only(tmp_path: Path) -> None:
     first, second = (item["build"] for item in submitted(tmp_path).items)
     assert first == second
     assert submitted(tmp_path).items[0]["build"] == first
@@ -113,7 +113,7 @@ def test_a_build_is_the_image_and_the_user_data_and_the_same_for_all_vms(tmp_pat
     assert submitted(tmp_path, instance_type="m5.4xlarge").items[0]["build"] == first
 
 
-def test_user_data_that_changed_on_disk_waits_until_the_configuration_is_read_again(tmp_path: Path) -> None:
+def test_refuses_user_data_that_changed_since_the_configuration_was_read(tmp_path: Path) -> None:
     layer = tmp_path / "site.yaml"
     layer.write_text("#cloud-config\npackages: [a]\n")
     keys = {**VMS, "batchsubmit.condorec2.canary": True, "batchsubmit.condorec2.user_data_files": str(layer)}

@@ -73,7 +73,7 @@ RUN = [
 
 
 @pytest.mark.parametrize(("code", "message", "kind"), RUN)
-def test_an_error_code_of_the_cloud_tells_what_is_wrong(code: str, message: str, kind: HoldKind) -> None:
+def test_classifies_error_codes_of_the_cloud(code: str, message: str, kind: HoldKind) -> None:
     found = classify(Hold(40, 12, xml(code, message)))
     assert (found.kind, found.code) == (kind, code)
     assert short_text(Hold(40, 12, xml(code, message))) == message
@@ -111,7 +111,7 @@ OTHER = [
 
 
 @pytest.mark.parametrize(("hold", "kind"), OTHER)
-def test_what_htcondor_and_plain_texts_say(hold: Hold, kind: HoldKind) -> None:
+def test_classifies_hold_codes_and_plain_texts(hold: Hold, kind: HoldKind) -> None:
     assert classify(hold).kind is kind
 
 
@@ -125,7 +125,7 @@ holds = st.builds(
 
 
 @given(holds, st.sampled_from([None, "i-1"]), st.sampled_from([None, "running", "pending", "terminated", "stopped"]))
-def test_whatever_the_hold_no_instance_that_may_run_is_ended_and_no_persons_hold_is_touched(
+def test_no_hold_ends_a_running_instance_or_a_hold_on_purpose(
     hold: Hold, instance: str | None, grid_status: str | None
 ) -> None:
     """Rule 5."""
@@ -149,7 +149,7 @@ def test_whatever_the_hold_no_instance_that_may_run_is_ended_and_no_persons_hold
     assert "\n" not in short_text(hold)
 
 
-def test_an_instance_that_may_live_is_looked_at_again_soon_and_then_only_now_and_then() -> None:
+def test_releases_a_live_instance_soon_then_every_ten_minutes() -> None:
     held = HeldJob(vm("vm1", VMState.HELD, hold=Hold(41, 14, "odd"), grid_status="running", entered_status=NOW - 61))
     assert isinstance(held.action(0, 60, "drain", NOW), Release)
     assert isinstance(held.action(NOW - 600, 60, "drain", NOW), Release)
@@ -158,7 +158,7 @@ def test_an_instance_that_may_live_is_looked_at_again_soon_and_then_only_now_and
     assert fresh.action(0, 60, "drain", NOW) is None
 
 
-def test_an_instance_that_is_not_found_is_ended_only_if_the_pool_does_not_show_it_either() -> None:
+def test_removes_a_not_found_instance_only_without_ads_in_the_pool() -> None:
     """Rule 5: absence is not proof, and a cloud may not show yet what it has just started."""
     for word, absent in (("not-found", True), ("terminated", False)):
         held = vm("vm1", VMState.HELD, job_status=5, hold=Hold(41, 14, "gone"), grid_status=word)
@@ -170,7 +170,7 @@ def test_an_instance_that_is_not_found_is_ended_only_if_the_pool_does_not_show_i
 TERMINATION = Hold(42, 15, "termination failed", status_on_release=3)
 
 
-def test_a_termination_is_tried_again_only_when_nothing_of_the_machine_is_in_the_pool() -> None:
+def test_retries_a_termination_only_without_ads_in_the_pool() -> None:
     """Rule 5: it may have joined since, and taken a job."""
     there: dict[str, Any] = {
         "job_status": 5,
@@ -183,7 +183,7 @@ def test_a_termination_is_tried_again_only_when_nothing_of_the_machine_is_in_the
     retirement = HeldJob(known).action(0, 60, "drain", NOW)
     assert isinstance(retirement, Retire)
     assert (retirement.method, retirement.repeat) == ("drain", False)
-    assert HeldJob(replace(known, retire_seen=True)).action(0, 60, "drain", NOW) is None, "its job ends in peace"
+    assert HeldJob(replace(known, retire_seen=True)).action(0, 60, "drain", NOW) is None, "its job runs on"
     again = HeldJob(replace(known, retire_time=NOW - 100)).action(0, 60, "drain", NOW)
     assert isinstance(again, Retire)
     assert again.repeat
@@ -196,7 +196,7 @@ def test_a_termination_is_tried_again_only_when_nothing_of_the_machine_is_in_the
     assert not over.ends
 
 
-def test_a_job_held_without_an_instance_whose_machine_is_in_the_pool_is_released_and_not_removed() -> None:
+def test_releases_a_held_job_without_instance_whose_startd_joined() -> None:
     """The launch is asked for again with the same client token, and the cloud answers with the instance there is."""
     hold = Hold(40, 12, "Error from GAHP: timed out")
     known = vm("vm1", VMState.HELD, job_status=5, instance=None, hold=hold, entered_status=NOW - 900)

@@ -1,4 +1,4 @@
-"""From an ask to actions on VMs: what leaves, in which order, and what never happens."""
+"""Actions planned for an ask: ramp up, ramp down, removal, upkeep and leases."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,19 +20,19 @@ from factory.model.vm import VM, Drain, Hold, VMState
 from tests.rig.vms import NOW, vm
 
 IMAGE = Shape("ami-1", "m5.large")
-LIFE = VMPolicy(queue="Q", shape=IMAGE, removefraction=1, update_interval_s=30)
+POLICY = VMPolicy(queue="Q", shape=IMAGE, removefraction=1, update_interval_s=30)
 OURS = Drain("apf apf: not needed", ours=True)
 ASKED: dict[str, Any] = {"retire_time": NOW - 100}
 BACK: dict[str, Any] = {"retire_time": NOW - 100, "unretire_time": NOW - 50}
 
 
-def planned(ask: Ask | int, *vms: VM, memory: Memory | None = None, **life: Any) -> Plan:
+def planned(ask: Ask | int, *vms: VM, memory: Memory | None = None, **policy: Any) -> Plan:
     wanted = Ask(ask) if isinstance(ask, int) else ask
-    return plan(replace(LIFE, **life), wanted, BatchStatus.of_vms(vms), memory or Memory(), NOW)
+    return plan(replace(POLICY, **policy), wanted, BatchStatus.of_vms(vms), memory or Memory(), NOW)
 
 
 def names(plan_: Plan, kind: type[ClearRetire | Release | Remove | Retire | Unretire]) -> list[str]:
-    """The VMs that the actions of a kind are about."""
+    """Return the APFVMs that the actions of a kind are about."""
     return [action.vm.uuid for action in plan_.actions if isinstance(action, kind) and action.vm is not None]
 
 
@@ -43,7 +43,7 @@ def bought(plan_: Plan) -> int:
 # Up
 
 
-def test_what_is_asked_for_is_bought_in_the_shapes_asked_for() -> None:
+def test_buys_the_shapes_asked_for() -> None:
     other = Shape("ami-2", "c5.large")
     (submit,) = planned(Ask(2, shapes=(other, IMAGE))).actions
     assert isinstance(submit, Submit)
@@ -53,25 +53,25 @@ def test_what_is_asked_for_is_bought_in_the_shapes_asked_for() -> None:
     assert submit.shapes == (IMAGE, IMAGE)
 
 
-def test_vms_that_leave_are_taken_back_before_any_is_bought() -> None:
-    """Rule 7: the soonest back first."""
+def test_unretires_vms_before_buying() -> None:
+    """Rule 7: the soonest back comes first."""
     draining = vm("vm1", VMState.RETIRING, claims=1, drain=OURS, **ASKED)
     left = vm("vm2", VMState.RETIRED, **ASKED)
     answer = planned(3, left, draining)
     assert names(answer, Unretire) == ["vm1", "vm2"]
     assert bought(answer) == 1
-    assert names(answer, Remove) == [], "a VM that is called back is not removed"
+    assert names(answer, Remove) == [], "an unretired VM is not removed"
     assert names(planned(1, left, draining), Unretire) == ["vm1"]
 
 
-def test_a_startd_that_was_turned_off_with_claims_is_called_back_and_counts_for_nothing_until_it_is() -> None:
+def test_unretired_startd_with_claims_is_no_capacity_until_seen_again() -> None:
     """Rule 7: only a cancelled drain, or a startd that is seen again, is capacity."""
     answer = planned(1, vm("vm1", VMState.RETIRING, claims=1, retire_seen=True, **ASKED))
     assert names(answer, Unretire) == ["vm1"]
     assert bought(answer) == 1
 
 
-def test_a_vm_of_another_shape_or_drained_by_somebody_else_is_not_taken_back() -> None:
+def test_unretires_only_own_retirements_of_the_shape_asked_for() -> None:
     theirs = vm("vm1", VMState.RETIRING, drain=Drain("kernel", ours=False))
     other = vm("vm2", VMState.RETIRING, drain=OURS, shape="ami-2/c5.large/*/on-demand")
     turned_off = vm("vm3", VMState.RETIRING, claims=1, retire_seen=True)
@@ -81,7 +81,7 @@ def test_a_vm_of_another_shape_or_drained_by_somebody_else_is_not_taken_back() -
     assert bought(answer) == 1
 
 
-def test_of_each_shape_as_many_are_taken_back_as_are_asked_for_and_the_rest_is_bought() -> None:
+def test_unretires_as_many_of_each_shape_as_asked_for_and_buys_the_rest() -> None:
     gpu, other = Shape("ami-1", "g4dn.xlarge"), Shape("ami-1", "c5.large")
     leaving = [vm(f"vm{i}", VMState.RETIRED, **ASKED) for i in range(5)]
     for shapes in ((IMAGE, gpu), (gpu, IMAGE), (gpu, IMAGE, IMAGE, other)):
@@ -91,23 +91,23 @@ def test_of_each_shape_as_many_are_taken_back_as_are_asked_for_and_the_rest_is_b
         assert submit.shapes == tuple(shape for shape in shapes if shape != IMAGE)
     capped = planned(Ask(3, (IMAGE, gpu, other)), *leaving, maxinstances=6)
     (submit,) = (action for action in capped.actions if isinstance(action, Submit))
-    assert submit.shapes == (gpu,), "of what is still to be bought the least valuable is cut"
+    assert submit.shapes == (gpu,), "the cap cuts the least valuable purchase"
 
 
-def test_a_vm_that_left_because_no_waiting_job_can_use_it_is_not_taken_back() -> None:
+def test_leaves_retired_a_vm_that_no_waiting_job_can_use() -> None:
     left = vm("vm1", VMState.RETIRED, **ASKED)
     answer = planned(Ask(1, (IMAGE,)), left, memory=Memory(fit=FitMemory(useless=frozenset({"vm1"}))))
     assert (names(answer, Unretire), bought(answer)) == ([], 1)
 
 
-def test_a_vm_that_was_called_back_is_not_called_at_every_round() -> None:
+def test_waits_before_it_repeats_an_unretire() -> None:
     back = vm("vm1", VMState.RETIRING, drain=OURS, **BACK)
     assert planned(1, back, memory=Memory(sent={"vm1": NOW - 59})).actions == ()
     assert names(planned(1, back, memory=Memory(sent={"vm1": NOW - 61})), Unretire) == ["vm1"]
 
 
 @given(st.integers(1, 30), st.integers(0, 30), st.lists(st.sampled_from(list(VMState)), max_size=30))
-def test_the_hard_cap_counts_every_vm_job_whatever_its_state(n: int, cap: int, states: list[VMState]) -> None:
+def test_hard_cap_counts_vm_jobs_in_every_state(n: int, cap: int, states: list[VMState]) -> None:
     """Rule 6."""
     vms = [vm(f"vm{i}", state) for i, state in enumerate(states)]
     answer = planned(n, *vms, maxinstances=cap)
@@ -120,7 +120,7 @@ def test_the_hard_cap_counts_every_vm_job_whatever_its_state(n: int, cap: int, s
 # Down
 
 
-def test_the_least_useful_leave_first() -> None:
+def test_retires_the_least_useful_first() -> None:
     vms = [
         vm("evictable1", VMState.SUBMITTED, evictable=True),
         vm("busy1", VMState.BUSY, lease_end=NOW + 200),
@@ -138,13 +138,13 @@ def test_the_least_useful_leave_first() -> None:
     ]  # fmt: skip
 
 
-def test_the_victims_of_the_ask_leave_and_no_others() -> None:
+def test_retires_only_the_victims_of_the_ask() -> None:
     vms = [vm("vm1"), vm("vm2"), vm("vm3")]
     assert names(planned(Ask(-2, victims=("vm3", "vm9")), *vms), Retire) == ["vm3"]
-    assert planned(Ask(-2, victims=("vm3", "vm9")), *vms).notes == ("only 1 VMs can leave",)
+    assert planned(Ask(-2, victims=("vm3", "vm9")), *vms).notes == ("only 1 of 2 VMs can retire",)
 
 
-def test_victims_of_an_ask_that_adds_machines_leave_beside_them_no_more_at_once_than_else() -> None:
+def test_retires_victims_beside_purchases_within_the_blast_radius() -> None:
     vms = [vm(f"vm{i}", VMState.IDLE, idle_since=NOW - 3000) for i in range(10)]
     for n in (2, 0):
         answer = planned(Ask(n, victims=("vm7", "vm3", "vm9")), *vms)
@@ -153,20 +153,20 @@ def test_victims_of_an_ask_that_adds_machines_leave_beside_them_no_more_at_once_
         assert names(few, Retire) == ["vm7", "vm3"], "rule 8"
 
 
-def test_unclaimed_vms_are_turned_off_and_claimed_ones_drained_unless_told_otherwise() -> None:
+def test_turns_off_unclaimed_vms_and_drains_claimed_ones_by_default() -> None:
     vms = [vm("vm1", VMState.IDLE), vm("vm2", VMState.BUSY)]
     for setting, methods in (("auto", ["off", "drain"]), ("off", ["off", "off"]), ("drain", ["drain", "drain"])):
         actions = planned(-2, *vms, retire=setting).actions
         assert [action.method for action in actions if isinstance(action, Retire)] == methods
 
 
-def test_a_vm_without_an_instance_is_removed_only_if_it_still_has_none() -> None:
+def test_removes_a_vm_job_only_if_it_still_has_no_instance() -> None:
     (action,) = planned(-1, vm("vm1", VMState.SUBMITTED)).actions
     assert isinstance(action, Remove)
     assert action.still == NO_INSTANCE
 
 
-def test_the_reason_names_a_job_that_may_be_evicted() -> None:
+def test_reason_warns_of_a_job_that_may_be_evicted() -> None:
     (action,) = planned(-1, vm("vm1", VMState.BUSY, evictable=True)).actions
     assert "MaxJobRetirementTime" in action.reason
 
@@ -174,31 +174,31 @@ def test_the_reason_names_a_job_that_may_be_evicted() -> None:
 # Removal
 
 
-def test_only_a_vm_proven_empty_is_removed_and_only_if_it_still_is_the_same() -> None:
+def test_removes_only_a_vm_proven_empty_that_is_unchanged() -> None:
     """Rule 5."""
     for state in VMState:
         removed = [a for a in planned(0, vm("vm1", state)).actions if isinstance(a, Remove)]
         assert bool(removed) is (state is VMState.RETIRED), state
         for action in removed:
-            assert action.vm is not None, "the worker asks whether a job runs there"
+            assert action.vm is not None, "the worker checks that no job runs there"
             assert action.still == 'JobStatus == 2 && EC2InstanceName == "i-vm1"'
 
 
-def test_a_vm_that_is_on_its_way_back_is_not_removed_for_some_time() -> None:
+def test_spares_an_unretired_vm_from_removal_for_two_minutes() -> None:
     for age, gone in ((50, False), (119, False), (121, True)):
         back = vm("vm1", VMState.RETIRED, retire_time=NOW - 500, unretire_time=NOW - age)
         assert bool(names(planned(0, back, memory=Memory(alone={"vm1": NOW - 300})), Remove)) is gone
 
 
-def test_a_vm_that_was_called_back_while_its_last_job_ran_may_start_its_startd_anew_when_that_ends() -> None:
-    """Hours after the call the startd leaves for a moment: that is no retirement that has come to its end."""
+def test_gives_an_unretired_vm_time_to_restart_its_startd() -> None:
+    """The startd of a VM that was unretired with claims leaves when its last job ends, and then starts again."""
     back = vm("vm1", VMState.RETIRED, retire_time=NOW - 9000, unretire_time=NOW - 8000)
     for since, gone in ((1, False), (119, False), (121, True)):
         assert bool(names(planned(0, back, memory=Memory(alone={"vm1": NOW - since})), Remove)) is gone
     assert not names(planned(0, back), Remove), "nor by a factory that has just started"
 
 
-def test_a_vm_job_without_an_instance_ends_after_starttimeout() -> None:
+def test_removes_a_vm_job_without_instance_after_starttimeout() -> None:
     """Rule 9."""
     for waited, gone in ((1799, False), (1801, True)):
         answer = planned(0, vm("vm1", VMState.SUBMITTED, submitted=NOW - waited))
@@ -210,10 +210,8 @@ def test_a_vm_job_without_an_instance_ends_after_starttimeout() -> None:
     st.lists(st.tuples(st.sampled_from(list(VMState)), st.booleans(), st.booleans(), st.booleans()), max_size=40),
     st.floats(0.01, 1),
 )
-def test_whatever_is_asked_the_rules_hold(
-    n: int, kinds: list[tuple[VMState, bool, bool, bool]], fraction: float
-) -> None:
-    """Rules 5 and 8: few leave at once, and nobody's job is killed."""
+def test_rules_hold_for_any_ask(n: int, kinds: list[tuple[VMState, bool, bool, bool]], fraction: float) -> None:
+    """Rules 5 and 8: few VMs retire at once, and no job is killed."""
     vms = []
     for i, (state, asked, drains, old) in enumerate(kinds):
         fields: dict[str, Any] = dict(ASKED) if asked else {}
@@ -236,19 +234,19 @@ def test_whatever_is_asked_the_rules_hold(
     assert n < 0 or not retired
 
 
-def test_a_sudden_fall_of_startds_stops_removals_and_retirements_until_the_cloud_confirms_it() -> None:
+def test_mass_loss_stops_removals_and_retirements_until_confirmed() -> None:
     """Rule 2."""
     vms = [vm(f"vm{i}", VMState.LOST, grid_status="terminated") for i in range(4)]
     vms += [vm(f"vm{i}", VMState.IDLE) for i in range(4, 10)]
     vms.append(vm("vm10", VMState.RETIRED, **ASKED))
 
-    def after(age: float, fallen: int) -> Plan:
-        gone = {f"vm{i}": Seen(NOW - 900, gone=NOW - age) for i in range(fallen)}
-        there = {f"vm{i}": Seen(NOW - 900) for i in range(fallen, 11)}
+    def after(age: float, lost: int) -> Plan:
+        gone = {f"vm{i}": Seen(NOW - 900, gone=NOW - age) for i in range(lost)}
+        there = {f"vm{i}": Seen(NOW - 900) for i in range(lost, 11)}
         return planned(-3, *vms, memory=Memory({**gone, **there}))
 
     assert after(30, 4).actions == ()
-    assert "4 of 10 startds left unasked" in after(30, 4).notes[0]
+    assert "4 of 10 startds disappeared" in after(30, 4).notes[0]
     assert len(after(61, 4).actions) == 4
     assert len(after(30, 3).actions) == 4
 
@@ -256,8 +254,8 @@ def test_a_sudden_fall_of_startds_stops_removals_and_retirements_until_the_cloud
 # Upkeep
 
 
-def test_a_retirement_without_effect_is_sent_again_after_a_while() -> None:
-    """Rule 1: also by a factory that remembers nothing."""
+def test_repeats_a_retire_that_shows_no_effect() -> None:
+    """Rule 1: a factory that remembers nothing repeats it too."""
     silent = vm("vm1", VMState.RETIRING, claims=1, **ASKED)
     (again,) = planned(0, silent).actions
     assert isinstance(again, Retire)
@@ -268,14 +266,14 @@ def test_a_retirement_without_effect_is_sent_again_after_a_while() -> None:
     assert planned(0, vm("vm1", VMState.RETIRING, startd=None, **ASKED)).actions == (), "it has not joined yet"
 
 
-def test_the_mark_of_a_retirement_is_cleared_once_the_ads_show_the_vm_in_service() -> None:
+def test_clears_the_retirement_mark_once_the_vm_takes_jobs_again() -> None:
     for state in VMState:
         cleared = names(planned(0, vm("vm1", state, **BACK)), ClearRetire)
         assert bool(cleared) is (state in {VMState.BUSY, VMState.IDLE, VMState.JOINED}), state
     assert not names(planned(0, vm("vm1", VMState.BUSY, **ASKED)), ClearRetire)
 
 
-def test_a_termination_that_failed_is_tried_again() -> None:
+def test_retries_a_failed_termination() -> None:
     failed = vm("vm1", VMState.HELD, hold=Hold(26, 0, "no answer", status_on_release=3))
     assert names(planned(0, failed), Release) == ["vm1"]
     assert not planned(0, failed, memory=Memory(sent={"vm1": NOW - 1})).actions
@@ -288,7 +286,7 @@ def test_a_termination_that_failed_is_tried_again() -> None:
 ENDS: dict[str, Any] = {"lease_end": NOW + 100}
 
 
-def test_a_vm_retires_before_its_lease_ends_the_next_end_first() -> None:
+def test_retires_vms_before_their_lease_ends_earliest_end_first() -> None:
     states = [VMState.BUSY, VMState.IDLE, VMState.JOINED, VMState.BOOTING]
     vms = [vm(f"vm{i}", state, lease_end=NOW + 100 - i) for i, state in enumerate(states)]
     others = [vm("vm8", VMState.SUBMITTED, **ENDS), vm("vm9", VMState.BUSY, lease_end=NOW + 101), vm("vm10")]
@@ -296,24 +294,24 @@ def test_a_vm_retires_before_its_lease_ends_the_next_end_first() -> None:
     assert names(answer, Retire) == ["vm3", "vm2", "vm1", "vm0"]
     methods = [action.method for action in answer.actions if isinstance(action, Retire)]
     assert methods == ["off", "off", "off", "drain"]
-    assert all("its lease ends in" in action.reason for action in answer.actions)
+    assert all("lease ends in" in action.reason for action in answer.actions)
     assert names(planned(0, *vms, *others, drain_before_s=101, removefraction=0.3), Retire) == ["vm3", "vm2"]
     assert planned(0, *vms, *others).actions == (), "drain_before = 0"
 
 
-def test_retires_once_a_vm_that_was_never_claimed_and_whose_lease_ends() -> None:
+def test_retires_once_a_never_claimed_vm_whose_lease_ends() -> None:
     late = vm("vm1", VMState.JOINED, joined_at=NOW - 601, **ENDS)
     (retire,) = planned(0, late, vm("vm2", VMState.BUSY), drain_before_s=200, timeouts=Timeouts(job_s=600)).actions
     assert isinstance(retire, Retire)
-    assert "its lease ends in" in retire.reason
+    assert "lease ends in" in retire.reason
 
 
-def test_a_vm_that_retires_already_is_not_asked_again_because_of_its_lease() -> None:
+def test_end_of_lease_does_not_retire_a_retiring_vm_again() -> None:
     asked = vm("vm1", VMState.RETIRING, drain=OURS, retire_seen=True, **ASKED, **ENDS)
     assert planned(0, asked, drain_before_s=200).actions == ()
 
 
-def test_a_vm_whose_lease_ends_is_not_taken_back_until_the_lease_is_extended() -> None:
+def test_unretires_a_vm_near_its_lease_end_only_after_an_extension() -> None:
     leaving = vm("vm1", VMState.RETIRING, drain=OURS, retire_seen=True, **ASKED, **ENDS)
     answer = planned(1, leaving, drain_before_s=200)
     assert (names(answer, Unretire), bought(answer)) == ([], 1)
@@ -321,7 +319,7 @@ def test_a_vm_whose_lease_ends_is_not_taken_back_until_the_lease_is_extended() -
     assert (names(answer, Unretire), bought(answer)) == (["vm1"], 0)
 
 
-def test_those_whose_lease_ends_are_the_first_of_those_that_are_too_many() -> None:
+def test_surplus_retires_vms_near_their_lease_end_first() -> None:
     vms = [vm("vm1", VMState.BUSY, **ENDS), vm("vm2", VMState.IDLE), vm("vm3", VMState.IDLE)]
     assert names(planned(-1, *vms, drain_before_s=200), Retire) == ["vm1"]
     assert names(planned(-2, *vms, drain_before_s=200), Retire) == ["vm1", "vm2"]
@@ -329,12 +327,12 @@ def test_those_whose_lease_ends_are_the_first_of_those_that_are_too_many() -> No
     assert names(planned(named, *vms, drain_before_s=200), Retire) == ["vm1", "vm3"]
 
 
-def test_a_lease_that_ends_with_a_job_that_may_be_evicted_says_so() -> None:
+def test_lease_reason_warns_of_a_job_that_may_be_evicted() -> None:
     (retire,) = planned(0, vm("vm1", VMState.BUSY, evictable=True, **ENDS), drain_before_s=200).actions
     assert "MaxJobRetirementTime" in retire.reason
 
 
-def test_one_that_was_called_back_in_vain_is_called_again_but_not_waited_for() -> None:
+def test_buys_a_replacement_after_two_unretires_without_effect() -> None:
     """Rule 7: only a cancelled drain is capacity."""
     back = vm("vm1", VMState.RETIRING, claims=1, drain=OURS, **BACK)
     for times, n in ((1, 0), (2, 1), (20, 1)):
@@ -344,44 +342,44 @@ def test_one_that_was_called_back_in_vain_is_called_again_but_not_waited_for() -
         assert bought(answer) == n
 
 
-def test_machines_that_do_not_obey_are_named_until_they_show_a_sign() -> None:
+def test_notes_vms_that_ignore_three_commands_to_retire() -> None:
     silent = vm("vm1", VMState.RETIRING, claims=1, **ASKED)
-    told = ((Attempts("retire", 2), False), (Attempts("retire", 3), True), (Attempts("release", 9), False))
-    for known, named in told:
-        notes = planned(0, silent, memory=Memory(sent={"vm1": NOW}, attempts={"vm1": known})).notes
-        assert any("do not obey: 1;" in note and f"{known.times} times" in note for note in notes) is named
+    sent = ((Attempts("retire", 2), False), (Attempts("retire", 3), True), (Attempts("release", 9), False))
+    for last, noted in sent:
+        notes = planned(0, silent, memory=Memory(sent={"vm1": NOW}, attempts={"vm1": last})).notes
+        assert any("1 VM ignores" in note and f"{last.times} times" in note for note in notes) is noted
     often = Memory(attempts={"vm1": Attempts("retire", 5)})
-    for obeys in (replace(silent, retire_seen=True), replace(silent, state=VMState.BUSY, retire_time=None)):
-        assert planned(0, obeys, memory=often).notes == ()
+    for other in (replace(silent, retire_seen=True), replace(silent, state=VMState.BUSY, retire_time=None)):
+        assert planned(0, other, memory=often).notes == ()
 
 
-def test_a_removal_that_is_refused_again_and_again_is_in_no_other_ones_way() -> None:
+def test_failed_removals_come_last() -> None:
     first, second = vm("vm1", VMState.RETIRED), vm("vm2", VMState.RETIRED)
     assert names(planned(0, first, second, removefraction=0.5), Remove) == ["vm1"]
     refused = Memory(refused={"vm1": 1})
     assert names(planned(0, first, second, removefraction=0.5, memory=refused), Remove) == ["vm2"]
 
 
-def test_jobs_on_hold_whose_instances_have_ended_leave_no_faster_than_others() -> None:
+def test_removal_of_held_jobs_obeys_the_blast_radius() -> None:
     """Rule 8."""
     hold = Hold(41, 14, "odd")
     ended = [vm(f"vm{i}", VMState.HELD, job_status=5, hold=hold, grid_status="terminated") for i in range(50)]
     assert len(names(planned(0, *ended, removefraction=0.2), Remove)) == 10
     none = [vm(f"vm{i}", VMState.HELD, job_status=5, hold=hold, instance=None) for i in range(50)]
-    assert len(names(planned(0, *none, removefraction=0.2), Remove)) == 50, "no machine leaves"
+    assert len(names(planned(0, *none, removefraction=0.2), Remove)) == 50, "no instance ends"
 
 
-def test_machines_under_another_identity_are_neither_replaced_nor_removed() -> None:
-    """The fault is in what is expected of them: a trust domain or a mapfile that was changed."""
-    strange = [vm(f"vm{i}", VMState.LOST, foreign_startd=True) for i in range(4)]
-    answer = planned(4, *strange, vm("vm9", VMState.RETIRED))
+def test_many_foreign_identities_stop_purchases_and_removals() -> None:
+    """The expected identity is wrong then: a trust domain or a mapfile was changed."""
+    foreign = [vm(f"vm{i}", VMState.LOST, foreign_startd=True) for i in range(4)]
+    answer = planned(4, *foreign, vm("vm9", VMState.RETIRED))
     assert answer.actions == ()
-    assert any("under another identity" in note for note in answer.notes)
-    one = planned(4, strange[0], *(vm(f"vm{i}", VMState.BUSY) for i in range(10, 14)))
+    assert any("another identity" in note for note in answer.notes)
+    one = planned(4, foreign[0], *(vm(f"vm{i}", VMState.BUSY) for i in range(10, 14)))
     assert bought(one) == 4
 
 
-def test_machines_of_terminations_that_failed_begin_to_leave_no_faster_than_others() -> None:
+def test_retirement_after_failed_termination_obeys_the_blast_radius() -> None:
     """Rule 8."""
     hold = Hold(42, 15, "termination failed", status_on_release=3)
     held: dict[str, Any] = {"job_status": 5, "hold": hold, "startd": "x", "slots": ("slot1@x",), "claims": 1}
@@ -390,4 +388,4 @@ def test_machines_of_terminations_that_failed_begin_to_leave_no_faster_than_othe
     assert len(names(answer, Retire)) == 2
     assert any("2 of 10 retirements this round" in note for note in answer.notes)
     asked = [replace(each, retire_time=NOW - 100) for each in vms]
-    assert len(names(planned(0, *asked, removefraction=0.2), Retire)) == 10, "told again"
+    assert len(names(planned(0, *asked, removefraction=0.2), Retire)) == 10, "a repeated command is not limited"

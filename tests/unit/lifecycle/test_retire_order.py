@@ -1,4 +1,4 @@
-"""Which VMs leave first: the order of DESIGN's rule 7 and issue 5, as properties."""
+"""Properties of the order in which VMs retire."""
 
 import random
 from itertools import pairwise
@@ -23,7 +23,7 @@ SPOT, ONDEMAND = "ami-1/m5.large/*/spot", "ami-1/m5.large/*/on-demand"
 
 @st.composite
 def fleets(draw: st.DrawFn) -> list[VM]:
-    """VMs in whatever state, with few different values, so that ties are common."""
+    """Draw VMs in any state, with few different values, so that ties are common."""
     few = st.sampled_from((NOW - 30, NOW - 20, NOW - 10))
     made = []
     for number in range(draw(st.integers(0, 12))):
@@ -41,7 +41,7 @@ def fleets(draw: st.DrawFn) -> list[VM]:
 
 
 @given(fleets(), st.booleans(), st.randoms(use_true_random=False))
-def test_the_order_is_one_of_all_vms_that_may_leave_however_they_come(
+def test_order_holds_all_vms_that_may_retire_in_any_input_order(
     fleet: list[VM], ondemand_first: bool, chance: random.Random
 ) -> None:
     order = retire_order(fleet, ondemand_first)
@@ -52,9 +52,9 @@ def test_the_order_is_one_of_all_vms_that_may_leave_however_they_come(
 
 
 @given(fleets(), st.booleans())
-def test_nobody_leaves_before_one_that_is_less_useful(fleet: list[VM], ondemand_first: bool) -> None:
+def test_each_vm_retires_after_all_less_useful_ones(fleet: list[VM], ondemand_first: bool) -> None:
     for first, then in pairwise(retire_order(fleet, ondemand_first)):
-        assert then.evictable or not first.evictable, "whose job may be evicted goes last, whatever else"
+        assert then.evictable or not first.evictable, "a VM with an evictable job retires last"
         if first.evictable != then.evictable:
             continue
         assert KINDS[first.state] <= KINDS[then.state]
@@ -66,25 +66,25 @@ def test_nobody_leaves_before_one_that_is_less_useful(fleet: list[VM], ondemand_
                 continue
         match KINDS[first.state]:
             case 0 | 1:
-                assert first.submitted >= then.submitted, "what was bought last"
+                assert first.submitted >= then.submitted, "newest first"
             case 2:
                 assert first.idle_since is not None
                 assert then.idle_since is not None
-                assert first.idle_since <= then.idle_since, "idle for longest"
+                assert first.idle_since <= then.idle_since, "longest idle first"
             case 3:
                 assert (first.lease_end or 0, first.claims) <= (then.lease_end or 0, then.claims), (
-                    "whose lease ends first"
+                    "earliest lease end first"
                 )
 
 
 @given(fleets(), st.integers(1, 14), st.lists(st.integers(0, 14), max_size=4, unique=True), st.booleans())
-def test_those_named_leave_and_then_the_least_useful_of_the_others(
+def test_retires_victims_then_the_least_useful_others(
     fleet: list[VM], n: int, numbers: list[int], ondemand_first: bool
 ) -> None:
     named = tuple(f"vm{number}" for number in numbers)[:n]
-    life = VMPolicy(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, ondemand_first=ondemand_first)
+    policy = VMPolicy(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, ondemand_first=ondemand_first)
     batch = BatchStatus.of_vms(fleet)
-    actions = plan(life, Ask(-n, victims=named), batch, Memory(), NOW).actions
+    actions = plan(policy, Ask(-n, victims=named), batch, Memory(), NOW).actions
     asked = [
         action.vm.uuid
         for action in actions

@@ -1,4 +1,4 @@
-"""Faults that cost jobs, machines or money: what must not happen though everything looks fine."""
+"""Safety against faults that cost jobs, machines or money while everything looks fine."""
 
 import os
 import pwd
@@ -21,15 +21,15 @@ from factory.settings.factory import account
 from plugins.batchsubmit.submitlines import SubmitLines
 from tests.rig.vms import NOW, vm
 
-LIFE = VMPolicy(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, update_interval_s=30)
+POLICY = VMPolicy(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, update_interval_s=30)
 SLOT: dict[str, Any] = {"APFVM": "u-1", "State": "Unclaimed", "LastHeardFrom": NOW, "MyCurrentTime": NOW}
 
 
-def test_a_vm_job_without_an_instance_goes_only_if_no_machine_of_it_is_in_the_pool() -> None:
-    """RunInstances may have worked though its answer was lost; then the machine joins before its id is known."""
-    asked = plan(LIFE, Ask(-1), BatchStatus.of_vms([vm("u-1", VMState.SUBMITTED)]), Memory(), NOW).actions
+def test_removes_a_vm_job_without_instance_only_if_no_ad_exists() -> None:
+    """RunInstances may succeed while its answer is lost; then the startd joins before the instance id is known."""
+    asked = plan(POLICY, Ask(-1), BatchStatus.of_vms([vm("u-1", VMState.SUBMITTED)]), Memory(), NOW).actions
     late = plan(
-        LIFE, Ask(), BatchStatus.of_vms([vm("u-1", VMState.SUBMITTED, submitted=NOW - 9999)]), Memory(), NOW
+        POLICY, Ask(), BatchStatus.of_vms([vm("u-1", VMState.SUBMITTED, submitted=NOW - 9999)]), Memory(), NOW
     ).actions
     hold = Hold(40, 12, "Error from GAHP: timed out", None)
     held = HeldJob(vm("u-1", VMState.HELD, job_status=5, instance=None, hold=hold)).action(0, 60, "drain", NOW)
@@ -39,16 +39,16 @@ def test_a_vm_job_without_an_instance_goes_only_if_no_machine_of_it_is_in_the_po
         assert action.vm is not None
 
 
-def test_when_many_startds_vanish_at_once_nothing_is_bought_in_their_place() -> None:
+def test_fresh_mass_loss_stops_purchases() -> None:
     lost = [vm(f"u-{i}", VMState.LOST) for i in range(8)]
     memory = Memory(vms={known.uuid: Seen(joined=NOW - 900, gone=NOW - 5) for known in lost})
-    answer = plan(LIFE, Ask(8), BatchStatus.of_vms(lost), memory, NOW)
+    answer = plan(POLICY, Ask(8), BatchStatus.of_vms(lost), memory, NOW)
     assert not [action for action in answer.actions if isinstance(action, Submit)]
-    assert any("nothing is bought" in note for note in answer.notes)
+    assert any("pausing purchases" in note for note in answer.notes)
 
 
-def test_ads_under_a_name_that_is_not_the_vm_s_own_are_no_word_of_it() -> None:
-    """A job on another machine may advertise anything, but not under the name that our user-data gives."""
+def test_ignores_ads_under_a_name_that_is_not_the_vms_own() -> None:
+    """A job on another machine can advertise anything, except under the name that our user-data gives."""
     real = {**SLOT, "Name": "slot1@u-1@host"}
     forged = {**SLOT, "Name": "slot1@zzz", "EC2InstanceID": "i-other"}
     assert fold_slots([real, forged], NOW)["u-1"].name == "u-1@host"
@@ -62,27 +62,27 @@ def test_ads_under_a_name_that_is_not_the_vm_s_own_are_no_word_of_it() -> None:
     assert [row.name for row in fold_masters(masters, NOW).values()] == ["u-1@host"]
 
 
-def test_an_ad_that_can_t_be_read_hides_no_other_machine() -> None:
+def test_unreadable_ad_hides_no_other_machine() -> None:
     bad = {**SLOT, "Name": "slot1@u-2@host", "APFVM": "u-2", "NumDynamicSlots": "x"}
     assert set(fold_slots([bad, {**SLOT, "Name": "slot1@u-1@host"}], NOW)) == {"u-1"}
     masters = [{"APFVM": "u-2", "Name": "u-2", "STARTD_StartTime": "x"}, {"APFVM": "u-1", "Name": "u-1"}]
     assert set(fold_masters(masters, NOW)) == {"u-1"}
 
 
-def test_the_owner_is_the_account_that_runs_not_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_owner_is_the_effective_account_not_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.setenv(name, "somebody")
     assert account() == pwd.getpwuid(os.geteuid()).pw_name
 
 
 @pytest.mark.parametrize("name", ["+APFVM", "MY.APFFactory", "+match_apf_queue", "my.APF_QUEUE"])
-def test_extra_submit_lines_can_t_hide_a_job_from_its_factory(name: str) -> None:
+def test_rejects_submit_lines_that_hide_a_job_from_its_factory(name: str) -> None:
     with pytest.raises(ValidationError, match="set by the factory"):
         SubmitLines(condor_attribute={name: '"x"'})
     with pytest.raises(ValidationError, match="set by the factory"):
         SubmitLines(condor_attributes=f'{name} = "x"')
 
 
-def test_an_extra_submit_line_can_t_swallow_the_next_one() -> None:
+def test_rejects_a_submit_line_that_ends_in_a_backslash() -> None:
     with pytest.raises(ValidationError, match="backslash"):
         SubmitLines(condor_attribute={"arguments": "a \\"})

@@ -1,4 +1,4 @@
-"""How long a VM may take, and what nobody knows of it."""
+"""Timeouts of VMs, with and without polls that watched them."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,18 +19,18 @@ from factory.world.tracking import track
 from tests.rig.vms import NOW, vm
 
 TIMES = Timeouts(start_s=1800, boot_s=900, job_s=600, lost_s=3600)
-LIFE = VMPolicy(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, timeouts=TIMES)
+POLICY = VMPolicy(queue="Q", shape=Shape("ami-1", "m5.large"), removefraction=1, timeouts=TIMES)
 
 
 def planned(known: VM, **memory: Any) -> Plan:
-    return plan(LIFE, Ask(), BatchStatus.of_vms([known]), Memory(**memory), NOW)
+    return plan(POLICY, Ask(), BatchStatus.of_vms([known]), Memory(**memory), NOW)
 
 
 def booting(ran: float) -> VM:
     return vm("vm1", VMState.BOOTING, entered_status=NOW - ran)
 
 
-def test_a_vm_that_was_watched_from_the_start_and_never_joined_ends_after_boottimeout() -> None:
+def test_removes_a_watched_vm_that_never_joined_after_boottimeout() -> None:
     """Rule 5: docs/decisions/0009-never-joined.md."""
     watched = {"absent": {"vm1": NOW - 1000}, "unseen": {"vm1": NOW - 1000}}
     assert planned(booting(899), **watched).actions == ()
@@ -43,8 +43,8 @@ def test_a_vm_that_was_watched_from_the_start_and_never_joined_ends_after_bootti
     assert not removal.master
 
 
-def test_a_vm_whose_master_joined_and_whose_startd_never_did_ends_after_boottimeout_too() -> None:
-    """Its startd's ads may be refused: no job can have come, and a master that is there proves nothing else."""
+def test_removes_a_vm_whose_master_alone_joined_after_boottimeout() -> None:
+    """The collector may refuse ads of its startd. No job can have run there, and its master proves nothing else."""
     assert planned(booting(899), unseen={"vm1": NOW - 1000}).actions == ()
     found = planned(booting(901), unseen={"vm1": NOW - 1000})
     (removal,) = found.actions
@@ -53,16 +53,16 @@ def test_a_vm_whose_master_joined_and_whose_startd_never_did_ends_after_boottime
     assert removal.master
     assert found.health is not None
     assert list(found.health.launches.values()) == [(False,)]
-    assert planned(booting(901), unseen={"vm1": NOW - 900}).actions == (), "it was not watched from the start"
+    assert planned(booting(901), unseen={"vm1": NOW - 900}).actions == (), "not watched from the start"
 
 
-def test_an_instance_that_does_not_begin_to_run_in_time_ends_and_is_no_supply_past_half_of_it() -> None:
+def test_removes_a_vm_whose_instance_does_not_start_in_time() -> None:
     def starting(waits: float, **fields: Any) -> VM:
         known = {"job_status": 1, "grid_status": "pending", "submitted": NOW - waits, **fields}
         return vm("vm1", VMState.BOOTING, **known)
 
     assert TIMES.stuck(starting(899), NOW) is None
-    assert TIMES.stuck(starting(901), NOW) == "its instance is pending for 901 s"
+    assert TIMES.stuck(starting(901), NOW) == "instance is still pending after 901 s"
     assert planned(starting(1799)).actions == ()
     found = planned(starting(1801))
     (removal,) = found.actions
@@ -72,18 +72,18 @@ def test_an_instance_that_does_not_begin_to_run_in_time_ends_and_is_no_supply_pa
     assert found.health is not None
     assert list(found.health.launches.values()) == [(False,)]
     asked = replace(starting(1801, retire_time=NOW - 900), state=VMState.RETIRING)
-    assert len(planned(asked).actions) == 1, "also one that is to retire when it joins"
-    assert planned(starting(90_000, entered_status=NOW - 100)).actions == (), "released from a hold just now"
+    assert len(planned(asked).actions) == 1, "a VM that is due to retire when it joins is removed too"
+    assert planned(starting(90_000, entered_status=NOW - 100)).actions == (), "just released from hold"
 
 
-def test_what_came_and_was_no_use_counts_against_its_shape() -> None:
+def test_useless_vms_count_against_their_shape() -> None:
     def counted(known: VM, **memory: Any) -> list[tuple[bool, ...]]:
         health = planned(known, **memory).health
         assert health is not None
         return list(health.launches.values())
 
     gone = vm("vm1", VMState.RETIRED)
-    assert counted(gone, unseen={"vm1": NOW - 2000}) == [], "it was not watched"
+    assert counted(gone, unseen={"vm1": NOW - 2000}) == [], "not watched"
     watched = {"unseen": {"vm1": NOW - 2000}}
     assert counted(replace(gone, entered_status=NOW - 900), **watched) == [(False,)]
     assert counted(replace(gone, entered_status=NOW - 900, retire_time=NOW - 500), **watched) == [], "asked to"
@@ -93,34 +93,34 @@ def test_what_came_and_was_no_use_counts_against_its_shape() -> None:
     newcomer = Newcomer("Q", unclaimed.shape, NOW - 601)
     assert counted(unclaimed, fit=FitMemory(newcomers={"vm1": newcomer})) == [(False,)]
     over = FitMemory(newcomers={"vm1": replace(newcomer, wanted=False)})
-    assert counted(unclaimed, fit=over) == [(True,)], "no job waited: it was left over"
+    assert counted(unclaimed, fit=over) == [(True,)], "no job waited"
 
 
-def test_a_vm_that_was_not_watched_ends_only_after_losttimeout() -> None:
-    """Rule 1: a factory that starts anew knows less, and does less."""
-    assert planned(booting(90_000)).actions == (), "nothing was seen yet"
+def test_removes_an_unwatched_vm_only_after_losttimeout() -> None:
+    """Rule 1: a factory that has just started knows less, and does less."""
+    assert planned(booting(90_000)).actions == (), "no poll yet"
     assert planned(booting(90_000), absent={"vm1": NOW - 3599}).actions == ()
     (removal,) = planned(booting(90_000), absent={"vm1": NOW - 3601}).actions
-    assert "no sign of its startd" in removal.reason
+    assert "its startd and its master have been missing" in removal.reason
     seen = {"vm1": Seen(NOW - 50_000, gone=NOW - 3000)}
     assert planned(booting(901), absent={"vm1": NOW - 1000}, vms=seen).actions == (), "its startd was there"
     late = {"absent": {"vm1": NOW - 800}, "unseen": {"vm1": NOW - 800}}
-    assert planned(booting(901), **late).actions == (), "it ran before anybody looked"
+    assert planned(booting(901), **late).actions == (), "it ran before the first poll"
 
 
-def test_a_lost_vm_ends_after_losttimeout() -> None:
+def test_removes_a_lost_vm_after_losttimeout() -> None:
     lost = vm("vm1", VMState.LOST, entered_status=NOW - 90_000)
     assert planned(lost, absent={"vm1": NOW - 3599}).actions == ()
     assert planned(lost, absent={"vm1": NOW - 3601}).actions
-    assert planned(lost).actions == (), "nobody has looked"
-    assert planned(lost, alone={"vm1": NOW - 3599}).actions == (), "its master is there"
+    assert planned(lost).actions == (), "no poll yet"
+    assert planned(lost, alone={"vm1": NOW - 3599}).actions == (), "its master is in the pool"
     (removal,) = planned(lost, alone={"vm1": NOW - 3601}).actions
     assert isinstance(removal, Remove)
     assert removal.absent, "the collector is asked again for its startd"
     assert removal.master
 
 
-def test_a_vm_whose_instance_openstack_could_not_start_is_removed_and_counted() -> None:
+def test_removes_a_vm_in_error_and_counts_it_against_its_shape() -> None:
     failed = vm("vm1", VMState.BOOTING, job_status=1, grid_status="error")
     found = planned(failed)
     (removal,) = found.actions
@@ -129,10 +129,10 @@ def test_a_vm_whose_instance_openstack_could_not_start_is_removed_and_counted() 
     assert removal.absent, "the collector is asked again"
     assert found.health is not None
     assert list(found.health.launches.values()) == [(False,)]
-    assert planned(vm("vm1", VMState.BUSY, grid_status="error")).actions == (), "jobs may be on one that ran"
+    assert planned(vm("vm1", VMState.BUSY, grid_status="error")).actions == (), "it ran, so jobs may run there"
 
 
-def test_a_vm_that_nobody_claimed_in_time_retires_and_is_no_supply() -> None:
+def test_retires_a_vm_that_was_not_claimed_within_jobtimeout() -> None:
     late = vm("vm1", VMState.JOINED, joined_at=NOW - 601)
     (retirement,) = planned(late).actions
     assert isinstance(retirement, Retire)
@@ -140,18 +140,18 @@ def test_a_vm_that_nobody_claimed_in_time_retires_and_is_no_supply() -> None:
     assert planned(vm("vm1", VMState.JOINED, joined_at=NOW - 599)).actions == ()
     assert planned(vm("vm1", VMState.JOINED, joined_at=NOW - 9999, unretire_time=NOW - 10)).actions == ()
     assert planned(vm("vm1", VMState.IDLE, joined_at=NOW - 9999)).actions == ()
-    both = plan(LIFE, Ask(-1), BatchStatus.of_vms([late]), Memory(), NOW)
+    both = plan(POLICY, Ask(-1), BatchStatus.of_vms([late]), Memory(), NOW)
     assert len(both.actions) == 1, "one command for one VM"
 
 
-def test_a_vm_without_an_instance_counts_for_caps_but_not_as_supply_past_half_of_its_time() -> None:
+def test_late_vm_without_instance_counts_for_caps_but_not_as_supply() -> None:
     assert TIMES.stuck(vm("vm1", VMState.SUBMITTED, submitted=NOW - 899), NOW) is None
-    assert TIMES.stuck(vm("vm1", VMState.SUBMITTED, submitted=NOW - 901), NOW) == "no instance for 901 s"
+    assert TIMES.stuck(vm("vm1", VMState.SUBMITTED, submitted=NOW - 901), NOW) == "no instance after 901 s"
     batch = BatchStatus.of_vms([vm("vm1", VMState.SUBMITTED, stuck="late"), vm("vm2", VMState.SUBMITTED)])
     assert (batch.pending, batch.stuck) == (2, 1)
 
 
-def test_absence_is_remembered_from_the_first_poll_that_missed_both_until_one_is_heard() -> None:
+def test_absence_starts_at_the_first_poll_that_missed_both_ads() -> None:
     memory = track(Memory(), set(), {"vm1", "vm2"}, NOW)
     memory = track(memory, set(), {"vm1", "vm2"}, NOW + 10, {"vm2"})
     assert memory.absent == {"vm1": NOW}
@@ -160,7 +160,7 @@ def test_absence_is_remembered_from_the_first_poll_that_missed_both_until_one_is
     assert memory.unseen == {"vm2": NOW}
     memory = track(memory, set(), {"vm1"}, NOW + 30)
     assert memory.absent == {"vm1": NOW + 30}
-    assert memory.unseen == {}, "its startd was there once"
+    assert memory.unseen == {}, "its startd was seen once"
 
 
 @given(
@@ -171,10 +171,10 @@ def test_absence_is_remembered_from_the_first_poll_that_missed_both_until_one_is
     st.none() | st.floats(0, 20_000),
     st.floats(0, 20_000),
 )
-def test_nothing_on_which_a_job_may_run_is_ever_overdue(
+def test_vm_that_may_run_a_job_is_never_overdue(
     state: VMState, status: int, absent: float | None, alone: float | None, unseen: float | None, ran: float
 ) -> None:
-    """Rule 5: what runs ends if its startd was looked for all the time and never seen, or is silent for long."""
+    """Rule 5: a running VM ends if polls never saw its startd from the start, or have missed it for long."""
     each = vm("vm1", state, job_status=status, entered_status=NOW - ran, submitted=NOW - 100)
     traces = Traces(*(None if since is None else NOW - since for since in (absent, alone, unseen)))
     over = TIMES.overdue(each, traces, NOW)

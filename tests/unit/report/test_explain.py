@@ -58,7 +58,7 @@ def decision(
     memory: Memory | None = None,
     closed: str | None = None,
     covered: Mapping[str, int] | None = None,
-    **life: Any,
+    **policy: Any,
 ) -> Decision:
     vms = tuple(vms)
     wanted = replace(
@@ -68,7 +68,7 @@ def decision(
     chain = run_chain([plugin(Fit), plugin(MaxToRun, maximum=maximum)], view(seen, vms))
     chain = chain if blocked is None else Chain(blocked=Blocked(Cause.UNKNOWN, blocked))
     batch = BatchStatus.of_vms(vms)
-    made = plan(VMPolicy(queue="Q", shape=SHAPE.shape, **life), chain.ask, batch, memory or Memory(), NOW)
+    made = plan(VMPolicy(queue="Q", shape=SHAPE.shape, **policy), chain.ask, batch, memory or Memory(), NOW)
     work = WmsStatus(ready=6, demand=wanted)
     return Decision("Q", chain, made.actions, made.notes, work, batch, health=made.health)
 
@@ -311,7 +311,7 @@ DONE: list[tuple[str, Decision, list[str], list[str]]] = [
         decision(vms=[LEASE_ENDS], blocked="schedd: no answer", drain_before_s=600),
         [
             "retires 1\nblocked: schedd: no answer",
-            "retire VM vm00001 (job 1.1): its lease ends in 60 s",
+            "retire VM vm00001 (job 1.1): lease ends in 60 s",
         ],
         ["nothing is bought or retired", "not one"],
     ),
@@ -320,7 +320,7 @@ DONE: list[tuple[str, Decision, list[str], list[str]]] = [
         decision(vms=[back_again(1)]),
         [
             "buys 2, unretires 1",
-            "unretire VM vm00001 (job 1.1): wanted again",
+            "unretire VM vm00001 (job 1.1): needed again",
             "submit 2 × ami-1/m5.large/*/on-demand: ",
         ],
         [],
@@ -350,13 +350,13 @@ DONE: list[tuple[str, Decision, list[str], list[str]]] = [
     (
         "mass loss",
         decision(vms=[vm(n, VMState.LOST, SHAPE, instance=f"i-{n}") for n in (1, 2, 3)], memory=FALLEN),
-        ["neither buys nor retires", "note: 3 of 3 startds left unasked within 60 s"],
+        ["neither buys nor retires", "note: 3 of 3 startds disappeared within 60 s"],
         ["buys 3"],
     ),
     (
         "a repeated command",
         decision([], vms=[replace(back_again(1), drain=None, retire_seen=False)]),
-        ["neither buys nor retires", "retire VM vm00001 (job 1.1): asked to retire, shows no sign of it"],
+        ["neither buys nor retires", "retire VM vm00001 (job 1.1): asked to retire; its ads do not show it yet"],
         [],
     ),
 ]
