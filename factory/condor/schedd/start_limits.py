@@ -43,7 +43,7 @@ def schedd_limit(ad: Mapping[str, Any], groups: Iterable[JobGroup]) -> Limit | N
     running, maximum = ad.get("ShadowsRunning", ad.get("TotalRunningJobs", 0)), ad.get("MaxJobsRunning", 0)
     waiting, uploads = ad.get("TransferQueueNumWaitingToUpload", 0), ad.get("TransferQueueMaxUploading", 0)
     if uploads and waiting > uploads:
-        return Limit(f"transfer queue of {name}, {waiting} transfers waiting for {uploads} slots", 0, weights)
+        return Limit(f"transfer queue limit of {name}, {waiting} transfers waiting for {uploads} slots", 0, weights)
     if ad.get("CurbMatchmaking") is True:
         return Limit(f"matchmaking limit of {name}, CurbMatchmaking is true", 0, weights)
     left = 0 if running >= _BUSY * maximum else maximum - running
