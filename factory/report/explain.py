@@ -104,8 +104,7 @@ def _left_out(job: JobFacts, demand: Demand) -> Iterator[str]:
 
 def _placement(group: JobGroup, demand: Demand, decision: Decision, verdict: FitResult) -> Iterator[str]:
     """Yield lines on the machines that the jobs of a group wait for, and on those that are bought for them."""
-    batch = decision.batch
-    purchase, key, left = verdict.purchase, group.key, verdict.left.get(group.key, 0)
+    key = group.key
     beyond, limit = verdict.admitted.beyond.get(key, 0), verdict.admitted.why.get(key)
     if beyond:
         yield f"{_exceed(beyond)} the {limit}; more machines would not start {'it' if beyond == 1 else 'them'}"
@@ -114,6 +113,14 @@ def _placement(group: JobGroup, demand: Demand, decision: Decision, verdict: Fit
         if key in verdict.probing and coming(decision):
             yield f"buys the probe now: {shapes_words(decision)}"
         return
+    yield from _machines_there(group, demand, decision, verdict)
+    if verdict.left.get(key, 0):
+        yield from _machines_bought(group, demand, decision, verdict)
+
+
+def _machines_there(group: JobGroup, demand: Demand, decision: Decision, verdict: FitResult) -> Iterator[str]:
+    """Yield lines on machines that are up or starting."""
+    key, batch = group.key, decision.batch
     free = sorted(verdict.free.get(key, ()))
     if free:
         names = ", ".join(free[:_SHOWN]) + (", …" if len(free) > _SHOWN else "")
@@ -125,8 +132,11 @@ def _placement(group: JobGroup, demand: Demand, decision: Decision, verdict: Fit
         jobs = ", ".join(f"{vm.job} ({_type(vm)}, {vm.state.value})" for vm in starting[:_SHOWN])
         which = f"VMs that are starting: {jobs}" if jobs else "VMs of other queues that are starting or bought now"
         yield f"{_fit(verdict.coming[key])} {which}"
-    if not left:
-        return
+
+
+def _machines_bought(group: JobGroup, demand: Demand, decision: Decision, verdict: FitResult) -> Iterator[str]:
+    """Yield lines on what is bought for the jobs that are left, and why no more."""
+    key, purchase = group.key, verdict.purchase
     now, wanted = (purchase.covers(n).get(key, 0) for n in (coming(decision), len(purchase.order)))
     if now:
         yield f"{_bought_words(decision)} {shapes_words(decision)} now, for {now} of them"
@@ -138,7 +148,7 @@ def _placement(group: JobGroup, demand: Demand, decision: Decision, verdict: Fit
         yield from _mismatches(group, demand, decision.queue, verdict)
     elif not wanted:
         why = next((f"{step.plugin}: {step.reason}" for step in decision.chain.steps if step.n_out <= 0), "")
-        yield f"nothing is bought for {left} of them: {why or decision.chain.reason}"
+        yield f"nothing is bought for {verdict.left[key]} of them: {why or decision.chain.reason}"
 
 
 def _exceed(jobs: int) -> str:
