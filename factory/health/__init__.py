@@ -1,1 +1,1 @@
-"""Which shapes may be bought now: breakers, canaries, hold reasons. Pure."""
+"""Decide which shapes may be bought now: breakers, canaries, hold reasons. Pure."""

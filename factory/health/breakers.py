@@ -1,8 +1,15 @@
-"""Whether a shape is worth another try: breakers that open on failures, wait, and close after a probe. Pure.
+"""Circuit breakers that stop purchases of a shape after failed launches. Pure.
 
-A hold that the cloud answered with opens the breaker at once; machines that came and were no use open it when there
-were three among the last five. While it is open nothing of the shape is bought. Then one machine is, the probe: what
-becomes of it closes the breaker, or opens it for twice as long. All this delays purchases and causes none (rule 1).
+    breaker   event                                                          breaker then
+    closed    the cloud refused a launch: its VM job is held                 open
+    closed    3 of the last 5 VMs of the shape were faulty or never claimed  open
+    open      the wait is over                                               one VM may be bought, the probe
+    probing   the probe failed                                               open, for twice as long
+    probing   its instance exists; after faulty VMs: its startd joined;      closed
+              after unclaimed VMs: a job claimed it
+    any       no probe was bought within 3 h after the wait                  closed
+
+A breaker delays purchases and never causes one (rule 1).
 """
 
 from __future__ import annotations
@@ -19,12 +26,12 @@ from factory.model.shape import Shape
 from factory.model.vm import IN_POOL, RUNNING, STARTING, TERMINATED, VM, VMState
 
 ALL = "*"
-"""In place of a shape: the whole queue."""
+"""Stands in place of a shape for the whole queue."""
 
-FAULTY = "faulty machines"
-"""What is wrong when machines did not join, or were lost."""
-UNUSED = "machines without a job"
-"""What is wrong when machines joined and no job came, though jobs waited."""
+FAULTY = "faulty VMs"
+"""Fault of VMs that did not join, or were lost."""
+UNUSED = "unclaimed VMs"
+"""Fault of VMs that joined and were never claimed, although jobs waited."""
 
 WAITS_S: Mapping[str, tuple[float, float]] = {
     HoldKind.THROTTLING.value: (60, 600),
@@ -39,29 +46,30 @@ WAITS_S: Mapping[str, tuple[float, float]] = {
     FAULTY: (300, 3600),
     UNUSED: (300, 3600),
 }
-"""By what is wrong: the first wait, and the longest; it doubles from one to the other."""
+"""Fault → first and longest wait in seconds; the wait doubles from one to the other."""
 
-_WIDE = {HoldKind.THROTTLING.value, HoldKind.ENDPOINT.value, HoldKind.AUTHENTICATION.value, HoldKind.LOCAL.value}
-"""These concern whatever the queue buys."""
+_QUEUE_WIDE = {HoldKind.THROTTLING.value, HoldKind.ENDPOINT.value, HoldKind.AUTHENTICATION.value, HoldKind.LOCAL.value}
+"""Faults that affect all shapes of the queue."""
 
-_COUNTED = {FAULTY, UNUSED, HoldKind.LOST.value}
-"""One of these may be chance."""
+_MAY_BE_CHANCE = {FAULTY, UNUSED, HoldKind.LOST.value}
+"""Faults that open a breaker only when ``_MAX_BAD`` of the last ``_LAST`` VMs had one."""
 
-_RING, _STRIKES = 5, 3
+_LAST, _MAX_BAD = 5, 3
 _FORGET_S = 3 * 3600
-"""A breaker that nobody has tried again for so long after its wait is forgotten."""
+"""A breaker is forgotten if no probe was bought for this long after its wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchFailure:
-    """A launch that came to nothing. Times are epoch seconds."""
+    """A launch that gave no useful VM."""
 
     vm: VM
     what: str
-    """A key of ``WAITS_S``."""
+    """The fault, a key of ``WAITS_S``."""
     text: str
-    """What was said of it, for people."""
+    """Details for people."""
     at: float
+    """Epoch of the failure."""
 
 
 def update_breakers(
@@ -73,44 +81,38 @@ def update_breakers(
     missing: Collection[str] = (),
     alive: Collection[str] = (),
 ) -> Health:
-    """The health after these faults, and what these VMs, which are all of the queue, show.
+    """Return the health after these failures and the success that these VMs show.
 
-    A machine that joined was of use until a fault says otherwise. One that was booting and has gone speaks against its
-    shape once an audit has seen that its instance ended (``ended``); until an audit has looked (``missing``) it may as
-    well be one that HTCondor gave up. One that lived on (``alive``) is ended by us.
+    A VM that joined counts as useful until a failure says otherwise. A booting VM that has left the queue counts as
+    faulty once an audit sees that its instance ended.
+
+    Args:
+        health: The health before.
+        vms: All VMs of the queue.
+        faults: Failures of these VMs; each VM counts once.
+        now: Epoch of this round.
+        ended: VMs whose instances have ended, by the last audit.
+        missing: VMs whose jobs have left the queue and that no audit has checked; HTCondor may have given them up.
+        alive: VMs whose instances outlived their jobs, by the last audit; these are ended by us and are no failures.
     """
     vms = tuple(vms)
-    there = {vm.uuid for vm in vms}
-    gone = {uuid: vm for uuid, vm in health.booting.items() if uuid not in there and uuid not in alive}
-    off = [vm for uuid, vm in gone.items() if uuid in ended and (vm.instance is not None or uuid in missing)]
-    off += [vm for vm in vms if vm.uuid in health.booting and _powered_off(vm, now)]
-    left = "its instance ended by itself before it joined the pool"
-    faults = [*faults, *(LaunchFailure(vm, FAULTY, left, now) for vm in off)]
+    uuids = {vm.uuid for vm in vms}
+    gone = {uuid: vm for uuid, vm in health.booting.items() if uuid not in uuids and uuid not in alive}
+    powered_off = [vm for uuid, vm in gone.items() if uuid in ended and (vm.instance is not None or uuid in missing)]
+    powered_off += [vm for vm in vms if vm.uuid in health.booting and _powered_off(vm, now)]
+    text = "instance ended by itself before it joined the pool"
+    faults = [*faults, *(LaunchFailure(vm, FAULTY, text, now) for vm in powered_off)]
     faults.sort(key=lambda fault: (fault.at, fault.vm.uuid))
-    counted = {uuid: useful for uuid, useful in health.counted.items() if uuid in there}
+    counted = {uuid: useful for uuid, useful in health.counted.items() if uuid in uuids}
     breakers, launches = dict(health.breakers), dict(health.launches)
     for fault in faults:
-        if counted.get(fault.vm.uuid) is False:
-            continue
-        counted[fault.vm.uuid] = False
-        shape = fault.vm.shape
-        if fault.what in _COUNTED:
-            launches[shape] = (*launches.get(shape, ()), False)[-_RING:]
-            if launches[shape].count(False) < _STRIKES and shape not in breakers:
-                continue
-        key = ALL if fault.what in _WIDE else shape
-        breakers[key] = _opened(breakers.get(key), fault)
-    bad = {fault.vm.uuid for fault in faults}
+        if counted.get(fault.vm.uuid) is not False:
+            counted[fault.vm.uuid] = False
+            _count_failure(fault, breakers, launches)
+    failed = {fault.vm.uuid for fault in faults}
     for vm in vms:
-        if vm.uuid in bad or vm.state is VMState.HELD or vm.instance is None:
-            continue
-        for key in (ALL, vm.shape):
-            if key in breakers and _cured(breakers[key], vm):
-                del breakers[key]
-                launches.pop(vm.shape, None)
-        if vm.state in IN_POOL and vm.uuid not in counted:
-            counted[vm.uuid] = True
-            launches[vm.shape] = (*launches.get(vm.shape, ()), True)[-_RING:]
+        if vm.uuid not in failed and vm.state is not VMState.HELD and vm.instance is not None:
+            _count_success(vm, breakers, launches, counted)
     breakers = {key: breaker for key, breaker in breakers.items() if now < breaker.until + _FORGET_S}
     proven = health.proven | canary.proven_builds(vms)
     booting = {vm.uuid: vm for vm in vms if _boots(vm, health.booting) and counted.get(vm.uuid) is None}
@@ -118,37 +120,59 @@ def update_breakers(
     return Health(breakers, launches, counted, booting, proven)
 
 
+def _count_failure(fault: LaunchFailure, breakers: dict[str, Breaker], launches: dict[str, tuple[bool, ...]]) -> None:
+    shape = fault.vm.shape
+    if fault.what in _MAY_BE_CHANCE:
+        launches[shape] = (*launches.get(shape, ()), False)[-_LAST:]
+        if launches[shape].count(False) < _MAX_BAD and shape not in breakers:
+            return
+    key = ALL if fault.what in _QUEUE_WIDE else shape
+    breakers[key] = _opened(breakers.get(key), fault)
+
+
+def _count_success(
+    vm: VM, breakers: dict[str, Breaker], launches: dict[str, tuple[bool, ...]], counted: dict[str, bool]
+) -> None:
+    for key in (ALL, vm.shape):
+        if key in breakers and _closes(breakers[key], vm):
+            del breakers[key]
+            launches.pop(vm.shape, None)
+    if vm.state in IN_POOL and vm.uuid not in counted:
+        counted[vm.uuid] = True
+        launches[vm.shape] = (*launches.get(vm.shape, ()), True)[-_LAST:]
+
+
 def _boots(vm: VM, before: Collection[str]) -> bool:
-    """Whether it has yet to join; also one that HTCondor has just given up."""
+    """True if the VM has yet to join; also if it was booting ``before`` and HTCondor has just completed its job."""
     if vm.state is VMState.DONE:
         return vm.uuid in before and vm.job_status == JobStatus.COMPLETED
     return vm.state in STARTING and not vm.asked_to_retire
 
 
 def _powered_off(vm: VM, now: float) -> bool:
-    """Whether its instance has ended, by the cloud's word, and nobody wanted that."""
-    said = (vm.grid_status or "").lower() in TERMINATED
-    over = vm.lease_end is not None and vm.lease_end <= now
-    return vm.state is VMState.DONE and vm.job_status == JobStatus.COMPLETED and said and not over
+    """True if the cloud says that the instance ended, although nobody ended it and its lease has not expired."""
+    ended = (vm.grid_status or "").lower() in TERMINATED
+    expired = vm.lease_end is not None and vm.lease_end <= now
+    return vm.state is VMState.DONE and vm.job_status == JobStatus.COMPLETED and ended and not expired
 
 
 def _opened(before: Breaker | None, fault: LaunchFailure) -> Breaker:
     if before is not None and fault.vm.submitted <= before.opened:
-        return before  # of the same burst: it was under way when the first one failed
+        return before  # of the same burst: it was submitted before the first one failed
     times = before.times + 1 if before is not None and before.what == fault.what else 1
     first, longest = WAITS_S[fault.what]
     wait = min(longest, first * 2.0 ** min(times - 1, 20))
     return Breaker(fault.what, fault.text, fault.at, fault.at + wait, times)
 
 
-def _cured(breaker: Breaker, vm: VM) -> bool:
-    """Whether this VM shows that what was wrong no longer is."""
+def _closes(breaker: Breaker, vm: VM) -> bool:
+    """True if this VM shows that the fault is over."""
     proof = RUNNING if breaker.what == UNUSED else IN_POOL
-    return vm.submitted > breaker.opened and (breaker.what not in _COUNTED or vm.state in proof)
+    return vm.submitted > breaker.opened and (breaker.what not in _MAY_BE_CHANCE or vm.state in proof)
 
 
 def purchase_limit(health: Health, shape: str, vms: Iterable[VM], now: float) -> tuple[int | None, str]:
-    """How many of a shape may be bought (None: no limit), and why so few."""
+    """Return the number of VMs of a shape that may be bought (None: no limit), and the reason for the limit."""
     vms = tuple(vms)
     answer: tuple[int | None, str] = (None, "")
     for key in (ALL, shape):
@@ -157,60 +181,62 @@ def purchase_limit(health: Health, shape: str, vms: Iterable[VM], now: float) ->
             continue
         why = f"{breaker.what}: {breaker.text}"
         if now < breaker.until:
-            return 0, f"{why}; tried again in {breaker.until - now:.0f} s"
+            return 0, f"{why}; next try in {breaker.until - now:.0f} s"
         if any(_is_probe(vm, key, breaker) for vm in vms):
-            return 0, f"{why}; one machine is under way to see whether that has passed"
-        answer = 1, f"{why}; one machine to see whether that has passed"
+            return 0, f"{why}; waiting for the result of one VM as a probe"
+        answer = 1, f"{why}; one VM as a probe"
     return answer
 
 
 def filter_shapes(
     health: Health, shapes: Iterable[Shape], vms: Iterable[VM], now: float
 ) -> tuple[tuple[Shape, ...], list[str]]:
-    """Of these shapes, one for each machine to buy, those that may be bought; and notes on the others."""
+    """Return those of the shapes, one for each VM to buy, that breakers let through; and notes on the others."""
     shapes, vms = tuple(shapes), tuple(vms)
-    room = {shape: purchase_limit(health, str(shape), vms, now) for shape in dict.fromkeys(shapes)}
+    limits = {shape: purchase_limit(health, str(shape), vms, now) for shape in dict.fromkeys(shapes)}
     probes = 1 if ALL in health.breakers else len(shapes)
     taken: Counter[Shape] = Counter()
     kept: list[Shape] = []
     for shape in shapes:
-        limit, _ = room[shape]
+        limit, _ = limits[shape]
         if limit is None or (taken[shape] < limit and len(kept) < probes):
             taken[shape] += 1
             kept.append(shape)
     notes = [
-        f"{taken[shape]} of {shapes.count(shape)} {shape} bought. {why}"
-        for shape, (_, why) in room.items()
+        f"{taken[shape]} of {shapes.count(shape)} bought of {shape}: {why}"
+        for shape, (_, why) in limits.items()
         if taken[shape] < shapes.count(shape)
     ]
     return tuple(kept), notes
 
 
 def blocked_shapes(health: Health, shapes: Iterable[str], vms: Iterable[VM], now: float) -> frozenset[str]:
-    """Those of these shapes of which nothing may be bought."""
+    """Return the shapes that breakers do not let through at all."""
     vms = tuple(vms)
     return frozenset(shape for shape in shapes if purchase_limit(health, shape, vms, now)[0] == 0)
 
 
 def _is_probe(vm: VM, key: str, breaker: Breaker) -> bool:
-    under_way = vm.state in STARTING
-    waits = breaker.what == UNUSED and vm.state is VMState.JOINED and vm.stuck is None
-    return (under_way or waits) and vm.submitted > breaker.opened and key in {ALL, vm.shape}
+    """True if this VM was bought after the breaker opened and its result is not known yet."""
+    starting = vm.state in STARTING
+    unclaimed = breaker.what == UNUSED and vm.state is VMState.JOINED and vm.stuck is None
+    return (starting or unclaimed) and vm.submitted > breaker.opened and key in {ALL, vm.shape}
 
 
 def reset_breakers(health: Health, at: float) -> Health:
-    """Without the breakers that opened before ``at``; what was counted is not counted again."""
+    """Return the health without breakers that opened before ``at``; VMs that were counted are not counted again."""
     breakers = {key: breaker for key, breaker in health.breakers.items() if breaker.opened > at}
     launches = {
-        shape: good for shape, good in health.launches.items() if shape not in health.breakers.keys() - breakers
+        shape: outcomes for shape, outcomes in health.launches.items() if shape not in health.breakers.keys() - breakers
     }
     return replace(health, breakers=breakers, launches=launches)
 
 
 def apply_resets(health: Mapping[str, Health], resets: Mapping[str, float], now: float) -> dict[str, Health]:
-    """The health of queues after what somebody reset, by queue and when (``*``: all).
+    """Return the health of queues after resets by a person.
 
-    One that is yet to come is from before the clock was set back, and was heeded then.
+    ``resets`` holds the epoch of the last reset by queue (``*``: all queues). A reset in the future was made before the
+    clock was set back, and was applied then.
     """
     resets = {queue: at for queue, at in resets.items() if at <= now}
     return {

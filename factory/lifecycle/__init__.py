@@ -1,1 +1,1 @@
-"""How a VM joins, ages, retires, comes back and is removed. Pure."""
+"""Plan how VMs live: how they join, age, retire, come back and are removed. Pure."""

@@ -31,7 +31,7 @@ def test_refused_launch_leaves_no_held_job_and_retries_after_a_wait(pool: Pool, 
             (breaker,) = factory.queue()["health"]["breakers"].values()
             assert (breaker["what"], breaker["times"]) == ("no capacity", 1)
             assert "not bought for" in factory.run("health").stdout
-            assert "one machine first" in factory.run("health").stdout
+            assert "one VM first" in factory.run("health").stdout
             factory.kill()
             factory.start()
             factory.rounds(3)

@@ -29,7 +29,7 @@ def statedir(tmp_path: Path) -> StateDir:
     health = Health(
         {SHAPE: Breaker("no capacity", "said", now, now + 599, 2), ALL: Breaker("too many requests", "slow", 0, now)},
         {SHAPE: (True, False)},
-        canaries={"ami-1": "proven", "ami-2": "one machine first; VM 1 is booting: no startd yet"},
+        canaries={"ami-1": "proven", "ami-2": "one VM first; VM 1 is booting, no startd yet"},
     )
     made = StateDir(tmp_path / "state", "site")
     made.open()
@@ -47,7 +47,7 @@ def test_shows_blocked_shapes_with_reason_and_time_left(conf: Path, statedir: St
     assert f"CLOUD {SHAPE} +- not bought for 10 min no capacity (2 times): said" in text
     assert "CLOUD all shapes one VM as a probe too many requests: slow" in text
     assert "CLOUD ami-1 canary: proven" in text
-    assert "CLOUD ami-2 canary one machine first; VM 1 is booting: no startd yet" in text
+    assert "CLOUD ami-2 canary one VM first; VM 1 is booting, no startd yet" in text
     assert set(json.loads(run(conf, "--json").stdout)["CLOUD"]["breakers"]) == {SHAPE, ALL}
 
 

@@ -88,7 +88,7 @@ def test_buys_healthy_shapes_beside_a_blocked_one() -> None:
     health = learned(Health(), fault("vm1"))
     kept, (note,) = filter_shapes(health, (ONE, OTHER, ONE, OTHER), (), NOW + 1)
     assert kept == (OTHER, OTHER)
-    assert "0 of 2 ami-1/m5.large" in note
+    assert "0 of 2 bought of ami-1/m5.large" in note
     assert "no capacity: said" in note
 
 
@@ -177,7 +177,7 @@ vms = st.lists(
 def test_filter_shapes_only_removes_shapes_and_says_why(
     failed: list[LaunchFailure], known: list[VM], shapes: list[Shape], now: float
 ) -> None:
-    """Rule 1: what is remembered delays, and causes nothing."""
+    """Rule 1: memory can delay a purchase and never cause one."""
     health = update_breakers(Health(), known, failed, now)
     kept, notes = filter_shapes(health, shapes, known, now)
     assert all(kept.count(shape) <= shapes.count(shape) for shape in (ONE, OTHER))
@@ -194,14 +194,14 @@ def test_counts_vms_that_end_before_joining_once_the_cloud_confirms() -> None:
     health = update_breakers(Health(), booting, (), NOW)
     waiting = update_breakers(health, (), (), NOW + 60, missing={"vm0", "vm1", "vm2"})
     assert waiting.launches == {}, "HTCondor may have given them up"
-    told = update_breakers(waiting, (), (), NOW + 120, ended={"vm0", "vm1", "vm2"}, missing={"vm0", "vm1", "vm2"})
-    assert told.breakers[SHAPE].what == FAULTY
-    assert "before it joined" in told.breakers[SHAPE].text
-    assert update_breakers(told, (), (), NOW + 180, ended={"vm0", "vm1", "vm2"}).launches == told.launches, "once"
+    confirmed = update_breakers(waiting, (), (), NOW + 120, ended={"vm0", "vm1", "vm2"}, missing={"vm0", "vm1", "vm2"})
+    assert confirmed.breakers[SHAPE].what == FAULTY
+    assert "before it joined" in confirmed.breakers[SHAPE].text
+    assert update_breakers(confirmed, (), (), NOW + 180, ended={"vm0", "vm1", "vm2"}).launches == confirmed.launches
     names = {"vm0", "vm1", "vm2"}
     alive = update_breakers(waiting, (), (), NOW + 70, missing=names, alive=names)
     assert update_breakers(alive, (), (), NOW + 120, ended=names, missing=names).launches == {}, (
-        "it was we who ended them"
+        "the factory ended them"
     )
 
 
@@ -223,12 +223,12 @@ def test_probe_for_unclaimed_vms_must_get_a_job() -> None:
     later = NOW + 400
     probe = vm("vm9", VMState.JOINED, submitted=NOW + 301)
     health = update_breakers(health, (probe,), (), later)
-    assert purchase_limit(health, SHAPE, (probe,), later)[0] == 0, "it has joined; that proves nothing yet"
+    assert purchase_limit(health, SHAPE, (probe,), later)[0] == 0, "a join alone proves nothing"
     assert not update_breakers(health, (replace(probe, state=VMState.BUSY),), (), later).breakers
 
 
 def test_vms_that_power_off_before_joining_open_the_breaker_at_once() -> None:
-    """HTCondor completes their jobs, which have left the queue a moment later."""
+    """HTCondor completes their VM jobs, which leave the queue a moment later."""
     fates: list[tuple[int, str, bool]] = [(4, "terminated", True), (4, "not-found", False), (3, "terminated", False)]
     for status, word, opens in fates:
         health = update_breakers(Health(), tuple(vm(f"vm{i}", VMState.SUBMITTED) for i in range(3)), (), NOW)

@@ -38,9 +38,9 @@ def test_new_build_starts_with_one_vm_and_a_note() -> None:
     answer = planned(5)
     assert bought(answer) == 1
     assert answer.notes == (
-        "1 of 5 bought. canary: one machine first shows that ami-new with this user-data joins and runs a job",
+        "1 of 5 bought; canary: one VM of ami-new with this user-data must join and run a job first",
     )
-    assert bought(planned(5, policy=replace(POLICY, builds={}))) == 5, "off"
+    assert bought(planned(5, policy=replace(POLICY, builds={}))) == 5, "canaries are off"
 
 
 @pytest.mark.parametrize("state", list(VMState))
@@ -78,9 +78,9 @@ def test_types_and_zones_of_one_build_share_one_canary() -> None:
 
 def test_canary_state_is_readable() -> None:
     assert canary_states(BUILDS, {"old"}, [vm("vm1", VMState.BOOTING, build="new")]) == {
-        "ami-new": "one machine first; VM vm1 is booting: test", "ami-old": PROVEN,
+        "ami-new": "one VM first; VM vm1 is booting, test", "ami-old": PROVEN,
     }  # fmt: skip
-    assert canary_states(BUILDS, (), ())["ami-new"] == "one machine first; no machine yet"
+    assert canary_states(BUILDS, (), ())["ami-new"] == "one VM first; none bought yet"
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(VMState)), st.sampled_from(["new", "old", ""])), max_size=12),
@@ -109,7 +109,7 @@ def test_build_depends_on_image_and_user_data_only(tmp_path: Path) -> None:
     assert first == second
     assert submitted(tmp_path).items[0]["build"] == first
     assert submitted(tmp_path, ami_id="ami-2").items[0]["build"] != first
-    assert submitted(tmp_path, idle="2h").items[0]["build"] != first, "part of the user-data"
+    assert submitted(tmp_path, idle="2h").items[0]["build"] != first, "idle is in the user-data"
     assert submitted(tmp_path, instance_type="m5.4xlarge").items[0]["build"] == first
 
 

@@ -1,4 +1,4 @@
-"""What a hold means, by real texts; and what is done about it."""
+"""Classification of holds by real texts, and the action for each."""
 
 from dataclasses import replace
 from typing import Any
@@ -74,8 +74,8 @@ RUN = [
 
 @pytest.mark.parametrize(("code", "message", "kind"), RUN)
 def test_classifies_error_codes_of_the_cloud(code: str, message: str, kind: HoldKind) -> None:
-    found = classify(Hold(40, 12, xml(code, message)))
-    assert (found.kind, found.code) == (kind, code)
+    reason = classify(Hold(40, 12, xml(code, message)))
+    assert (reason.kind, reason.code) == (kind, code)
     assert short_text(Hold(40, 12, xml(code, message))) == message
 
 
@@ -159,7 +159,7 @@ def test_releases_a_live_instance_soon_then_every_ten_minutes() -> None:
 
 
 def test_removes_a_not_found_instance_only_without_ads_in_the_pool() -> None:
-    """Rule 5: absence is not proof, and a cloud may not show yet what it has just started."""
+    """Rule 5: absence is not proof; a cloud may not show yet an instance that it has just started."""
     for word, absent in (("not-found", True), ("terminated", False)):
         held = vm("vm1", VMState.HELD, job_status=5, hold=Hold(41, 14, "gone"), grid_status=word)
         action = HeldJob(held).action(0, 60, "drain", NOW)
@@ -171,7 +171,7 @@ TERMINATION = Hold(42, 15, "termination failed", status_on_release=3)
 
 
 def test_retries_a_termination_only_without_ads_in_the_pool() -> None:
-    """Rule 5: it may have joined since, and taken a job."""
+    """Rule 5: the VM may have joined since, and may run a job."""
     there: dict[str, Any] = {
         "job_status": 5,
         "hold": TERMINATION,
@@ -190,14 +190,14 @@ def test_retries_a_termination_only_without_ads_in_the_pool() -> None:
     assert HeldJob(known).action(NOW - 59, 60, "drain", NOW) is None
     release = HeldJob(replace(known, startd=None, slots=(), claims=0)).action(0, 60, "drain", NOW)
     assert isinstance(release, Release)
-    assert release.ends, "the schedds and the collector are asked again"
+    assert release.ends, "schedds and collector are queried again"
     over = HeldJob(replace(known, lease_end=NOW - 1, retire_seen=True)).action(0, 60, "drain", NOW)
     assert isinstance(over, Release), "the hard end that the administrator asked for"
     assert not over.ends
 
 
 def test_releases_a_held_job_without_instance_whose_startd_joined() -> None:
-    """The launch is asked for again with the same client token, and the cloud answers with the instance there is."""
+    """The gridmanager repeats the launch with the same client token, and the cloud returns the existing instance."""
     hold = Hold(40, 12, "Error from GAHP: timed out")
     known = vm("vm1", VMState.HELD, job_status=5, instance=None, hold=hold, entered_status=NOW - 900)
     assert isinstance(HeldJob(known).action(0, 60, "drain", NOW), Remove)

@@ -330,8 +330,8 @@ DONE: list[tuple[str, Decision, list[str], list[str]]] = [
         decision(memory=BROKEN),
         [
             "neither buys nor retires",
-            "note: 0 of 3 ami-1/m5.large/*/on-demand bought. quota: InstanceLimitExceeded; tried again in 500 s",
-            "not one more: 0 of 3 ami-1/m5.large/*/on-demand bought. quota",
+            "note: 0 of 3 bought of ami-1/m5.large/*/on-demand: quota: InstanceLimitExceeded; next try in 500 s",
+            "not one more: 0 of 3 bought of ami-1/m5.large/*/on-demand: quota",
         ],
         ["buys 3", "nothing is bought"],
     ),
@@ -344,7 +344,7 @@ DONE: list[tuple[str, Decision, list[str], list[str]]] = [
     (
         "a canary",
         decision(builds={str(SHAPE.shape): "b"}),
-        ["buys 1", "1 of 3 bought. canary", "canary ami-1: one machine first; no machine yet", "not one more: 1 of 3"],
+        ["buys 1", "1 of 3 bought; canary", "canary ami-1: one VM first; none bought yet", "not one more: 1 of 3"],
         [],
     ),
     (

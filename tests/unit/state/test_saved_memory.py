@@ -31,7 +31,7 @@ HEALTH = Health(
     counted={"vm1": True},
     booting={"vm2": vm("vm2")},
     proven=frozenset({"b"}),
-    canaries={"ami-1": "one machine first"},
+    canaries={"ami-1": "one VM first"},
 )
 KNOWN = SavedMemory(
     Memory(
