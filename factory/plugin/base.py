@@ -20,11 +20,11 @@ class PluginSettings(Settings):
 
 
 class Plugin:
-    """What all plugins have: the queue they serve and their settings."""
+    """Base of all plugins: the queue that it serves, and its settings."""
 
     category: ClassVar[str]
     name: str
-    """What it is called in queues.conf."""
+    """Its name in queues.conf."""
 
     class Settings(PluginSettings):
         """No settings."""
@@ -39,11 +39,11 @@ class Plugin:
         self.factory = factory
 
     def check(self) -> Iterable[Finding]:
-        """What ``apf check`` should say beyond the settings, such as files that are missing. Asks no daemon."""
+        """Yield findings for ``apf check`` beyond the settings, such as missing files. Asks no daemon."""
         return ()
 
     def key(self, field: str) -> str:
-        """How a field of the settings is written in the queue's section."""
+        """Return the key by which the queue's section sets a field of the settings."""
         return f"{self.category}.{self.name.lower()}.{field}"
 
 

@@ -12,17 +12,17 @@ from factory.plugin.base import Jobs, Plugin
 
 
 class BatchStatusPlugin(Plugin, ABC):
-    """Says what a queue already has. Does no I/O: it names sources and reads what they brought."""
+    """Report the jobs or VMs of a queue. Does no I/O: it names sources and reads their rows."""
 
     category = "batchstatus"
     shows: ClassVar[Jobs | None] = None
-    """The jobs that it shows. A queue whose submit plugin ``submits`` others would never see what it has, and submit
-    without end: that is an error of the configuration. None: it goes with every submit plugin."""
+    """The kind of jobs that it shows. If the submit plugin ``submits`` another kind, the queue would never see its jobs
+    and submit without end; that is an error of the configuration. None: it goes with every submit plugin."""
 
     @abstractmethod
     def sources(self) -> tuple[Source, ...]:
-        """What to poll."""
+        """Return the sources to poll."""
 
     @abstractmethod
     def read(self, readings: Readings, memory: Memory) -> BatchStatus | Unknown:
-        """Jobs or VMs of this queue; pure. ``memory`` may delay a conclusion, never cause one (rule 1)."""
+        """Return the jobs or VMs of this queue; pure. ``memory`` may delay a conclusion, never cause one (rule 1)."""

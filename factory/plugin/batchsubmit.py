@@ -26,7 +26,7 @@ from factory.settings.factory import FactorySettings
 
 
 def log_name(queue: str) -> str:
-    """Name of a queue's log directory."""
+    """Return the name of a queue's log directory."""
     return re.sub(r"[/:]", "_", queue)
 
 
@@ -107,17 +107,17 @@ class SubmitTools:
 
 @dataclass(frozen=True, kw_only=True)
 class MachineFacts:
-    """What ``apf check`` compares with the pool's configuration: the machines that a submit plugin starts."""
+    """The machines that a submit plugin starts, for ``apf check`` to compare with the pool's configuration."""
 
     resource: str
-    """Endpoint and account: queues with equal ones share the gridmanager's limit."""
+    """Endpoint and account. Queues with the same one share the gridmanager's limit."""
     host: str
-    """Host of the endpoint, by which the limit may differ."""
+    """Host of the endpoint; the limit can be set per host."""
     instance_type: str
     cores: int | None = None
-    """Of one machine; None: not known."""
+    """Cores of one machine; None: unknown."""
     idle_s: int
-    """A machine that has been unclaimed for so long ends by itself."""
+    """A machine ends by itself after it has been unclaimed for this long."""
     lease_max_s: int
     """The longest life of a machine, and of its token."""
     maxinstances: int | None = None
@@ -125,48 +125,48 @@ class MachineFacts:
 
 
 class BatchSubmitPlugin(Plugin, ABC):
-    """Turns what a chain asks for into actions, and a Submit into a submit description."""
+    """Turn an ask into actions, and a Submit into a submit description."""
 
     category = "batchsubmit"
     submits: ClassVar[Jobs | None] = None
-    """What it submits, which the queue's batch status plugin must show. None: it goes with every one."""
+    """The kind of jobs that it submits; the queue's batch status plugin must show it. None: it goes with every one."""
 
     @abstractmethod
     def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
-        """Actions for this ask, and what is due whatever the chain asks; pure.
+        """Return the actions for this ask, and those that are due whatever the chain asks; pure.
 
-        Called whenever the batch status is known; with an empty ask while the chain is blocked.
+        It is called whenever the batch status is known; with an empty ask while the chain is blocked.
         """
 
     @abstractmethod
     def submission(self, n: int, shapes: tuple[Shape, ...], tools: SubmitTools) -> Submission:
-        """What to submit for n jobs, or for these shapes."""
+        """Return the submission for n jobs, or for these shapes."""
 
     def judged(self, batch: BatchStatus, now: float) -> BatchStatus:
-        """The batch status, with what is not worth waiting for marked as stuck; pure."""
+        """Return the batch status with stuck VMs marked, which no one should wait for; pure."""
         return batch
 
     def account(self) -> Account | None:
-        """Where the cloud itself can be asked for the machines. None: nowhere."""
+        """Return the account of the cloud's own API. None: there is none."""
         return None
 
     def machines(self) -> MachineFacts | None:
-        """The machines that it starts. None: it submits plain jobs."""
+        """Return facts on the machines that it starts. None: it submits plain jobs."""
         return None
 
     def usd_per_hour(self, shape: str) -> float | None:
-        """The most that an hour of a machine of this shape costs (``""``: of any). None: it is not known."""
+        """Return the highest cost of an hour of a machine of this shape (``""``: of any). None: unknown."""
         return None
 
     def offers(self, seen: Mapping[str, Room]) -> tuple[Offer, ...]:
-        """The shapes that it may buy, and what a machine of each has for jobs; pure. Nothing: it knows no shapes.
+        """Return the shapes that it may buy, and the resources of each for jobs; pure.
 
-        ``seen``: what the startds of a shape have, by ``str(shape)``, where one was seen.
+        ``seen``: ``str(shape)`` → resources of the startds of the shape, where one was seen.
         """
         return ()
 
     def templates(self) -> tuple[Template, ...]:
-        """What a new machine of each of these shapes would show, as far as the plugin can tell."""
+        """Return the ads that new machines of these shapes would show, as far as the plugin can tell."""
         return tuple(Template(str(offer.shape), offer.room) for offer in self.offers({}))
 
 

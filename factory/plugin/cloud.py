@@ -11,14 +11,14 @@ from factory.plugin.base import Plugin
 
 
 class CloudPlugin(Plugin, ABC):
-    """Asks a cloud's own API. Does no I/O itself: it names a source."""
+    """Access to a cloud's own API. Does no I/O itself: it names a source and returns what to call."""
 
     category = "cloud"
 
     @abstractmethod
     def instances(self, account: Account) -> Source:
-        """What to poll for the instances of this factory in an account; it brings ``CloudRows``."""
+        """Return the source of this factory's instances in an account; its rows are ``CloudRows``."""
 
     @abstractmethod
     def terminate(self, account: Account, instances: Iterable[InstanceRow], key_pairs: Iterable[str] = ()) -> CloudAct:
-        """What ends these instances, as far as they still are this factory's by their tags, and deletes key pairs."""
+        """Return the call that deletes key pairs and ends instances, if their tags still name this factory."""

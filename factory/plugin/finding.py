@@ -1,4 +1,4 @@
-"""What a check found."""
+"""Findings of ``apf check``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Finding:
 
     severity: Severity
     text: str
-    """What is wrong, and what would be right."""
+    """The fault, and the action that mends it."""
     section: str | None = None
     """Section of the configuration that it is about: a queue, or Factory."""
     key: str | None = None
@@ -24,6 +24,6 @@ class Finding:
 
     @property
     def where(self) -> str:
-        """What it is about, for people."""
+        """The section, key and daemon that it is about, for people."""
         section = f"[{self.section}]" if self.section is not None else None
         return " ".join(word for word in (section, self.key, self.daemon) if word)

@@ -1,4 +1,4 @@
-"""Monitor plugins: tell somebody else what was decided."""
+"""Monitor plugins: report decisions to other services."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from factory.plugin.base import Plugin
 
 
 class MonitorPlugin(Plugin, ABC):
-    """Is told of each round, in a thread beside the rounds; what it raises is logged and changes nothing.
+    """Receive the report of each round, in a thread beside the rounds. An error is logged and changes nothing.
 
-    A monitor that is slow delays no round: what waits too long is dropped. It limits its own waiting.
+    A slow monitor delays no round: a report that waits too long is dropped. The plugin limits its own waiting.
     """
 
     category = "monitor"
     channel: str = ""
-    """Monitors of one class with equal channels are told one after the other, by one thread."""
+    """Monitors of one class with equal channels share a thread."""
 
     def environment(self) -> Mapping[str, str]:
-        """What plain jobs of the queue need in their environment to report to this monitor themselves."""
+        """Return environment variables by which plain jobs of the queue report to this monitor."""
         return {}
 
     @abstractmethod
     def report(self, decision: Mapping[str, Any]) -> None:
-        """One queue's part of a round, as it stands in the journal."""
+        """Send one queue's part of a round, as the journal has it."""

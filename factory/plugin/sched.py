@@ -30,7 +30,7 @@ class Info(Enum):
 
 @dataclass(frozen=True)
 class View:
-    """What a sched plugin sees. Only what the plugin declared in ``needs`` may be read."""
+    """The view of a sched plugin on its queue. It may read only what it declared in ``needs``."""
 
     queue: str
     now: float
@@ -39,12 +39,12 @@ class View:
     site_or_unknown: SiteStatus | Unknown
     total_or_unknown: int | Unknown
     readings: Readings | None = None
-    """What the sources of the sched plugins themselves brought."""
+    """Rows of the sources that the sched plugins name."""
     share_or_unknown: Share | Unknown = Unknown("the WMS status names no groups of jobs")
     owned: Mapping[Cost, int] = field(default_factory=dict)
-    """How many machines that may own an instance there are of each cost, in all queues whose batch status is known."""
+    """Cost → number of VMs that may own an instance, in all queues with a known batch status."""
     bought: Callable[[Ask], tuple[Cost, ...]] = lambda ask: ()
-    """What would be bought for an ask, after the machines that are taken back; pure."""
+    """Returns the costs of what an ask would buy, after retiring VMs are taken back; pure."""
 
     @property
     def wms(self) -> WmsStatus:
@@ -53,12 +53,12 @@ class View:
 
     @property
     def batch(self) -> BatchStatus:
-        """What the queue already has."""
+        """The VMs or jobs that the queue has."""
         return _known(self.batch_or_unknown)
 
     @property
     def site(self) -> SiteStatus:
-        """What the WMS says of the site."""
+        """The status of the site, by the WMS."""
         return _known(self.site_or_unknown)
 
     @property
@@ -68,18 +68,18 @@ class View:
 
     @property
     def demand(self) -> Share:
-        """The job groups, and what of them is left for this queue."""
+        """The job groups, and the jobs that are left for this queue."""
         return _known(self.share_or_unknown)
 
     def rows(self, source: Source) -> Any:
-        """Rows of a source that the plugin named in its ``sources``."""
+        """Return the rows of a source that the plugin named in ``sources``."""
         return _known(self._rows(source))
 
     def _rows(self, source: Source) -> Any:
         return Unknown(f"{source.key}: not read") if self.readings is None else self.readings.rows(source)
 
     def unknown(self, needs: frozenset[Info], sources: Iterable[Source] = ()) -> Unknown | None:
-        """The first of ``needs``, then of ``sources``, that is unknown, if any."""
+        """Return the first of ``needs``, then of ``sources``, that is unknown; None if all are known."""
         values = {
             Info.WMS: self.wms_or_unknown,
             Info.BATCH: self.batch_or_unknown,
@@ -106,7 +106,7 @@ def _known(value: T | Unknown) -> T:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a plain sched plugin answers: n, and why."""
+    """The answer of a plain sched plugin: n and the reason."""
 
     n: int
     reason: str
@@ -114,12 +114,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class AskStep:
-    """What a sched plugin that sees the whole ask answers."""
+    """The answer of a sched plugin that sees the whole ask."""
 
     ask: Ask
     reason: str
     verdict: FitResult | None = field(default=None, repr=False)
-    """Which waiting jobs the machines are for, where that is known."""
+    """The waiting jobs that the machines are for, where that is known."""
 
 
 class SchedPlugin(Plugin, ABC):
@@ -132,26 +132,26 @@ class SchedPlugin(Plugin, ABC):
     """Every queue is polled for its decision, also those that are not due."""
 
     def machine_attributes(self) -> Mapping[str, str]:
-        """ClassAd attributes of the machines that the queue buys, for plugins that match jobs against them."""
+        """Return ClassAd attributes of the machines that the queue buys, for plugins that match jobs with them."""
         return {}
 
     def sources(self) -> tuple[Source, ...]:
-        """What it polls for itself and reads with ``view.rows``; if one is unknown the chain is blocked."""
+        """Return the sources that it reads with ``view.rows``; the chain is blocked while one is unknown."""
         return ()
 
     @abstractmethod
     def step(self, n: int, view: View) -> Step:
-        """N for the next plugin; pure. Below zero: retire that many."""
+        """Return n for the next plugin; pure. Below zero: retire that many."""
 
 
 class AskPlugin(SchedPlugin):
     """One step of a chain that sees and returns the whole ask: shapes and victims too."""
 
     def step(self, n: int, view: View) -> Step:
-        """The same in numbers."""
+        """Answer with n alone."""
         answer = self.step_ask(Ask(n), view)
         return Step(answer.ask.n, answer.reason)
 
     @abstractmethod
     def step_ask(self, ask: Ask, view: View) -> AskStep:
-        """The ask for the next plugin; pure."""
+        """Return the ask for the next plugin; pure."""

@@ -123,7 +123,7 @@ def test_every_configuration_error_has_file_line_and_key(example: Path) -> None:
 
 @pytest.mark.parametrize(
     ("mode", "message"),
-    [(0o604, "is open to others (mode 0604)"), (0o640, "is open to its group"), (0o666, "its group")],
+    [(0o604, "can be read by others (mode 0604)"), (0o640, "can be read by its group"), (0o666, "its group")],
 )
 def test_key_file_readable_by_others_is_an_error(example: Path, tmp_path: Path, mode: int, message: str) -> None:
     (tmp_path / "secret.key").chmod(mode)
@@ -141,9 +141,9 @@ def test_missing_empty_or_irregular_key_file_is_an_error(example: Path, tmp_path
     missing, empty = findings(run("check", "--offline", "--conf", example))
     assert "access_key_id: " in missing
     assert "No such file" in missing
-    assert "holds no key" in empty
+    assert "has no key" in empty
     (tmp_path / "access.key").mkdir()
-    assert "is no regular file" in findings(run("check", "--offline", "--conf", example))[0]
+    assert "is not a regular file" in findings(run("check", "--offline", "--conf", example))[0]
 
 
 def test_does_not_show_a_secret_written_in_place_of_its_file(example: Path, tmp_path: Path) -> None:
@@ -163,8 +163,8 @@ def test_relative_path_is_an_error(example: Path, tmp_path: Path, monkeypatch: p
     edit(example, f"= {tmp_path}/access.key", "= access.key")
     edit(example, "batchsubmit.condorec2.lease = 2d", "batchsubmit.condorec2.user_data_files = site.yaml")
     line, layer = findings(run("check", "--offline", "--conf", example))
-    assert "user_data_files: site.yaml is looked for where apf is started" in layer
-    assert "access_key_id: is not the whole path of a file; write the key into one" in line
+    assert "user_data_files: site.yaml is relative to where apf is started" in layer
+    assert "access_key_id: is not an absolute path; write the key into a file" in line
     edit(example, f"statedir = {tmp_path}/state", "statedir = state")
     assert (
         "statedir: state is a relative path; write an absolute one"
