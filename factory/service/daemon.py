@@ -94,8 +94,8 @@ class Daemon:
             incarnation,
             (lock,),
             self._after,
-            audited=lambda: self._reaper.last_report,
-            missed=self._reaper.wake,
+            last_audit=lambda: self._reaper.last_report,
+            wake_audit=self._reaper.wake,
             unasked=lambda: self._reaper.unasked,
         )
         for warning in self.config.warnings:

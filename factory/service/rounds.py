@@ -44,7 +44,15 @@ class RoundsBroken(Exception):
 
 
 class Rounds:
-    """State of the process from round to round, and the course of a round."""
+    """State of the process from round to round, and the course of a round.
+
+    Args:
+        keep_fds: file descriptors that commands to machines inherit, such as the lock of the factory.
+        after: called after each step of each action.
+        last_audit: returns the report of the last audit; its times are of the steady clock.
+        wake_audit: makes the next audit start soon.
+        unasked: returns the queues whose cloud no audit has asked yet.
+    """
 
     def __init__(
         self,
@@ -55,8 +63,8 @@ class Rounds:
         keep_fds: tuple[int, ...] = (),
         after: Hook = no_hook,
         clock: Clock | None = None,
-        audited: Callable[[], AuditReport] = AuditReport,
-        missed: Callable[[], None] = lambda: None,
+        last_audit: Callable[[], AuditReport] = AuditReport,
+        wake_audit: Callable[[], None] = lambda: None,
         unasked: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self.config = config
@@ -66,8 +74,8 @@ class Rounds:
         self._keep_fds = keep_fds
         self._after = after
         self._clock = clock or Clock()
-        self._audited = audited
-        self._missed = missed
+        self._audit = last_audit
+        self._wake_audit = wake_audit
         self._unasked = unasked
         self._observer = Observer(workers, self._clock)
         self._recorder = Recorder(statedir, incarnation)
@@ -125,7 +133,7 @@ class Rounds:
         deciding = {*due, *also_decide(config.queues, due)}
         queues = [queue for queue in config.all_queues if capped or queue.name in deciding]
         self._observer.observe(queues, self.config.all_queues, self._acted)
-        self._adopt()
+        self._take_over_removed()
         template = template_queue(self.config)
         if template is not None and template.name in due:
             due = {*due, *(queue.name for queue in self.config.removed)}
@@ -149,7 +157,7 @@ class Rounds:
         )
         world = make_world(now, inputs)
         if world.memory.missing.keys() - self._memory.missing.keys() or (unasked and self._vm_jobs()):
-            self._missed()
+            self._wake_audit()
         self._memory = world.memory
         round_ = decide(self.config, world, due)
         for decision in round_.decisions:
@@ -163,7 +171,7 @@ class Rounds:
         trim_heap()
         log.debug("round queues=%d took_s=%.2f", len(due), self._clock.now() - started)
 
-    def _adopt(self) -> None:
+    def _take_over_removed(self) -> None:
         """Take over the VMs of sections that were removed or renamed while they had VMs."""
         configured = {queue.name for queue in self.config.all_queues} - {queue.name for queue in self.config.removed}
         rows = self._vm_jobs()
@@ -187,7 +195,7 @@ class Rounds:
 
     def _last_audit(self) -> AuditReport:
         """Return the last audit, with its times by the present clock of the host."""
-        audited = self._audited()
+        audited = self._audit()
         return replace(audited, result=replace(audited.result, began=self._clock.at(audited.result.began)))
 
     def _vm_jobs(self) -> list[VMJobRows]:
