@@ -1,1 +1,1 @@
-"""What a queue already has."""
+"""Batch status plugins: the VMs or plain jobs that a queue has."""

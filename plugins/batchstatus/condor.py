@@ -28,10 +28,10 @@ RUNNING = (JobStatus.RUNNING, JobStatus.TRANSFERRING_OUTPUT)
 
 
 class Condor(BatchStatusPlugin):
-    """Counts the jobs that this factory submitted for the queue.
+    """Count the jobs that this factory submitted for the queue.
 
-    JobStatus 0 and 1 are pending, 2 and 6 running, 3 and 4 done, 5 held, 7 suspended; nothing is dropped.
-    Held and suspended jobs are counted as themselves, and are no capacity.
+    JobStatus 0 and 1 are pending, 2 and 6 running, 3 and 4 done, 5 held, 7 suspended. Held and suspended jobs are no
+    capacity.
     """
 
     shows = Jobs.PLAIN
@@ -45,7 +45,7 @@ class Condor(BatchStatusPlugin):
     settings: Settings
 
     def sources(self) -> tuple[Source, ...]:
-        """The factory's plain jobs in the schedd that gets them."""
+        """Return the source of the factory's plain jobs."""
         factory, settings = self.factory, self.settings
         return (
             PilotsSource(
@@ -59,7 +59,7 @@ class Condor(BatchStatusPlugin):
         )
 
     def read(self, readings: Readings, memory: Memory) -> BatchStatus | Unknown:
-        """The jobs of this queue."""
+        """Return the counts and jobs of this queue."""
         rows = readings.rows(self.sources()[0])
         if isinstance(rows, Unknown):
             return rows
@@ -81,4 +81,4 @@ class Condor(BatchStatusPlugin):
 
 
 class CondorLocal(Condor):
-    """The same, under the name that some configurations have for it."""
+    """Condor under the name that some configurations use."""

@@ -26,11 +26,11 @@ from factory.plugin import (
 
 
 class CondorEC2(BatchStatusPlugin):
-    """Joins job, startd and master by ``APFVM``; a startd counts only if identity and instance agree.
+    """Join job, startd and master by ``APFVM``; a startd counts only if identity and instance agree.
 
-    Needs the schedd and the collector. A collector that restarted answers with what has reported since, so
-    it is not believed before it has been up for twice ``[Factory] update_interval``, or twice that with which a VM of
-    the queue was made (rule 2).
+    It needs the schedd and the collector. A collector that restarted shows only machines that have reported since. It
+    is not believed until it has been up for twice the update interval, the longest of ``[Factory] update_interval`` and
+    those of the queue's VMs (rule 2).
     """
 
     shows = Jobs.VM
@@ -42,7 +42,7 @@ class CondorEC2(BatchStatusPlugin):
         """A reading older than this is unknown; none: as ``[Factory] maxage`` says."""
 
     def sources(self) -> tuple[Source, ...]:
-        """The factory's machines in the pool, and its VM jobs."""
+        """Return the sources of the factory's machines and of its VM jobs."""
         return self._pool(), self._jobs()
 
     def _pool(self) -> PoolSource:
@@ -67,7 +67,7 @@ class CondorEC2(BatchStatusPlugin):
         )
 
     def read(self, readings: Readings, memory: Memory) -> BatchStatus | Unknown:
-        """The VMs of this queue."""
+        """Return the VMs of this queue."""
         jobs = readings.rows(self._jobs())
         pool = readings.rows(self._pool())
         for rows in (jobs, pool):
@@ -79,10 +79,10 @@ class CondorEC2(BatchStatusPlugin):
         believed_after = 2 * max([self.factory.update_interval, *(job.update_s for job in mine)])
         if pool.collector_up_s < believed_after and any(job.instance for job in mine):
             return Unknown(
-                f"the collector has been up for {pool.collector_up_s:.0f} s; what it shows is believed after "
+                f"the collector has been up for {pool.collector_up_s:.0f} s; its data count after "
                 f"{believed_after:.0f} s, when every machine has reported"
             )
-        asked = readings.by_key[self._pool().key].started  # however long the schedd took to answer after that
+        asked = readings.by_key[self._pool().key].started  # the schedd may have answered long after that
         evictable = jobs.evictable.union(*(rows.startds for rows in readings.of_kind(EvictableRows)))
         joiner = Joiner(pool, evictable, memory, self.factory.id, asked, 2 * self.factory.update_interval)
         return BatchStatus.of_vms(joiner.vm(job) for job in mine)

@@ -1,1 +1,1 @@
-"""How machines and pilots are submitted."""
+"""Batch submit plugins: VM jobs of EC2 endpoints, and plain jobs such as pilots."""

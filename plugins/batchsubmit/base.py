@@ -1,4 +1,4 @@
-"""What all submit plugins for plain jobs share: the log layout, the environment, extra submit lines, removal."""
+"""Base of the submit plugins for plain jobs: log layout, environment, extra submit lines, removal."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from factory.plugin import (
     Submit,
     SubmitTools,
     Switch,
+    counted,
     files,
     log_name,
     own_schedd,
@@ -35,7 +36,7 @@ from factory.plugin import (
 from plugins.batchsubmit.submitlines import SubmitLines
 
 _HELD = 10
-"""So many held jobs are no reason to stop submitting."""
+"""Held jobs that never stop a queue from submitting."""
 
 
 class PlainJobSettings(SubmitLines):
@@ -44,50 +45,48 @@ class PlainJobSettings(SubmitLines):
     executable: str | None = None
     """Program of the jobs; none: the queue's ``executable``."""
     environ: str | None = None
-    """``NAME=value NAME='two words'``: more environment of the jobs; quotes within a value are doubled."""
+    """``NAME=value NAME='two words'``: more environment variables of the jobs. Double a quote within a value."""
     peaceful: Switch = Field(default=True, json_schema_extra={"old": ["overlay.peaceful"]})
-    """True: a negative ask does nothing, jobs end by themselves. False: it removes jobs."""
+    """True: a negative ask does nothing, and jobs end by themselves. False: it removes jobs."""
     killorder: Literal["newest", "oldest"] = Field(default="newest", json_schema_extra={"old": ["overlay.killorder"]})
-    """Which jobs are removed first, by QDate."""
+    """The jobs that are removed first, by QDate."""
 
     @field_validator("environ")
     @classmethod
     def _environ(cls, value: str | None) -> str | None:
         text = (value or "").replace('""', "").replace("''", "")
         if '"' in text or text.count("'") % 2:
-            raise ValueError(
-                "has a quote that ends nowhere: 'two words' stand in single quotes, and one that is meant is doubled"
-            )
+            raise ValueError("has an unmatched quote; write 'two words' in quotes, and double a quote in a value")
         return value
 
 
 class PlainJobs(BatchSubmitPlugin):
-    """Submits plain jobs. A negative ask removes idle and held jobs before running ones, if not ``peaceful``."""
+    """Submit plain jobs. Unless ``peaceful``, a negative ask removes idle and held jobs before running ones."""
 
     submits = Jobs.PLAIN
 
     class Settings(PlainJobSettings):
-        """Only the keys that all plain jobs have."""
+        """The keys of all plain jobs."""
 
     settings: PlainJobSettings
     template: str
-    """File of ``submit_templates`` that describes the jobs."""
+    """File of ``submit_templates`` with the submit description."""
 
     def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
-        """Submit, or remove what is least missed."""
+        """Submit, or remove jobs in the order of ``kill_order``."""
         if ask.n > 0 and batch.held > max(_HELD, batch.pending + batch.running):
-            note = f"{batch.held} jobs are held and only {batch.pending + batch.running} are not: nothing more is "
-            return Plan(notes=(f"{note}submitted until that is mended (condor_q -held)",))
+            note = f"{batch.held} jobs are held and only {batch.pending + batch.running} are not; submitting pauses"
+            return Plan(notes=(f"{note} until fewer are held; see the reasons with: condor_q -held",))
         if ask.n > 0:
             return Plan((Submit(queue=self.queue.name, n=ask.n, reason=f"{ask.n} asked for"),))
         if ask.n == 0:
             return Plan()
         if self.settings.peaceful:
-            return Plan(notes=(f"{-ask.n} too many; they end by themselves (peaceful = True)",))
+            return Plan(notes=(f"{counted(-ask.n, 'job')} too many; jobs end by themselves (peaceful = True)",))
         return Plan(tuple(self._remove(job) for job in self.kill_order(batch)[: -ask.n]))
 
     def kill_order(self, batch: BatchStatus) -> list[PlainJob]:
-        """Jobs that a negative ask removes, first to last: no running one while another waits or is held."""
+        """Return the jobs in the order of removal: a running one only after all that wait or are held."""
         newest = self.settings.killorder == "newest"
 
         def rank(job: PlainJob) -> tuple[bool, float, int, int]:
@@ -97,11 +96,11 @@ class PlainJobs(BatchSubmitPlugin):
         return sorted((job for job in batch.jobs if job.status not in FINISHED), key=rank)
 
     def _remove(self, job: PlainJob) -> Remove:
-        reason = f"more than asked for, {self.settings.killorder} first"
+        reason = f"more jobs than asked for; the {self.settings.killorder} are removed first"
         return Remove(queue=self.queue.name, job=job.job, still=f"JobStatus == {job.status}", reason=reason)
 
     def submission(self, n: int, shapes: tuple[Shape, ...], tools: SubmitTools) -> Submission:
-        """One transaction of n jobs."""
+        """Return one transaction of n jobs."""
         day = time.strftime("%Y-%m-%d", time.gmtime(tools.now))
         base = self.factory.base_log_dir or tools.logs
         directory = Path(base) / day / log_name(self.queue.name)
@@ -122,7 +121,7 @@ class PlainJobs(BatchSubmitPlugin):
         return Submission("\n".join(lines) + "\n", ({},) * n, {}, own_schedd(self.factory), directories=(directory,))
 
     def program(self) -> str:
-        """The executable.
+        """Return the executable.
 
         Raises:
             ValueError: the queue names none.
@@ -133,7 +132,7 @@ class PlainJobs(BatchSubmitPlugin):
         return program
 
     def check(self) -> Iterator[Finding]:
-        """The executable is there: HTCondor takes it along at the submit."""
+        """Yield a finding if the executable can't be read: HTCondor transfers it at the submit."""
         key = self.key("executable") if self.settings.executable else "executable"
         try:
             program = self.program()
@@ -143,15 +142,17 @@ class PlainJobs(BatchSubmitPlugin):
         if "$(" in program or any(line.lower().startswith("transfer_executable") for line in self.settings.lines()):
             return  # a macro of HTCondor; or a file of the machine where the job runs
         if not program.startswith("/"):
-            yield Finding("error", f"{program!r} is no absolute path", self.queue.name, key)
+            yield Finding(
+                "error", f"{program!r} is not an absolute path; write one that begins with /", self.queue.name, key
+            )
             return
         yield from files.readable(Path(program), self.queue.name, key)
 
-    def _environment(self, url: str, told: Mapping[str, str]) -> Iterator[str]:
+    def _environment(self, url: str, of_monitors: Mapping[str, str]) -> Iterator[str]:
         if url:
             yield f"GTAG={url}/$(Cluster).$(Process).out"
         yield f"FACTORYUSER={self.factory.owner}"
-        yield from (f"{name}={value}" for name, value in told.items())
+        yield from (f"{name}={value}" for name, value in of_monitors.items())
         if self.settings.environ:
             yield self.settings.environ
 
@@ -168,4 +169,4 @@ class PlainJobs(BatchSubmitPlugin):
 
     @abstractmethod
     def universe(self) -> Iterator[str]:
-        """Submit lines that say where the jobs run."""
+        """Yield the submit lines that say where the jobs run."""

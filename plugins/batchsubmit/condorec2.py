@@ -1,4 +1,4 @@
-"""CondorEC2: every VM is a grid job, so that HTCondor owns the instance."""
+"""CondorEC2: every VM is a grid job, so HTCondor owns the instance."""
 
 from __future__ import annotations
 
@@ -36,29 +36,29 @@ if TYPE_CHECKING:
     from factory.plugin import FactorySettings, QueueSettings
 
 FROM_INSTANCE = "FROM INSTANCE"
-"""In place of a key file: ec2_gahp asks the instance it runs on."""
+"""Value in place of a key file: ec2_gahp takes the role of the instance that it runs on."""
 
 _REMOVE = re.compile(r"(periodic_remove = )(.+)", re.IGNORECASE)
 _LEASE = "time() > TimerRemove || time() > APFLeaseMax"
-"""A queue's own periodic_remove is one more reason to end, never the only one (rule 9)."""
+"""A queue's own periodic_remove adds a reason to end and never replaces these (rule 9)."""
 
 
 class CondorEC2(VMSubmitPlugin):
-    """Buys and retires VMs of one EC2 endpoint.
+    """Buy and retire VMs of one EC2 endpoint.
 
-    ``pending + running + retiring + held + … <= maxinstances`` holds for the VM jobs of the queue; it is
-    checked when the round is decided and again by the worker that submits.
+    Keeps ``pending + running + retiring + held + … <= maxinstances`` for the VM jobs of the queue. It is checked when
+    the round is decided, and again by the worker that submits.
     """
 
     class Settings(EC2Settings):
-        """As for all EC2 endpoints."""
+        """The keys of all EC2 endpoints."""
 
     settings: Settings
 
     def __init__(self, queue: QueueSettings, settings: Any, factory: FactorySettings) -> None:
         super().__init__(queue, settings, factory)
         self._builds: Mapping[str, str] = self._shapes_builds() if settings.canary else {}
-        """As it was when the configuration was read: who decides reads no files."""
+        """Builds by shape, as of reading the configuration: deciding reads no files."""
 
     def _shapes_builds(self) -> dict[str, str]:
         try:
@@ -67,28 +67,28 @@ class CondorEC2(VMSubmitPlugin):
             }
             return {str(shape): by_image[shape.image] for shape in self.settings.shapes}
         except (OSError, UserDataError):
-            return {}  # nothing can be submitted, which says why
+            return {}  # then a submit fails and says why
 
     def _build(self, shape: Shape) -> str:
-        """Image and user-data in short, without what differs from VM to VM."""
+        """Return a digest of image and user-data, without the parts that differ from VM to VM."""
         user_data = self._user_data("", "", "", "")
         return hashlib.sha256(shape.image.encode() + b"\n" + user_data).hexdigest()[:16]
 
     @property
     def shape(self) -> Shape:
-        """The shape that this queue buys where the chain names none."""
+        """The shape that this queue buys if the chain names none."""
         return self.settings.shapes[0]
 
     def offers(self, seen: Mapping[str, Room]) -> tuple[Offer, ...]:
-        """Every combination of types, zones and markets whose size is known."""
+        """Return every combination of types, zones and markets of known size."""
         return self.settings.offers(seen)
 
     def usd_per_hour(self, shape: str) -> float | None:
-        """By the prices of the configuration; on the spot market at most ``spot_price``."""
+        """Return the price by the configuration; on the spot market at most ``spot_price``."""
         return self.settings.usd_per_hour(shape)
 
     def templates(self) -> tuple[Template, ...]:
-        """The same, with the attributes that the user-data makes a startd show."""
+        """Return the templates, with the attributes that the user-data makes a startd show."""
         builds = self._builds or self._shapes_builds()
         return tuple(
             replace(each, attributes=self._attributes(each.shape), build=builds.get(each.shape, ""))
@@ -96,7 +96,7 @@ class CondorEC2(VMSubmitPlugin):
         )
 
     def _attributes(self, shape: str) -> tuple[tuple[str, str], ...]:
-        """What a machine would show; nothing if the user-data can't be made, which ``apf check`` says."""
+        """Return the attributes that a machine would show; none if the user-data is invalid, as ``apf check`` says."""
         try:
             shown = startd_attributes(self._user_data("", shape, "", ""))
         except (OSError, UserDataError):
@@ -104,7 +104,7 @@ class CondorEC2(VMSubmitPlugin):
         return tuple((name, text) for name, text in shown.items() if name not in ("APFVM", "APFBuild"))
 
     def policy(self) -> VMPolicy:
-        """The settings of the queue, as the engine's plan reads them."""
+        """Return the policy that the queue's settings make."""
         settings = self.settings
         job_s = settings.idle / 2 if settings.jobtimeout is None else settings.jobtimeout
         return VMPolicy(
@@ -121,10 +121,10 @@ class CondorEC2(VMSubmitPlugin):
         )
 
     def submission(self, n: int, shapes: tuple[Shape, ...], tools: SubmitTools) -> Submission:
-        """One transaction: n items over ``submit_templates/ec2.sub``, and the user-data files they name.
+        """Return one transaction: n items over ``submit_templates/ec2.sub``, and their user-data files.
 
         Raises:
-            ValueError: the shapes are of two markets, for which the launch has different parameters.
+            ValueError: the shapes are of two markets, which launch with different parameters.
         """
         settings = self.settings
         lease_max = settings.lease_max or settings.lease
@@ -140,7 +140,7 @@ class CondorEC2(VMSubmitPlugin):
             build = builds.get(shape.image) or builds.setdefault(shape.image, self._build(shape))
             files[path] = self._user_data(vm, str(shape), token.text, tools.pool, build, tools.owner.names)
             if self.settings.canary and build != self._builds.get(str(shape), build):
-                raise ValueError("a layer of the user-data has changed on disk; SIGHUP makes its canary start")
+                raise ValueError("a layer of the user-data has changed on disk; send SIGHUP to start with a canary")
             item = {"vm": vm, "userdata": path, "shape": str(shape), "build": build}
             item |= {"ami_id": shape.image, "instance_type": shape.instance_type}
             items.append(item | ({"zone": shape.zone or ""} if len(settings.availability_zone) > 1 else {}))
@@ -162,7 +162,7 @@ class CondorEC2(VMSubmitPlugin):
         return Submission("\n".join(lines) + "\n", tuple(items), files, own_schedd(self.factory), settings.maxinstances)
 
     def account(self) -> Account:
-        """The queue's own endpoint and key files."""
+        """Return the queue's endpoint and key files."""
         settings = self.settings
         files_ = (settings.access_key_id, settings.secret_access_key)
         if FROM_INSTANCE in map(str, files_):
@@ -170,7 +170,7 @@ class CondorEC2(VMSubmitPlugin):
         return Account("EC2", settings.gridresource, *map(Path, files_))
 
     def machines(self) -> MachineFacts:
-        """The VMs; the gridmanager limits them by endpoint and pair of key files."""
+        """Return facts on the VMs; the gridmanager limits them by endpoint and pair of key files."""
         settings = self.settings
         return MachineFacts(
             resource=f"{settings.gridresource} {settings.access_key_id} {settings.secret_access_key}",
@@ -183,17 +183,15 @@ class CondorEC2(VMSubmitPlugin):
         )
 
     def check(self) -> Iterator[Finding]:
-        """Key files that only this account can read, readable layers of user-data, prices that Fit compares."""
+        """Check key files, layers of the user-data, and the prices and sizes that Fit compares."""
         settings, queue = self.settings, self.queue.name
         if "Fit" in self.queue.schedplugin and settings.unpriced is not None:
-            compared = "Fit compares cores in their place, and spot is bought where there are two markets"
+            compared = "Fit compares cores instead, and buys spot if there are two markets"
             text = f"no price is known for {settings.unpriced}: {compared}; set price_<type> and spotprice_<type>"
             yield Finding("warning", text, queue, self.key("instance_type"))
         if "Fit" in self.queue.schedplugin and settings.unsized:
             types = ", ".join(settings.unsized)
-            text = (
-                f"no size is known for {types}, so that Fit never buys it; set size_<type> to its cores, MiB and GPUs"
-            )
+            text = f"no size is known for {types}, so Fit never buys it; set size_<type> to its cores, MiB and GPUs"
             yield Finding("error", text, queue, self.key("instance_type"))
         if FROM_INSTANCE not in (str(settings.access_key_id), str(settings.secret_access_key)):
             yield from files.secret(settings.access_key_id, queue, self.key("access_key_id"))
@@ -210,12 +208,12 @@ class CondorEC2(VMSubmitPlugin):
         try:
             found = jinja_errors(self._layers("", str(self.shape), "", ""))
         except UserDataError:
-            return  # so nothing can be submitted, and what tries that says why
+            return  # the sample submission of ``apf check`` says why
         for text in found:
-            yield Finding("error", f"{text}; cloud-init would do nothing at all on a machine", self.queue.name)
+            yield Finding("error", f"{text}; cloud-init would ignore the whole user-data", self.queue.name)
 
     def user_data(self, vm: str, shape: Shape, token: str, pool: str) -> bytes:
-        """The cloud-config document of one VM.
+        """Return the cloud-config document of one VM.
 
         Raises:
             UserDataError: a layer can't be used.
@@ -231,7 +229,7 @@ class CondorEC2(VMSubmitPlugin):
     def _layers(
         self, vm: str, shape: str, token: str, pool: str, build: str = "", names: Mapping[str, str] | None = None
     ) -> list[tuple[str, str]]:
-        """Name and text of each document, the lowest first."""
+        """Return name and text of each document, the lowest first."""
         settings = self.settings
         values = {
             **(names or {"factory": self.factory.id, "queue": self.queue.name}),

@@ -8,12 +8,12 @@ from plugins.batchsubmit.base import PlainJobs
 
 
 class CondorLocal(PlainJobs):
-    """Submits the queue's ``executable`` as vanilla jobs."""
+    """Submit the queue's ``executable`` as vanilla jobs."""
 
     template = "pilot.sub"
 
     def universe(self) -> Iterator[str]:
-        """Vanilla."""
+        """Yield the lines of the vanilla universe."""
         yield "universe = vanilla"
         yield "should_transfer_files = IF_NEEDED"
         yield 'MY.TransferOutput = ""'

@@ -1,4 +1,4 @@
-"""Every ``ec2_*`` submit command of HTCondor as a typed key, and how they are written."""
+"""Typed keys for every ``ec2_*`` submit command of HTCondor, and the lines that they become."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OVERWRITTEN = {
 
 
 class EC2Commands(EC2Shapes):
-    """What an instance is started with (HTCondor manual, "The EC2 Grid Type")."""
+    """Settings of an instance at launch (HTCondor manual, "The EC2 Grid Type")."""
 
     gridresource: str
     """URL of the EC2 endpoint, such as https://ec2.us-east-1.amazonaws.com/."""
@@ -57,11 +57,11 @@ class EC2Commands(EC2Shapes):
     iam_profile_name: str | None = None
     """Name of the instance profile, in place of its ARN."""
     user_data: Annotated[str | None, KeepLines()] = None
-    """More user-data, inline: a script (``#!``) or a cloud-config document, which begins in the key's own line. It does
-    not show in the job queue. An INI file loses indentation, lines that begin with ``#``, and what follows `` ;``:
-    whatever is longer goes into a file."""
+    """More user-data, inline: a script (``#!``) or a cloud-config document that begins in the key's own line. It does
+    not show in the job queue. An INI file loses indentation, lines that begin with ``#``, and text after `` ;``. For
+    a longer text set ``user_data_file``."""
     user_data_file: Path | None = None
-    """The same from a file."""
+    """A file with more user-data."""
     tags: Annotated[dict[str, str], Named("tag_")] = Field(default_factory=dict)
     """``tag_<Name> = value``: further tags of the instances."""
     parameters: Annotated[dict[str, str], Named("parameter_")] = Field(default_factory=dict)
@@ -72,7 +72,9 @@ class EC2Commands(EC2Shapes):
     def _url(cls, value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or any(c.isspace() for c in value):
-            raise ValueError(f"{value!r} is no URL of an EC2 endpoint, such as https://ec2.us-east-1.amazonaws.com/")
+            raise ValueError(
+                f"{value!r} is not the URL of an EC2 endpoint; write one such as https://ec2.us-east-1.amazonaws.com/"
+            )
         return value
 
     @field_validator("elastic_ip")
@@ -88,11 +90,15 @@ class EC2Commands(EC2Shapes):
     def _parameters(cls, value: dict[str, str]) -> dict[str, str]:
         for name in value:
             if not _PARAMETER.fullmatch(name):
-                raise ValueError(f"{name!r} is no parameter of RunInstances, such as MetadataOptions.HttpTokens")
+                raise ValueError(
+                    f"{name!r} is not a parameter of RunInstances; write one such as MetadataOptions.HttpTokens"
+                )
             if name in _OVERWRITTEN:
-                raise ValueError(f"{name}: ec2_gahp sets this one itself" + _OVERWRITTEN[name])
+                raise ValueError(f"{name}: ec2_gahp sets this parameter itself" + _OVERWRITTEN[name])
             if name.startswith("TagSpecification.1."):
-                raise ValueError(f"{name}: the tags of the instance are set by tag_<Name>; go on at TagSpecification.2")
+                raise ValueError(
+                    f"{name}: set tags of the instance by tag_<Name>; further ones begin at TagSpecification.2"
+                )
         return value
 
     @field_validator("ebs_volumes", "block_device_mapping")
@@ -107,29 +113,29 @@ class EC2Commands(EC2Shapes):
     def _fits_together(self) -> EC2Commands:
         if self.ebs_volumes and len(self.availability_zone) != 1:
             raise ValueError(
-                "ebs_volumes needs availability_zone, a single one: a volume is only attached in its own zone"
+                "ebs_volumes needs exactly one availability_zone: a volume can be attached in its own zone only"
             )
         if self.iam_profile_arn and self.iam_profile_name:
-            raise ValueError("iam_profile_arn and iam_profile_name name the same thing; keep one of them")
+            raise ValueError("iam_profile_arn and iam_profile_name both name the instance profile; remove one of them")
         if self.keypair and self.keypair_file:
-            raise ValueError("keypair and keypair_file exclude each other; keep one of them")
+            raise ValueError("keypair and keypair_file exclude each other; remove one of them")
         return self
 
 
-_OTHERWISE_CALLED = {
+_OTHER_NAMES = {
     "ec2elasticblockstoragevolumes": "ebs_volumes",
     "awsaccesskeyidfile": "access_key_id",
     "awssecretaccesskeyfile": "secret_access_key",
 }
-"""What HTCondor calls otherwise than ``ec2_<key>``, without underscores."""
+"""Names of HTCondor that differ from ``ec2_<key>``, without underscores."""
 _NAMED_COMMAND = re.compile(r"ec2_?(?P<kind>tag|param(?:eter)?)_?(?P<name>.*)", re.IGNORECASE)
 
 
 def typed_key(name: str) -> str | None:
-    """The key for what a submit command ``ec2_…``, or a job attribute ``EC2…``, says. None: it is none of these."""
+    """Return the key that sets a submit command ``ec2_…`` or a job attribute ``EC2…``; None for any other name."""
     plain = name.lower().replace("_", "")
     keys = {f"ec2{key.replace('_', '')}": key for key, field in EC2Commands.model_fields.items() if not _named(field)}
-    if key := keys.get(plain, _OTHERWISE_CALLED.get(plain)):
+    if key := keys.get(plain, _OTHER_NAMES.get(plain)):
         return key
     if found := _NAMED_COMMAND.fullmatch(name):
         key = "tag_" if found["kind"].lower() == "tag" else "parameter_"
@@ -144,7 +150,7 @@ def _named(field: FieldInfo) -> bool:
 
 
 def command_lines(settings: EC2Commands) -> list[str]:
-    """The optional ``ec2_*`` submit commands that are set."""
+    """Return the lines of the optional ``ec2_*`` submit commands that are set."""
     zones = settings.availability_zone
     commands = {
         "ec2_availability_zone": "$(zone)" if len(zones) > 1 else "".join(zones),
@@ -163,11 +169,11 @@ def command_lines(settings: EC2Commands) -> list[str]:
 
 
 def parameter_lines(settings: EC2Commands, tags: Mapping[str, str], spot: bool = False) -> list[str]:
-    """Parameters of RunInstances that have no submit command of their own.
+    """Return the lines for parameters of RunInstances that have no submit command.
 
-    Tags come with the launch, so that no instance is ever without them, and spot goes through the on-demand
-    call, whose state machine survives more; both need a newer API version than ec2_gahp asks for by itself.
-    The submit command ``ec2_iam_profile_name`` is broken in HTCondor, so the name goes as a parameter too.
+    Tags are set at launch, so that every instance has them at once. Spot uses the on-demand call, whose state machine
+    in the gridmanager is more robust. Both need a newer API version than ec2_gahp asks for. HTCondor ignores the submit
+    command ``ec2_iam_profile_name``, so the name is a parameter too.
     """
     parameters = {"Version": "2016-11-15", "TagSpecification.1.ResourceType": "instance"}
     for i, (name, value) in enumerate({**settings.tags, **tags}.items(), 1):
@@ -180,7 +186,7 @@ def parameter_lines(settings: EC2Commands, tags: Mapping[str, str], spot: bool =
         parameters["IamInstanceProfile.Name"] = settings.iam_profile_name
     parameters |= settings.parameters
     values = {name.replace(".", "_"): value for name, value in parameters.items()}
-    # HTCondor expands no macro in ec2_parameter_*; in an attribute it does, and that one counts.
+    # HTCondor expands macros in attributes, not in ec2_parameter_*; the attribute wins.
     expanded = [f'MY.EC2Param_{name} = "{value}"' for name, value in values.items() if "$(" in value]
     plain = [f"ec2_parameter_{name} = {value}" for name, value in values.items()]
     return [f"ec2_parameter_names = {', '.join(parameters)}", *plain, *expanded]

@@ -1,4 +1,4 @@
-"""Keys of CondorEC2: what is launched, how long it may live, and how it leaves."""
+"""Keys of CondorEC2: the launch of a VM, its longest life, and its retirement."""
 
 from __future__ import annotations
 
@@ -28,55 +28,60 @@ _NOT_FOR_VMS = frozenset(
         "timerremove",
     }
 )
-"""Submit commands and attributes without which a VM would have no end, or another one."""
+"""Submit commands and attributes that set the end of a VM job."""
 
 
 class EC2Settings(EC2Commands, SubmitLines):
     """The EC2 commands, further submit lines, and how VMs live and end."""
 
     user_data_files: CommaList = ()
-    """cloud-config documents laid over the factory's own, in this order. In one that begins with
-    ``## template: jinja`` cloud-init fills in ``{{ v1.… }}``; in others ``{{``, ``{%`` and ``{#`` mean nothing."""
+    """cloud-config documents that are merged over the factory's own, in this order. If one begins with
+    ``## template: jinja``, cloud-init fills in ``{{ v1.… }}``; in others ``{{``, ``{%`` and ``{#`` are plain text."""
     pool: str | None = None
     """Collector that the VMs join, as they see it; none: ``[Factory] pool``, else COLLECTOR_HOST of this host."""
     lease: Duration = Field(default=172800, ge=60)
-    """The latest end of a VM, from its submit."""
+    """Time from the submit of a VM to its latest end."""
     lease_max: Duration | None = None
-    """The lease can be extended up to here; the VM's own timer and its token are made for it. None: ``lease``."""
+    """Longest lease after extensions; the VM's own timer and its token last this long. None: ``lease``."""
     drain_before: Duration | None = None
-    """A VM retires peacefully so long before its lease ends, so that the end kills no job. 0: it does not. None: an
-    eighth of ``lease``."""
+    """A VM retires this long before its lease ends, so that the end kills no job. 0: it does not retire before. None:
+    an eighth of ``lease``."""
     idle: Duration = Field(default=3600, ge=60)
-    """A VM that has been unclaimed for so long ends by itself."""
+    """A VM ends by itself after it has been unclaimed for this long."""
     master_update_interval: Duration = Field(default=60, ge=1)
-    """How often the master of a VM reports, and looks whether its startd has left."""
+    """Time between two reports of the master of a VM; it then also checks whether its startd has ended."""
     maxinstances: int | None = Field(default=None, ge=0)
-    """VM jobs at most, in whatever state: the hard cap. None: no cap."""
+    """Hard cap on the VM jobs of the queue, in any state. None: no cap."""
     retire: Literal["auto", "off", "drain"] = "auto"
-    """How VMs are asked to leave: ``condor_off -peaceful``, ``condor_drain``, or what suits (auto)."""
+    """Command that retires VMs: ``condor_off -peaceful`` (off), ``condor_drain`` (drain), or the better one (auto)."""
     canary: bool = False
-    """A new image or user-data starts with one VM; more are bought once that has joined the pool and run a job."""
+    """True: of a new image or user-data one VM is bought first; more follow when it has run a job."""
     ondemand_first: Switch = False
-    """True: on-demand VMs retire before spot VMs that are as useless, as they cost more."""
+    """True: of VMs that are equally useful, on-demand VMs retire before spot VMs."""
     removefraction: float = Field(default=0.2, gt=0, le=1)
-    """At most this part of the VMs begin to leave in one round, but always one."""
+    """Largest fraction of the VMs that begin to retire in one round; one VM always may."""
     starttimeout: Duration = Field(default=1800, ge=60)
-    """A VM job without an instance ends after this. After half of it nobody waits for it: another one is bought."""
+    """A VM job without an instance is removed after this. After half of it another VM is bought for its jobs."""
     boottimeout: Duration = Field(default=900, ge=30)
-    """A VM that has not joined the pool so long after its instance began to run ends."""
+    """A VM is removed if it has not joined the pool this long after its instance began to run."""
     jobtimeout: Duration | None = Field(default=None, ge=60)
-    """A VM that joined so long ago and was never claimed retires. None: half of ``idle``."""
+    """A VM that was never claimed retires this long after it joined. None: half of ``idle``."""
     losttimeout: Duration = Field(default=3600, ge=2460)
-    """A VM that left the pool unasked ends after this, if no job names it: longer than a job's lease of 40 min."""
+    """A VM that left the pool unasked is removed after this, if no job names it. It is longer than a job's lease of
+    40 min."""
 
     @field_validator("condor_attributes", "condor_attribute")
     @classmethod
     def _owns_its_end(cls, value: str | dict[str, str] | None) -> str | dict[str, str] | None:
         for name in names(value):
             if name.lower() in _NOT_FOR_VMS:
-                raise ValueError(f"{name} is not for VM jobs: the factory sees to where they run and how they end")
+                raise ValueError(
+                    f"{name} can't be set for VM jobs: the factory decides where they run and how they end; remove it"
+                )
             if key := typed_key(name):
-                raise ValueError(f"{name} would undo what the factory writes; write batchsubmit.condorec2.{key}")
+                raise ValueError(
+                    f"{name} would override what the factory writes; set batchsubmit.condorec2.{key} instead"
+                )
         return value
 
     @model_validator(mode="after")
@@ -84,5 +89,5 @@ class EC2Settings(EC2Commands, SubmitLines):
         if self.lease_max is not None and self.lease_max < self.lease:
             raise ValueError("lease_max is shorter than lease; make it longer or leave it out")
         if self.drain_before is not None and self.drain_before >= self.lease:
-            raise ValueError("drain_before is not shorter than lease, so no VM would ever run a job; make it shorter")
+            raise ValueError("drain_before is not shorter than lease, so VMs would run no job; make it shorter")
         return self

@@ -1,4 +1,4 @@
-"""What a queue may buy: every combination of its instance types, zones and markets."""
+"""The shapes that a queue may buy: every combination of its instance types, zones and markets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIZE = re.compile(r"\s*[1-9]\d{0,5}\s*,\s*[1-9]\d{0,8}\s*(,\s*\d{1,4}\s*)?")
 
 
 class EC2Shapes(PluginSettings):
-    """Images, types, zones and markets of the VMs, and what they cost."""
+    """Images, types, zones, markets and prices of the VMs."""
 
     ami_id: str = Field(
         pattern=r"^\S+$", json_schema_extra={"right": "the id of an image, such as ami-0123456789abcdef0"}
@@ -25,30 +25,30 @@ class EC2Shapes(PluginSettings):
     image: Annotated[dict[str, str], Named("image_")] = Field(default_factory=dict)
     """``image_<type> = ami-…``: another image for this type, such as one for another architecture."""
     instance_type: CommaList = Field(min_length=1)
-    """Types of the VMs, such as m5.large, m5.2xlarge. Which of them: Fit decides; other chains take the first."""
+    """Types of the VMs, such as m5.large, m5.2xlarge. Fit chooses among them; other chains take the first."""
     size: Annotated[dict[str, str], Named("size_")] = Field(default_factory=dict)
-    """``size_<type> = 4, 8192``: cores, MiB of memory and, if it has any, GPUs of a type of another cloud than Amazon,
-    as ``openstack flavor show`` has them. Without it Fit does not buy a type that it does not know."""
+    """``size_<type> = 4, 8192``: cores, MiB of memory and, if any, GPUs of a type of a cloud other than Amazon, as
+    ``openstack flavor show`` prints them. Fit does not buy a type of unknown size."""
     price: Annotated[dict[str, str], Named("price_")] = Field(default_factory=dict)
-    """``price_<type> = 0.096``: USD an hour, on demand. Where it is known for all, Fit compares prices, else cores."""
+    """``price_<type> = 0.096``: USD an hour, on demand. Fit compares prices if all are known, else cores."""
     spotprice: Annotated[dict[str, str], Named("spotprice_")] = Field(default_factory=dict)
-    """``spotprice_<type> = 0.03``: the same on the spot market; else ``spot_price`` counts, the most that it may be."""
+    """``spotprice_<type> = 0.03``: the usual price on the spot market; without it ``spot_price`` counts."""
     availability_zone: CommaList = ()
     """Zones of the VMs, which take turns; none: the cloud chooses."""
     spot_price: float | None = Field(default=None, ge=0, json_schema_extra={"old": ["ec2_spot_price"]})
     """Buy on the spot market, at most at this price an hour; none or 0: on demand."""
     market: CommaList = ()
-    """``spot``, ``on-demand`` or both: Fit takes the cheaper, and spot where one of the two prices is not known. None:
-    spot where spot_price is set, else on-demand."""
+    """``spot``, ``on-demand`` or both. Of both, Fit takes the cheaper, and spot if one of the prices is unknown. None:
+    spot if spot_price is set, else on-demand."""
     disk: float = Field(default=10, gt=0, json_schema_extra={"unit": "GB"})
-    """Disk that a VM of a type that was not seen yet has for jobs."""
+    """Disk for jobs on a VM of a type that was not seen yet."""
 
     @field_validator("market")
     @classmethod
     def _markets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for market in value:
             if market not in ("spot", "on-demand"):
-                raise ValueError(f"{market!r} is no market; write spot, on-demand, or both")
+                raise ValueError(f"{market!r} is not a market; write spot, on-demand, or both")
         return value
 
     @field_validator("price", "spotprice")
@@ -60,7 +60,7 @@ class EC2Shapes(PluginSettings):
             except ValueError:
                 right = False
             if not right:
-                raise ValueError(f"{text!r} for {name} is no price; write USD an hour, such as 0.096")
+                raise ValueError(f"{text!r} for {name} is not a price; write USD an hour, such as 0.096")
         return value
 
     @field_validator("size")
@@ -69,23 +69,23 @@ class EC2Shapes(PluginSettings):
         for name, text in value.items():
             if _SIZE.fullmatch(text) is None:
                 raise ValueError(
-                    f"{text!r} for {name} is no size; write cores, MiB of memory and GPUs, such as 4, 8192, 1"
+                    f"{text!r} for {name} is not a size; write cores, MiB of memory and GPUs, such as 4, 8192, 1"
                 )
         return value
 
     @model_validator(mode="after")
     def _spot_has_a_price(self) -> EC2Shapes:
         if "spot" in self.market and not self.spot_price:
-            raise ValueError("market = spot needs spot_price, the most that an hour may cost")
+            raise ValueError("market = spot needs a limit; set spot_price to the highest price of an hour")
         for field in ("image", "size", "price", "spotprice"):
             for name in getattr(self, field):
                 if name not in self.instance_type:
-                    raise ValueError(f"{field}_{name} is for a type that instance_type does not list")
+                    raise ValueError(f"instance_type does not list {name}; add it there or remove {field}_{name}")
         return self
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """All shapes, the first ones of each list first."""
+        """All shapes, in the order of the lists."""
         markets = self.market or (("spot",) if self.spot_price else ("on-demand",))
         return tuple(
             Shape(self.image.get(name, self.ami_id), name, zone, market == "spot")
@@ -95,7 +95,7 @@ class EC2Shapes(PluginSettings):
         )
 
     def offers(self, seen: Mapping[str, Room]) -> tuple[Offer, ...]:
-        """The shapes whose size is known: from a startd that was seen, else from their keys or the table of types."""
+        """Return the shapes of known size: from a startd that was seen, else from a key or the table of types."""
         found = []
         for shape in self.shapes:
             size = seen.get(str(shape)) or self._room(shape.instance_type)
@@ -107,7 +107,7 @@ class EC2Shapes(PluginSettings):
         return room(instance_type, self.disk, self._size(instance_type))
 
     def _size(self, instance_type: str) -> tuple[int, int, int] | None:
-        """What a key says of it: cores, MiB, GPUs."""
+        """Return cores, MiB of memory and GPUs as the key ``size_<type>`` sets them."""
         text = self.size.get(instance_type)
         if text is None:
             return None
@@ -115,13 +115,13 @@ class EC2Shapes(PluginSettings):
         return cpus, memory_mb, gpus
 
     def cores(self, instance_type: str) -> int | None:
-        """Cores of a type, as far as keys or its name tell."""
+        """Return the cores of a type, from its key or its name; None: unknown."""
         size = self._size(instance_type)
         return named_cores(instance_type) if size is None else size[0]
 
     @property
     def unsized(self) -> tuple[str, ...]:
-        """Types of which nobody knows what a machine has."""
+        """Types of unknown size."""
         return tuple(name for name in dict.fromkeys(self.instance_type) if self._room(name) is None)
 
     @property

@@ -19,10 +19,10 @@ from factory.plugin import Room
 
 _MEMORY_PART = 0.93
 _MEMORY_KEPT_MB = 64
-"""Of the nominal memory a startd has what the kernel shows it (DETECTED_MEMORY) without RESERVED_MEMORY, 0 by default.
+"""Memory of a startd: DETECTED_MEMORY without RESERVED_MEMORY (0 by default), both less than the nominal memory.
 
-Firmware and kernel take 2 to 6 %, of a small machine more, so 93 % without 64 MiB is counted on. Rather too little: a
-job that would only just fit is not bought for until a real machine of the shape was seen.
+Firmware and kernel take 2 to 6 %, and more on a small machine, so 93 % less 64 MiB is expected. The estimate is low: no
+VM is bought for a job that would only just fit, until a real machine of the shape was seen.
 """
 
 
@@ -33,7 +33,7 @@ def _table() -> Mapping[str, tuple[int, int, int]]:
 
 
 def room(instance_type: str, disk_gb: float, size: tuple[int, int, int] | None = None) -> Room | None:
-    """What a startd on this type, or on one of this size, has for jobs; None: the type is not in the table."""
+    """Return the resources of a startd on this type, or of this size; None: the type is not in the table."""
     row = size or _table().get(instance_type)
     if row is None:
         return None
@@ -42,7 +42,7 @@ def room(instance_type: str, disk_gb: float, size: tuple[int, int, int] | None =
 
 
 def sizes(described: Iterable[Mapping[str, Any]]) -> dict[str, tuple[int, int, int]]:
-    """Cores, memory in MiB and GPUs by type, from what DescribeInstanceTypes answers."""
+    """Return cores, memory in MiB and GPUs by type, from answers of DescribeInstanceTypes."""
     found = {}
     for one in described:
         gpus = sum(int(gpu.get("Count", 0)) for gpu in (one.get("GpuInfo") or {}).get("Gpus", ()))

@@ -1,4 +1,4 @@
-"""Further lines of a submit description, as every submit plugin takes them from ``condor_attributes``."""
+"""The key ``condor_attributes``: further lines of a submit description, for every submit plugin."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from factory.plugin import Named, PluginSettings
 _NAME = re.compile(r"\+?[A-Za-z_][A-Za-z0-9_.]*")
 _ENDS = re.compile(r"queue\b", re.IGNORECASE)
 _OURS = re.compile(r"(\+|my\.)(apf\w*|match_apf_queue)", re.IGNORECASE)
-"""What every query of our jobs asks for."""
+"""Attributes by which the factory finds its jobs."""
 
 
 def split_attributes(text: str) -> list[str]:
-    r"""Items of a comma list of submit lines; ``\,`` is a comma and ``\\`` a backslash, as in AutoPyFactory."""
+    r"""Return the items of a comma list of submit lines; ``\,`` is a comma, ``\\`` a backslash, as in AutoPyFactory."""
     items = [""]
     escaped = False
     for character in text:
@@ -36,7 +36,7 @@ def split_attributes(text: str) -> list[str]:
 
 
 class SubmitLines(PluginSettings):
-    """Keys of every submit plugin for what HTCondor knows and the plugin has no key for."""
+    """Keys of every submit plugin for submit commands that have no key of their own."""
 
     condor_attributes: str | None = None
     """Comma list of further submit lines ``name = value``; ``\\,`` is a comma."""
@@ -62,7 +62,7 @@ class SubmitLines(PluginSettings):
         return value
 
     def lines(self) -> list[str]:
-        """The submit lines, those of the list first."""
+        """Return the submit lines, those of the list first."""
         listed = (item.partition("=") for item in split_attributes(self.condor_attributes or "") if item.strip())
         return [f"{name.strip()} = {value.strip()}" for name, _, value in listed] + [
             f"{name} = {value}" for name, value in self.condor_attribute.items()
@@ -70,7 +70,7 @@ class SubmitLines(PluginSettings):
 
 
 def names(value: str | Mapping[str, str] | None) -> Iterator[str]:
-    """The submit commands that a value of one of the two keys sets; job attributes without their ``+`` or ``MY.``."""
+    """Yield the submit commands that a value of one of the keys sets; attributes without their ``+`` or ``MY.``."""
     listed = split_attributes(value or "") if isinstance(value, str | None) else list(value)
     for item in listed:
         if name := item.partition("=")[0].strip():
@@ -79,8 +79,8 @@ def names(value: str | Mapping[str, str] | None) -> Iterator[str]:
 
 def _check(name: str, value: str) -> None:
     if not _NAME.fullmatch(name) or _ENDS.fullmatch(name):
-        raise ValueError(f"{name!r} is no name of a submit command; write name, +Name or MY.Name")
+        raise ValueError(f"{name!r} is not the name of a submit command; write name, +Name or MY.Name")
     if _OURS.fullmatch(name):
-        raise ValueError(f"{name} is set by the factory, which finds its jobs by it; remove it")
+        raise ValueError(f"the factory sets {name} to find its jobs by it; remove it here")
     if value.endswith("\\"):
-        raise ValueError(f"the value of {name} ends in a backslash, which would swallow the next line; remove it")
+        raise ValueError(f"the value of {name} ends in a backslash, which joins it with the next line; remove it")

@@ -7,7 +7,9 @@ class Null(SchedPlugin):
     """Replace what the steps before asked for by zero.
 
     n_out = 0. The VMs that the queue has are still looked after: they retire before their leases end, and are removed
-    when they are proven empty. Same law as AutoPyFactory's Null.
+    when they are proven empty.
+
+    Same law as AutoPyFactory's Null.
     """
 
     def step(self, n: int, view: View) -> Step:

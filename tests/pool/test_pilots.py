@@ -173,7 +173,7 @@ def test_negative_ask_removes_waiting_pilots_first_and_none_if_peaceful(home: Po
         once(factory_again(made, sched__fixed__pilotspercycle=-3))
         queue = made.queue("Q")
         assert {name: n for name, n in queue["batch"].items() if n} == {"pending": 2, "running": 2, "held": 1}
-        assert "3 too many; they end by themselves" in queue["notes"][0]
+        assert "3 jobs too many; jobs end by themselves" in queue["notes"][0]
         assert sum(by_status(made).values()) == 5
 
         once(factory_again(made, batchsubmit__condorlocal__peaceful=False))

@@ -168,7 +168,7 @@ def test_a_collector_that_restarted_is_not_believed_before_every_machine_has_rep
     """Rule 2."""
     young = status(JOBS, PoolRows(599))
     assert isinstance(young, Unknown)
-    assert "believed after 600 s" in young.reason
+    assert "data count after 600 s" in young.reason
     assert isinstance(status(JOBS, PoolRows(600)), BatchStatus)
     assert isinstance(status(VMJobRows((job(instance=None),)), PoolRows(1)), BatchStatus), "no machine can report"
 
@@ -188,7 +188,7 @@ def test_a_machine_is_as_fresh_as_it_was_made_to_report_whatever_the_configurati
     assert joined(job(update_s=FRESH_S), *heard, SEEN).state is VMState.JOINED
     young = status(VMJobRows((job(update_s=500),)), PoolRows(999))
     assert isinstance(young, Unknown)
-    assert "believed after 1000 s" in young.reason
+    assert "data count after 1000 s" in young.reason
 
 
 def test_a_master_whose_startd_may_be_starting_proves_nothing_though_it_was_asked_to_leave() -> None:

@@ -86,20 +86,20 @@ def test_any_number_of_tags_gets_a_parameter_each(tags: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("own", "said"),
     [
-        ({"ebs_volumes": "vol-1:/dev/sdf"}, "ebs_volumes needs availability_zone"),
+        ({"ebs_volumes": "vol-1:/dev/sdf"}, "ebs_volumes needs exactly one availability_zone"),
         ({"ebs_volumes": "vol-1", "availability_zone": "a"}, "'vol-1' names no device"),
         ({"block_device_mapping": "ephemeral0"}, "'ephemeral0' names no device"),
         ({"elastic_ip": "203.0.113.7"}, "has no allocation id"),
-        ({"iam_profile_arn": "arn", "iam_profile_name": "n"}, "keep one of them"),
+        ({"iam_profile_arn": "arn", "iam_profile_name": "n"}, "remove one of them"),
         ({"keypair": "k", "keypair_file": "/k"}, "keypair and keypair_file exclude each other"),
-        ({"gridresource": "ec2.amazonaws.com"}, "is no URL of an EC2 endpoint"),
+        ({"gridresource": "ec2.amazonaws.com"}, "is not the URL of an EC2 endpoint"),
         ({"gridresource": "None"}, "gridresource"),
         ({"spot_price": "cheap"}, "spot_price"),
         ({"spot_price": "-1"}, "spot_price"),
-        ({"parameter_Max Count": "1"}, "is no parameter of RunInstances"),
+        ({"parameter_Max Count": "1"}, "is not a parameter of RunInstances"),
         ({"parameter_ImageId": "ami"}, "write ami_id"),
-        ({"parameter_MaxCount": "5"}, "ec2_gahp sets this one itself"),
-        ({"parameter_TagSpecification.1.Tag.1.Key": "x"}, "set by tag_<Name>"),
+        ({"parameter_MaxCount": "5"}, "ec2_gahp sets this parameter itself"),
+        ({"parameter_TagSpecification.1.Tag.1.Key": "x"}, "by tag_<Name>"),
         ({"lease": "2d", "lease_max": "1d"}, "lease_max is shorter than lease"),
         ({"lease": "2h", "drain_before": "2h"}, "drain_before is not shorter than lease"),
         ({"condor_attributes": "x"}, "is not 'name = value'"),
@@ -201,7 +201,7 @@ def test_a_periodic_remove_of_the_queue_s_own_leaves_the_lease_in_force(tmp_path
     ],
 )
 def test_lines_that_would_take_a_vm_its_end_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match="not for VM jobs"):
+    with pytest.raises(ConfigError, match="be set for VM jobs"):
         vms(tmp_path, **{f"condor_attributes.{name}": "False"})
 
 
@@ -234,7 +234,8 @@ TYPED = [
 @pytest.mark.parametrize(("name", "key"), TYPED, ids=str)
 def test_what_has_a_key_of_its_own_does_not_pass_by_it(tmp_path: Path, name: str, key: str) -> None:
     """Tags of ours would be lost, user-data replaced, spot go through the state machine that loses tags."""
-    said = rf"condor_attributes\S*: {re.escape(name.removeprefix('+').removeprefix('my.'))} would undo .*; write (\S+)$"
+    plain = re.escape(name.removeprefix("+").removeprefix("my."))
+    said = rf"condor_attributes\S*: {plain} would override .*; set (\S+) instead$"
     for own in ({f"condor_attributes.{name}": "x"}, {"condor_attributes": f"request_memory = 5, {name} = x"}):
         with pytest.raises(ConfigError) as caught:
             vms(tmp_path, **own)

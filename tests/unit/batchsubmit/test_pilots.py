@@ -123,7 +123,7 @@ def test_a_compute_element_is_one_host_or_a_schedd_and_its_collector(tmp_path: P
 def test_a_queue_without_executable_and_one_that_is_not_there_are_found_by_check(tmp_path: Path) -> None:
     queue = make_queue(tmp_path, {key: value for key, value in PILOTS.items() if key != "executable"})
     assert ["has no executable" in finding.text for finding in queue.batchsubmit.check()] == [True]
-    for program, words in ((tmp_path / "gone", "No such file"), ("bin/true", "is no absolute path")):
+    for program, words in ((tmp_path / "gone", "No such file"), ("bin/true", "is not an absolute path")):
         (found,) = pilots(tmp_path, executable=program).batchsubmit.check()
         assert words in found.text
         assert found.key == "batchsubmit.condorlocal.executable"
@@ -143,7 +143,7 @@ def test_a_negative_ask_removes_jobs_only_where_the_queue_is_not_peaceful(tmp_pa
     jobs = (job(1), job(2))
     for queue in (pilots(tmp_path), pilots(tmp_path, own={key: True})):
         assert plan(queue, -1, *jobs).actions == ()
-        assert "1 too many" in plan(queue, -1, *jobs).notes[0]
+        assert "1 job too many" in plan(queue, -1, *jobs).notes[0]
     (action,) = plan(pilots(tmp_path, own={key: False}), -1, *jobs).actions
     assert isinstance(action, Remove)
 

@@ -54,10 +54,10 @@ def test_both_forms_become_submit_lines_in_the_order_of_the_file() -> None:
     [
         ("condor_attributes", "request_memory", "'request_memory' is not 'name = value'"),
         ("condor_attributes", 'x = "a,b"', r"a comma within a value is written \,"),
-        ("condor_attributes", "queue 5 = 1", "'queue 5' is no name of a submit command"),
-        ("condor_attributes", "a b = 1", "'a b' is no name of a submit command"),
-        ("condor_attributes.a b", "1", "'a b' is no name of a submit command"),
-        ("condor_attributes.queue", "1", "'queue' is no name of a submit command"),
+        ("condor_attributes", "queue 5 = 1", "'queue 5' is not the name of a submit command"),
+        ("condor_attributes", "a b = 1", "'a b' is not the name of a submit command"),
+        ("condor_attributes.a b", "1", "'a b' is not the name of a submit command"),
+        ("condor_attributes.queue", "1", "'queue' is not the name of a submit command"),
     ],
 )
 def test_what_is_no_submit_line_is_an_error_of_its_key(tmp_path: Path, key: str, value: str, said: str) -> None:

@@ -72,14 +72,14 @@ def test_configured_size_overrides_the_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("own", "error"),
     [
-        ({"market": "spott"}, "'spott' is no market"),
-        ({"market": "spot"}, "market = spot needs spot_price"),
-        ({"price_m5.large": "cheap"}, "is no price"),
-        ({"size_m5.large": "2"}, "'2' for m5.large is no size; write cores, MiB of memory and GPUs"),
-        ({"size_m5.large": "2, 0"}, "is no size"),
-        ({"size_m5.large": "2, 8 GB"}, "is no size"),
-        ({"size_m4.large": "2, 8192"}, "for a type that instance_type does not list"),
-        ({"price_m4.large": "0.1"}, "for a type that instance_type does not list"),
+        ({"market": "spott"}, "'spott' is not a market"),
+        ({"market": "spot"}, "market = spot needs a limit"),
+        ({"price_m5.large": "cheap"}, "is not a price"),
+        ({"size_m5.large": "2"}, "'2' for m5.large is not a size; write cores, MiB of memory and GPUs"),
+        ({"size_m5.large": "2, 0"}, "is not a size"),
+        ({"size_m5.large": "2, 8 GB"}, "is not a size"),
+        ({"size_m4.large": "2, 8192"}, "instance_type does not list"),
+        ({"price_m4.large": "0.1"}, "instance_type does not list"),
         ({"instance_type": ""}, "instance_type"),
     ],
 )

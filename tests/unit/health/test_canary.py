@@ -120,5 +120,5 @@ def test_refuses_user_data_that_changed_since_the_configuration_was_read(tmp_pat
     plugin = make_queue(tmp_path, keys).batchsubmit
     assert plugin.submission(1, (), submit_tools(tmp_path)).items
     layer.write_text("#cloud-config\npackages: [b]\n")
-    with pytest.raises(ValueError, match="changed on disk; SIGHUP"):
+    with pytest.raises(ValueError, match="changed on disk; send SIGHUP"):
         plugin.submission(1, (), submit_tools(tmp_path))

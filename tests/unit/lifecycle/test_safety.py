@@ -77,9 +77,9 @@ def test_owner_is_the_effective_account_not_the_environment(monkeypatch: pytest.
 
 @pytest.mark.parametrize("name", ["+APFVM", "MY.APFFactory", "+match_apf_queue", "my.APF_QUEUE"])
 def test_rejects_submit_lines_that_hide_a_job_from_its_factory(name: str) -> None:
-    with pytest.raises(ValidationError, match="set by the factory"):
+    with pytest.raises(ValidationError, match="the factory sets"):
         SubmitLines(condor_attribute={name: '"x"'})
-    with pytest.raises(ValidationError, match="set by the factory"):
+    with pytest.raises(ValidationError, match="the factory sets"):
         SubmitLines(condor_attributes=f'{name} = "x"')
 
 
