@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from factory.model.vm import counted
 from localcloud.process import CloudProcess
 from tests.faults.cloudfaults import HOOK, Answers, Broken
 from tests.rig.factory import QUEUE, Factory, ec2_queue, instances, removed_at_end
@@ -48,6 +49,6 @@ def test_a_burst_of_100_vms_some_of_which_htcondor_forgets_ends_with_none_leaked
             assert reaped == len(done) == len(instances(cloud, factory)) - VMS
             assert any(forgotten[0] in action["what"] for action in done)
             assert all("has no VM job" in action["reason"] for action in done)
-            assert f"{reaped} instances without a VM job terminated" in factory.run("status").stdout
+            assert f"{counted(reaped, 'orphan')} terminated since the factory started" in factory.run("status").stdout
         until(lambda: not factory.vm_jobs(), "the VM jobs leave", 120, 1)
         assert not alive()
