@@ -15,8 +15,8 @@ def update_newcomers(
 ) -> tuple[FitMemory, list[Newcomer]]:
     """Return the memory after a poll of a queue's VMs, and the VMs that were never claimed.
 
-    A VM counts as never claimed if it stood unclaimed for ``stuck_s`` and then retired, by our command or by its own
-    rule for idle machines. A VM that was lost, or ended by the cloud or by somebody else, says nothing about the jobs.
+    A VM counts as never claimed if it retired after ``stuck_s`` without a claim, by our command or by its own rule for
+    idle machines. A VM that was lost, or ended by the cloud or by somebody else, says nothing about the jobs.
 
     A poll that finds a never-claimed VM lengthens the queue's backoff by one step, if jobs waited all the time the VM
     was up. If they did not, short jobs may have finished on other machines. A new VM that is claimed ends the backoff.

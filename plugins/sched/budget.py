@@ -15,8 +15,8 @@ _ROUNDING = 1e-6
 class Budget(AskPlugin):
     """Keep ``rate + cost of the machines to buy <= maximum_per_hour``.
 
-    The rate is the cost of all VMs that may own an instance, in any state (starting, running, retiring, held), and of
-    orphans, each at the price of the dearest machine of its queue. n_out is the largest n whose purchases fit;
+    The rate is the cost of all VMs that may own an instance, in any state (starting, running, retiring, held). Orphans
+    are included, each at the price of the dearest machine of its queue. n_out is the largest n whose purchases fit;
     machines that are unretired cost nothing more. Retirements pass unchanged: an exceeded budget buys nothing and
     ends nothing. While a price is unknown nothing is bought, unless ``unknown_price`` is set. Prices come from the
     submit plugin, such as ``batchsubmit.condorec2.price_<type>``.

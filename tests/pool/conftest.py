@@ -9,6 +9,7 @@ import pytest
 
 from localcloud.process import CloudProcess
 from tests.rig.factory import QUEUE, Factory, ec2_queue, logs, removed_at_end
+from tests.rig.jobpool import running_job_pool
 from tests.rig.pool import Pool
 
 MakeFactory = Callable[..., Factory]
@@ -28,6 +29,13 @@ def make_factory(pool: Pool, cloud: CloudProcess, tmp_path: Path) -> Iterator[Ma
             return stack.enter_context(removed_at_end(made))
 
         yield make
+
+
+@pytest.fixture(scope="module")
+def job_pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    """Yield a pool of the module with two schedds, odd jobs and slots (tests/rig/jobpool.py)."""
+    with running_job_pool(tmp_path_factory.mktemp("fit")) as pool:
+        yield pool
 
 
 @pytest.hookimpl(wrapper=True)

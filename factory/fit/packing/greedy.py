@@ -1,9 +1,9 @@
 """Pack jobs machine by machine: fill one machine greedily, and repeat that filling while the jobs last. Pure.
 
-Jobs are chosen by a score. The dot product of a job's request and the room left, each dimension weighted by its
-scarcity, combines jobs that complement each other (Panigrahy et al., "Heuristics for Vector Bin Packing", 2011). On
-random jobs of many kinds the cost is 1.8 % above the bound, at most 9 %. The score ``even`` is better if two dimensions
-count (0.03 % above the bound) and up to 20 % worse if four do.
+Jobs are chosen by a score. The score ``complement`` is the dot product of a job's request and the room left, each
+dimension weighted by its scarcity (Panigrahy et al., "Heuristics for Vector Bin Packing", 2011). It combines jobs that
+complement each other. On random jobs of many kinds the cost is 1.8 % above the bound, at most 9 %. The score ``even``
+is better if two dimensions count (0.03 % above the bound) and up to 20 % worse if four do.
 """
 
 from __future__ import annotations
