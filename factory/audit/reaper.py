@@ -80,7 +80,7 @@ class Reaper:
         return self._first_done
 
     @property
-    def unasked(self) -> frozenset[str]:
+    def unaudited(self) -> frozenset[str]:
         """Queues whose current cloud account no audit has asked with schedd and collector present.
 
         A cloud that did not answer counts as asked: it may be out of order for long. Empty if a plugin breaks audits.
@@ -105,7 +105,7 @@ class Reaper:
         while not self._ending.is_set():
             self.audit_or_log()
             interval_s = self.config.factory.audit_interval
-            apart_s = min(_RETRY_S if self.unasked else _MIN_APART_S, interval_s)
+            apart_s = min(_RETRY_S if self.unaudited else _MIN_APART_S, interval_s)
             self._ending.wait(apart_s)
             self._wake.wait(interval_s - apart_s)
             self._wake.clear()

@@ -1,1 +1,1 @@
-"""World → Round: chain, cascade, ledger. Pure."""
+"""Decide a round from a World: chains, queues that share jobs, totals of the factory. Pure."""

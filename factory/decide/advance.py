@@ -1,7 +1,7 @@
-"""Move the memory on from one round to the next. Pure.
+"""Update the memory at the end of a round. Pure.
 
-A round goes: ``make_world`` moves the memory on by what the readings show, ``decide`` decides, somebody acts, and
-``advance`` adds what was decided and done. The daemon, the stateful test and a simulator all do it by this function.
+A round has four steps: ``make_world`` updates the memory with the readings, ``decide`` decides, the caller acts, and
+``advance`` updates the memory with decisions and outcomes. Daemon, stateful test and simulator share this function.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from factory.decide.decision import Round
 from factory.model.actions import Outcome, Remove, commands_sent
 from factory.model.memory import Memory
-from factory.world.tracking import remember_refused, remember_sent
+from factory.world.tracking import remember_removals, remember_sent
 from factory.world.vanished_jobs import mark_removed
 from factory.world.world import World
 
@@ -20,8 +20,11 @@ from factory.world.world import World
 def advance(world: World, round_: Round, outcomes: Iterable[Outcome], now: float) -> Memory:
     """Return the memory that the next round starts from.
 
-    ``outcomes`` are those of the round's actions. An action without an outcome may have been done all the same: acting
-    was cut short. ``now`` is when acting ended (epoch seconds).
+    Args:
+        world: The World that the round was decided on.
+        round_: The round.
+        outcomes: Outcomes of its actions. An action without an outcome was cut short and may have been done.
+        now: Epoch at which acting ended.
     """
     memory = replace(world.memory, fit=round_.memory, health={**world.memory.health, **round_.health})
     outcomes = tuple(outcomes)
@@ -34,4 +37,4 @@ def advance(world: World, round_: Round, outcomes: Iterable[Outcome], now: float
         for outcome in outcomes
         if isinstance(outcome.action, Remove) and outcome.action.vm is not None
     }
-    return remember_refused(memory, done)
+    return remember_removals(memory, done)

@@ -1,14 +1,14 @@
-"""Queues that serve the same jobs share them, in the order of priority. Pure.
+"""Share jobs between the queues that serve them, by priority. Pure.
 
-All machines and all VMs on their way count before anyone buys. A queue then sees what they and the queues before it do
-not cover: with what those have, and with what they are allowed to buy in this round. A queue that is paused or broken
-passes on all that its known VMs do not cover; one that is blocked because something is unknown passes on nothing.
+All machines, and all VMs that are starting, are counted before any queue buys. Each queue then sees the jobs that
+neither these nor the purchases of queues with higher priority cover. A paused or broken queue passes on all jobs that
+its known VMs do not cover. A queue that is blocked because data are unknown passes on none.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -31,76 +31,82 @@ from factory.process.faults import FAULTS
 
 @dataclass(frozen=True, eq=False)
 class QueueDemand:
-    """A queue as far as it shares jobs with others."""
+    """The demand, VMs and offers of one queue."""
 
     queue: Queue
     rank: int
+    """Position by priority, from 0."""
     sources: frozenset[str]
-    """Names of the work that it serves: queues with one in common share jobs."""
+    """Names of the work that it serves; queues with a common name share jobs."""
     demand: Demand | Unknown
     vms: tuple[VM, ...] | Unknown
     offers: tuple[Offer, ...] = ()
-    refused: frozenset[str] = frozenset()
-    """Shapes that are not bought for now; where others are left, jobs turn to these."""
+    blocked_shapes: frozenset[str] = frozenset()
+    """Shapes that breakers block for now; jobs use the other shapes meanwhile."""
 
     @property
     def buyable(self) -> tuple[Offer, ...]:
-        """What it may buy now; all of it, if it is nothing, so that the reason is found where it belongs."""
-        return tuple(offer for offer in self.offers if str(offer.shape) not in self.refused) or self.offers
+        """The offers that are not blocked; all offers if all are, so that the purchase fails with the reason."""
+        return tuple(offer for offer in self.offers if str(offer.shape) not in self.blocked_shapes) or self.offers
 
 
 @dataclass(frozen=True, eq=False)
 class Cascade:
-    """Carried from queue to queue while a round is decided."""
+    """The jobs that are shared, carried from queue to queue while a round is decided."""
 
-    parties: Mapping[str, QueueDemand]
+    demands: Mapping[str, QueueDemand]
+    """By name of the queue; queues whose chain uses no job groups are missing."""
     memory: FitMemory
     now: float
     covered: Mapping[str, int] = field(default_factory=dict)
-    """Group key → jobs for which machines are bought in this round."""
+    """Group key → jobs for which VMs are bought in this round."""
     free: Mapping[str, Mapping[str, Room]] = field(default_factory=dict)
-    """Group key → machines in the pool with room for it, and what is free there."""
+    """Group key → machines in the pool with room for it, and their free room."""
     probes: tuple[str, ...] = ()
-    """Groups for which a machine is bought to find out more."""
+    """Groups for which a VM is bought as a probe."""
     stuck_s: Mapping[str, float] = field(default_factory=dict)
-    """Group key → after how long in front of free room it is stuck: the most that a queue says."""
+    """Group key → seconds beside free room after which it is stuck: the longest time that a queue sets."""
     useless: frozenset[str] = frozenset()
-    """VMs that are to leave beside what is bought."""
+    """VMs that retire beside purchases, as no waiting job can use them."""
     blocked: Mapping[str, str] = field(default_factory=dict)
-    """Queues that decided nothing since something is not known, and what."""
+    """Queues that are blocked because data are unknown, and the reason."""
 
     def share(self, queue: str) -> Share | Unknown:
-        """What of the jobs is left for this queue."""
-        party = self.parties.get(queue)
-        if party is None:
-            return Unknown("its chain looks at no groups of jobs")
-        if isinstance(party.demand, Unknown):
-            return party.demand
-        near = [other for other in self.parties.values() if other.sources & party.sources]
+        """Return the jobs that are left for this queue."""
+        mine = self.demands.get(queue)
+        if mine is None:
+            return Unknown("no plugin of its chain uses job groups")
+        if isinstance(mine.demand, Unknown):
+            return mine.demand
+        sharing = [other for other in self.demands.values() if other.sources & mine.sources]
         supply = Supply(
-            demand=party.demand,
-            vms=tuple((other.rank, vm) for other in near if isinstance(other.vms, tuple) for vm in other.vms),
-            offers={str(offer.shape): offer for other in near for offer in other.offers},
+            demand=mine.demand,
+            vms=tuple((other.rank, vm) for other in sharing if isinstance(other.vms, tuple) for vm in other.vms),
+            offers={str(offer.shape): offer for other in sharing for offer in other.offers},
             now=self.now,
             queue=queue,
         )
-        closed = self._closed(party, near)
-        return Share(supply, party.buyable, self.covered, self.memory.waiting, self.probes, closed)
+        closed = self._closed(mine, sharing)
+        return Share(supply, mine.buyable, self.covered, self.memory.waiting, self.probes, closed)
 
-    def _closed(self, party: QueueDemand, near: Sequence[QueueDemand]) -> str | None:
-        """Which queue before this one does not know what it has, or what it may buy: it passes on nothing."""
-        for other in near:
-            if other.rank < party.rank:
-                unknown = [what.reason for what in (other.vms, other.demand) if isinstance(what, Unknown)]
+    def _closed(self, mine: QueueDemand, sharing: Sequence[QueueDemand]) -> str | None:
+        """Return a reason if a queue of higher priority passes on no jobs, because its data are unknown."""
+        for other in sharing:
+            if other.rank < mine.rank:
+                unknown = [value.reason for value in (other.vms, other.demand) if isinstance(value, Unknown)]
                 unknown += [self.blocked[other.queue.name]] if other.queue.name in self.blocked else []
                 if unknown:
-                    return f"queue {other.queue.name} comes first and is blocked: {unknown[0]}"
+                    return f"queue {other.queue.name} has priority and is blocked: {unknown[0]}"
         return None
 
     def after(self, queue: str, chain: Chain, gained: Mapping[str, int], now: bool) -> Cascade:
-        """The cascade after a queue has decided.
+        """Return the cascade after a queue has decided.
 
-        ``gained``: machines of each shape that it buys or takes back, now or when it is due.
+        Args:
+            queue: Name of the queue.
+            chain: Its decided chain.
+            gained: VMs of each shape that it buys or unretires.
+            now: True if that is done in this round; False if the queue is not due.
         """
         if chain.unknown:
             return replace(self, blocked={**self.blocked, queue: chain.reason})
@@ -122,27 +128,36 @@ class Cascade:
             memory=replace(self.memory, stuck_s={**self.memory.stuck_s, queue: verdict.stuck_s}),
         )
 
-    def remembered(self) -> FitMemory:
-        """What the next round should know. Of jobs that nobody looked at this time all stays as it was."""
-        demands = [party.demand for party in self.parties.values() if isinstance(party.demand, Demand)]
+    def memory_after(self) -> FitMemory:
+        """Return the memory for the next round; groups that no queue looked at in this round stay as they were."""
+        entries = self.demands.values()
+        demands = [entry.demand for entry in entries if isinstance(entry.demand, Demand)]
         groups = {group.key: group for demand in demands for group in demand.groups if group.key in self.free}
-        running: dict[str, int] = {}
-        for demand in demands:
-            run = sum(demand.others.get(status, 0) for status in ON_MACHINE)
-            running.update(dict.fromkeys([group.key for group in demand.groups], run))
+        running = _running(demands)
         waiting = update_waiting(self.memory.waiting, groups.values(), self.free, running, self.now, self.stuck_s)
-        unread = any(isinstance(party.demand, Unknown) or party.demand.partial for party in self.parties.values())
+        unread = any(isinstance(entry.demand, Unknown) or entry.demand.partial for entry in entries)
         kept = {key: seen for key, seen in self.memory.waiting.items() if unread or key in running}
-        vms = [party.vms for party in self.parties.values() if isinstance(party.vms, tuple)]
-        leaving = {vm.uuid for of_queue in vms for vm in of_queue if vm.state in RETIREMENT}
         return replace(
             self.memory,
             waiting=mark_probed({**kept, **waiting}, self.probes, self.now),
-            useless=self.useless | (self.memory.useless & leaving),
+            useless=self.useless | (self.memory.useless & self._retiring()),
         )
 
+    def _retiring(self) -> set[str]:
+        vms = [entry.vms for entry in self.demands.values() if isinstance(entry.vms, tuple)]
+        return {vm.uuid for of_queue in vms for vm in of_queue if vm.state in RETIREMENT}
 
-NO_GROUPS = Unknown("the WMS status names no groups of jobs")
+
+def _running(demands: Iterable[Demand]) -> dict[str, int]:
+    """Return the running jobs of the work that each group belongs to, by key of the group."""
+    running: dict[str, int] = {}
+    for demand in demands:
+        jobs = sum(demand.others.get(status, 0) for status in ON_MACHINE)
+        running.update(dict.fromkeys([group.key for group in demand.groups], jobs))
+    return running
+
+
+NO_GROUPS = Unknown("the WMS status has no job groups")
 
 
 def start_cascade(
@@ -153,52 +168,65 @@ def start_cascade(
     now: float,
     health: Mapping[str, Health] = MappingProxyType({}),
 ) -> Cascade:
-    """The cascade before the first queue."""
-    parties = {}
+    """Return the cascade before the first queue decides.
+
+    Args:
+        queues: All queues, by priority.
+        wms: WMS status of each queue.
+        batch: Batch status of each queue.
+        memory: The memory of the last round.
+        now: Epoch of this round.
+        health: Breakers of each queue.
+    """
+    demands = {}
     for rank, queue in enumerate(queues):
-        has = batch[queue.name]
-        if isinstance(has, BatchStatus):
-            work = wms[queue.name]
+        status, work = batch[queue.name], wms[queue.name]
+        if isinstance(status, BatchStatus):
             waits = isinstance(work, Unknown) or work.ready > 0
-            memory, in_vain = update_newcomers(memory, queue.name, has.vms, waits, now)
-            memory = _in_vain(memory, in_vain, work, now)
-        if _looks(queue):
-            work = wms[queue.name]
+            memory, never_claimed = update_newcomers(memory, queue.name, status.vms, waits, now)
+            memory = _mark_unserved(memory, never_claimed, work, now)
+        if _uses_job_groups(queue):
             demand = work if isinstance(work, Unknown) else work.demand or NO_GROUPS
-            vms = has if isinstance(has, Unknown) else has.vms
-            memory = _sizes(memory, demand, vms)
+            vms = status if isinstance(status, Unknown) else status.vms
+            memory = _remember_rooms(memory, demand, vms)
             offers = _offers(queue, memory)
             shapes = {str(offer.shape) for offer in offers}
-            no = blocked_shapes(health.get(queue.name, Health()), shapes, vms if isinstance(vms, tuple) else (), now)
-            parties[queue.name] = QueueDemand(queue, rank, _sources(queue), demand, vms, offers, no)
-    return Cascade(parties, memory, now)
+            known_vms = vms if isinstance(vms, tuple) else ()
+            blocked = blocked_shapes(health.get(queue.name, Health()), shapes, known_vms, now)
+            demands[queue.name] = QueueDemand(queue, rank, _sources(queue), demand, vms, offers, blocked)
+    return Cascade(demands, memory, now)
 
 
 def also_decide(queues: Sequence[Queue], due: Collection[str]) -> set[str]:
-    """Queues that decide because one after them that shares jobs with them is due: what they may buy counts."""
-    looking = [(queue.name, _sources(queue)) for queue in queues if _looks(queue)]
+    """Return queues that decide too because a due queue of lower priority shares jobs with them."""
+    sharing = [(queue.name, _sources(queue)) for queue in queues if _uses_job_groups(queue)]
     return {
         name
-        for i, (name, sources) in enumerate(looking)
-        if any(other in due and sources & others for other, others in looking[i + 1 :])
+        for i, (name, sources) in enumerate(sharing)
+        if any(other in due and sources & others for other, others in sharing[i + 1 :])
     }
 
 
-def _looks(queue: Queue) -> bool:
+def _uses_job_groups(queue: Queue) -> bool:
     return any(Info.DEMAND in plugin.needs for plugin in queue.sched)
 
 
-def _in_vain(memory: FitMemory, left: Sequence[Newcomer], work: WmsStatus | Unknown, now: float) -> FitMemory:
-    """Groups that waited while machines that they could have used came and left are stuck, but for a known limit."""
+def _mark_unserved(
+    memory: FitMemory, never_claimed: Sequence[Newcomer], work: WmsStatus | Unknown, now: float
+) -> FitMemory:
+    """Mark groups as stuck that waited while VMs that fit them joined and retired unclaimed.
+
+    Groups that a known limit of the pool holds back are not marked.
+    """
     demand = None if isinstance(work, Unknown) else work.demand
     if demand is None:
         return memory
-    waiting, within = memory.waiting, apply_limits(demand.groups, demand.limits) if left else Admitted()
-    for newcomer in left:
+    waiting, admitted = memory.waiting, apply_limits(demand.groups, demand.limits) if never_claimed else Admitted()
+    for newcomer in never_claimed:
         keys = [
             group.key
             for group in demand.groups
-            if within.of(group) > 0
+            if admitted.of(group) > 0
             and (match := demand.on_shape(group.key, newcomer.queue, newcomer.shape)) is not None
             and (match.ok or match.maybe)
         ]
@@ -206,8 +234,8 @@ def _in_vain(memory: FitMemory, left: Sequence[Newcomer], work: WmsStatus | Unkn
     return replace(memory, waiting=waiting)
 
 
-def _sizes(memory: FitMemory, demand: Demand | Unknown, vms: tuple[VM, ...] | Unknown) -> FitMemory:
-    """Rooms by shape, as the startds have them."""
+def _remember_rooms(memory: FitMemory, demand: Demand | Unknown, vms: tuple[VM, ...] | Unknown) -> FitMemory:
+    """Return the memory with the room of each shape, as startds report it."""
     if isinstance(demand, Unknown) or isinstance(vms, Unknown):
         return memory
     shapes = {vm.uuid: vm.shape for vm in vms}
@@ -221,7 +249,7 @@ def _sizes(memory: FitMemory, demand: Demand | Unknown, vms: tuple[VM, ...] | Un
 
 
 def _offers(queue: Queue, memory: FitMemory) -> tuple[Offer, ...]:
-    """What it may buy; a plugin's fault stops its own queue only, which then buys nothing."""
+    """Return the offers of a queue; none if its plugin fails, which stops the purchases of this queue only."""
     try:
         return tuple(queue.batchsubmit.offers(memory.rooms))
     except FAULTS:

@@ -1,4 +1,4 @@
-"""One decision for all queues that are due: a fold over the queues through a ledger. Pure (rule 4)."""
+"""Decide one round for all queues that are due, by priority, through a ledger. Pure (rule 4)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from factory.model.ledger import Cost, Ledger
 from factory.model.memory import Backoff
 from factory.model.source import Readings
 from factory.model.status import BatchStatus, SiteStatus, Unknown, WmsStatus
+from factory.model.vm import counted
 from factory.plugin.base import Plugin
 from factory.plugin.sched import View
 from factory.process.faults import FAULTS, fault
@@ -28,8 +29,8 @@ from factory.world.world import World
 T = TypeVar("T")
 
 BACKOFF = "Backoff"
-"""Name of the step that no plugin took."""
-_UNASKED = "its cloud has not been asked yet for instances without a VM job, which count against the caps"
+"""Name of the step, taken by no plugin, that delays purchases after unclaimed VMs."""
+_UNAUDITED = "its cloud has not been audited yet, and instances without a VM job count against the caps"
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,10 @@ class _Status:
 
 
 def decide(config: Config, world: World, due: Collection[str]) -> Round:
-    """Decide for the queues that are due, in the order of priority.
+    """Return the round of the queues in ``due``, decided by priority.
 
-    A queue that is not due and shares jobs with one that is decides too, so that the other knows what it may leave to
-    it; nothing of that is done now.
+    A queue of higher priority that shares jobs with a due queue decides too, so that its purchases count. Its actions
+    are not part of the round.
     """
     statuses = {queue.name: _read(queue, world) for queue in config.all_queues}
     wms = {name: status.wms for name, status in statuses.items()}
@@ -53,30 +54,30 @@ def decide(config: Config, world: World, due: Collection[str]) -> Round:
     decisions = []
     deciding = {*due, *cascade.also_decide(config.queues, due)}
     for queue in (queue for queue in config.queues if queue.name in deciding):
-        decision = _unbroken(_decide, queue, statuses[queue.name], ledger, shared, world)
+        decision = _contained(_decide, queue, statuses[queue.name], ledger, shared, world)
         shared = shared.after(queue.name, decision.chain, _gained(decision.actions), now=queue.name in due)
         if queue.name in due:
             bought = sum(a.n for a in decision.actions if isinstance(a, Submit))
             ledger = ledger.add(bought, _bought(queue, decision.actions))
             decisions.append(decision)
-    tended = [queue for queue in config.winding_down if queue.name in due]
-    decisions += [_unbroken(_tend, queue, statuses[queue.name], world) for queue in tended]
-    return Round(world.now, tuple(decisions), shared.remembered())
+    winding_down = [queue for queue in config.winding_down if queue.name in due]
+    decisions += [_contained(_wind_down, queue, statuses[queue.name], world) for queue in winding_down]
+    return Round(world.now, tuple(decisions), shared.memory_after())
 
 
-def _unbroken(part: Callable[..., Decision], queue: Queue, status: _Status, *rest: object) -> Decision:
-    """A queue's part of the round; an error of our own in it stops this queue only."""
+def _contained(part: Callable[..., Decision], queue: Queue, status: _Status, *rest: object) -> Decision:
+    """Return a queue's part of the round; an unexpected error blocks this queue only."""
     try:
         return part(queue, status, *rest)
     except FAULTS as error:
         chain = Chain(blocked=Blocked(Cause.ERROR, f"unexpected error, see the log: {fault(error)}"))
-        where = "".join(traceback.format_exception(error))
-        return Decision(queue.name, chain, (), (), status.wms, status.batch, status.site, broken=where)
+        trace = "".join(traceback.format_exception(error))
+        return Decision(queue.name, chain, (), (), status.wms, status.batch, status.site, broken=trace)
 
 
 def _total(statuses: Mapping[str, _Status], world: World) -> int | Unknown:
-    for name in sorted(world.unasked):
-        return Unknown(f"queue {name}: {_UNASKED}")
+    for name in sorted(world.unaudited):
+        return Unknown(f"queue {name}: {_UNAUDITED}")
     total = sum(world.orphans.values())
     for name, status in statuses.items():
         if isinstance(status.batch, Unknown):
@@ -87,8 +88,8 @@ def _total(statuses: Mapping[str, _Status], world: World) -> int | Unknown:
 
 
 def _owned(config: Config, statuses: Mapping[str, _Status], orphans: Mapping[str, int]) -> Counter[Cost]:
-    like = template_queue(config)
-    price = None if like is None else _cost(like, "").usd_per_hour
+    template = template_queue(config)
+    price = None if template is None else _cost(template, "").usd_per_hour
     owned: Counter[Cost] = Counter()
     for queue in config.all_queues:
         batch = statuses[queue.name].batch
@@ -97,12 +98,12 @@ def _owned(config: Config, statuses: Mapping[str, _Status], orphans: Mapping[str
             shapes[""] = batch.orphans
         for shape, n in (+shapes).items():
             owned[_cost(queue, shape)] += n
-    gone = {name: n for name, n in orphans.items() if name not in statuses}  # of sections that are not there any more
+    gone = {name: n for name, n in orphans.items() if name not in statuses}  # of removed sections
     return owned + Counter({Cost(name, "", price): n for name, n in gone.items()})
 
 
 def _gained(actions: Iterable[Action]) -> Counter[str]:
-    """Machines of each shape that are bought or taken back."""
+    """Return the number of VMs of each shape that are bought or unretired."""
     gained: Counter[str] = Counter()
     for action in actions:
         if isinstance(action, Submit):
@@ -133,62 +134,68 @@ def _decide(queue: Queue, status: _Status, ledger: Ledger, shared: cascade.Casca
     share = shared.share(queue.name)
 
     def bought(ask: Ask) -> tuple[Cost, ...]:
-        known = status.batch
-        made = queue.batchsubmit.plan(ask, known, world.memory, world.now) if isinstance(known, BatchStatus) else Plan()
-        return _bought(queue, validate_plan(made, queue.name).actions)
+        if isinstance(status.batch, Unknown):
+            return ()
+        return _bought(queue, _planned(queue, ask, status.batch, world).actions)
 
     view = View(
-        queue.name,
-        world.now,
-        status.wms,
-        status.batch,
-        status.site,
-        ledger.total,
-        readings,
-        share,
-        ledger.owned,
-        bought,
+        queue=queue.name,
+        now=world.now,
+        wms_or_unknown=status.wms,
+        batch_or_unknown=status.batch,
+        site_or_unknown=status.site,
+        total_or_unknown=ledger.total,
+        readings=readings,
+        share_or_unknown=share,
+        owned=ledger.owned,
+        bought=bought,
     )
-    fault_ = world.faults.get(queue.name)
-    chain = run_chain(queue.sched, view) if fault_ is None else Chain(blocked=Blocked(Cause.PLUGIN, fault_))
+    error = world.faults.get(queue.name)
+    chain = run_chain(queue.sched, view) if error is None else Chain(blocked=Blocked(Cause.PLUGIN, error))
     if chain.blocked is None and isinstance(status.batch, Unknown):
         blocked = Blocked(Cause.UNKNOWN, f"batch status unknown: {status.batch.reason}")
         chain = Chain(chain.steps, Ask(), blocked)
-    if chain.ask.n > 0 and queue.name in world.unasked:
-        chain = Chain(chain.steps, Ask(), Blocked(Cause.UNKNOWN, f"nothing is bought: {_UNASKED}"))
+    if chain.ask.n > 0 and queue.name in world.unaudited:
+        chain = Chain(chain.steps, Ask(), Blocked(Cause.UNKNOWN, f"purchases wait: {_UNAUDITED}"))
     chain = _backed_off(chain, shared.memory.backoff.get(queue.name), world.now)
-    plan = Plan()
-    if isinstance(status.batch, BatchStatus):
-        try:
-            plan = validate_plan(queue.batchsubmit.plan(chain.ask, status.batch, world.memory, world.now), queue.name)
-        except FAULTS as error:  # it stops its own queue only
-            chain = Chain(chain.steps, Ask(), _failed(queue.batchsubmit, error))
+    chain, plan = _plan(queue, chain, status, world)
     partial = status.wms.partial if isinstance(status.wms, WmsStatus) else None
     notes = plan.notes if partial is None else (*plan.notes, f"some work may be unseen: {partial}")
     return Decision(queue.name, chain, plan.actions, notes, status.wms, status.batch, status.site, plan.health)
 
 
-def _tend(queue: Queue, status: _Status, world: World) -> Decision:
-    """A queue that does not run: what its machines need to come to their end."""
+def _wind_down(queue: Queue, status: _Status, world: World) -> Decision:
+    """Return the decision for a disabled or removed queue: the actions that its VMs need until they end."""
     stop = _stop(queue, world)
-    cause, what = (Cause.DISABLED, "disabled") if queue.text else (Cause.REMOVED, "not configured")
-    chain = Chain(blocked=stop or Blocked(cause, f"{what}: nothing is bought; its VMs end by their own limits"))
+    cause, text = (Cause.DISABLED, "disabled") if queue.text else (Cause.REMOVED, "not configured")
+    chain = Chain(blocked=stop or Blocked(cause, f"{text}: no purchases; its VMs end by their own limits"))
     plan = Plan()
-    if stop is None and isinstance(status.batch, BatchStatus):
-        try:
-            plan = validate_plan(queue.batchsubmit.plan(Ask(), status.batch, world.memory, world.now), queue.name)
-        except FAULTS as error:  # it stops its own queue only
-            chain = Chain(blocked=_failed(queue.batchsubmit, error))
+    if stop is None:
+        chain, plan = _plan(queue, chain, status, world)
     return Decision(queue.name, chain, plan.actions, plan.notes, None, status.batch, None, plan.health)
 
 
+def _plan(queue: Queue, chain: Chain, status: _Status, world: World) -> tuple[Chain, Plan]:
+    """Return the chain and the submit plugin's plan for its ask; the chain is blocked if the plugin fails."""
+    if isinstance(status.batch, Unknown):
+        return chain, Plan()
+    try:
+        return chain, _planned(queue, chain.ask, status.batch, world)
+    except FAULTS as error:  # it stops its own queue only
+        return Chain(chain.steps, Ask(), _failed(queue.batchsubmit, error)), Plan()
+
+
+def _planned(queue: Queue, ask: Ask, batch: BatchStatus, world: World) -> Plan:
+    return validate_plan(queue.batchsubmit.plan(ask, batch, world.memory, world.now), queue.name)
+
+
 def _backed_off(chain: Chain, backoff: Backoff | None, now: float) -> Chain:
-    """The chain, asking for nothing while its machines come in vain; one that sees job groups knows better."""
+    """Return the chain with an empty ask during a backoff; a chain that uses job groups is not changed."""
     if backoff is None or now >= backoff.until or chain.ask.n <= 0 or chain.verdict is not None:
         return chain
     reason = (
-        f"machines came and were retired without ever being claimed, {backoff.times} times in a row: "
-        f"nothing is bought for {backoff.until - now:.0f} s"
+        f"VMs retired without ever being claimed, {counted(backoff.times, 'time')} in a row; next purchase in "
+        f"{backoff.until - now:.0f} s"
     )
     return Chain((*chain.steps, StepRecord(BACKOFF, chain.ask.n, 0, reason)), Ask())
 
@@ -198,10 +205,10 @@ def _failed(plugin: Plugin, error: BaseException) -> Blocked:
 
 
 def _stop(queue: Queue, world: World) -> Blocked | None:
-    if world.usurper is not None:
+    if world.newer_factory is not None:
         text = (
-            f"a newer factory with this id is at work: {world.usurper}; stop one of the two, or give it its own id; "
-            "this one goes on when the VM jobs of the other are gone, or after a restart"
+            f"a newer factory with this id is at work ({world.newer_factory}); stop one of the two or give it another "
+            "id; this one resumes after a restart, or when the VM jobs of the other are gone"
         )
         return Blocked(Cause.NEWER_FACTORY, text)
     paused = world.paused.get(queue.name)
@@ -233,7 +240,7 @@ def _judged(queue: Queue, batch: BatchStatus, now: float) -> BatchStatus | Unkno
 
 
 def _guard(plugin: Plugin, read: Callable[[], object], kind: type[T]) -> T | Unknown:
-    """What a status plugin says; what it raises, or nonsense, is unknown and stops its own queue only."""
+    """Return the answer of a status plugin; unknown if it fails or is invalid, which blocks this queue only."""
     try:
         return validate_status(read(), kind)
     except FAULTS as error:

@@ -1,4 +1,4 @@
-"""A decision for one queue, and a round of them."""
+"""The decision for one queue, and the round of all queues."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from factory.model.status import BatchStatus, SiteStatus, Unknown, WmsStatus
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided for one queue, and why."""
+    """The decision for one queue, with its reasons."""
 
     queue: str
     chain: Chain
@@ -22,28 +22,28 @@ class Decision:
     batch: BatchStatus | Unknown = Unknown("not read")
     site: SiteStatus | Unknown | None = None
     health: Health | None = None
-    """What is now known of its launches. None: nothing new."""
+    """Updated health of its shapes; None: unchanged."""
     broken: str | None = None
-    """Where an unexpected error ended its part of the round."""
+    """Traceback of an unexpected error in its part of the round."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """The decisions of one round, in the order in which they were made."""
+    """The decisions of one round, in the order of decision."""
 
     now: float
     decisions: tuple[Decision, ...]
     memory: FitMemory = field(default_factory=FitMemory)
-    """What the next round should know of jobs that wait."""
+    """Memory of waiting jobs for the next round."""
 
     @property
     def health(self) -> dict[str, Health]:
-        """What is now known of the launches of queues."""
+        """Updated health of shapes, by queue."""
         return {decision.queue: decision.health for decision in self.decisions if decision.health is not None}
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        """What to do: additions in the order of priority, then what ends machines in the reverse order."""
+        """All actions: additions by priority, then removals and retirements by reverse priority."""
         up = [action for decision in self.decisions for action in decision.actions]
         down = [action for decision in reversed(self.decisions) for action in decision.actions]
         return tuple(

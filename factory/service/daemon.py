@@ -96,7 +96,7 @@ class Daemon:
             self._after,
             last_audit=lambda: self._reaper.last_report,
             wake_audit=self._reaper.wake,
-            unasked=lambda: self._reaper.unasked,
+            unaudited=lambda: self._reaper.unaudited,
         )
         for warning in self.config.warnings:
             log.warning("%s", warning)

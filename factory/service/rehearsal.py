@@ -63,7 +63,7 @@ def rehearse(
         faults=observer.faults,
         orphans=known.orphans,
         audit=known.audit,
-        unasked=known.unasked,
+        unaudited=known.unaudited,
     )
     world = make_world(now, inputs)
     return Rehearsal(decide(config, world, {queue.name for queue in queues}), tuple(observer.readings.values()))

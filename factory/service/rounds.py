@@ -65,7 +65,7 @@ class Rounds:
         clock: Clock | None = None,
         last_audit: Callable[[], AuditReport] = AuditReport,
         wake_audit: Callable[[], None] = lambda: None,
-        unasked: Callable[[], frozenset[str]] = frozenset,
+        unaudited: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self.config = config
         self.incarnation = incarnation
@@ -76,7 +76,7 @@ class Rounds:
         self._clock = clock or Clock()
         self._audit = last_audit
         self._wake_audit = wake_audit
-        self._unasked = unasked
+        self._unaudited = unaudited
         self._observer = Observer(workers, self._clock)
         self._recorder = Recorder(statedir, incarnation)
         self._memory = Memory(health=self._recorder.saved_health(config, self._clock.now()))
@@ -142,7 +142,10 @@ class Rounds:
             self._memory, health=apply_resets(self._memory.health, self._statedir.read_resets(), now)
         )
         acted = {queue: self._clock.at(moment) for queue, moment in self._acted.items()}
-        unasked, audited = self._unasked(), self._last_audit()  # in this order: an account asked in between is in both
+        unaudited, audited = (
+            self._unaudited(),
+            self._last_audit(),
+        )  # in this order: one queried in between is in both
         inputs = WorldInputs(
             readings=self._observer.readings,
             memory=self._memory,
@@ -153,10 +156,10 @@ class Rounds:
             faults=self._observer.faults,
             orphans=audited.counts,
             audit=audited.result,
-            unasked=unasked,
+            unaudited=unaudited,
         )
         world = make_world(now, inputs)
-        if world.memory.missing.keys() - self._memory.missing.keys() or (unasked and self._vm_jobs()):
+        if world.memory.missing.keys() - self._memory.missing.keys() or (unaudited and self._vm_jobs()):
             self._wake_audit()
         self._memory = world.memory
         round_ = decide(self.config, world, due)
@@ -232,7 +235,7 @@ class Rounds:
 
     def _knowledge(self) -> Knowledge:
         audited = self._last_audit()
-        saved = SavedMemory(self._memory, audited.counts, audited.result, self._unasked())
+        saved = SavedMemory(self._memory, audited.counts, audited.result, self._unaudited())
         return Knowledge(tuple(self._observer.readings.values()), audited, saved)
 
     def _write_status(self) -> None:

@@ -21,7 +21,7 @@ class SavedMemory:
     orphans: Mapping[str, int] = field(default_factory=dict)
     """Number of instances without a VM job that count against the caps, by queue."""
     audit: AuditResult = field(default_factory=AuditResult)
-    unasked: frozenset[str] = frozenset()
+    unaudited: frozenset[str] = frozenset()
     """Queues whose cloud no audit has asked yet."""
 
     def report(self) -> dict[str, Any]:
@@ -32,7 +32,7 @@ class SavedMemory:
         fit = self.memory.fit
         stuck = {key: seen for key, seen in fit.waiting.items() if seen.stuck is not None}
         memory = replace(self.memory, fit=replace(fit, waiting=stuck), staying={})
-        short = SavedMemory(memory, dict(self.orphans), self.audit, self.unasked)
+        short = SavedMemory(memory, dict(self.orphans), self.audit, self.unaudited)
         report: dict[str, Any] = _adapter().dump_python(short, mode="json")
         return report
 

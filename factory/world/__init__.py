@@ -1,1 +1,1 @@
-"""From readings to the World, and what is remembered between polls. Pure."""
+"""Build the World from readings, and remember facts between polls. Pure."""

@@ -1,7 +1,7 @@
-"""What is remembered, after the host's clock was set: the same ages by the new clock. Pure.
+"""Shift all remembered times after the host's clock was set, so that ages stay the same. Pure.
 
-Otherwise a clock that was set back would stop all decisions until it has caught up, since every reading would be from
-before the last act; and one that was set on would make everything as old as the step.
+Otherwise a clock that was set back would stop all decisions until it catches up: every reading would be older than the
+last act. A clock that was set forward would make everything older by the step.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ TIMES: Mapping[type, tuple[str, ...]] = {
     Backoff: ("until",),
     Reading: ("started", "ended"),
 }
-"""What in these is a moment by the host's clock, or maps names to such moments."""
+"""Fields with an epoch by the host's clock, or with a mapping of names to such epochs, by class."""
 
 
 def shift_times(thing: T, by_s: float) -> T:
-    """The same with all moments in it later by ``by_s``."""
+    """Return a copy with all times in it later by ``by_s``."""
     moved: Any = thing
     if isinstance(thing, Mapping):
         moved = {key: shift_times(value, by_s) for key, value in thing.items()}

@@ -1,7 +1,7 @@
 """The effects of actions on a VM, as a model of HTCondor. Pure.
 
-The daemon acts on the real thing (``factory/act``); the stateful test and a simulator act on this model. A test with
-real daemons holds it against reality (tests/pool/test_effects.py).
+The daemon acts on HTCondor (``factory/act``); the stateful test and a simulator act on this model. A test with real
+daemons compares the two (tests/pool/test_effects.py).
 
     action        the schedd checks                     effect on the VM job        effect on the machine
     Submit        the hard cap                          a new job, idle             none until the gridmanager starts it
@@ -33,7 +33,7 @@ from factory.model.vm import Hold
 
 @dataclass(frozen=True, slots=True)
 class VMFacts:
-    """One VM as it is, whoever knows: its job in the schedd, its instance, its startd. Times are epoch seconds."""
+    """The true state of one VM: its job in the schedd, its instance, its startd. Times are epoch seconds."""
 
     uuid: str
     submitted: float
@@ -52,16 +52,16 @@ class VMFacts:
     startd: bool = False
     """The startd runs."""
     since: float = 0
-    """The startd started."""
+    """Start of the startd."""
     jobs: int = 0
-    """Jobs that run there."""
+    """Running jobs."""
     served: bool = False
-    """A job has run there since the startd started."""
+    """A job has run since the startd started."""
     idle_since: float = 0
     leaving: Method | None = None
-    """It takes no more jobs; its startd leaves when it has none."""
+    """The startd takes no more jobs, and leaves when it has none."""
     theirs: bool = False
-    """A person, not the factory, asked for it."""
+    """A person, not the factory, ordered that."""
     returns: bool = False
     """``condor_on`` came while the startd was leaving: it starts again."""
     reachable: bool = True
@@ -75,7 +75,7 @@ class VMFacts:
 def effect(action: Action, vm: VMFacts, now: float, delivered: bool = True) -> tuple[VMFacts, bool]:
     """Return the VM after an action, and True if the action succeeded as far as ``act`` could see.
 
-    ``delivered``: False if commands to the machine are lost on the way; the edit of the VM job is done all the same.
+    ``delivered``: False if commands to the machine get lost; the VM job is edited all the same.
     """
     match action:
         case Remove():
@@ -87,21 +87,23 @@ def effect(action: Action, vm: VMFacts, now: float, delivered: bool = True) -> t
         case ClearRetire() if vm.unretire == action.vm.unretire_time:
             return replace(vm, retire=None), True
         case Retire() if vm.status != JobStatus.REMOVED:
-            marked = vm if action.repeat else replace(vm, retire=retire_time(action.vm, now))
-            if delivered and action.vm.startd is not None and vm.startd and vm.leaving is None:
-                marked = leave_if_empty(replace(marked, leaving=action.method, returns=False), now)
-            return marked, delivered
+            return _retired(action, vm, now, delivered), delivered
         case Unretire() if vm.status != JobStatus.REMOVED:
             marked = vm if action.vm.unretired else replace(vm, unretire=unretire_time(action.vm, now))
-            if delivered and action.vm.startd is not None:
-                marked = _called_back(marked, now)
-            return marked, delivered
+            return _called_back(marked, now) if delivered and action.vm.startd is not None else marked, delivered
         case _:
             return vm, False
 
 
+def _retired(action: Retire, vm: VMFacts, now: float, delivered: bool) -> VMFacts:
+    marked = vm if action.repeat else replace(vm, retire=retire_time(action.vm, now))
+    if delivered and action.vm.startd is not None and vm.startd and vm.leaving is None:
+        return leave_if_empty(replace(marked, leaving=action.method, returns=False), now)
+    return marked
+
+
 def leave_if_empty(vm: VMFacts, now: float) -> VMFacts:
-    """Return the VM after its startd has left, if it was asked to and its last job has ended."""
+    """Return the VM without its startd, if that was told to leave and its last job has ended."""
     if vm.leaving is None or vm.jobs or not vm.startd or not vm.reachable:
         return vm
     if vm.leaving == "drain" and vm.theirs:

@@ -1,4 +1,4 @@
-"""The World: everything that a round may depend on."""
+"""The World: all data that a round may depend on."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from factory.model.source import Reading
 
 @dataclass(frozen=True)
 class World:
-    """Everything that a round may depend on."""
+    """All data that a round may depend on. Times are epoch seconds."""
 
     now: float
     readings: Mapping[str, Reading]
     memory: Memory = field(default_factory=Memory)
     acted: Mapping[str, float] = field(default_factory=dict)
     """End of each queue's last act."""
-    usurper: str | None = None
-    """A newer factory with our id that was seen at work (rule 10)."""
+    newer_factory: str | None = None
+    """Incarnation of a newer factory with our id (rule 10)."""
     paused: Mapping[str, str] = field(default_factory=dict)
-    """Queues that somebody paused, and who, when and why."""
+    """Queues that a person paused, with author, time and reason."""
     faults: Mapping[str, str] = field(default_factory=dict)
-    """Queues of which a plugin can't say what it reads, and why."""
+    """Queues with a plugin that failed to name its sources, and the reason."""
     orphans: Mapping[str, int] = field(default_factory=dict)
     """Instances without a VM job, by queue: they count against every cap (rule 6)."""
-    unasked: frozenset[str] = frozenset()
-    """Queues whose cloud no audit has asked yet, so that nobody knows how many of these there are."""
+    unaudited: frozenset[str] = frozenset()
+    """Queues whose cloud no audit has queried yet, so that their orphans are unknown."""

@@ -1,7 +1,7 @@
-"""A small world to try the factory's decisions on: jobs, VM jobs, instances, machines and their ads, in one process.
+"""A small world for the factory's decisions: jobs, VM jobs, instances, startds and their ads, in one process.
 
-It keeps what is (:class:`Host`) apart from what is shown (``readings``), and carries out actions by the same model that
-a simulator uses (``factory/world/effects.py``).
+It keeps the true state (:class:`Host`) apart from the state that daemons report. Actions take effect by the model in
+``factory/world/effects.py``.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from factory.model.vm_job import VMJobRow, VMJobRows
 from factory.world.effects import VMFacts, effect, leave_if_empty, start_startd
 
 UPDATE_S = 60
-"""Between two updates of an ad."""
+"""Seconds between two updates of an ad."""
 LEASE_S = 2400
-"""A job whose machine is silent is given up after this."""
+"""Job lease: seconds until the schedd gives up a job on an unreachable machine."""
 EXPIRES_S = 900
-"""An ad that was not renewed for so long is dropped (CLASSAD_LIFETIME)."""
+"""Seconds without update after which the collector drops an ad (CLASSAD_LIFETIME)."""
 IDLE, RUNNING, REMOVED, HELD = 1, 2, 3, 5
 
 
 @dataclass
 class Host:
-    """One VM: its job in the schedd, its instance, and what runs on it."""
+    """One VM: its VM job, its instance, its startd and the jobs on it."""
 
     uuid: str
     number: int
@@ -42,29 +42,29 @@ class Host:
     """The instance runs."""
     startd: bool = False
     since: float = 0
-    """The startd started."""
+    """Start of the startd."""
     jobs: int = 0
-    """That run there."""
+    """Running jobs."""
     served: bool = False
-    """A job has been there."""
+    """A job has run on it."""
     idle_since: float = 0
     leaving: Method | None = None
-    """``off`` or ``drain``: it takes no more jobs, and its startd leaves when it has none."""
+    """``off`` or ``drain``: the startd takes no more jobs, and leaves when it has none."""
     theirs: bool = False
-    """An administrator asked for it."""
+    """An administrator ordered that."""
     returns: bool = False
-    """``condor_on`` came while it was leaving."""
+    """``condor_on`` came while the startd was leaving."""
     unheard: bool = False
-    """The collector takes no ads of its startd."""
+    """The collector refuses ads of its startd."""
     silent_since: float | None = None
-    """The host has vanished; the schedd finds that out when its jobs' lease is over."""
+    """Time since which the host is unreachable; the schedd notices when the job lease expires."""
     shown: tuple[MachineRow | None, MasterRow | None] = (None, None)
     """Its last ads."""
 
 
 @dataclass
 class SmallWorld:
-    """The world, and what is shown of it."""
+    """The true state of all hosts, and what schedd and collector report of it."""
 
     now: float = 1_000_000.0
     idle_jobs: int = 0
@@ -72,15 +72,15 @@ class SmallWorld:
     collector_since: float = 0
     made: int = 0
     killed: int = 0
-    """Jobs on machines that the factory ended."""
+    """Jobs that ran on machines when the factory ended these."""
 
-    # What happens
+    # Events
 
-    def passes(self, seconds: float) -> None:
-        """Time goes on; who can reports."""
+    def pass_time(self, seconds: float) -> None:
+        """Advance the clock; retiring startds leave, and reachable ones report."""
         self.now += seconds
         for host in list(self.hosts.values()):
-            self._ends(host)
+            self._leave_if_empty(host)
             silent = host.silent_since
             if silent is not None and host.jobs and self.now - silent > LEASE_S:
                 self.idle_jobs, host.jobs = self.idle_jobs + host.jobs, 0  # the schedd gives them up
@@ -88,7 +88,7 @@ class SmallWorld:
                 self.report(host)
 
     def report(self, host: Host) -> None:
-        """The ads of a machine are renewed, if there is somebody to do it."""
+        """Renew the ads of a host that is alive and reachable."""
         if not host.alive or host.silent_since is not None:
             return
         reason = None
@@ -108,43 +108,42 @@ class SmallWorld:
         )  # fmt: skip
         host.shown = machine, master
 
-    def _ends(self, host: Host) -> None:
-        """A startd that was asked to leave and has no job left."""
-        self._becomes(host, leave_if_empty(self.facts(host), self.now))
+    def _leave_if_empty(self, host: Host) -> None:
+        self._become(host, leave_if_empty(self.facts(host), self.now))
 
-    def starts(self, host: Host) -> None:
-        """A startd starts."""
-        self._becomes(host, start_startd(self.facts(host), self.now))
+    def start_startd(self, host: Host) -> None:
+        """Start the startd of a host."""
+        self._become(host, start_startd(self.facts(host), self.now))
         self.report(host)
 
     def facts(self, host: Host) -> VMFacts:
-        """The VM as the model of effects sees it."""
+        """Return the host as the model of effects sees it."""
         known: dict[str, Any] = {name: getattr(host, name) for name in _SHARED}
         ads: dict[str, Any] = {"startd_ad": self.has(host.shown[0]), "master_ad": self.has(host.shown[1])}
         return VMFacts(reachable=host.silent_since is None, **ads, **known)
 
-    def _becomes(self, host: Host, vm: VMFacts) -> None:
-        """The VM changes; a startd that starts or leaves is reported at once."""
+    def _become(self, host: Host, vm: VMFacts) -> None:
+        """Change a host; report it at once if its startd started or left."""
         changed = (host.startd, host.since) != (vm.startd, vm.since)
         for name in _SHARED:
             setattr(host, name, getattr(vm, name))
         if changed:
             self.report(host)
 
-    def gone(self, host: Host) -> None:
-        """The instance has ended and the VM job has left the queue; jobs on it run elsewhere again."""
+    def remove(self, host: Host) -> None:
+        """End the instance and remove its VM job from the queue; its jobs become idle again."""
         self.idle_jobs += host.jobs
         del self.hosts[host.uuid]
 
-    # What is shown
+    # Reports of the daemons
 
     def demand(self) -> JobCountRows:
-        """The jobs in the schedd."""
+        """Return the jobs in the schedd."""
         running = sum(host.jobs for host in self.hosts.values())
         return JobCountRows({}, {QUEUE_ATTRIBUTE: {"Q": {IDLE: self.idle_jobs, RUNNING: running}}})
 
     def vm_jobs(self) -> VMJobRows:
-        """The VM jobs in the schedd."""
+        """Return the VM jobs in the schedd."""
         return VMJobRows(tuple(self._row(host) for host in self.hosts.values()))
 
     def _row(self, host: Host) -> VMJobRow:
@@ -157,7 +156,7 @@ class SmallWorld:
         )  # fmt: skip
 
     def pool(self) -> PoolRows:
-        """The ads that the collector has."""
+        """Return the ads in the collector."""
         machines = {host.uuid: host.shown[0] for host in self.hosts.values()}
         masters = {host.uuid: host.shown[1] for host in self.hosts.values()}
         return PoolRows(
@@ -167,13 +166,13 @@ class SmallWorld:
         )
 
     def has(self, row: MachineRow | MasterRow | None) -> bool:
-        """Whether the collector has this ad."""
+        """True if the collector has this ad."""
         return row is not None and row.heard > max(self.collector_since, self.now - EXPIRES_S)
 
-    # What is done
+    # Actions
 
-    def does(self, action: Action, reaches: bool = True) -> Outcome:
-        """Carry it out. ``reaches``: commands reach machines."""
+    def act(self, action: Action, delivered: bool = True) -> Outcome:
+        """Carry out an action. ``delivered``: True if commands reach machines."""
         if isinstance(action, Submit):
             for _ in range(action.n):
                 self.made += 1
@@ -185,10 +184,10 @@ class SmallWorld:
         if host is None:
             return Outcome(action, "the job is gone")
         before = self.facts(host)
-        after, done = effect(action, before, self.now, reaches)
+        after, done = effect(action, before, self.now, delivered)
         if before.status != REMOVED and after.status == REMOVED:
             self.killed += host.jobs
-        self._becomes(host, after)
+        self._become(host, after)
         return Outcome(action, None if done else "not done")
 
 

@@ -72,7 +72,7 @@ def test_explains_a_disabled_queue(example: Path) -> None:
     result = run("explain", "queue", "CLOUD-spot", "--conf", example)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[0] == "queue CLOUD-spot"
-    assert "disabled: nothing is bought" in result.stdout
+    assert "disabled: no purchases" in result.stdout
 
 
 def test_explain_job_says_that_not_every_schedd_answered(example: Path) -> None:

@@ -77,13 +77,13 @@ def test_queue_waits_for_an_audit_only_if_its_plugin_reads_the_pool(
     config, statedir, workers = load([path]), StateDir(tmp_path, "apf"), Workers()
     statedir.open()
     reaper = Reaper(config, workers, statedir, "1 host 1")
-    assert reaper.unasked == {"Q"}
+    assert reaper.unaudited == {"Q"}
     snapshot = Snapshot(
         pool_answered=False, unknown=("jobs: no answer",), clouds=clouds_by_account(config), pool_failed=True
     )
-    for failed, unasked in ((True, {"Q"}), (False, set())):
+    for failed, unaudited in ((True, {"Q"}), (False, set())):
         after = replace(snapshot, pool_failed=failed)
         monkeypatch.setattr(reaper_module, "take_snapshot", lambda *_, after=after: after)
         reaper.audit()
-        assert reaper.unasked == unasked
+        assert reaper.unaudited == unaudited
     workers.stop()

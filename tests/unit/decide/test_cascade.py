@@ -1,4 +1,4 @@
-"""Queues that serve the same jobs share them by priority, and machines that come in vain are not bought again."""
+"""Sharing of jobs between queues by priority; stuck jobs and unclaimed VMs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,12 +33,12 @@ from tests.rig.queues import VMS, make_queue
 
 NOW = 1_000_000.0
 SHAPES = {name: Shape("ami-1", "m5.2xlarge", name) for name in ("cheap", "dear")}
-"""Each queue buys in a zone of its name."""
+"""Each queue buys in the zone of its name."""
 PLACE = offer(memory_mb=30_000)
 
 
 class Work(WmsStatusPlugin):
-    """Jobs that are written down."""
+    """WMS status given by the test."""
 
     said: WmsStatus | Unknown
 
@@ -50,7 +50,7 @@ class Work(WmsStatusPlugin):
 
 
 class Has(BatchStatusPlugin):
-    """VMs that are written down."""
+    """Batch status given by the test."""
 
     said: BatchStatus | Unknown
 
@@ -63,7 +63,7 @@ class Has(BatchStatusPlugin):
 
 @dataclass
 class Factory:
-    """Two queues that read the same jobs, the cheap one first."""
+    """A factory with two queues that read the same jobs, the cheap one first."""
 
     directory: Path
     jobs: Sequence[JobGroup] = ()
@@ -76,7 +76,7 @@ class Factory:
     paused: Mapping[str, str] = field(default_factory=dict)
     faults: Mapping[str, str] = field(default_factory=dict)
     more: Sequence[BatchStatus | Unknown] = ()
-    """What other queues have, which share no jobs with these."""
+    """Batch status of other queues, which share no jobs with these."""
     memory: Memory = field(default_factory=Memory)
     now: float = NOW
 
@@ -123,11 +123,11 @@ def factory(tmp_path: Path) -> Factory:
     return Factory(tmp_path, jobs=[group("g", 1, 1000, 80)])
 
 
-def test_the_first_queue_takes_all_and_the_second_nothing(factory: Factory) -> None:
+def test_first_queue_buys_for_all_jobs_and_second_for_none(factory: Factory) -> None:
     assert factory.bought() == {"cheap": 10, "dear": 0}
 
 
-def test_the_second_queue_takes_what_the_caps_of_the_first_leave(factory: Factory) -> None:
+def test_second_queue_buys_what_the_caps_of_the_first_leave(factory: Factory) -> None:
     factory.chain = "Fit, MaxPerCycle"
     factory.keys["cheap"] = {"sched.maxpercycle.maximum": 4}
     assert factory.bought() == {"cheap": 4, "dear": 6}
@@ -136,12 +136,12 @@ def test_the_second_queue_takes_what_the_caps_of_the_first_leave(factory: Factor
     assert factory.bought() == {"cheap": 3, "dear": 7}
 
 
-def test_what_is_on_its_way_counts_whichever_queue_bought_it(factory: Factory) -> None:
+def test_starting_vms_of_any_queue_count(factory: Factory) -> None:
     factory.vms["dear"] = [vm(i, VMState.BOOTING, str(SHAPES["dear"]), "dear") for i in range(6)]
     assert factory.bought() == {"cheap": 4, "dear": 0}
 
 
-def test_jobs_that_only_the_second_queue_can_serve_are_its_own(factory: Factory) -> None:
+def test_second_queue_buys_for_jobs_that_only_it_can_serve(factory: Factory) -> None:
     factory.jobs = [group("g", 1, 1000, 8), group("big", 1, 200_000, 3)]
     factory.keys["dear"] = {"batchsubmit.condorec2.instance_type": "r5.8xlarge"}
     shape = str(Shape("ami-1", "r5.8xlarge", "dear"))
@@ -156,54 +156,55 @@ def test_jobs_that_only_the_second_queue_can_serve_are_its_own(factory: Factory)
     assert factory.bought() == {"cheap": 1, "dear": 3}
 
 
-def test_a_queue_that_is_not_due_keeps_its_turn(factory: Factory) -> None:
+def test_queue_that_is_not_due_keeps_its_priority(factory: Factory) -> None:
     assert factory.bought("dear") == {"dear": 0}
     assert factory.bought("cheap") == {"cheap": 10}
 
 
-def test_a_paused_queue_passes_on_what_its_vms_do_not_cover(factory: Factory) -> None:
+def test_paused_queue_passes_on_jobs_that_its_vms_do_not_cover(factory: Factory) -> None:
     factory.paused = {"cheap": "paused"}
     factory.vms["cheap"] = [vm(i, VMState.BOOTING, str(SHAPES["cheap"]), "cheap") for i in range(4)]
     assert factory.bought() == {"cheap": 0, "dear": 6}
 
 
-def test_a_queue_that_does_not_know_what_it_has_passes_on_nothing(factory: Factory) -> None:
+def test_queue_with_unknown_batch_status_passes_on_no_jobs(factory: Factory) -> None:
     factory.vms["cheap"] = Unknown("the schedd does not answer")
     made = factory.round()
     assert [d.actions for d in made.decisions] == [(), ()]
-    assert "queue cheap comes first and is blocked" in made.decisions[1].chain.reason
+    assert "queue cheap has priority and is blocked" in made.decisions[1].chain.reason
     factory.vms = {"cheap": [], "dear": Unknown("the schedd does not answer")}
     assert factory.bought() == {"cheap": 10, "dear": 0}
 
 
-def test_a_queue_blocked_by_unknown_data_passes_on_nothing(factory: Factory) -> None:
+def test_queue_blocked_by_unknown_data_passes_on_no_jobs(factory: Factory) -> None:
     factory.keys["cheap"] = {"schedplugin": "Fit, MaxPerFactory"}
     factory.more = [Unknown("the other schedd does not answer")]
     made = factory.round()
     assert made.decisions[0].chain.blocked_text is not None
     assert [d.actions for d in made.decisions] == [(), ()]
     assert (
-        "queue cheap comes first and is blocked: MaxPerFactory: factory total unknown" in made.decisions[1].chain.reason
+        "queue cheap has priority and is blocked: MaxPerFactory: factory total unknown"
+        in made.decisions[1].chain.reason
     )
-    assert factory.bought("dear") == {"dear": 0}, "also one that is not due"
+    assert factory.bought("dear") == {"dear": 0}, "a queue that is not due too"
     factory.more = [BatchStatus()]
     assert factory.bought() == {"cheap": 10, "dear": 0}
 
 
-def test_a_queue_decides_beside_one_that_is_due_if_it_comes_first_and_shares_jobs_with_it(factory: Factory) -> None:
+def test_queue_decides_too_if_it_shares_jobs_with_a_due_queue_behind_it(factory: Factory) -> None:
     queues = [factory.queue("cheap", 1), factory.queue("dear", 2), factory.alone("other", BatchStatus())]
     assert also_decide(queues, {"dear"}) == {"cheap"}
     assert also_decide(queues, {"cheap", "other"}) == set()
 
 
-def test_a_broken_queue_passes_on_what_its_vms_do_not_cover(factory: Factory) -> None:
+def test_broken_queue_passes_on_jobs_that_its_vms_do_not_cover(factory: Factory) -> None:
     factory.vms["cheap"] = [vm(i, VMState.BOOTING, str(SHAPES["cheap"]), "cheap") for i in range(4)]
     factory.faults = {"cheap": "plugin Fit failed: ZeroDivisionError"}
     assert factory.bought() == {"cheap": 0, "dear": 6}
 
 
-def test_what_the_first_queue_is_refused_is_left_to_the_second_shape_by_shape(factory: Factory) -> None:
-    """The most valuable machines are of a type of which nobody knows yet whether it can be had."""
+def test_second_queue_buys_the_shapes_that_the_first_may_not(factory: Factory) -> None:
+    """The most valuable VMs have a type whose breaker is open."""
     factory.jobs = [group("small", 1, 1000, 1), group("big", 16, 60_000, 5)]
     large = {name: Shape("ami-1", "m5.4xlarge", name) for name in SHAPES}
     for name in SHAPES:
@@ -219,11 +220,11 @@ def test_what_the_first_queue_is_refused_is_left_to_the_second_shape_by_shape(fa
     assert bought == {
         "cheap": {str(SHAPES["cheap"]): 1, str(large["cheap"]): 1},
         "dear": {str(large["dear"]): 4},
-    }, "the cheap one may try one of them, to see"
+    }, "the cheap queue may buy one as a probe"
 
 
-def test_machines_that_no_job_can_use_leave_beside_what_is_bought_and_are_not_taken_back(factory: Factory) -> None:
-    """They hold the whole of the cap."""
+def test_retires_useless_vms_beside_purchases_and_keeps_them_retired(factory: Factory) -> None:
+    """The useless VMs fill the cap."""
     shape = str(SHAPES["cheap"])
     factory.chain = "Fit, MaxToRun"
     factory.keys = {"cheap": {"sched.maxtorun.maximum": 3}, "dear": {"sched.maxtorun.maximum": 0}}
@@ -241,14 +242,14 @@ def test_machines_that_no_job_can_use_leave_beside_what_is_bought_and_are_not_ta
         bought += sum(action.n for action in made.actions if isinstance(action, Submit))
         left = [replace(one, state=VMState.RETIRED, retire_time=factory.now) for one in leave]
         vms = [one for one in vms if one not in leave]
-    assert bought == 2, "one for each that was leaving"
+    assert bought == 2, "one for each retiring VM"
     busy = [vm(i, VMState.BUSY, shape, "cheap", claims=8) for i in range(2)]
     factory.vms["cheap"] = [*busy, vm(3, VMState.IDLE, shape, "cheap", idle_since=NOW - 3000)]
     factory.machines = [machine("vm00003", 8, 32_000, vm="vm00003")]
-    assert factory.round().decisions[0].chain.ask.victims == (), "one that waiting jobs can use stays"
+    assert factory.round().decisions[0].chain.ask.victims == (), "a VM that waiting jobs can use stays"
 
 
-def test_the_dear_queue_empties_first(factory: Factory) -> None:
+def test_dear_queue_retires_first(factory: Factory) -> None:
     for name in ("cheap", "dear"):
         factory.vms[name] = [
             vm(i + 10 * (name == "dear"), VMState.IDLE, str(SHAPES[name]), name, idle_since=NOW - 3600)
@@ -265,7 +266,7 @@ def test_the_dear_queue_empties_first(factory: Factory) -> None:
     assert [d.chain.ask.n for d in made.decisions] == [0, -3]
 
 
-def test_jobs_that_do_not_start_though_room_stands_free_are_stuck_until_one_does(factory: Factory) -> None:
+def test_jobs_beside_free_room_are_stuck_until_one_starts(factory: Factory) -> None:
     factory.jobs = [group("g", 1, 1000, 80, reject_reason="no quota")]
     factory.machines = [machine("a", 8, 32_000)]
     assert factory.bought()["cheap"] == 9
@@ -276,15 +277,15 @@ def test_jobs_that_do_not_start_though_room_stands_free_are_stuck_until_one_does
     assert "80 jobs are stuck: free machines that fit stayed unused for 300 s" in made.decisions[0].chain.reason
     assert "no quota" in made.decisions[0].chain.reason
     factory.machines = []
-    assert factory.bought()["cheap"] == 0, "that the room has gone makes them no less stuck"
+    assert factory.bought()["cheap"] == 0, "they stay stuck when the room is gone"
     assert factory.bought(after_s=3600) == {"cheap": 1, "dear": 0}, "a probe"
     assert factory.bought() == {"cheap": 0, "dear": 0}
     factory.jobs = [group("g", 1, 1000, 72, reject_reason="no quota")]
     factory.bought()
-    assert factory.bought()["cheap"] == 9, "some have started"
+    assert factory.bought()["cheap"] == 9, "some jobs have started"
 
 
-def test_what_the_negotiator_says_for_the_first_time_earns_stuck_jobs_a_probe(factory: Factory) -> None:
+def test_new_reject_reason_earns_stuck_jobs_a_probe(factory: Factory) -> None:
     factory.jobs = [group("g", 1, 1000, 80, reject_reason="no quota")]
     factory.machines = [machine("a", 8, 32_000)]
     for _ in range(7):
@@ -299,31 +300,31 @@ def test_what_the_negotiator_says_for_the_first_time_earns_stuck_jobs_a_probe(fa
     for reason in ("no quota", None, "no quota"):
         factory.jobs = [group("g", 1, 1000, 80, reject_reason=reason)]
         factory.bought()
-        assert factory.bought()["cheap"] == 0, "that was said before"
+        assert factory.bought()["cheap"] == 0, "this reason is not new"
 
 
-def test_words_that_come_and_go_with_the_machine_buy_none_but_the_probes(factory: Factory) -> None:
-    """Without a machine the negotiator finds no match, with one the submitter's limit is in the way."""
+def test_alternating_reject_reasons_buy_only_probes(factory: Factory) -> None:
+    """Without a machine the negotiator finds no match; with one it reports the submitter's limit."""
     shape, booting, since = str(SHAPES["cheap"]), False, 0.0
     bought: list[int] = []
     for minute in range(300):
         there = not booting and since and factory.now - since < 1200
-        words = "submitter limit exceeded" if there and factory.now - since >= 360 else "no match found"
+        reason = "submitter limit exceeded" if there and factory.now - since >= 360 else "no match found"
         if booting and factory.now - since >= 300:
             booting, there = False, True
         state = VMState.BOOTING if booting else VMState.JOINED
         one = vm(len(bought), state, shape, "cheap", idle_since=None if booting else since + 300)
         factory.vms["cheap"] = [one] if booting or there else []
         factory.machines = [machine("a", 8, 30_000, vm=one.uuid)] if there else []
-        factory.jobs = [group("g", 1, 1000, 8, reject_reason=words)]
+        factory.jobs = [group("g", 1, 1000, 8, reject_reason=reason)]
         if factory.bought()["cheap"]:
             bought.append(minute)
             booting, since = True, factory.now
     assert len(bought) <= 1 + 300 / 60
 
 
-def test_a_burst_is_served_whatever_few_jobs_there_were_before(factory: Factory) -> None:
-    """Its count has risen, and falls: jobs start, though the room on one machine stays free."""
+def test_burst_after_few_jobs_is_served(factory: Factory) -> None:
+    """Its count falls as jobs start, although the room on one machine stays free."""
     factory.machines = [machine("a", 8, 32_000)]
     asked = []
     for count in (2, *range(5000, 3900, -100)):
@@ -338,16 +339,16 @@ def test_new_jobs_may_hide_that_old_ones_start(factory: Factory) -> None:
     for minute in range(12):
         asked = demand(factory.jobs, factory.machines, [replace(PLACE, shape=shape) for shape in SHAPES.values()])
         factory.wms = WmsStatus(ready=80, demand=replace(asked, others={2: 100 + 10 * minute}))
-        assert factory.bought()["cheap"] == 9, "more and more run"
+        assert factory.bought()["cheap"] == 9, "the number of running jobs rises"
     for minute in range(12):
         factory.wms, factory.machines = None, [machine("a", 4 + minute % 2, 32_000)]
-        assert factory.bought()["cheap"] > 0, "something starts on that machine"
+        assert factory.bought()["cheap"] > 0, "a job starts on that machine"
     for _ in range(7):
         factory.bought()
     assert factory.bought()["cheap"] == 0
 
 
-def test_room_that_jobs_take_makes_nobody_stuck(factory: Factory) -> None:
+def test_room_that_jobs_take_makes_no_group_stuck(factory: Factory) -> None:
     for minute in range(20):
         factory.jobs = [group("g", 1, 1000, 80)]
         factory.machines = [machine(f"new-{minute}", 8, 32_000)]
@@ -357,10 +358,8 @@ def test_room_that_jobs_take_makes_nobody_stuck(factory: Factory) -> None:
 RETIRING: dict[str, Any] = {"state": VMState.RETIRING, "retire_time": NOW}
 
 
-@pytest.mark.parametrize("end", [RETIRING, {"state": VMState.RETIRED}], ids=["asked to", "by its own rule"])
-def test_a_machine_that_came_in_vain_is_not_bought_again_for_the_same_jobs(
-    factory: Factory, end: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("end", [RETIRING, {"state": VMState.RETIRED}], ids=["by command", "by its own rule"])
+def test_unclaimed_vm_is_not_bought_again_for_the_same_jobs(factory: Factory, end: dict[str, Any]) -> None:
     factory.jobs = [group("g", 1, 1000, 8)]
     shape = str(SHAPES["cheap"])
     factory.no = {("g", "other"): Match(ok=False)}
@@ -380,13 +379,13 @@ ENDS: list[tuple[str, float, dict[str, Any] | None]] = [
     ("missed by one poll", 1000, {"state": VMState.LOST, "missed_once": True}),
     ("killed by the spot market", 1000, None),
     ("removed by hand", 1000, {"state": VMState.DONE, "job_status": 3}),
-    ("drained by somebody else", 1000, {"state": VMState.RETIRING, "retire_time": None}),
-    ("asked to leave at once", 60, RETIRING),
+    ("drained by an administrator", 1000, {"state": VMState.RETIRING, "retire_time": None}),
+    ("retired at once", 60, RETIRING),
 ]
 
 
 @pytest.mark.parametrize(("after_s", "end"), [end[1:] for end in ENDS], ids=[end[0] for end in ENDS])
-def test_a_machine_that_ended_otherwise_says_nothing_of_the_jobs(
+def test_vm_that_ended_otherwise_makes_no_group_stuck(
     factory: Factory, after_s: float, end: dict[str, Any] | None
 ) -> None:
     shape = str(SHAPES["cheap"])
@@ -401,7 +400,7 @@ def test_a_machine_that_ended_otherwise_says_nothing_of_the_jobs(
         assert factory.bought(after_s=after_s)["cheap"] == (100 if chain == "Fit" else 800)
 
 
-def test_a_chain_without_groups_backs_off_ever_longer_when_machines_come_in_vain(factory: Factory) -> None:
+def test_chain_without_groups_backs_off_after_unclaimed_vms(factory: Factory) -> None:
     factory.chain, factory.wms = "Ready", WmsStatus(ready=1)
     joined = [vm(1, VMState.JOINED, str(SHAPES["cheap"]), "cheap")]
     waits = []
@@ -425,7 +424,7 @@ def test_a_chain_without_groups_backs_off_ever_longer_when_machines_come_in_vain
 
 
 def test_backoff_stops_a_chain_of_counts_but_not_fit(factory: Factory) -> None:
-    """Fit knows for which job groups machines came and left unclaimed, and buys for the others."""
+    """Fit knows the job groups for which VMs stayed unclaimed, and buys for the others."""
     for chain, n in (("Ready", 0), ("Fit", 10)):
         factory.chain = chain
         factory.memory = Memory(fit=FitMemory(backoff={"cheap": Backoff(NOW + 100_000, 1)}))
@@ -435,9 +434,7 @@ def test_backoff_stops_a_chain_of_counts_but_not_fit(factory: Factory) -> None:
 
 
 @pytest.mark.parametrize(("when_joined", "at_the_end"), [(0, 1), (1, 0)])
-def test_a_machine_left_over_because_others_did_the_jobs_makes_no_backoff(
-    factory: Factory, when_joined: int, at_the_end: int
-) -> None:
+def test_surplus_vm_causes_no_backoff(factory: Factory, when_joined: int, at_the_end: int) -> None:
     factory.chain, factory.wms = "Ready", WmsStatus(ready=when_joined)
     factory.vms["cheap"] = [vm(1, VMState.JOINED, str(SHAPES["cheap"]), "cheap")]
     factory.bought("cheap")
@@ -448,9 +445,9 @@ def test_a_machine_left_over_because_others_did_the_jobs_makes_no_backoff(
     assert factory.memory.fit.backoff == {}
 
 
-def test_sizes_of_machines_that_were_seen_are_remembered(factory: Factory) -> None:
+def test_remembers_the_room_of_shapes_that_were_seen(factory: Factory) -> None:
     factory.jobs = [group("g", 8, 31_000, 1)]
-    assert factory.bought()["cheap"] == 0, "the table of types promises less"
+    assert factory.bought()["cheap"] == 0, "the table of types has less room"
     factory.vms["cheap"] = [vm(1, VMState.BUSY, str(SHAPES["cheap"]), "cheap", claims=1)]
     factory.machines = [machine("a", 0, 0, vm="vm00001")]
     assert factory.bought()["cheap"] == 1
@@ -458,7 +455,7 @@ def test_sizes_of_machines_that_were_seen_are_remembered(factory: Factory) -> No
     assert factory.bought()["cheap"] == 1
 
 
-def test_a_wms_status_without_groups_blocks_the_chain(factory: Factory) -> None:
+def test_wms_status_without_groups_blocks_the_chain(factory: Factory) -> None:
     factory.wms = WmsStatus(ready=5)
     made = factory.round()
-    assert "the WMS status names no groups of jobs" in (made.decisions[0].chain.blocked_text or "")
+    assert "the WMS status has no job groups" in (made.decisions[0].chain.blocked_text or "")

@@ -1,4 +1,4 @@
-"""A queue with several shapes turns to the others when one of them waits."""
+"""A queue with several shapes buys the others while one is blocked."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -8,13 +8,13 @@ from factory.model.demand import Offer
 from factory.model.status import Unknown
 
 
-def party(*refused: str) -> QueueDemand:
+def entry(*blocked: str) -> QueueDemand:
     offers = tuple(cast("Offer", SimpleNamespace(shape=name)) for name in ("large", "small"))
     unknown = Unknown("not asked")
-    return QueueDemand(cast("Any", None), 0, frozenset(), unknown, unknown, offers, frozenset(refused))
+    return QueueDemand(cast("Any", None), 0, frozenset(), unknown, unknown, offers, frozenset(blocked))
 
 
-def test_what_is_refused_is_not_offered_where_something_else_is_left() -> None:
-    assert [str(offer.shape) for offer in party("large").buyable] == ["small"]
-    assert len(party().buyable) == 2
-    assert len(party("large", "small").buyable) == 2, "the ramp then says why nothing is bought"
+def test_blocked_shapes_are_not_buyable_while_others_are() -> None:
+    assert [str(offer.shape) for offer in entry("large").buyable] == ["small"]
+    assert len(entry().buyable) == 2
+    assert len(entry("large", "small").buyable) == 2, "the plan then gives the reason"

@@ -1,4 +1,4 @@
-"""Chains: published ones come out as published, missing information holds, and a bad plugin stops only itself."""
+"""Chains of sched plugins: published examples, unknown data, invalid plugins, any numbers."""
 
 import pickle
 from collections.abc import Callable
@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factory.config import load
-from factory.decide.chain import LIMIT, run_chain
+from factory.decide.chain import run_chain
+from factory.decide.plugin_answers import LIMIT
 from factory.model.ask import Ask
 from factory.model.shape import Shape
 from factory.model.source import Reading, Readings
@@ -102,7 +103,9 @@ PUBLISHED: list[tuple[tuple[SchedPlugin, ...], View, list[int]]] = [
 
 
 @pytest.mark.parametrize(("plugins", "seen", "steps"), PUBLISHED)
-def test_published_chains_come_out_as_published(plugins: tuple[SchedPlugin, ...], seen: View, steps: list[int]) -> None:
+def test_published_chains_give_the_published_steps(
+    plugins: tuple[SchedPlugin, ...], seen: View, steps: list[int]
+) -> None:
     result = run_chain(plugins, seen)
     assert [step.n_out for step in result.steps] == steps
     assert [step.n_in for step in result.steps] == [0, *steps[:-1]]
@@ -111,7 +114,7 @@ def test_published_chains_come_out_as_published(plugins: tuple[SchedPlugin, ...]
 
 
 @pytest.mark.parametrize(
-    ("plugins", "seen", "hold"),
+    ("plugins", "seen", "blocked"),
     [
         (SAMPLE, view(batch=HAS(pending=3, running=8)), "Ready: WMS status unknown: not given"),
         (SAMPLE, view(WORK(ready=100)), "Ready: batch status unknown: not given"),
@@ -122,27 +125,27 @@ def test_published_chains_come_out_as_published(plugins: tuple[SchedPlugin, ...]
         ((plugin(MaxPerFactory),), view(WORK(), HAS(), "online"), "MaxPerFactory: factory total unknown: not given"),
     ],
 )  # fmt: skip
-def test_missing_information_holds_where_it_was_acted_upon(
-    plugins: tuple[SchedPlugin, ...], seen: View, hold: str
+def test_unknown_data_block_the_chain_of_each_published_example(
+    plugins: tuple[SchedPlugin, ...], seen: View, blocked: str
 ) -> None:
     result = run_chain(plugins, seen)
-    assert result.blocked_text == hold
+    assert result.blocked_text == blocked
     assert result.ask == Ask()
-    assert result.reason == hold
+    assert result.reason == blocked
 
 
-def test_a_chain_needs_nothing_that_its_plugins_do_not_need() -> None:
+def test_chain_needs_only_data_that_its_plugins_need() -> None:
     assert run_chain((plugin(MaxPerCycle, maximum=5),), view(), 9).ask == Ask(5)
     assert run_chain((plugin(Fixed, pilotspercycle=3), plugin(Scale, factor=2)), view()).ask == Ask(6)
 
 
-def test_a_hold_shows_the_steps_before_it() -> None:
+def test_blocked_chain_shows_the_steps_before() -> None:
     result = run_chain((plugin(MaxPerCycle, maximum=5), plugin(Ready)), view(), 9)
     assert [(step.plugin, step.n_in, step.n_out) for step in result.steps] == [("MaxPerCycle", 9, 5)]
     assert result.blocked_text is not None
 
 
-def test_the_reason_is_that_of_the_step_with_the_last_word() -> None:
+def test_reason_is_that_of_the_last_step_that_changed_n() -> None:
     seen = view(WORK(ready=100), HAS(pending=10, running=8))
     capped = run_chain((plugin(Ready), plugin(MaxPerCycle, maximum=80), plugin(MaxPending, maximum=100)), seen)
     assert capped.reason == "MaxPerCycle: at most 80 per cycle"
@@ -150,7 +153,7 @@ def test_the_reason_is_that_of_the_step_with_the_last_word() -> None:
     assert run_chain((), seen).reason == "no sched plugin"
 
 
-def test_a_plugin_goes_by_the_name_that_stands_in_the_file(tmp_path: Path) -> None:
+def test_plugin_has_the_name_that_the_file_gives_it(tmp_path: Path) -> None:
     file = tmp_path / "queues.conf"
     file.write_text(conf("Nothing, Gap", {}))
     registry: dict[str, dict[str, type[Plugin]]] = {
@@ -167,7 +170,7 @@ def test_a_plugin_goes_by_the_name_that_stands_in_the_file(tmp_path: Path) -> No
 
 
 class Odd(SchedPlugin):
-    """A plugin that answers what the test says."""
+    """A plugin with an answer given by the test."""
 
     answer: Callable[[], Any]
 
@@ -176,7 +179,7 @@ class Odd(SchedPlugin):
 
 
 class OddAsk(AskPlugin):
-    """The same with whole asks."""
+    """A plugin with an answer of a whole ask, given by the test."""
 
     answer: Callable[[], Any]
 
@@ -197,58 +200,64 @@ def fail() -> Step:
 SHAPE = Shape("ami", "m5.large")
 
 
-NONSENSE: list[tuple[Callable[[], Any], str]] = [
+INVALID: list[tuple[Callable[[], Any], str]] = [
     (fail, "failed: ZeroDivisionError: division by zero"),
-    (lambda: None, "answered None, which is no Step"),
-    (lambda: (3, "three"), "answered (3, 'three'), which is no Step"),
-    (lambda: "long" * 100, "answered 'longlonglonglonglonglonglonglonglonglonglonglonglonglong..., which is no Step"),
-    (lambda: AskStep(Ask(1), ""), "answered AskStep(ask=Ask(n=1, shapes=(), victims=()), reason=''), which is no Step"),
-    (lambda: Step(2.0, ""), "answered n = 2.0, which is no whole number"),  # type: ignore[arg-type]
-    (lambda: Step(float("nan"), ""), "answered n = nan, which is no whole number"),  # type: ignore[arg-type]
-    (lambda: Step(True, ""), "answered n = True, which is no whole number"),
-    (lambda: Step("5", ""), "answered n = '5', which is no whole number"),  # type: ignore[arg-type]
-    (lambda: Step(LIMIT + 1, ""), "answered n = 1.000e+09, which is more than any pool has"),
-    (lambda: Step(-LIMIT - 1, ""), "answered n = -1.000e+09, which is more than any pool has"),
-    (lambda: Step(1, None), "gave None as its reason, which is no text"),  # type: ignore[arg-type]
+    (lambda: None, "answered None, which is not a Step"),
+    (lambda: (3, "three"), "answered (3, 'three'), which is not a Step"),
+    (
+        lambda: "long" * 100,
+        "answered 'longlonglonglonglonglonglonglonglonglonglonglonglonglong..., which is not a Step",
+    ),
+    (
+        lambda: AskStep(Ask(1), ""),
+        "answered AskStep(ask=Ask(n=1, shapes=(), victims=()), reason=''), which is not a Step",
+    ),
+    (lambda: Step(2.0, ""), "answered n = 2.0, which is not a whole number"),  # type: ignore[arg-type]
+    (lambda: Step(float("nan"), ""), "answered n = nan, which is not a whole number"),  # type: ignore[arg-type]
+    (lambda: Step(True, ""), "answered n = True, which is not a whole number"),
+    (lambda: Step("5", ""), "answered n = '5', which is not a whole number"),  # type: ignore[arg-type]
+    (lambda: Step(LIMIT + 1, ""), "answered n = 1.000e+09, more than any pool has"),
+    (lambda: Step(-LIMIT - 1, ""), "answered n = -1.000e+09, more than any pool has"),
+    (lambda: Step(1, None), "answered reason None, which is not a text"),  # type: ignore[arg-type]
 ]
-ASK_NONSENSE: list[tuple[Callable[[], Any], str]] = [
+INVALID_ASKS: list[tuple[Callable[[], Any], str]] = [
     (fail, "failed: ZeroDivisionError: division by zero"),
-    (lambda: Step(1, ""), "answered Step(n=1, reason=''), which is no AskStep"),
-    (lambda: AskStep(3, ""), "answered AskStep(ask=3, reason=''), which is no AskStep"),  # type: ignore[arg-type]
-    (lambda: AskStep(Ask(True), ""), "answered n = True, which is no whole number"),
-    (lambda: AskStep(Ask(-1, (SHAPE,)), ""), "named more shapes or victims than its n = -1 allows"),
-    (lambda: AskStep(Ask(0, (SHAPE,), ("a",)), ""), "named more shapes or victims than its n = 0 allows"),
-    (lambda: AskStep(Ask(-1, (), ("a", "b")), ""), "named more shapes or victims than its n = -1 allows"),
+    (lambda: Step(1, ""), "answered Step(n=1, reason=''), which is not an AskStep"),
+    (lambda: AskStep(3, ""), "answered AskStep(ask=3, reason=''), which is not an AskStep"),  # type: ignore[arg-type]
+    (lambda: AskStep(Ask(True), ""), "answered n = True, which is not a whole number"),
+    (lambda: AskStep(Ask(-1, (SHAPE,)), ""), "answered more shapes or victims than n = -1 allows"),
+    (lambda: AskStep(Ask(0, (SHAPE,), ("a",)), ""), "answered more shapes or victims than n = 0 allows"),
+    (lambda: AskStep(Ask(-1, (), ("a", "b")), ""), "answered more shapes or victims than n = -1 allows"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("step", "hold"),
+    ("step", "blocked"),
     [
-        *((odd(answer), f"sched plugin Odd {hold}") for answer, hold in NONSENSE),
-        *((odd(answer, OddAsk), f"sched plugin OddAsk {hold}") for answer, hold in ASK_NONSENSE),
+        *((odd(answer), f"sched plugin Odd {blocked}") for answer, blocked in INVALID),
+        *((odd(answer, OddAsk), f"sched plugin OddAsk {blocked}") for answer, blocked in INVALID_ASKS),
     ],
 )
-def test_a_plugin_that_raises_or_answers_nonsense_holds_its_chain_by_name(step: SchedPlugin, hold: str) -> None:
+def test_failing_or_invalid_plugin_blocks_its_chain_by_name(step: SchedPlugin, blocked: str) -> None:
     result = run_chain((plugin(Fixed, pilotspercycle=3), step, plugin(Null)), view())
-    assert result.blocked_text == hold
+    assert result.blocked_text == blocked
     assert result.ask == Ask()
     assert [record.plugin for record in result.steps] == ["Fixed"]
 
 
-def test_a_plugin_that_reads_what_it_did_not_declare_holds() -> None:
+def test_plugin_that_reads_undeclared_data_blocks_its_chain() -> None:
     class Sneaky(SchedPlugin):
         def step(self, n: int, view: View) -> Step:
             return Step(view.wms.ready, "")
 
-    hold = run_chain((plugin(Sneaky),), view()).blocked_text
-    assert hold is not None
-    assert "Sneaky" in hold
-    assert "did not declare" in hold
+    blocked = run_chain((plugin(Sneaky),), view()).blocked_text
+    assert blocked is not None
+    assert "Sneaky" in blocked
+    assert "did not declare" in blocked
 
 
 class Prices(Source):
-    """A source of a plugin's own."""
+    """A plugin's own source."""
 
     @property
     def key(self) -> str:
@@ -259,11 +268,11 @@ class Prices(Source):
         return "cloud"
 
     def fetch(self) -> Any:
-        raise AssertionError("nothing is fetched while deciding")
+        raise AssertionError("decide fetched data")
 
 
 class Priced(SchedPlugin):
-    """Reads its own source."""
+    """A plugin that reads its own source."""
 
     def sources(self) -> tuple[Source, ...]:
         return (Prices(),)
@@ -272,7 +281,7 @@ class Priced(SchedPlugin):
         return Step(view.rows(Prices()), "by price")
 
 
-def test_a_plugin_may_poll_for_itself_and_the_chain_holds_until_it_has_what_it_wants() -> None:
+def test_chain_is_blocked_until_a_plugins_own_source_is_read() -> None:
     def seen(**reading: Any) -> View:
         return view(now=100, readings=Readings(100, {"prices": Reading("prices", 90, 91, **reading)}, after=50))
 
@@ -291,7 +300,7 @@ def test_number_plugins_keep_shapes_and_victims_by_the_law_of_asks() -> None:
     assert run_chain((named, plugin(MaxPerCycle, maximum=-2)), view()).ask == Ask(-2)
 
 
-def test_machines_that_leave_beside_what_is_added_leave_whatever_caps_make_of_it() -> None:
+def test_victims_beside_additions_survive_caps() -> None:
     shapes = (SHAPE, SHAPE)
     named = odd(lambda: AskStep(Ask(2, shapes, ("a", "b")), ""), OddAsk)
     assert run_chain((named,), view()).ask == Ask(2, shapes, ("a", "b"))
@@ -299,10 +308,10 @@ def test_machines_that_leave_beside_what_is_added_leave_whatever_caps_make_of_it
     assert run_chain((named, plugin(MaxPerCycle, maximum=-1)), view()).ask == Ask(-1, (), ("a",))
     partial = run_chain((named,), view(wms=WmsStatus(partial="schedd B is silent")))
     assert partial.ask == Ask(2, shapes)
-    assert "nothing retires while work may be unseen" in partial.steps[-1].reason
+    assert "no VM retires while some work may be unseen" in partial.steps[-1].reason
 
 
-# Any chain, any numbers.
+# Any chain, any numbers
 
 NUMBERS = st.integers(-1000, 1000) | st.integers(-(10**8), 10**8)
 MAYBE = st.none() | NUMBERS
@@ -359,7 +368,7 @@ ANY_BATCH = st.builds(HAS, pending=COUNTS, running=COUNTS, retiring=COUNTS, held
 
 @st.composite
 def any_view(draw: st.DrawFn, known: bool | None = None) -> View:
-    """A view; ``known``: nothing in it is unknown but the history."""
+    """Draw a view; ``known``: nothing in it is unknown but the history."""
 
     def part(strategy: st.SearchStrategy[Any]) -> Any:
         return draw(strategy if known else st.none() | strategy)
@@ -368,12 +377,12 @@ def any_view(draw: st.DrawFn, known: bool | None = None) -> View:
 
 
 def online(step: SchedPlugin, seen: View) -> int:
-    """What a plugin answers while the site is online."""
+    """Return the answer of a plugin while the site is online."""
     return step.step(0, replace(seen, site_or_unknown=SiteStatus("online"))).n
 
 
 def promised(step: SchedPlugin, n_in: int, n_out: int, seen: View) -> bool:
-    """Whether an answer keeps the promise of the plugin's docstring; seen again here, in inequalities."""
+    """True if an answer keeps the law of the plugin's docstring, checked by inequalities."""
     of: Any = step.settings
     match step:
         case Ready():
@@ -421,9 +430,7 @@ def promised(step: SchedPlugin, n_in: int, n_out: int, seen: View) -> bool:
 
 @settings(max_examples=200)
 @given(st.lists(ANY_PLUGIN, max_size=8), any_view(), NUMBERS)
-def test_any_chain_with_any_numbers_is_decided_and_keeps_every_promise(
-    plugins: list[SchedPlugin], seen: View, n: int
-) -> None:
+def test_any_chain_keeps_the_promises_of_its_plugins(plugins: list[SchedPlugin], seen: View, n: int) -> None:
     result = run_chain(plugins, seen, n)
     assert result == run_chain(plugins, seen, n)
     assert pickle.loads(pickle.dumps(result)) == result  # noqa: S301
@@ -442,7 +449,7 @@ def test_any_chain_with_any_numbers_is_decided_and_keeps_every_promise(
 
 
 @given(st.lists(ANY_PLUGIN, min_size=1, max_size=8), any_view(known=True), NUMBERS)
-def test_with_everything_known_only_numbers_beyond_reason_and_the_history_hold(
+def test_with_known_data_only_huge_numbers_and_the_history_block(
     plugins: list[SchedPlugin], seen: View, n: int
 ) -> None:
     result = run_chain(plugins, seen, n)
@@ -456,7 +463,7 @@ def test_with_everything_known_only_numbers_beyond_reason_and_the_history_hold(
 
 
 @given(st.lists(ANY_PLUGIN, min_size=1, max_size=8), any_view(known=True), NUMBERS, st.data())
-def test_a_chain_holds_exactly_when_something_that_it_needs_is_unknown(
+def test_chain_is_blocked_exactly_if_needed_data_are_unknown(
     plugins: list[SchedPlugin], seen: View, n: int, data: st.DataObject
 ) -> None:
     if run_chain(plugins, seen, n).blocked_text is not None:

@@ -1,4 +1,4 @@
-"""While work is known in part only, machines are bought for what is seen and none retires (rule 2)."""
+"""Work that is known in part: VMs are bought for the known part, and none retires (rule 2)."""
 
 import pytest
 
@@ -13,16 +13,16 @@ from tests.rig.chains import plugin, view
 WHY = "jobs in schedd b: no answer within 60 s"
 
 
-def test_buying_for_the_work_that_is_seen_goes_on() -> None:
+def test_buys_for_the_work_that_is_seen() -> None:
     chain = run_chain([plugin(Ready)], view(WmsStatus(ready=7, partial=WHY), BatchStatus(pending=2)))
     assert (chain.blocked_text, chain.ask) == (None, Ask(5))
 
 
 @pytest.mark.parametrize("n", [-1, -5])
-def test_nothing_retires_and_the_reason_names_the_schedd(n: int) -> None:
+def test_retires_none_and_names_the_schedd_in_the_reason(n: int) -> None:
     chain = run_chain([plugin(MaxToRun, maximum=10 + n)], view(WmsStatus(partial=WHY), BatchStatus(running=10)))
     assert (chain.blocked_text, chain.ask) == (None, Ask(0))
-    assert chain.steps[-1] == StepRecord("WmsStatus", n, 0, f"nothing retires while work may be unseen: {WHY}")
+    assert chain.steps[-1] == StepRecord("WmsStatus", n, 0, f"no VM retires while some work may be unseen: {WHY}")
     assert WHY in chain.reason
 
 
@@ -33,7 +33,7 @@ def test_only_the_end_of_the_chain_counts() -> None:
 
 
 @pytest.mark.parametrize("wms", [WmsStatus(), None])
-def test_work_that_is_known_in_full_or_that_no_plugin_needs_changes_nothing(wms: WmsStatus | None) -> None:
+def test_complete_or_unneeded_work_changes_no_ask(wms: WmsStatus | None) -> None:
     chain = run_chain([plugin(MaxToRun, maximum=8)], view(wms, BatchStatus(running=10)))
     assert chain.ask == Ask(-2)
     assert isinstance(view(wms).wms_or_unknown, WmsStatus if wms else Unknown)

@@ -1,4 +1,4 @@
-"""One decision for all queues: what must be known, what stops it, and in which order things are done."""
+"""The round of all queues: needed data, blocks, and the order of actions."""
 
 import time
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ READ_AT = NOW - 10
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    """Queue Q, and after it queue R, which differ in nothing but their names."""
+    """Return a configuration with queue Q, then queue R, equal but for their names."""
     text = conf("Ready, MaxToRun, RetireIdle", {"sched.maxtorun.maximum": 5, "sched.retireidle.after": 60})
     path = tmp_path_factory.mktemp("decide") / "queues.conf"
     path.write_text(text + "\n[R]\n" + text.split("[Q]\n")[1])
@@ -36,7 +36,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 
 def world(config: Config, wms: object, jobs: object, pool: object, **fields: Any) -> World:
-    """The World after these polls: rows, or a text: why the poll failed."""
+    """Return the World after these polls, each with rows or, as a text, the reason of its failure."""
     queue = config.queues[0]
     assert queue.wmsstatus is not None
     demand = queue.wmsstatus.sources()[0]
@@ -61,7 +61,7 @@ LEFT = {"masters": {"vm1": master(startd_runs=False)}}
 SEEN = Memory({"vm1": Seen(NOW - 500)})
 
 
-def test_what_waits_is_bought_and_what_is_idle_goes(config: Config) -> None:
+def test_buys_for_waiting_jobs_and_retires_idle_vms(config: Config) -> None:
     (bought,) = of(decide(config, world(config, WORK, *vms()), {"Q"})).actions
     assert isinstance(bought, Submit)
     assert bought.n == 3
@@ -72,10 +72,8 @@ def test_what_waits_is_bought_and_what_is_idle_goes(config: Config) -> None:
 @pytest.mark.parametrize(
     ("wms", "jobs", "pool"), [("down", None, None), (None, "down", None), (None, None, "down")]
 )  # fmt: skip
-def test_nothing_is_decided_on_a_reading_that_failed(
-    config: Config, wms: str | None, jobs: str | None, pool: str | None
-) -> None:
-    """Rule 2: neither bought nor retired, and the queue says why."""
+def test_blocked_by_a_failed_reading(config: Config, wms: str | None, jobs: str | None, pool: str | None) -> None:
+    """Rule 2: it neither buys nor retires, and gives the reason."""
     for work, known in ((WORK, vms()), (NO_WORK, vms(job(), pool=IDLE))):
         readings = (wms or work, jobs or known[0], pool or known[1])
         decision = of(decide(config, world(config, *readings), {"Q"}))
@@ -84,26 +82,24 @@ def test_nothing_is_decided_on_a_reading_that_failed(
         assert decision.actions == ()
 
 
-def test_nothing_is_bought_where_no_audit_has_asked_and_under_a_cap_of_the_factory_nowhere(
-    config: Config, tmp_path: Path
-) -> None:
-    """Rules 2 and 6: how many instances count there is unknown. Machines leave all the same."""
-    round_ = decide(config, world(config, WORK, *vms(), unasked=frozenset({"Q"})), {"Q", "R"})
+def test_purchases_wait_for_the_first_audit(config: Config, tmp_path: Path) -> None:
+    """Rules 2 and 6: the number of orphans is unknown until then. VMs retire all the same."""
+    round_ = decide(config, world(config, WORK, *vms(), unaudited=frozenset({"Q"})), {"Q", "R"})
     assert [len(of(round_, queue).actions) for queue in "QR"] == [0, 1]
-    assert "its cloud has not been asked yet" in str(of(round_).chain.blocked_text)
-    going = decide(config, world(config, NO_WORK, *vms(job(), pool=IDLE), unasked=frozenset({"Q"})), {"Q"})
+    assert "its cloud has not been audited yet" in str(of(round_).chain.blocked_text)
+    going = decide(config, world(config, NO_WORK, *vms(job(), pool=IDLE), unaudited=frozenset({"Q"})), {"Q"})
     assert isinstance(of(going).actions[0], Retire)
 
     path = tmp_path / "queues.conf"
     path.write_text(conf("Ready, MaxPerFactory", {}, {"maxperfactory.maximum": 5}))
     capped = load([path])
-    decision = of(decide(capped, world(capped, WORK, *vms(), unasked=frozenset({"R"})), {"Q"}))
+    decision = of(decide(capped, world(capped, WORK, *vms(), unaudited=frozenset({"R"})), {"Q"}))
     assert decision.actions == ()
-    assert "queue R: its cloud has not been asked yet" in str(decision.chain.blocked_text)
+    assert "queue R: its cloud has not been audited yet" in str(decision.chain.blocked_text)
 
 
 def test_each_orphan_counts_once_under_the_cap_of_the_factory(config: Config, tmp_path: Path) -> None:
-    """Rule 6: orphans of a section that was removed count as well."""
+    """Rule 6: orphans of a removed section count too."""
     path = tmp_path / "queues.conf"
     path.write_text(conf("Ready, MaxPerFactory", {}, {"maxperfactory.maximum": 5}))
     capped = load([path])
@@ -113,39 +109,37 @@ def test_each_orphan_counts_once_under_the_cap_of_the_factory(config: Config, tm
         assert submit.n == n
 
 
-def test_a_reading_counts_only_if_its_poll_started_after_the_queue_last_acted(config: Config) -> None:
+def test_reading_counts_only_if_polled_after_the_last_act(config: Config) -> None:
     """Rule 3."""
     for acted, n in ((READ_AT - 1, 1), (READ_AT, 0), (READ_AT + 1, 0)):
         round_ = decide(config, world(config, WORK, *vms(), acted={"Q": acted}), {"Q", "R"})
         assert len(of(round_).actions) == n
-        assert len(of(round_, "R").actions) == 1, "the other queue has not acted"
-    hold = of(round_).chain.blocked_text
-    assert hold is not None
-    assert "not read since the queue last acted" in hold
+        assert len(of(round_, "R").actions) == 1, "the other queue has not acted yet"
+    blocked = of(round_).chain.blocked_text
+    assert blocked is not None
+    assert "not read since the queue last acted" in blocked
 
 
-def test_readings_that_are_too_old_count_for_nothing(config: Config) -> None:
+def test_old_readings_are_unknown(config: Config) -> None:
     """Rule 2."""
     old = world(config, WORK, *vms())
     late = World(READ_AT + 361, old.readings)
     assert "361 s old" in str(of(decide(config, late, {"Q"})).chain.blocked_text)
 
 
-def test_a_vm_that_is_proven_empty_goes_although_it_is_not_known_what_waits(config: Config) -> None:
+def test_removes_an_empty_vm_while_the_wms_status_is_unknown(config: Config) -> None:
     empty = world(config, "down", *vms(job(retire_time=NOW - 50), pool=LEFT))
     (gone,) = of(decide(config, empty, {"Q"})).actions
     assert isinstance(gone, Remove)
 
 
-def test_the_same_world_gives_the_same_round_and_nobody_looks_at_a_clock(
-    config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_same_world_gives_the_same_round_without_a_clock(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rule 4."""
     given = world(config, WORK, *vms(job(), pool=IDLE))
     first = decide(config, given, {"Q", "R"})
 
     def clock(*arguments: object) -> float:
-        raise AssertionError("a decision looked at the clock")
+        raise AssertionError("decide used a clock")
 
     for name in ("time", "monotonic", "time_ns", "gmtime", "localtime"):
         monkeypatch.setattr(time, name, clock)
@@ -154,19 +148,19 @@ def test_the_same_world_gives_the_same_round_and_nobody_looks_at_a_clock(
     assert first == second
 
 
-def test_a_newer_factory_with_our_id_stops_everything(config: Config) -> None:
-    """Rule 10: also what would be done whatever the chain says."""
+def test_newer_factory_with_our_id_stops_all_actions(config: Config) -> None:
+    """Rule 10: upkeep stops too."""
     empty = vms(job(retire_time=NOW - 50), pool=LEFT)
-    round_ = decide(config, world(config, WORK, *empty, usurper="2000 elsewhere 1"), {"Q", "R"})
+    round_ = decide(config, world(config, WORK, *empty, newer_factory="2000 elsewhere 1"), {"Q", "R"})
     assert round_.actions == ()
     assert all("2000 elsewhere 1" in str(decision.chain.blocked_text) for decision in round_.decisions)
 
 
-def test_only_queues_that_are_due_decide(config: Config) -> None:
+def test_only_due_queues_decide(config: Config) -> None:
     assert [d.queue for d in decide(config, world(config, WORK, *vms()), {"R"}).decisions] == ["R"]
 
 
-def test_additions_go_by_priority_and_what_ends_machines_the_other_way_round(config: Config) -> None:
+def test_adds_by_priority_and_ends_by_reverse_priority(config: Config) -> None:
     """DESIGN section 3."""
     jobs, pool = vms(
         job("vm1"),
@@ -182,7 +176,7 @@ def test_additions_go_by_priority_and_what_ends_machines_the_other_way_round(con
     assert kinds == [Unretire, Submit], "unretire before buying (rule 7)"
 
 
-def test_every_decision_and_every_action_says_why(config: Config) -> None:
+def test_every_decision_and_action_has_a_reason(config: Config) -> None:
     """Rule 13."""
     for given in (world(config, WORK, *vms()), world(config, "down", *vms()), world(config, NO_WORK, *vms(job()))):
         round_ = decide(config, given, {"Q", "R"})
@@ -191,10 +185,10 @@ def test_every_decision_and_every_action_says_why(config: Config) -> None:
         assert all(action.reason for action in round_.actions)
 
 
-def test_a_disabled_queue_buys_nothing_and_its_vms_are_seen_to_their_end(
+def test_disabled_queue_buys_none_and_cares_for_its_vms(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Otherwise a queue that is switched off would leave its machines to nobody."""
+    """Otherwise no one would retire or remove the VMs of a disabled queue."""
     text = conf("Ready", {})
     path = tmp_path_factory.mktemp("disabled") / "queues.conf"
     path.write_text(text + "\n[R]\nenabled = False\n" + text.split("[Q]\n")[1].replace("enabled = True", ""))

@@ -1,6 +1,6 @@
-"""Whatever happens, in whatever order: the rules hold after every step, and every VM comes to its end.
+"""Stateful test: the rules hold after any sequence of events, and every VM ends.
 
-``APF_BIG=1`` tries eighty times as much.
+``APF_BIG=1`` runs eighty times as many steps.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.rig.smallworld import HELD, IDLE, REMOVED, RUNNING, UPDATE_S, Host, S
 MAXINSTANCES, FRACTION = 8, 0.4
 MAXAGE_S, IDLE_S = 360, 300
 MANY, FEW = 6, 2
-"""What the queue may have, as somebody may change it."""
+"""Values of ``maximum`` that the configuration changes between."""
 
 
 def _config(maximum: int, **more: object) -> Config:
@@ -63,7 +63,7 @@ NOTHING = Hold(37, 10, "<Code>InsufficientInstanceCapacity</Code><Message>no</Me
 STUCK = Hold(42, 3, "termination failed", status_on_release=REMOVED)
 
 pick = st.integers(0, 99)
-"""Which of those it may happen to."""
+"""Index of the host that an event happens to."""
 
 
 class Factory(RuleBasedStateMachine):
@@ -79,13 +79,13 @@ class Factory(RuleBasedStateMachine):
         self.maximum, self.method = MANY, "auto"
 
     def some(self, which: int, *, alive: bool = True, **state: object) -> Host | None:
-        """One of the hosts in that state."""
-        found = [
+        """Return one of the hosts in a state, if there is one."""
+        hosts = [
             host
             for host in self.world.hosts.values()
             if host.alive is alive and all(getattr(host, name) == value for name, value in state.items())
         ]
-        return found[which % len(found)] if found else None
+        return hosts[which % len(hosts)] if hosts else None
 
     @initialize(number=st.integers(0, 8))
     def a_factory_at_work(self, number: int) -> None:
@@ -103,7 +103,7 @@ class Factory(RuleBasedStateMachine):
             self.an_instance_starts(which)
             self.a_machine_joins(which)
             self.a_job_starts(which)
-        self.world.passes(UPDATE_S)
+        self.world.pass_time(UPDATE_S)
 
     @rule()
     def all_jobs_end(self) -> None:
@@ -111,7 +111,7 @@ class Factory(RuleBasedStateMachine):
             if host.silent_since is None and host.jobs:
                 host.jobs, host.idle_since = 0, self.world.now
                 self.world.report(host)
-        self.world.passes(UPDATE_S)
+        self.world.pass_time(UPDATE_S)
 
     @rule(number=st.integers(1, 6))
     def jobs_come(self, number: int) -> None:
@@ -135,7 +135,7 @@ class Factory(RuleBasedStateMachine):
         if host is not None:
             host.jobs, host.idle_since = 0, self.world.now
             self.world.report(host)
-            self.world.passes(0)
+            self.world.pass_time(0)
 
     # The cloud, and machines
 
@@ -161,14 +161,14 @@ class Factory(RuleBasedStateMachine):
     def a_machine_joins(self, which: int) -> None:
         host = self.some(which, startd=False, shown=(None, None), silent_since=None)
         if host is not None:
-            self.world.starts(host)
+            self.world.start_startd(host)
 
     @rule(which=pick)
-    def a_machine_joins_whose_startd_the_collector_does_not_take(self, which: int) -> None:
+    def a_machine_joins_and_the_collector_refuses_its_startd(self, which: int) -> None:
         host = self.some(which, startd=False, shown=(None, None), silent_since=None)
         if host is not None:
             host.unheard = True
-            self.world.starts(host)
+            self.world.start_startd(host)
 
     @rule(which=pick)
     def a_machine_joins_without_a_startd(self, which: int) -> None:
@@ -181,7 +181,7 @@ class Factory(RuleBasedStateMachine):
     def a_removed_instance_ends(self, which: int) -> None:
         host = self.some(which, alive=False, status=REMOVED)
         if host is not None:
-            self.world.gone(host)
+            self.world.remove(host)
 
     @rule(which=pick)
     def a_termination_fails(self, which: int) -> None:
@@ -199,16 +199,16 @@ class Factory(RuleBasedStateMachine):
     def an_instance_dies(self, which: int) -> None:
         host = self.some(which)
         if host is not None:
-            self.world.gone(host)
+            self.world.remove(host)
 
     @rule(which=pick)
-    def a_host_can_t_be_reached_any_more(self, which: int) -> None:
+    def a_host_becomes_unreachable(self, which: int) -> None:
         host = self.some(which, silent_since=None)
         if host is not None:
             host.silent_since = self.world.now
 
     @rule(which=pick)
-    def a_host_is_back(self, which: int) -> None:
+    def a_host_becomes_reachable_again(self, which: int) -> None:
         silent = [host for host in self.world.hosts.values() if host.silent_since is not None]
         if silent:
             silent[which % len(silent)].silent_since = None
@@ -221,14 +221,14 @@ class Factory(RuleBasedStateMachine):
             self.world.report(host)
 
     @rule(which=pick, method=st.sampled_from(("off", "drain")))
-    def an_administrator_steps_in(self, which: int, method: Method) -> None:
+    def an_administrator_retires_a_machine(self, which: int, method: Method) -> None:
         host = self.some(which, startd=True, silent_since=None, leaving=None)
         if host is not None:
             host.leaving, host.theirs = method, True
             self.world.report(host)
 
     @rule(which=pick)
-    def an_administrator_takes_it_back(self, which: int) -> None:
+    def an_administrator_cancels_a_drain(self, which: int) -> None:
         host = self.some(which, theirs=True, leaving="drain")
         if host is not None:
             host.leaving, host.theirs = None, False
@@ -242,7 +242,7 @@ class Factory(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from((1, 10, 30, 60, 60, 60, 130, 400, 1000, 2000, 4000)))
     def time_passes(self, seconds: int) -> None:
-        self.world.passes(seconds)
+        self.world.pass_time(seconds)
 
     @rule()
     def the_collector_restarts(self) -> None:
@@ -253,7 +253,7 @@ class Factory(RuleBasedStateMachine):
         self.memory, self.acted, self.readings = Memory(), {}, {}
 
     @rule(paused=st.booleans())
-    def somebody_pauses_or_resumes(self, paused: bool) -> None:
+    def a_person_pauses_or_resumes(self, paused: bool) -> None:
         self.paused = paused
 
     @rule(
@@ -266,7 +266,7 @@ class Factory(RuleBasedStateMachine):
         self.decide_and_act(lost)
 
     @rule(old=st.sets(st.sampled_from((POOL, JOBS, DEMAND)), min_size=1, max_size=2))
-    def a_round_on_what_was_read_before_the_last_one_acted(self, old: set[str]) -> None:
+    def a_round_with_readings_from_before_the_last_act(self, old: set[str]) -> None:
         self.good_rounds(0, 1)
         self.poll(old=old)
         self.decide_and_act()
@@ -274,12 +274,12 @@ class Factory(RuleBasedStateMachine):
     @rule(apart=st.sampled_from((0, 20, 60, 130, 400)), number=st.integers(1, 4))
     def good_rounds(self, apart: int, number: int) -> None:
         for _ in range(number):
-            self.world.passes(apart)
+            self.world.pass_time(apart)
             self.poll()
             self.decide_and_act()
 
     def poll(self, silent: set[str] = frozenset(), old: set[str] = frozenset()) -> None:  # type: ignore[assignment]
-        """Read the sources. ``silent``: these fail; ``old``: no answer yet, so that the last reading stands."""
+        """Read the sources. ``silent``: these fail. ``old``: these have not answered; their last reading is used."""
         self.world.now += 1
         now = self.world.now
         rows = {POOL: self.world.pool(), JOBS: self.world.vm_jobs(), DEMAND: self.world.demand()}
@@ -290,42 +290,42 @@ class Factory(RuleBasedStateMachine):
                 self.readings[key] = Reading(key, now, now, row, None, MAXAGE_S)
 
     def decide_and_act(self, lost: bool = False) -> None:
-        """A round. ``lost``: commands do not reach machines."""
+        """Run a round. ``lost``: commands do not reach machines."""
         paused = {"Q": "paused"} if self.paused else {}
         now = self.world.now = self.world.now + 1
         world = make_world(
             now, WorldInputs(self.readings, self.memory, self.acted, "1000 host 1", 2 * UPDATE_S, paused)
         )
-        done = decide(CONFIGS[self.maximum, self.method], world, {"Q"})
-        (decision,) = done.decisions
-        self.rules_hold(decision)
-        outcomes = [self.world.does(action, reaches=not lost) for action in done.actions]
-        if done.actions:
+        round_ = decide(CONFIGS[self.maximum, self.method], world, {"Q"})
+        (decision,) = round_.decisions
+        self.check_rules(decision)
+        outcomes = [self.world.act(action, delivered=not lost) for action in round_.actions]
+        if round_.actions:
             self.world.now += 1
             self.acted["Q"] = self.world.now
-        self.memory = advance(world, done, outcomes, self.world.now)
+        self.memory = advance(world, round_, outcomes, self.world.now)
 
-    # What must be so
+    # Rules
 
-    def believable(self, key: str) -> bool:
-        """Rules 2 and 3, in this test's own words."""
+    def usable(self, key: str) -> bool:
+        """True if a reading may be used by rules 2 and 3, without the code under test."""
         reading = self.readings.get(key)
         if reading is None or reading.error is not None:
             return False
         young = self.world.now - reading.started <= MAXAGE_S
         return young and reading.started > self.acted.get("Q", 0)
 
-    def rules_hold(self, decision: Decision) -> None:
+    def check_rules(self, decision: Decision) -> None:
         assert decision.broken is None, decision.broken
         actions = decision.actions
-        usable = {key: self.believable(key) for key in (POOL, JOBS, DEMAND)}
+        usable = {key: self.usable(key) for key in (POOL, JOBS, DEMAND)}
         bought = sum(action.n for action in actions if isinstance(action, Submit))
         removed = [action for action in actions if isinstance(action, Remove)]
         retired = [action for action in actions if isinstance(action, Retire) and not action.repeat]
         if self.paused or not (usable[POOL] and usable[JOBS]):
-            assert not actions, "rule 2: nothing on stale or missing data, and nothing while paused"
+            assert not actions, "rule 2: no action on stale or missing data, nor while paused"
         if not usable[DEMAND]:
-            assert not bought, "rule 2: what is not known is not zero, and not much either"
+            assert not bought, "rule 2: unknown demand buys nothing"
         if not isinstance(decision.batch, BatchStatus):
             assert not actions
             return
@@ -334,13 +334,13 @@ class Factory(RuleBasedStateMachine):
         limit = max(1, int(FRACTION * len(batch.vms)))
         asked = [action for action in removed if "not needed" in action.reason]
         machines = [a for a in removed if a.vm is not None and (a.vm.instance is not None or a.vm.hold is None)]
-        assert len(set(machines) - set(asked)) <= limit, "rule 8; what is held without an instance is no VM"
+        assert len(set(machines) - set(asked)) <= limit, "rule 8; a job held without an instance is no VM"
         assert len(retired) + len(asked) <= limit, "rule 8"
         if bought:
             assert len(batch.vms) + bought <= MAXINSTANCES, "rule 6"
             assert batch.pending + batch.running + batch.unaccounted + bought <= self.maximum
             ready = self.readings[DEMAND].rows.by_attribute["MATCH_APF_QUEUE"]["Q"][IDLE]
-            assert bought + batch.pending - batch.stuck <= ready, "what boots is not bought a second time"
+            assert bought + batch.pending - batch.stuck <= ready, "starting VMs count"
         fresh = all(self.readings[key].started == self.readings[POOL].started for key in (POOL, JOBS))
         ends = [action for action in actions if isinstance(action, Release) and action.ends]
         for release in ends:
@@ -352,12 +352,12 @@ class Factory(RuleBasedStateMachine):
             if host is None or not fresh:
                 continue
             unseen = removal.absent and host.silent_since is not None
-            assert not host.jobs or unseen, "rule 5, before any check in act"
+            assert not host.jobs or unseen, "rule 5, before act checks again"
         for action in actions:
             if isinstance(action, Unretire):
                 host = self.world.hosts.get(action.vm.uuid)
                 only_theirs = host is not None and host.theirs and host.retire is None
-                assert not fresh or not only_theirs, "what an administrator asked for stands"
+                assert not fresh or not only_theirs, "a retirement by an administrator stands"
             if isinstance(action, Retire):
                 assert action.vm.state is not VMState.DONE
 
@@ -370,29 +370,29 @@ class Factory(RuleBasedStateMachine):
         assert not self.world.killed, "rule 5"
 
     def teardown(self) -> None:
-        """No work any more, everything answers, the cloud does as it is told: every VM ends, long before its lease."""
+        """Check that every VM ends long before its lease once no jobs wait, and all daemons and the cloud answer."""
         world = self.world
         world.idle_jobs, self.paused = 0, False
         for _ in range(400):
             for host in list(world.hosts.values()):
                 if host.silent_since is None and host.startd:
-                    if host.theirs:  # and the administrator is done
+                    if host.theirs:  # the administrator is done
                         host.leaving, host.theirs = None, False
                     host.jobs = 0
                 if host.status == REMOVED:
-                    world.gone(host)
-            world.passes(UPDATE_S)
+                    world.remove(host)
+            world.pass_time(UPDATE_S)
             self.poll()
             self.decide_and_act()
             if not world.hosts:
                 return
             world.idle_jobs = 0
         left = [(host.uuid, host.status, host) for host in world.hosts.values()]
-        raise AssertionError(f"after {400 * UPDATE_S} s there still is {left}")
+        raise AssertionError(f"these VMs have not ended after {400 * UPDATE_S} s: {left}")
 
 
 _BIG = bool(os.environ.get("APF_BIG"))
-"""About ten minutes."""
+"""Runs for about ten minutes."""
 Factory.TestCase.settings = settings(
     max_examples=4000 if _BIG else 100,
     stateful_step_count=80 if _BIG else 40,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.decide.cascade import _in_vain
+from factory.decide.cascade import _mark_unserved
 from factory.decide.chain import Chain, run_chain
 from factory.fit.pool_limits import apply_limits
 from factory.model.demand import Limit
@@ -108,6 +108,6 @@ def test_unclaimed_vm_marks_only_groups_within_limits_as_stuck() -> None:
     memory = FitMemory(waiting={"a": seen, "b": seen})
     wanted = replace(demand([A, B], [], [SHAPE]), limits=(Limit("quota", 0, {"a": 1}),))
     left = [Newcomer("Q", str(SHAPE.shape), NOW - 300)]
-    after = _in_vain(memory, left, WmsStatus(demand=wanted), NOW)
+    after = _mark_unserved(memory, left, WmsStatus(demand=wanted), NOW)
     assert after.waiting["a"].stuck is None
     assert after.waiting["b"].stuck is not None

@@ -1,4 +1,4 @@
-"""VM jobs that HTCondor has forgotten count until an audit knows what became of their instances (rule 6)."""
+"""VM jobs that vanished count until an audit settles the fate of their instances (rule 6)."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,23 +20,21 @@ def after(*jobs: VMJobRow, memory: Memory | None = None, audit: AuditResult | No
     return update_vanished(memory or Memory(), jobs, audit or AuditResult(), now)
 
 
-def test_a_vm_job_that_leaves_unasked_counts_until_an_audit_that_came_long_after_it() -> None:
+def test_vanished_job_counts_until_an_audit_that_began_a_minute_later() -> None:
     memory = after(ONE, TWO)
     assert count_vanished(memory, AuditResult()) == {}
     memory = after(TWO, memory=memory)
     assert count_vanished(memory, AuditResult()) == {QUEUE: 1}
     memory = after(TWO, memory=memory, now=NOW + 600)
-    assert count_vanished(memory, AuditResult()) == {QUEUE: 1}, "nobody has looked yet"
+    assert count_vanished(memory, AuditResult()) == {QUEUE: 1}, "no audit yet"
     memory = after(TWO, memory=memory, audit=AuditResult(began=NOW + 30), now=NOW + 601)
-    assert count_vanished(memory, AuditResult()) == {QUEUE: 1}, (
-        "the cloud may still hide it from an audit so soon after"
-    )
+    assert count_vanished(memory, AuditResult()) == {QUEUE: 1}, "the cloud may not show it yet to an audit so early"
     assert (
         count_vanished(after(TWO, memory=memory, audit=AuditResult(began=NOW + 60), now=NOW + 602), AuditResult()) == {}
     )
 
 
-def test_an_instance_that_an_audit_saw_ended_counts_no_more_and_an_orphan_counts_once() -> None:
+def test_orphan_counts_once_and_ended_instance_not_at_all() -> None:
     memory = after(memory=after(ONE, TWO))
     assert count_vanished(memory, AuditResult(counted=frozenset({"vm1"}))) == {QUEUE: 1}
     assert count_vanished(
@@ -44,12 +42,12 @@ def test_an_instance_that_an_audit_saw_ended_counts_no_more_and_an_orphan_counts
     ) == {QUEUE: 1}
 
 
-def test_one_that_comes_back_counts_as_itself() -> None:
+def test_vanished_job_that_comes_back_is_no_longer_vanished() -> None:
     memory = after(memory=after(ONE))
     assert count_vanished(after(ONE, memory=memory), AuditResult()) == {}
 
 
-def test_where_no_audit_ever_tells_it_counts_for_half_an_hour() -> None:
+def test_vanished_job_counts_for_half_an_hour_without_audits() -> None:
     memory = after(memory=after(ONE))
     assert count_vanished(after(memory=memory, now=NOW + 1799), AuditResult()) == {QUEUE: 1}
     assert count_vanished(after(memory=memory, now=NOW + 1800), AuditResult()) == {}
@@ -64,21 +62,21 @@ def test_where_no_audit_ever_tells_it_counts_for_half_an_hour() -> None:
         {"grid_status": "SHUTOFF"},
     ],
 )
-def test_one_that_was_to_go_is_not_missed(fields: dict[str, Any]) -> None:
+def test_expected_end_of_a_vm_job_is_not_vanished(fields: dict[str, Any]) -> None:
     assert count_vanished(after(memory=after(replace(ONE, **fields))), AuditResult()) == {}
     assert count_vanished(after(memory=mark_removed(after(ONE), {"vm1"})), AuditResult()) == {}
 
 
-def test_one_that_the_cloud_did_not_show_once_is_missed_and_so_is_one_that_only_was_asked_to_leave() -> None:
+def test_not_found_instances_and_retiring_vms_can_vanish() -> None:
     for fields in ({"status": 4, "grid_status": "not-found"}, {"retire_time": NOW - 9}):
         assert count_vanished(after(memory=after(replace(ONE, **fields))), AuditResult()) == {QUEUE: 1}
 
 
-def test_what_is_missing_counts_among_the_orphans_of_the_world() -> None:
+def test_world_counts_vanished_jobs_as_orphans() -> None:
     def world(memory: Memory, rows: VMJobRows | None) -> Any:
         reading = Reading("jobs", NOW - 1, NOW, rows, None if rows is not None else "no answer")
         return make_world(NOW, WorldInputs({"jobs": reading}, memory, {}, "1 host 1", 600, orphans={QUEUE: 2}))
 
     seen = world(Memory(), VMJobRows((ONE, TWO))).memory
     assert world(seen, VMJobRows((TWO,))).orphans == {QUEUE: 3}
-    assert world(seen, None).orphans == {QUEUE: 2}, "a schedd that does not answer has lost nothing (rule 2)"
+    assert world(seen, None).orphans == {QUEUE: 2}, "no answer does not mean no jobs (rule 2)"
