@@ -51,7 +51,7 @@ class Rounds:
         after: called after each step of each action.
         last_audit: returns the report of the last audit; its times are of the steady clock.
         wake_audit: makes the next audit start soon.
-        unasked: returns the queues whose cloud no audit has asked yet.
+        unaudited: returns the queues whose cloud no audit has queried yet.
     """
 
     def __init__(
