@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from factory.model.memory import Seen
@@ -32,19 +32,15 @@ def detect_mass_loss(
     collector that shows a part of the pool looks the same. After ``longest_s`` the loss is believed. By then no job
     can be running on these VMs, and each one is queried once more before it is removed.
     """
-    known = {vm.uuid: (vm, seen[vm.uuid]) for vm in vms if vm.uuid in seen and not vm.asked_to_retire}
-    there = sum(1 for _, sighting in known.values() if sighting.gone is None)
-    left = sorted(
-        (sighting.gone, vm.grid_status or "")
-        for vm, sighting in known.values()
-        if sighting.gone is not None and vm.state is not VMState.DONE and now - sighting.gone < longest_s
-    )
+    known = [(vm, seen[vm.uuid]) for vm in vms if vm.uuid in seen and not vm.asked_to_retire]
+    there = sum(sighting.gone is None for _, sighting in known)
+    left = _left(known, longest_s, now)
     recent = [gone for gone, _ in left if now - gone < fresh_s]
     if len(recent) > max(1, _MAX_FRACTION * (there + len(recent))):
         loss = _loss(len(recent), there + len(recent), fresh_s)
         return MassLoss(f"{loss}; pausing purchases, removals and retirements (possible collector outage)", fresh=True)
     doubtful = [gone for gone, status in left if status.lower() not in _ENDED]
-    most = max((sum(1 for gone in doubtful if 0 <= gone - first < fresh_s) for first in doubtful), default=0)
+    most = _most_within(doubtful, fresh_s)
     if most <= max(1, _MAX_FRACTION * (there + len(doubtful))):
         return None
     until = max(doubtful) + longest_s - now
@@ -53,6 +49,20 @@ def detect_mass_loss(
         f"pausing removals and retirements for at most {until:.0f} s",
         fresh=False,
     )
+
+
+def _left(known: Iterable[tuple[VM, Seen]], longest_s: float, now: float) -> list[tuple[float, str]]:
+    """Return when the startds left that left unasked, and the cloud's word for their instances; the first one first."""
+    return sorted(
+        (sighting.gone, vm.grid_status or "")
+        for vm, sighting in known
+        if sighting.gone is not None and vm.state is not VMState.DONE and now - sighting.gone < longest_s
+    )
+
+
+def _most_within(times: Collection[float], within_s: float) -> int:
+    """Return the largest number of these times that lie within a window."""
+    return max((sum(0 <= each - first < within_s for each in times) for first in times), default=0)
 
 
 def _loss(lost: int, of: int, within_s: float) -> str:

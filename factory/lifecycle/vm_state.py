@@ -40,6 +40,8 @@ proof* (rule 5): only a fresh master that says ``STARTD_StartTime == 0`` makes a
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from factory.model.job_status import JobStatus
 from factory.model.memory import Memory
 from factory.model.pool import MachineRow, MasterRow, PoolRows
@@ -54,6 +56,19 @@ _LEFT_QUEUE: dict[int, str] = {JobStatus.REMOVED: "removed", JobStatus.COMPLETED
 _STARTS_S, _ASKED_S = 120, 20
 """A master also says STARTD_StartTime == 0 before its first startd starts. It is believed in an ad that is this many
 seconds later than the start of the master: the second number for a VM that was asked to retire."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """The ads that count as a VM's own."""
+
+    startd: MachineRow | None
+    master: MasterRow | None
+    drain: Drain | None
+    foreign: str | None
+    """Reason why a startd with the VM's APFVM is not its own."""
+    early: bool
+    """Its startd has joined before the schedd knows the instance."""
 
 
 class Joiner:
@@ -71,52 +86,73 @@ class Joiner:
 
     def vm(self, job: VMJobRow) -> VM:
         """Return the VM of this job."""
-        machine = self._pool.machines.get(job.uuid)
-        master = self._pool.masters.get(job.uuid)
-        stranger = None if machine is None else _identity_mismatch(job, machine)
-        early = machine is not None and stranger is None and job.instance is None
-        silent = job.status == JobStatus.HELD and machine is not None and not self._fresh(machine, job)
-        starts = job.status == JobStatus.IDLE and job.instance is not None  # its launch was answered late, or twice
-        if stranger is not None or silent or not (starts or job.status in (JobStatus.RUNNING, JobStatus.HELD)):
-            machine = None
-        if master is not None and job.identity and master.identity != job.identity:
-            master = None
-        drain = None
-        if machine is not None and machine.drain_reason is not None:
-            drain = Drain(machine.drain_reason, ours=machine.drain_reason.startswith(drain_reason(self._factory_id)))
-        state, why = self._state(job, machine, master, drain)
-        seen = self._memory.vms.get(job.uuid)
-        if state is VMState.SUBMITTED and early:
+        evidence = self._evidence(job)
+        state, why = self._state(job, evidence.startd, evidence.master, evidence.drain)
+        if state is VMState.SUBMITTED and evidence.early:
             state, why = VMState.BOOTING, "its startd is in the pool; the schedd does not know its instance yet"
-        return VM(
+        lost_now = state is VMState.LOST and evidence.foreign is None and self._missed_once(job)
+        vm = VM(
             uuid=job.uuid,
             queue=job.queue,
             job=job.job,
             state=state,
-            why=f"{why}; {stranger}" if stranger else why,
+            why=f"{why}; {evidence.foreign}" if evidence.foreign else why,
             shape=job.shape,
             job_status=job.status,
             submitted=job.submitted,
             entered_status=job.entered_status,
             instance=job.instance,
             grid_status=job.grid_status,
-            startd=machine.name if machine else (master.name if master else None),
-            slots=machine.slots if machine else (),
-            claims=machine.claims if machine else 0,
-            idle_since=machine.idle_since if machine and self._fresh(machine, job) else None,
-            joined_at=machine.started if machine else None,
+            startd=evidence.master.name if evidence.master else None,
             lease_end=job.lease_end,
             retire_time=job.retire_time,
             unretire_time=job.unretire_time,
-            retire_seen=machine is not None and (drain is not None or machine.retiring > 0),
-            drain=drain,
             hold=job.hold,
-            evictable=machine is not None and machine.name in self._evictable,
             build=job.build,
-            missed_once=state is VMState.LOST and stranger is None and seen is not None and self._once(seen.gone),
-            foreign_startd=stranger is not None,
+            missed_once=lost_now,
+            foreign_startd=evidence.foreign is not None,
             update_s=job.update_s,
         )
+        return vm if evidence.startd is None else self._with_startd(vm, evidence.startd, evidence.drain, job)
+
+    def _with_startd(self, vm: VM, startd: MachineRow, drain: Drain | None, job: VMJobRow) -> VM:
+        """Return the VM with the facts that its startd reports."""
+        return replace(
+            vm,
+            startd=startd.name,
+            slots=startd.slots,
+            claims=startd.claims,
+            idle_since=startd.idle_since if self._fresh(startd, job) else None,
+            joined_at=startd.started,
+            retire_seen=drain is not None or startd.retiring > 0,
+            drain=drain,
+            evictable=startd.name in self._evictable,
+        )
+
+    def _evidence(self, job: VMJobRow) -> _Evidence:
+        """Return the ads that count as the VM's own."""
+        startd, master = self._pool.machines.get(job.uuid), self._pool.masters.get(job.uuid)
+        foreign = None if startd is None else _identity_mismatch(job, startd)
+        early = startd is not None and foreign is None and job.instance is None
+        if startd is not None and (foreign is not None or not self._has_startd(job, startd)):
+            startd = None
+        if master is not None and job.identity and master.identity != job.identity:
+            master = None
+        drain = None
+        if startd is not None and startd.drain_reason is not None:
+            drain = Drain(startd.drain_reason, ours=startd.drain_reason.startswith(drain_reason(self._factory_id)))
+        return _Evidence(startd, master, drain, foreign, early)
+
+    def _has_startd(self, job: VMJobRow, startd: MachineRow) -> bool:
+        """True if the job is in a state in which its VM can have a startd, and the ad says something of it."""
+        if job.status == JobStatus.HELD:
+            return self._fresh(startd, job)
+        starts = job.status == JobStatus.IDLE and job.instance is not None  # its launch was answered late, or twice
+        return starts or job.status == JobStatus.RUNNING
+
+    def _missed_once(self, job: VMJobRow) -> bool:
+        seen = self._memory.vms.get(job.uuid)
+        return seen is not None and self._once(seen.gone)
 
     def _once(self, gone: float | None) -> bool:
         """True if the poll that is read now is the first that missed the startd."""
