@@ -126,7 +126,7 @@ class EC2Shapes(PluginSettings):
 
     @property
     def unpriced(self) -> str | None:
-        """What of the shapes can't be compared by price, though some can, or though they are of two markets."""
+        """The shapes without a price, if others have one or there are two markets; None: prices can be compared."""
         prices = {(shape.instance_type, shape.spot): self._price(shape) for shape in self.shapes}
         missing = [
             f"{name} {'on the spot market' if spot else 'on demand'}"
