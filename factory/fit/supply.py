@@ -83,7 +83,7 @@ class Supply:
         """Return machines with their free room, and starting VMs with all their room.
 
         Left out are machines that are gone although their ad remains: the ad is old, or the VM job has left the queue.
-        Also left out are VMs that retire, were request_vector to retire or are stuck, and machines that end within
+        Also left out are VMs that retire, were asked to retire or are stuck, and machines that end within
         ``minlife_s``.
         """
         vms = {vm.uuid: vm for _, vm in self.vms}
