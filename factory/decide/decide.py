@@ -229,14 +229,14 @@ def _read(queue: Queue, world: World) -> _Status:
         site = _guard(plugin, lambda: plugin.read_site(readings), SiteStatus)
     batch = _guard(queue.batchstatus, lambda: queue.batchstatus.read(readings, world.memory), BatchStatus)
     if isinstance(batch, BatchStatus):
-        batch = _judged(queue, batch, world.now)
+        batch = _with_stuck_vms(queue, batch, world.now)
     if isinstance(batch, BatchStatus):
         batch = replace(batch, orphans=world.orphans.get(queue.name, 0))
     return _Status(wms, batch, site)
 
 
-def _judged(queue: Queue, batch: BatchStatus, now: float) -> BatchStatus | Unknown:
-    return _guard(queue.batchsubmit, lambda: queue.batchsubmit.judged(batch, now), BatchStatus)
+def _with_stuck_vms(queue: Queue, batch: BatchStatus, now: float) -> BatchStatus | Unknown:
+    return _guard(queue.batchsubmit, lambda: queue.batchsubmit.mark_stuck(batch, now), BatchStatus)
 
 
 def _guard(plugin: Plugin, read: Callable[[], object], kind: type[T]) -> T | Unknown:

@@ -54,6 +54,7 @@ _QUEUE_WIDE = {HoldKind.THROTTLING.value, HoldKind.ENDPOINT.value, HoldKind.AUTH
 _MAY_BE_CHANCE = {FAULTY, UNUSED, HoldKind.LOST.value}
 """Faults that open a breaker only when ``_MAX_BAD`` of the last ``_LAST`` VMs had one."""
 
+_POWERED_OFF = "instance ended by itself before it joined the pool"
 _LAST, _MAX_BAD = 5, 3
 _FORGET_S = 3 * 3600
 """A breaker is forgotten if no probe was bought for this long after its wait."""
@@ -99,61 +100,77 @@ def update_breakers(
     uuids = {vm.uuid for vm in vms}
     gone = {uuid: vm for uuid, vm in health.booting.items() if uuid not in uuids and uuid not in alive}
     powered_off = [vm for uuid, vm in gone.items() if uuid in ended and (vm.instance is not None or uuid in missing)]
-    powered_off += [vm for vm in vms if vm.uuid in health.booting and _powered_off(vm, now)]
-    text = "instance ended by itself before it joined the pool"
-    faults = [*faults, *(LaunchFailure(vm, FAULTY, text, now) for vm in powered_off)]
-    faults.sort(key=lambda fault: (fault.at, fault.vm.uuid))
-    counted = {uuid: useful for uuid, useful in health.counted.items() if uuid in uuids}
-    breakers, launches = dict(health.breakers), dict(health.launches)
-    for fault in faults:
-        if counted.get(fault.vm.uuid) is not False:
-            counted[fault.vm.uuid] = False
-            _count_failure(fault, breakers, launches)
-    failed = {fault.vm.uuid for fault in faults}
-    for vm in vms:
-        if vm.uuid not in failed and vm.state is not VMState.HELD and vm.instance is not None:
-            _count_success(vm, breakers, launches, counted)
-    breakers = {key: breaker for key, breaker in breakers.items() if now < breaker.until + _FORGET_S}
+    powered_off += _powered_off(vms, health.booting, now)
+    outcomes = _Outcomes(health, uuids)
+    outcomes.add(vms, [*faults, *(LaunchFailure(vm, FAULTY, _POWERED_OFF, now) for vm in powered_off)])
+    booting = {uuid: vm for uuid, vm in gone.items() if uuid in missing and uuid not in ended}
+    booting |= _booting(vms, health.booting, outcomes.counted)
     proven = health.proven | canary.proven_builds(vms)
-    booting = {vm.uuid: vm for vm in vms if _boots(vm, health.booting) and counted.get(vm.uuid) is None}
-    booting |= {uuid: vm for uuid, vm in gone.items() if uuid in missing and uuid not in ended}
-    return Health(breakers, launches, counted, booting, proven)
+    return Health(outcomes.open_breakers(now), outcomes.launches, outcomes.counted, booting, proven)
 
 
-def _count_failure(fault: LaunchFailure, breakers: dict[str, Breaker], launches: dict[str, tuple[bool, ...]]) -> None:
-    shape = fault.vm.shape
-    if fault.what in _MAY_BE_CHANCE:
-        launches[shape] = (*launches.get(shape, ()), False)[-_LAST:]
-        if launches[shape].count(False) < _MAX_BAD and shape not in breakers:
+class _Outcomes:
+    """Breakers and counted launches of a queue, while the outcomes of one round are added."""
+
+    def __init__(self, health: Health, vms: Collection[str]) -> None:
+        self.breakers = dict(health.breakers)
+        self.launches = dict(health.launches)
+        self.counted = {uuid: useful for uuid, useful in health.counted.items() if uuid in vms}
+
+    def add(self, vms: Iterable[VM], faults: Iterable[LaunchFailure]) -> None:
+        """Add failures in order of time, then the success of all other VMs."""
+        for fault in sorted(faults, key=lambda fault: (fault.at, fault.vm.uuid)):
+            self._add_failure(fault)
+        failed = {fault.vm.uuid for fault in faults}
+        for vm in vms:
+            if vm.uuid not in failed and vm.state is not VMState.HELD and vm.instance is not None:
+                self._add_success(vm)
+
+    def open_breakers(self, now: float) -> dict[str, Breaker]:
+        """Return the breakers without those that are forgotten."""
+        return {key: breaker for key, breaker in self.breakers.items() if now < breaker.until + _FORGET_S}
+
+    def _add_failure(self, fault: LaunchFailure) -> None:
+        if self.counted.get(fault.vm.uuid) is False:
             return
-    key = ALL if fault.what in _QUEUE_WIDE else shape
-    breakers[key] = _opened(breakers.get(key), fault)
+        self.counted[fault.vm.uuid] = False
+        shape = fault.vm.shape
+        if fault.what in _MAY_BE_CHANCE:
+            self.launches[shape] = (*self.launches.get(shape, ()), False)[-_LAST:]
+            if self.launches[shape].count(False) < _MAX_BAD and shape not in self.breakers:
+                return
+        key = ALL if fault.what in _QUEUE_WIDE else shape
+        self.breakers[key] = _opened(self.breakers.get(key), fault)
+
+    def _add_success(self, vm: VM) -> None:
+        for key in (ALL, vm.shape):
+            if key in self.breakers and _closes(self.breakers[key], vm):
+                del self.breakers[key]
+                self.launches.pop(vm.shape, None)
+        if vm.state in IN_POOL and vm.uuid not in self.counted:
+            self.counted[vm.uuid] = True
+            self.launches[vm.shape] = (*self.launches.get(vm.shape, ()), True)[-_LAST:]
 
 
-def _count_success(
-    vm: VM, breakers: dict[str, Breaker], launches: dict[str, tuple[bool, ...]], counted: dict[str, bool]
-) -> None:
-    for key in (ALL, vm.shape):
-        if key in breakers and _closes(breakers[key], vm):
-            del breakers[key]
-            launches.pop(vm.shape, None)
-    if vm.state in IN_POOL and vm.uuid not in counted:
-        counted[vm.uuid] = True
-        launches[vm.shape] = (*launches.get(vm.shape, ()), True)[-_LAST:]
+def _booting(vms: Iterable[VM], before: Collection[str], counted: Collection[str]) -> dict[str, VM]:
+    """Return VMs that have yet to join, and those booting ``before`` whose jobs HTCondor has just completed."""
+    return {
+        vm.uuid: vm
+        for vm in vms
+        if vm.uuid not in counted
+        and ((vm.state in STARTING and not vm.asked_to_retire) or (vm.uuid in before and _completed(vm)))
+    }
 
 
-def _boots(vm: VM, before: Collection[str]) -> bool:
-    """True if the VM has yet to join; also if it was booting ``before`` and HTCondor has just completed its job."""
-    if vm.state is VMState.DONE:
-        return vm.uuid in before and vm.job_status == JobStatus.COMPLETED
-    return vm.state in STARTING and not vm.asked_to_retire
+def _powered_off(vms: Iterable[VM], before: Collection[str], now: float) -> list[VM]:
+    """Return VMs booting ``before`` whose instances ended although no one ended them and no lease has expired."""
+    completed = [vm for vm in vms if vm.uuid in before and _completed(vm)]
+    ended = [vm for vm in completed if (vm.grid_status or "").lower() in TERMINATED]
+    return [vm for vm in ended if vm.lease_end is None or vm.lease_end > now]
 
 
-def _powered_off(vm: VM, now: float) -> bool:
-    """True if the cloud says that the instance ended, although nobody ended it and its lease has not expired."""
-    ended = (vm.grid_status or "").lower() in TERMINATED
-    expired = vm.lease_end is not None and vm.lease_end <= now
-    return vm.state is VMState.DONE and vm.job_status == JobStatus.COMPLETED and ended and not expired
+def _completed(vm: VM) -> bool:
+    return vm.state is VMState.DONE and vm.job_status == JobStatus.COMPLETED
 
 
 def _opened(before: Breaker | None, fault: LaunchFailure) -> Breaker:

@@ -52,7 +52,7 @@ def detect_mass_loss(
 
 
 def _left(known: Iterable[tuple[VM, Seen]], longest_s: float, now: float) -> list[tuple[float, str]]:
-    """Return when the startds left that left unasked, and the cloud's word for their instances; the first one first."""
+    """Return the epoch at which each missing startd left, and the state of its instance; the earliest first."""
     return sorted(
         (sighting.gone, vm.grid_status or "")
         for vm, sighting in known

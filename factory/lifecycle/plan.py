@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TypeGuard
 
 from factory.lifecycle.foreign_startds import identity_mismatch
@@ -32,28 +33,53 @@ def plan(policy: VMPolicy, ask: Ask, batch: BatchStatus, memory: Memory, now: fl
     At most ``removefraction`` of the VMs begin to retire, and as many are removed, in one round (rule 8).
     """
     situation = assess(policy, batch, memory, now)
+    proposal = _propose(situation, ask)
+    notes = (*proposal.notes, *held_by_person(batch.vms), *unresponsive_note(batch.vms, memory))
+    doubt = _doubt(situation)
+    if doubt is None:
+        return _within_blast_radius(situation, proposal, notes)
+    note, stops_purchases = doubt
+    up = _without_purchases(proposal.up) if stops_purchases else proposal.up
+    return Plan((*up, *proposal.upkeep), (*notes, note), situation.health)
+
+
+@dataclass(frozen=True)
+class _Proposal:
+    """Actions by kind, before the guards of a round."""
+
+    up: tuple[Action, ...]
+    upkeep: tuple[Action, ...]
+    remove: tuple[Remove, ...]
+    """Removals that end instances, and removals of overdue VM jobs."""
+    retire: tuple[Action, ...]
+    """Retirements that begin, and VM jobs without an instance that are removed in their place."""
+    notes: tuple[str, ...]
+
+
+def _propose(situation: Situation, ask: Ask) -> _Proposal:
     back = vms_to_unretire(situation, ask) if ask.n > 0 else []
     unretired = {vm.uuid for vm in back}
     up = ramp_up(situation, ask, back) if ask.n > 0 else Plan()
-    due = list(upkeep(situation, unretired))
-    remove = [*removals(situation, unretired), *(action for action in due if _ends_instance(action))]
-    begin = [action for action in due if isinstance(action, Retire) and not action.repeat]
-    due = [action for action in due if not _ends_instance(action) and action not in begin]
+    due = tuple(upkeep(situation, unretired))
+    remove = (*removals(situation, unretired), *filter(_ends_instance, due))
     down = ramp_down(situation, ask, {a.job for a in remove}) if ask.n < 0 or ask.victims else Plan()
     asked = {action.vm.job for action in down.actions if isinstance(action, Retire)}
-    retire = [*begin, *expiring_leases(situation, asked), *never_claimed(situation, asked), *down.actions]
-    notes = [*up.notes, *down.notes, *held_by_person(batch.vms), *unresponsive_note(batch.vms, memory)]
-    doubt = _doubt(situation)
-    if doubt is not None:
-        note, stops_purchases = doubt
-        ups = _without_purchases(up.actions) if stops_purchases else up.actions
-        return Plan((*ups, *due), (*notes, note), situation.health)
-    limit = max(1, int(policy.removefraction * len(batch.vms)))
-    for kind, actions in (("removals", remove), ("retirements", retire)):
+    leases, unclaimed = expiring_leases(situation, asked), never_claimed(situation, asked)
+    retire = (*filter(_begins_retirement, due), *leases, *unclaimed, *down.actions)
+    rest = tuple(action for action in due if not _ends_instance(action) and not _begins_retirement(action))
+    return _Proposal(up.actions, rest, remove, retire, (*up.notes, *down.notes))
+
+
+def _within_blast_radius(situation: Situation, proposal: _Proposal, notes: Iterable[str]) -> Plan:
+    """Return the plan with removals and retirements cut to ``removefraction``, and a note on each cut (rule 8)."""
+    notes, fraction, number = list(notes), situation.policy.removefraction, len(situation.vms)
+    limit = max(1, int(fraction * number))
+    for kind, actions in (("removals", proposal.remove), ("retirements", proposal.retire)):
         if len(actions) > limit:
-            share = f"removefraction = {policy.removefraction:g} of {counted(len(batch.vms), 'VM')}"
+            share = f"removefraction = {fraction:g} of {counted(number, 'VM')}"
             notes.append(f"{limit} of {len(actions)} {kind} this round: {share}")
-    return Plan((*up.actions, *due, *remove[:limit], *retire[:limit]), tuple(notes), situation.health)
+    actions = (*proposal.up, *proposal.upkeep, *proposal.remove[:limit], *proposal.retire[:limit])
+    return Plan(actions, tuple(notes), situation.health)
 
 
 def _doubt(situation: Situation) -> tuple[str, bool] | None:
@@ -68,6 +94,10 @@ def _doubt(situation: Situation) -> tuple[str, bool] | None:
 
 def _ends_instance(action: Action) -> TypeGuard[Remove]:
     return isinstance(action, Remove) and action.vm is not None and action.vm.instance is not None
+
+
+def _begins_retirement(action: Action) -> bool:
+    return isinstance(action, Retire) and not action.repeat
 
 
 def _without_purchases(actions: Iterable[Action]) -> tuple[Action, ...]:

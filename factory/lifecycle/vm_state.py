@@ -8,7 +8,7 @@ The life of a VM::
         ▼            ▼                          ▼
        held      retiring (as it joins)     retiring ──► retired ──► done
                                                 │
-    lost: was in the pool and left unasked  ◄───┘
+    lost: left the pool without retiring    ◄───┘
 
 Nothing is stored: each poll derives the state from what is seen, and the first row that fits decides.
 
@@ -40,8 +40,6 @@ proof* (rule 5): only a fresh master that says ``STARTD_StartTime == 0`` makes a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from factory.model.job_status import JobStatus
 from factory.model.memory import Memory
 from factory.model.pool import MachineRow, MasterRow, PoolRows
@@ -58,17 +56,10 @@ _STARTS_S, _ASKED_S = 120, 20
 seconds later than the start of the master: the second number for a VM that was asked to retire."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Evidence:
-    """The ads that count as a VM's own."""
-
-    startd: MachineRow | None
-    master: MasterRow | None
-    drain: Drain | None
-    foreign: str | None
-    """Reason why a startd with the VM's APFVM is not its own."""
-    early: bool
-    """Its startd has joined before the schedd knows the instance."""
+_NO_STARTD = MachineRow(
+    name="", vm="", identity="", instance=None, heard=0, started=0, slots=(), claims=0, retiring=0, idle_since=None,
+    claimed_before=False, drain_reason=None,
+)  # fmt: skip
 
 
 class Joiner:
@@ -86,86 +77,79 @@ class Joiner:
 
     def vm(self, job: VMJobRow) -> VM:
         """Return the VM of this job."""
-        evidence = self._evidence(job)
-        state, why = self._state(job, evidence.startd, evidence.master, evidence.drain)
-        if state is VMState.SUBMITTED and evidence.early:
-            state, why = VMState.BOOTING, "its startd is in the pool; the schedd does not know its instance yet"
-        lost_now = state is VMState.LOST and evidence.foreign is None and self._missed_once(job)
-        vm = VM(
+        own, mismatch = self._own_startd(job)
+        machine = own if own is not None and self._counts(own, job) else None
+        master = self._own_master(job)
+        drain = self._drain(machine)
+        state, why = self._state(job, machine, master, drain, joined=own is not None)
+        shown, daemon = machine or _NO_STARTD, machine or master
+        return VM(
             uuid=job.uuid,
             queue=job.queue,
             job=job.job,
             state=state,
-            why=f"{why}; {evidence.foreign}" if evidence.foreign else why,
+            why=f"{why}; {mismatch}" if mismatch else why,
             shape=job.shape,
             job_status=job.status,
             submitted=job.submitted,
             entered_status=job.entered_status,
             instance=job.instance,
             grid_status=job.grid_status,
-            startd=evidence.master.name if evidence.master else None,
+            startd=daemon.name if daemon else None,
+            slots=shown.slots,
+            claims=shown.claims,
+            idle_since=shown.idle_since if self._fresh(shown, job) else None,
+            joined_at=machine.started if machine else None,
             lease_end=job.lease_end,
             retire_time=job.retire_time,
             unretire_time=job.unretire_time,
+            retire_seen=drain is not None or shown.retiring > 0,
+            drain=drain,
             hold=job.hold,
+            evictable=machine is not None and machine.name in self._evictable,
             build=job.build,
-            missed_once=lost_now,
-            foreign_startd=evidence.foreign is not None,
+            missed_once=state is VMState.LOST and mismatch is None and self._missed_once(job),
+            foreign_startd=mismatch is not None,
             update_s=job.update_s,
         )
-        return vm if evidence.startd is None else self._with_startd(vm, evidence.startd, evidence.drain, job)
 
-    def _with_startd(self, vm: VM, startd: MachineRow, drain: Drain | None, job: VMJobRow) -> VM:
-        """Return the VM with the facts that its startd reports."""
-        return replace(
-            vm,
-            startd=startd.name,
-            slots=startd.slots,
-            claims=startd.claims,
-            idle_since=startd.idle_since if self._fresh(startd, job) else None,
-            joined_at=startd.started,
-            retire_seen=drain is not None or startd.retiring > 0,
-            drain=drain,
-            evictable=startd.name in self._evictable,
-        )
+    def _own_startd(self, job: VMJobRow) -> tuple[MachineRow | None, str | None]:
+        """Return the startd with this job's APFVM, or None and the reason why it is not the job's own."""
+        row = self._pool.machines.get(job.uuid)
+        mismatch = None if row is None else _identity_mismatch(job, row)
+        return (row if mismatch is None else None), mismatch
 
-    def _evidence(self, job: VMJobRow) -> _Evidence:
-        """Return the ads that count as the VM's own."""
-        startd, master = self._pool.machines.get(job.uuid), self._pool.masters.get(job.uuid)
-        foreign = None if startd is None else _identity_mismatch(job, startd)
-        early = startd is not None and foreign is None and job.instance is None
-        if startd is not None and (foreign is not None or not self._has_startd(job, startd)):
-            startd = None
-        if master is not None and job.identity and master.identity != job.identity:
-            master = None
-        drain = None
-        if startd is not None and startd.drain_reason is not None:
-            drain = Drain(startd.drain_reason, ours=startd.drain_reason.startswith(drain_reason(self._factory_id)))
-        return _Evidence(startd, master, drain, foreign, early)
+    def _counts(self, row: MachineRow, job: VMJobRow) -> bool:
+        """True if a VM job in this status can have a startd; an old ad does not count while the job is held."""
+        if job.status == JobStatus.IDLE:
+            return job.instance is not None  # the launch was answered late, or twice
+        return job.status == JobStatus.RUNNING or (job.status == JobStatus.HELD and self._fresh(row, job))
 
-    def _has_startd(self, job: VMJobRow, startd: MachineRow) -> bool:
-        """True if the job is in a state in which its VM can have a startd, and the ad says something of it."""
-        if job.status == JobStatus.HELD:
-            return self._fresh(startd, job)
-        starts = job.status == JobStatus.IDLE and job.instance is not None  # its launch was answered late, or twice
-        return starts or job.status == JobStatus.RUNNING
+    def _own_master(self, job: VMJobRow) -> MasterRow | None:
+        master = self._pool.masters.get(job.uuid)
+        return None if master is not None and job.identity and master.identity != job.identity else master
+
+    def _drain(self, machine: MachineRow | None) -> Drain | None:
+        if machine is None or machine.drain_reason is None:
+            return None
+        return Drain(machine.drain_reason, ours=machine.drain_reason.startswith(drain_reason(self._factory_id)))
 
     def _missed_once(self, job: VMJobRow) -> bool:
+        """True if the current poll is the first that missed the startd."""
         seen = self._memory.vms.get(job.uuid)
-        return seen is not None and self._once(seen.gone)
-
-    def _once(self, gone: float | None) -> bool:
-        """True if the poll that is read now is the first that missed the startd."""
-        return gone is None or gone >= self._now
+        return seen is not None and (seen.gone is None or seen.gone >= self._now)
 
     def _state(
-        self, job: VMJobRow, machine: MachineRow | None, master: MasterRow | None, drain: Drain | None
+        self, job: VMJobRow, machine: MachineRow | None, master: MasterRow | None, drain: Drain | None, joined: bool
     ) -> StateReason:
+        """Return the state by the table above; ``joined``: its startd is in the pool, whatever the VM job says."""
         if job.hold is not None:
             return VMState.HELD, f"held {job.hold.code}/{job.hold.subcode}"
         if job.status in _LEFT_QUEUE:
             return VMState.DONE, f"VM job {_LEFT_QUEUE[job.status]}"
         if job.status != JobStatus.RUNNING and job.instance is None:
+            if joined:
+                return VMState.BOOTING, "its startd is in the pool; the schedd does not know its instance yet"
             return VMState.SUBMITTED, "no instance yet"
         if machine is not None and not self._fresh(machine, job):
             return VMState.LOST, f"the last ad of its startd is {self._now - machine.heard:.0f} s old"

@@ -142,7 +142,7 @@ class BatchSubmitPlugin(Plugin, ABC):
     def submission(self, n: int, shapes: tuple[Shape, ...], tools: SubmitTools) -> Submission:
         """Return the submission for n jobs, or for these shapes."""
 
-    def judged(self, batch: BatchStatus, now: float) -> BatchStatus:
+    def mark_stuck(self, batch: BatchStatus, now: float) -> BatchStatus:
         """Return the batch status with stuck VMs marked, which no one should wait for; pure."""
         return batch
 
@@ -183,6 +183,6 @@ class VMSubmitPlugin(BatchSubmitPlugin):
         """Return the actions for this ask by the queue's policy (``factory/lifecycle/plan.py``)."""
         return plan(self.policy(), ask, batch, memory, now)
 
-    def judged(self, batch: BatchStatus, now: float) -> BatchStatus:
+    def mark_stuck(self, batch: BatchStatus, now: float) -> BatchStatus:
         """Mark VMs that take far too long as stuck: they count for caps and are not waited for."""
         return mark_stuck_vms(batch, self.policy().timeouts, now)

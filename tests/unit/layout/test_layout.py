@@ -30,8 +30,6 @@ DECIDING = ("factory/decide/", "factory/lifecycle/", "factory/audit/", "factory/
 FOR_LATER = {
     "factory/audit/history.py: observe",
     "factory/audit/snapshot.py: take_snapshot",
-    "factory/health/breakers.py: update_breakers",
-    "factory/lifecycle/plan.py: plan",
 }
 """Functions that wait for a carving of their own."""
 
