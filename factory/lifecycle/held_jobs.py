@@ -1,4 +1,4 @@
-"""Treat VM jobs on hold: none stays held, none is released blindly, and no job is killed. Pure."""
+"""Handle VM jobs on hold, so that none stays held, none is released blindly, and no job is killed. Pure."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _UNRETIRE_ATTEMPTS = 2
 def vms_to_unretire(situation: Situation, ask: Ask) -> list[VM]:
     """Return the retiring VMs that can serve this ask, the soonest back first.
 
-    Each VM asked for takes back at most one VM of its shape; without shapes in the ask any VM will do. VMs that retired
+    Each VM asked for unretires at most one VM of its shape; without shapes in the ask any VM will do. VMs that retired
     because no waiting job can use them stay retired, and so do VMs whose lease ends soon.
     """
     useless = situation.memory.fit.useless
@@ -57,7 +57,7 @@ def ramp_up(situation: Situation, ask: Ask, back: Sequence[VM]) -> Plan:
 
 
 def unretire_vms(situation: Situation, vms: Sequence[VM]) -> list[Unretire]:
-    """Return the commands that take these VMs back, without those that were sent a moment ago."""
+    """Return the commands that unretire these VMs, without those that were sent a moment ago."""
     queue, reason = situation.policy.queue, "needed again; unretire before buying"
     return [
         Unretire(queue=queue, vm=vm, attempt=situation.attempt(vm, "unretire"), reason=reason)
@@ -67,7 +67,7 @@ def unretire_vms(situation: Situation, vms: Sequence[VM]) -> list[Unretire]:
 
 
 def _within_hard_cap(situation: Situation, shapes: tuple[Shape, ...]) -> tuple[tuple[Shape, ...], list[str]]:
-    """Cut the machines to buy to what ``maxinstances`` leaves room for (rule 6); return a note if it cuts."""
+    """Return the VMs to buy that ``maxinstances`` has room for (rule 6), and a note if it cuts some."""
     cap, there = situation.policy.maxinstances, situation.batch.may_own_instance
     if cap is None or there + len(shapes) <= cap:
         return shapes, []

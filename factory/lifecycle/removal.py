@@ -13,7 +13,7 @@ NO_INSTANCE = f"JobStatus == {JobStatus.IDLE} && EC2InstanceName =?= undefined"
 """ClassAd expression over the job ad: a VM job without an instance."""
 
 _SETTLE_S = 120
-"""A startd that was called back is given this time to start before its VM may be removed as empty."""
+"""Seconds that an unretired startd gets to start before its VM may be removed as empty."""
 
 
 def removals(situation: Situation, unretired: Collection[str]) -> Iterator[Remove]:
@@ -42,9 +42,9 @@ def removals(situation: Situation, unretired: Collection[str]) -> Iterator[Remov
 
 
 def cancel(situation: Situation, vm: VM, reason: str) -> Remove:
-    """Remove a VM job without an instance.
+    """Remove a VM job without an instance, if the collector has no ad of the VM.
 
-    An instance may exist all the same, if the answer with its id was lost; so the collector may have no ad of the VM.
+    An instance exists if the answer with its id was lost.
     """
     return Remove(queue=situation.policy.queue, job=vm.job, still=NO_INSTANCE, vm=vm, absent=True, reason=reason)
 
@@ -54,9 +54,9 @@ def _same_instance(vm: VM) -> str:
 
 
 def _restarting(situation: Situation, vm: VM) -> bool:
-    """True if a startd that was called back may be starting just now.
+    """True if an unretired startd may be starting just now.
 
-    A startd that was called back hours ago leaves when its last job ends, and only then starts again.
+    A startd that was unretired with claims leaves when its last job ends, perhaps hours later, and then starts again.
     """
     left = situation.memory.alone.get(vm.uuid, situation.now)
     return vm.unretired and situation.now - max(vm.unretire_time or 0, left) < _SETTLE_S

@@ -1,4 +1,4 @@
-"""Upkeep of VMs, due whatever the chain asks for: repeat commands, clear marks, treat VM jobs on hold. Pure."""
+"""Upkeep of VMs, due in every round: repeat commands, clear marks, handle VM jobs on hold. Pure."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class BatchStatusPlugin(Plugin, ABC):
     category = "batchstatus"
     shows: ClassVar[Jobs | None] = None
     """The kind of jobs that it shows. If the submit plugin ``submits`` another kind, the queue would never see its jobs
-    and submit without end; that is an error of the configuration. None: it goes with every submit plugin."""
+    and submit without end; that is an error of the configuration. None: any submit plugin will do."""
 
     @abstractmethod
     def sources(self) -> tuple[Source, ...]:

@@ -129,11 +129,11 @@ class BatchSubmitPlugin(Plugin, ABC):
 
     category = "batchsubmit"
     submits: ClassVar[Jobs | None] = None
-    """The kind of jobs that it submits; the queue's batch status plugin must show it. None: it goes with every one."""
+    """The kind of jobs that it submits; the queue's batch status plugin must show it. None: any plugin will do."""
 
     @abstractmethod
     def plan(self, ask: Ask, batch: BatchStatus, memory: Memory, now: float) -> Plan:
-        """Return the actions for this ask, and those that are due whatever the chain asks; pure.
+        """Return the actions for this ask, and those that are due in any case; pure.
 
         It is called whenever the batch status is known; with an empty ask while the chain is blocked.
         """
@@ -143,7 +143,7 @@ class BatchSubmitPlugin(Plugin, ABC):
         """Return the submission for n jobs, or for these shapes."""
 
     def mark_stuck(self, batch: BatchStatus, now: float) -> BatchStatus:
-        """Return the batch status with stuck VMs marked, which no one should wait for; pure."""
+        """Return the batch status with stuck VMs marked: they count for caps, not as supply; pure."""
         return batch
 
     def account(self) -> Account | None:
@@ -171,7 +171,7 @@ class BatchSubmitPlugin(Plugin, ABC):
 
 
 class VMSubmitPlugin(BatchSubmitPlugin):
-    """A submit plugin for VM jobs: the plugin states the policy, the engine plans how VMs live and leave by it."""
+    """A submit plugin for VM jobs: the plugin states the policy of VMs, the engine plans by it."""
 
     submits = Jobs.VM
 
@@ -184,5 +184,5 @@ class VMSubmitPlugin(BatchSubmitPlugin):
         return plan(self.policy(), ask, batch, memory, now)
 
     def mark_stuck(self, batch: BatchStatus, now: float) -> BatchStatus:
-        """Mark VMs that take far too long as stuck: they count for caps and are not waited for."""
+        """Return the batch status with VMs that take too long marked as stuck: they count for caps, not as supply."""
         return mark_stuck_vms(batch, self.policy().timeouts, now)

@@ -44,7 +44,7 @@ class View:
     owned: Mapping[Cost, int] = field(default_factory=dict)
     """Cost → number of VMs that may own an instance, in all queues with a known batch status."""
     bought: Callable[[Ask], tuple[Cost, ...]] = lambda ask: ()
-    """Returns the costs of what an ask would buy, after retiring VMs are taken back; pure."""
+    """Function from an ask to the costs of its purchases, after VMs are unretired; pure."""
 
     @property
     def wms(self) -> WmsStatus:

@@ -27,7 +27,7 @@ def test_instances_in_error_and_in_shutoff_are_terminated_and_others_bought(pool
             (cloud.directory / FAIL).unlink()
             cloud.wait(lambda machines: machines[failed]["state"] == "terminated", "it is terminated", 60)
             reasons = [action["reason"] for action in factory.actions("remove")]
-            assert any("it is in ERROR" in reason for reason in reasons), reasons
+            assert any("status ERROR" in reason for reason in reasons), reasons
             launches = until(lambda: factory.queue()["health"]["launches"], "it is counted", 20)
             assert False in next(iter(launches.values()))
 

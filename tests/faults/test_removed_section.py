@@ -27,5 +27,7 @@ def test_machines_of_a_section_that_has_gone_are_seen_to_their_end(
         job.open()
         job.wait_done()
         until(lambda: not alive(cloud, factory), "its machine is ended", 60)
-        assert any("its master is there" in action["reason"] for action in factory.actions("remove"))
+        assert any(
+            "its master reports that its startd has ended" in action["reason"] for action in factory.actions("remove")
+        )
         until(lambda: not factory.queue("GONE"), "nothing is left of it", 20)

@@ -30,7 +30,7 @@ schedplugin = {chain}
 
 
 def conf(chain: str, sched: Mapping[str, Any], factory: Mapping[str, Any] | None = None) -> str:
-    """A configuration file with this chain; the keys are written as in a file."""
+    """Return a configuration file with this chain; the keys are written as in a file."""
     return CONF.format(
         chain=chain,
         sched="\n".join(f"{key} = {value}" for key, value in sched.items()),
@@ -45,7 +45,7 @@ def plugin(
     wmsstatusplugin: str | None = "Panda",
     **settings: Any,
 ) -> SchedPlugin:
-    """A sched plugin of queue Q with these settings; ``factory_maximum`` is ``maxperfactory.maximum``."""
+    """Return a sched plugin of queue Q with these settings; ``factory_maximum`` is ``maxperfactory.maximum``."""
     queue = QueueSettings(
         name="Q",
         wmsstatusplugin=wmsstatusplugin,
@@ -64,7 +64,7 @@ def view(
     now: float = 1_000_000,
     readings: Readings | None = None,
 ) -> View:
-    """What a plugin of queue Q sees; what is left out is unknown."""
+    """Return the view of a plugin of queue Q; arguments that are left out are unknown."""
     unknown = Unknown("not given")
     return View(
         queue="Q",

@@ -1,4 +1,4 @@
-"""Queues for tests, made by the real loader from a few keys, and what their submit plugins may use."""
+"""Queues for tests, loaded by the real loader from a few keys, and tools for their submit plugins."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def make_queue(
     factory: Mapping[str, object] | None = None,
     more: str = "",
 ) -> Queue:
-    """The queue of a file with these keys; ``factory``: keys of [Factory]; ``more``: text at the end of the file.
+    """Return the queue of a file with these keys; ``factory``: keys of [Factory]; ``more``: text at the end of the file.
 
     Raises:
-        ConfigError: something is wrong with them.
+        ConfigError: A key is invalid.
     """
     sections = {"Factory": {"factoryId": "f1", "owner": "apf", **(factory or {})}, name: keys}
     text = "\n".join(
@@ -60,9 +60,9 @@ def make_queue(
 
 
 def submit_tools(directory: Path, queue: Queue | None = None, **changes: object) -> SubmitTools:
-    """Effects without any effect: the n-th VM is ``vm-n``, tokens open nothing.
+    """Return tools without side effects: the n-th VM is ``vm-n``, and tokens are not valid.
 
-    The jobs are for ``queue``; without one, for queue Q of factory f1.
+    They are for ``queue``; without one, for queue Q of factory f1.
     """
     factory = FactorySettings(id="f1") if queue is None else queue.batchsubmit.factory
     numbers = iter(range(1, 1000))
@@ -79,6 +79,6 @@ def submit_tools(directory: Path, queue: Queue | None = None, **changes: object)
 
 
 def commands(submission: Submission) -> dict[str, str]:
-    """Submit commands of a description, the last of a name winning, as condor_submit reads it."""
+    """Return the submit commands of a description; the last of a name wins, as in condor_submit."""
     lines = (line.partition("=") for line in submission.description.splitlines() if not line.startswith("#"))
     return {name.strip(): value.strip() for name, equals, value in lines if equals}

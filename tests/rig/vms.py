@@ -1,4 +1,4 @@
-"""VMs, and the rows they are joined from, for tests of pure functions; no HTCondor."""
+"""VMs, and rows of jobs, startds and masters, for tests of pure functions; no HTCondor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHAPE = "ami-1/m5.large/*/on-demand"
 
 
 def vm(uuid: str, state: VMState = VMState.IDLE, **fields: Any) -> VM:
-    """A VM in that state, such as the joiner would make it."""
+    """Return a VM in a state, as ``Joiner`` makes it."""
     number = int("".join(c for c in uuid if c.isdigit()) or 0)
     in_pool = state in {VMState.JOINED, VMState.BUSY, VMState.IDLE, VMState.RETIRING}
     known: dict[str, Any] = {
@@ -33,7 +33,7 @@ def vm(uuid: str, state: VMState = VMState.IDLE, **fields: Any) -> VM:
 
 
 def job(uuid: str = "vm1", status: int = 2, **fields: Any) -> VMJobRow:
-    """A VM job; with an instance that runs, unless told otherwise."""
+    """Return a VM job, by default with a running instance."""
     known: dict[str, Any] = {
         "queue": "Q",
         "shape": SHAPE,
@@ -54,7 +54,7 @@ def job(uuid: str = "vm1", status: int = 2, **fields: Any) -> VMJobRow:
 
 
 def machine(uuid: str = "vm1", **fields: Any) -> MachineRow:
-    """Its startd, unclaimed and heard of a moment ago."""
+    """Return the startd of a VM, unclaimed, with a fresh ad."""
     known: dict[str, Any] = {
         "name": uuid,
         "identity": "vm@pool",
@@ -72,7 +72,7 @@ def machine(uuid: str = "vm1", **fields: Any) -> MachineRow:
 
 
 def master(uuid: str = "vm1", **fields: Any) -> MasterRow:
-    """Its master, heard of a moment ago."""
+    """Return the master of a VM, with a fresh ad."""
     known: dict[str, Any] = {
         "name": uuid, "identity": "vm@pool", "heard": NOW - 1, "started": NOW - 800, "startd_runs": True,
     }  # fmt: skip

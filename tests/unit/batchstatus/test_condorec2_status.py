@@ -1,4 +1,4 @@
-"""What state a VM is in: job, startd and master joined (DESIGN section 2, rules 2, 5, 10)."""
+"""States of VMs, joined from job, startd and master (rules 2, 5, 10)."""
 
 from dataclasses import replace
 from typing import Any
@@ -54,7 +54,7 @@ GONE_MASTER: dict[str, Any] = {"heard": NOW - FRESH_S - 1}
         (VMState.JOINED, job(), machine(), master(), Memory()),
         (VMState.IDLE, job(), machine(claimed_before=True), master(), Memory()),
         (VMState.BUSY, job(), machine(claims=2, idle_since=None), master(), Memory()),
-        # Leaving.
+        # Retiring
         (VMState.RETIRING, job(), machine(claims=2, retiring=2), master(), SEEN),
         (VMState.RETIRING, job(), machine(claims=1, drain_reason=f"{OURS} not needed"), master(), SEEN),
         (VMState.RETIRING, job(), machine(claims=1, drain_reason="kernel"), master(), SEEN),
@@ -62,27 +62,27 @@ GONE_MASTER: dict[str, Any] = {"heard": NOW - FRESH_S - 1}
         (VMState.RETIRING, job(**ASKED), None, master(), SEEN),
         (VMState.RETIRED, job(**ASKED), None, master(**OFF), SEEN),
         (VMState.RETIRED, job(**ASKED), None, master(**OFF), Memory()),
-        # Asked while it booted: it still has to be told.
+        # Asked to retire while it booted: the command is still to be sent
         (VMState.RETIRING, job(**ASKED), None, None, Memory()),
         (VMState.RETIRING, job(**ASKED), machine(started=NOW - 10), master(), SEEN),
-        # Taken back.
+        # Unretired
         (VMState.BUSY, job(**BACK), machine(claims=1), master(), SEEN),
         (VMState.RETIRING, job(**BACK), machine(claims=1, retiring=1), master(), SEEN),
-        # Absence is no proof (rule 5): only a fresh master that says so is.
+        # Absence is no proof (rule 5), only a fresh master without startd is
         (VMState.LOST, job(), None, None, SEEN),
         (VMState.LOST, job(**ASKED), None, None, SEEN),
         (VMState.LOST, job(), None, master(), SEEN),
         (VMState.LOST, job(**ASKED), None, master(**OFF, **GONE_MASTER), SEEN),
         (VMState.RETIRED, job(), None, master(**OFF), SEEN),
-        # A master says that its startd does not run also while it starts for the first time.
+        # A master also reports no startd before its first startd starts
         (VMState.BOOTING, job(), None, master(**OFF, started=NOW - 60), Memory()),
         (VMState.RETIRED, job(), None, master(**OFF, started=NOW - 200), Memory()),
-        # Old ads are no news (rule 2).
+        # Old ads prove nothing (rule 2)
         (VMState.LOST, job(), machine(claims=1, heard=NOW - FRESH_S - 1), master(**GONE_MASTER), SEEN),
         (VMState.LOST, job(), machine(heard=NOW - FRESH_S - 1), master(), SEEN),
     ],
 )
-def test_the_state_of_a_vm(
+def test_state_follows_from_job_startd_and_master(
     state: VMState, vm_job: VMJobRow, startd: MachineRow | None, its_master: MasterRow | None, memory: Memory
 ) -> None:
     vm = joined(vm_job, startd, its_master, memory)
@@ -90,30 +90,30 @@ def test_the_state_of_a_vm(
     assert vm.why
 
 
-@pytest.mark.parametrize("stranger", [machine(identity="eve@pool", claims=1), machine(instance="i-2", claims=1)])
-def test_a_startd_counts_only_if_identity_and_instance_agree_with_the_job(stranger: MachineRow) -> None:
-    vm = joined(job(), stranger, None, Memory())
+@pytest.mark.parametrize("foreign", [machine(identity="eve@pool", claims=1), machine(instance="i-2", claims=1)])
+def test_startd_counts_only_if_identity_and_instance_match_the_job(foreign: MachineRow) -> None:
+    vm = joined(job(), foreign, None, Memory())
     assert vm.state is VMState.BOOTING
     assert vm.startd is None
     assert "has its APFVM under identity eve@pool" in vm.why or "runs on i-2, not on i-1" in vm.why
 
 
-def test_a_master_of_somebody_else_proves_nothing() -> None:
+def test_foreign_master_proves_nothing() -> None:
     assert joined(job(**ASKED), None, master(**OFF, identity="eve@pool"), SEEN).state is VMState.LOST
 
 
-def test_a_vm_that_is_not_fresh_is_not_known_to_be_idle() -> None:
+def test_vm_with_old_ads_is_not_idle() -> None:
     assert joined(job(), machine(heard=NOW - FRESH_S - 1), master(), SEEN).idle_since is None
     assert joined(job(), machine(), master(), SEEN).idle_since == NOW - 100
 
 
-def test_a_job_that_may_be_evicted_marks_its_vm() -> None:
+def test_evictable_job_marks_its_vm() -> None:
     assert joined(job(), machine(claims=1), master(), SEEN, evictable="vm1").evictable
     assert not joined(job(), machine(claims=1), master(), SEEN, evictable="vm2").evictable
 
 
-def test_a_drain_of_another_factory_is_not_ours() -> None:
-    """Rule 10: also if its id begins like ours."""
+def test_drain_of_another_factory_is_not_ours() -> None:
+    """Rule 10, even if its id begins like ours."""
     for reason, ours in ((f"{OURS} not needed", True), ("apf apf2: not needed", False), ("", False)):
         vm = joined(job(), machine(drain_reason=reason), master(), SEEN)
         assert vm.drain is not None
@@ -126,7 +126,7 @@ QUEUE = QueueSettings(
 
 
 def status(jobs: VMJobRows | str | None, pool: PoolRows | str | None, **ages: Any) -> BatchStatus | Unknown:
-    """The batch status from what the two polls brought: rows, an error, or nothing yet."""
+    """Return the batch status after two polls, each with rows, an error, or no answer yet."""
     plugin = CondorEC2(QUEUE, CondorEC2.Settings(), FactorySettings(update_interval=300))
     pool_source, jobs_source = plugin.sources()
     readings = {}
@@ -139,7 +139,7 @@ def status(jobs: VMJobRows | str | None, pool: PoolRows | str | None, **ages: An
     return plugin.read(Readings(NOW, readings, after=ages.get("after", 0)), Memory())
 
 
-def test_ads_age_until_the_collector_was_asked_and_not_until_a_slow_schedd_has_answered_too() -> None:
+def test_ads_age_until_the_collector_poll_not_until_a_slow_schedd_answers() -> None:
     pool = PoolRows(10_000, {"vm1": machine(heard=NOW - 900)}, {"vm1": master(heard=NOW - 900)})
     for asked_ago, state in ((310, VMState.JOINED), (290, VMState.LOST)):
         known = status(VMJobRows((job(),)), pool, age=asked_ago)
@@ -151,7 +151,7 @@ POOL = PoolRows(10_000)
 JOBS = VMJobRows((job(), job("vm2", queue="OTHER")))
 
 
-def test_both_schedd_and_collector_are_needed_and_nothing_is_taken_for_zero() -> None:
+def test_unknown_without_schedd_or_collector() -> None:
     """Rule 2."""
     known = status(JOBS, POOL)
     assert isinstance(known, BatchStatus)
@@ -164,25 +164,27 @@ def test_both_schedd_and_collector_are_needed_and_nothing_is_taken_for_zero() ->
         assert isinstance(unknown, Unknown)
 
 
-def test_a_collector_that_restarted_is_not_believed_before_every_machine_has_reported() -> None:
+def test_unknown_until_a_restarted_collector_has_every_startd() -> None:
     """Rule 2."""
     young = status(JOBS, PoolRows(599))
     assert isinstance(young, Unknown)
     assert "data count after 600 s" in young.reason
     assert isinstance(status(JOBS, PoolRows(600)), BatchStatus)
-    assert isinstance(status(VMJobRows((job(instance=None),)), PoolRows(1)), BatchStatus), "no machine can report"
+    assert isinstance(status(VMJobRows((job(instance=None),)), PoolRows(1)), BatchStatus), "no startd can report"
 
 
-def test_a_startd_that_only_this_poll_missed_is_not_given_up_yet() -> None:
+def test_startd_missed_by_one_poll_still_counts_as_running() -> None:
     gone = Memory({"vm1": Seen(NOW - 700, gone=NOW)})
     assert joined(job(), None, None, gone).missed_once
     before = Memory({"vm1": Seen(NOW - 700, gone=NOW - 1)})
     assert not joined(job(), None, None, before).missed_once
-    assert not joined(job(), machine(identity="eve@pool"), None, gone).missed_once, "it is not missing"
+    assert not joined(job(), machine(identity="eve@pool"), None, gone).missed_once, (
+        "a foreign startd is not a missing one"
+    )
 
 
-def test_a_machine_is_as_fresh_as_it_was_made_to_report_whatever_the_configuration_says_now() -> None:
-    """Rule 2: update_interval may be lowered while machines live."""
+def test_age_of_ads_is_judged_by_the_vms_own_update_interval() -> None:
+    """Rule 2: update_interval may be lowered while VMs run."""
     heard = machine(heard=NOW - FRESH_S - 100), master(heard=NOW - FRESH_S - 100)
     assert joined(job(), *heard, SEEN).state is VMState.LOST
     assert joined(job(update_s=FRESH_S), *heard, SEEN).state is VMState.JOINED
@@ -191,21 +193,21 @@ def test_a_machine_is_as_fresh_as_it_was_made_to_report_whatever_the_configurati
     assert "data count after 1000 s" in young.reason
 
 
-def test_a_master_whose_startd_may_be_starting_proves_nothing_though_it_was_asked_to_leave() -> None:
+def test_young_master_proves_no_empty_vm() -> None:
     early = master(**OFF, started=NOW - 60, heard=NOW - 45)
     assert joined(job(**ASKED), None, early, Memory()).state is VMState.RETIRING
     assert joined(job(**ASKED), None, replace(early, heard=NOW - 1), Memory()).state is VMState.RETIRED
-    assert joined(job(**ASKED), None, early, SEEN).state is VMState.RETIRED, "it was there and has left"
+    assert joined(job(**ASKED), None, early, SEEN).state is VMState.RETIRED, "its startd was seen and has left"
 
 
-def test_the_machine_of_a_job_on_hold_is_known_as_long_as_it_is_heard_of() -> None:
-    """Nothing that ends its instance may be done while it is at work (rule 5)."""
+def test_startd_of_a_held_job_is_known_while_its_ads_are_fresh() -> None:
+    """Rule 5: its instance must not end while jobs run."""
     known = joined(job(status=5, hold=HELD), machine(claims=2, retiring=2), master(), SEEN)
     assert (known.state, known.slots, known.claims, known.retire_seen) == (VMState.HELD, ("slot1@vm1",), 2, True)
     assert joined(job(status=5, hold=HELD), machine(heard=NOW - FRESH_S - 1), None, SEEN).slots == ()
 
 
-def test_jobs_of_every_polled_schedd_that_may_be_evicted_mark_their_vms() -> None:
+def test_evictable_jobs_of_every_schedd_mark_their_vms() -> None:
     plugin = CondorEC2(QUEUE, CondorEC2.Settings(), FactorySettings(update_interval=300))
     pool, jobs = plugin.sources()
     seen = {
@@ -219,12 +221,12 @@ def test_jobs_of_every_polled_schedd_that_may_be_evicted_mark_their_vms() -> Non
     assert status.vms[0].evictable
     by_key["elsewhere"] = Reading("elsewhere", NOW - 1, NOW - 1, error="no answer")
     status = plugin.read(Readings(NOW, by_key), Memory())
-    assert isinstance(status, BatchStatus), "a schedd that is silent stops nothing here"
+    assert isinstance(status, BatchStatus), "a silent schedd blocks no queue"
     assert not status.vms[0].evictable
 
 
-def test_a_machine_at_work_whose_launch_htcondor_takes_for_unanswered_is_in_the_pool_all_the_same() -> None:
-    """Its VM job stays idle (seen on 23.9 and 25): it has to be used, and to leave, like any other."""
+def test_busy_vm_counts_although_its_job_is_still_idle() -> None:
+    """HTCondor may treat a launch as unanswered; then the VM job stays idle (seen on 23.9 and 25)."""
     late = job(status=1)
     assert joined(late, machine(claims=1, idle_since=None), master(), SEEN).state is VMState.BUSY
     assert joined(replace(late, retire_time=NOW - 50), None, master(**OFF), SEEN).state is VMState.RETIRED

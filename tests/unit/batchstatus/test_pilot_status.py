@@ -1,4 +1,4 @@
-"""Batch status Condor: pilots by JobStatus, nothing dropped."""
+"""Batch status Condor: pilots counted by JobStatus."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def read(directory: Path, rows: object, error: str | None = None, name: str = "C
 
 
 @pytest.mark.parametrize("name", ["Condor", "CondorLocal"])
-def test_each_jobstatus_has_its_place(tmp_path: Path, name: str) -> None:
+def test_each_job_status_has_its_count(tmp_path: Path, name: str) -> None:
     found = ads(*(("A", status) for status in (0, 1, 1, 2, 3, 4, 5, 6, 7)), ("B", 2), (None, 1))
     status = read(tmp_path, PilotRows(fold_jobs(found)), name=name)
     assert isinstance(status, BatchStatus)
@@ -48,19 +48,19 @@ def test_each_jobstatus_has_its_place(tmp_path: Path, name: str) -> None:
     assert len(status.jobs) == 9
 
 
-def test_a_queue_without_jobs_has_none_and_one_that_was_not_read_is_unknown(tmp_path: Path) -> None:
+def test_no_jobs_is_zero_and_a_failed_reading_is_unknown(tmp_path: Path) -> None:
     assert read(tmp_path, PilotRows()) == BatchStatus()
     assert isinstance(read(tmp_path, None, "no answer"), Unknown)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["A", "B", None]), st.integers(0, 7)), max_size=30))
-def test_nothing_is_dropped_and_nothing_counts_twice(found: list[tuple[str | None, int]]) -> None:
+def test_every_job_counts_once(found: list[tuple[str | None, int]]) -> None:
     status = read(_DIRECTORY[0], PilotRows(fold_jobs(ads(*found))))
     assert isinstance(status, BatchStatus)
     assert sum(getattr(status, name) for name in _COUNTED) == sum(1 for queue, _ in found if queue == "A")
 
 
-def test_all_queues_of_a_factory_read_one_source(tmp_path: Path) -> None:
+def test_all_queues_of_a_factory_share_one_source(tmp_path: Path) -> None:
     one, two = (make_queue(tmp_path, PILOTS, name) for name in ("ONE", "TWO"))
     assert len(plan_sources([one, two]).sources) == 1
 

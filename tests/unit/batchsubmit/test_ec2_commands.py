@@ -1,4 +1,4 @@
-"""CondorEC2: every ec2_* submit command by its own key, user-data, and what does not fit together."""
+"""CondorEC2: a key for every ec2_* submit command, user-data, and invalid combinations."""
 
 import email
 import re
@@ -21,7 +21,7 @@ from tests.rig.queues import NOW, VMS, commands, make_queue, submit_tools
 
 
 def vms(directory: Path, **own: object) -> Queue:
-    """A queue of VMs; ``own`` are keys of CondorEC2."""
+    """Return a submission of a queue of VMs; ``own`` are keys of CondorEC2."""
     return make_queue(directory, {**VMS, **{f"batchsubmit.condorec2.{key}": value for key, value in own.items()}})
 
 
@@ -34,7 +34,7 @@ def names(lines: dict[str, str]) -> list[str]:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.key)
-def test_each_command_has_a_key(tmp_path: Path, command: Command) -> None:
+def test_each_submit_command_has_a_key(tmp_path: Path, command: Command) -> None:
     queue = make_queue(tmp_path, {**VMS, **keys(command)})
     made = submission(queue, tmp_path)
     lines = {**commands(made)}
@@ -45,14 +45,14 @@ def test_each_command_has_a_key(tmp_path: Path, command: Command) -> None:
         assert {**lines, **made.items[0]}[macro] == command.value
 
 
-def test_what_is_not_set_is_not_written(tmp_path: Path) -> None:
+def test_unset_keys_write_no_line(tmp_path: Path) -> None:
     lines = commands(submission(vms(tmp_path), tmp_path))
     optional = {command.line[0] for command in OPTIONAL if "TagSpecification" not in command.line[0]}
     assert not optional & lines.keys()
     assert "InstanceMarketOptions" not in lines["ec2_parameter_names"]
 
 
-def test_parameters_are_named_with_their_dots_and_set_with_underscores(tmp_path: Path) -> None:
+def test_parameters_are_named_with_dots_and_set_with_underscores(tmp_path: Path) -> None:
     own = {"iam_profile_name": "worker", "spot_price": "0.5", "parameter_MetadataOptions.HttpTokens": "required"}
     lines = commands(submission(vms(tmp_path, **own, tag_Name="w"), tmp_path))
     assert {"Version", "IamInstanceProfile.Name", "MetadataOptions.HttpTokens"} <= set(names(lines))
@@ -60,7 +60,7 @@ def test_parameters_are_named_with_their_dots_and_set_with_underscores(tmp_path:
     assert [name for name in names(lines) if f"ec2_parameter_{name.replace('.', '_')}" not in lines] == []
 
 
-def test_instances_have_our_tags_and_the_file_s_from_their_launch(tmp_path: Path) -> None:
+def test_instances_have_all_tags_from_their_launch(tmp_path: Path) -> None:
     queue = make_queue(tmp_path, {**VMS, "batchsubmit.condorec2.tag_Name": "w"}, "MY_VMS")
     lines = commands(submission(queue, tmp_path))
     tags = {
@@ -75,7 +75,7 @@ def test_instances_have_our_tags_and_the_file_s_from_their_launch(tmp_path: Path
 
 
 @given(st.dictionaries(st.text("abAB:-", min_size=1, max_size=4), st.text("xy ", max_size=3), max_size=60))
-def test_any_number_of_tags_gets_a_parameter_each(tags: dict[str, str]) -> None:
+def test_each_tag_gets_two_parameters(tags: dict[str, str]) -> None:
     settings = _SETTINGS[0].batchsubmit.settings
     ours = {"apf:factory": "f", "apf:queue": "q", "apf:vm": "v"}
     lines = parameter_lines(settings.model_copy(update={"tags": tags}), ours)
@@ -106,7 +106,7 @@ def test_any_number_of_tags_gets_a_parameter_each(tags: dict[str, str]) -> None:
     ],
     ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
 )
-def test_what_does_not_fit_is_said_in_one_line_with_its_key(tmp_path: Path, own: dict[str, str], said: str) -> None:
+def test_invalid_value_gives_one_line_with_its_key(tmp_path: Path, own: dict[str, str], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         vms(tmp_path, **own)
     (problem,) = caught.value.problems
@@ -119,7 +119,7 @@ def test_what_does_not_fit_is_said_in_one_line_with_its_key(tmp_path: Path, own:
 SCRIPT = "#!/bin/sh\necho hello > /etc/motd\n"
 
 
-def test_scripts_and_cloud_config_make_a_multipart_message_that_cloud_init_reads(tmp_path: Path) -> None:
+def test_scripts_and_cloud_config_make_a_multipart_message(tmp_path: Path) -> None:
     layer = tmp_path / "site.yaml"
     layer.write_text("#cloud-config\npackages: [cvmfs]\nwrite_files:\n- {path: /etc/site, content: here}\n")
     script = tmp_path / "setup.sh"
@@ -145,7 +145,7 @@ def test_cloud_config_alone_stays_one_document(tmp_path: Path) -> None:
     assert userdata.parse(content, {"v1": {"instance_id": "i-1"}}).recorded["packages"] == ["cvmfs"]
 
 
-def test_user_data_never_stands_in_the_job_ad(tmp_path: Path) -> None:
+def test_user_data_is_not_in_the_job_ad(tmp_path: Path) -> None:
     made = submission(vms(tmp_path, user_data="#!/bin/sh\n  echo hush"), tmp_path)
     assert "hush" not in made.description
     assert "ec2_user_data " not in made.description
@@ -162,14 +162,14 @@ def test_user_data_never_stands_in_the_job_ad(tmp_path: Path) -> None:
         ("#!/bin/sh\n" + "x" * 20000, "EC2 accepts 16384; make the layers smaller"),
     ],
 )
-def test_layers_that_can_t_be_used_are_refused_with_a_reason(tmp_path: Path, text: str, said: str) -> None:
+def test_refuses_unusable_layers_with_a_reason(tmp_path: Path, text: str, said: str) -> None:
     layer = tmp_path / "layer"
     layer.write_text(text)
     with pytest.raises(UserDataError, match=said.replace("(", r"\(")):
         submission(vms(tmp_path, user_data_file=layer), tmp_path)
 
 
-def test_n_vms_are_one_transaction_and_each_has_its_own_key_and_file(tmp_path: Path) -> None:
+def test_submits_vms_in_one_transaction_each_with_its_own_key_and_file(tmp_path: Path) -> None:
     made = submission(vms(tmp_path, lease="1h", lease_max="2h"), tmp_path, 20)
     assert len({item["vm"] for item in made.items}) == len(made.files) == 20
     lines = commands(made)
@@ -186,7 +186,7 @@ _SETTINGS: list[Queue] = []
 
 @pytest.mark.parametrize("own", ["JobStatus == 5", "isUndefined(EC2InstanceName) ? time() - QDate > 900 : false"])
 @pytest.mark.parametrize("name", ["periodic_remove", "Periodic_Remove"])
-def test_a_periodic_remove_of_the_queue_s_own_leaves_the_lease_in_force(tmp_path: Path, name: str, own: str) -> None:
+def test_periodic_remove_of_the_queue_keeps_the_lease(tmp_path: Path, name: str, own: str) -> None:
     """Rule 9: every VM has an end."""
     queue = vms(tmp_path, **{f"condor_attributes.{name}": own})
     lines = [line for line in submission(queue, tmp_path).description.splitlines() if name in line]
@@ -200,7 +200,7 @@ def test_a_periodic_remove_of_the_queue_s_own_leaves_the_lease_in_force(tmp_path
         *("leave_in_queue", "noop_job", "Noop_Job", "+IsNoopJob"),
     ],
 )
-def test_lines_that_would_take_a_vm_its_end_are_refused(tmp_path: Path, name: str) -> None:
+def test_refuses_lines_that_disable_the_end_of_a_vm(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="be set for VM jobs"):
         vms(tmp_path, **{f"condor_attributes.{name}": "False"})
 
@@ -232,8 +232,8 @@ TYPED = [
 
 
 @pytest.mark.parametrize(("name", "key"), TYPED, ids=str)
-def test_what_has_a_key_of_its_own_does_not_pass_by_it(tmp_path: Path, name: str, key: str) -> None:
-    """Tags of ours would be lost, user-data replaced, spot go through the state machine that loses tags."""
+def test_refuses_submit_lines_that_have_a_key_of_their_own(tmp_path: Path, name: str, key: str) -> None:
+    """They would lose our tags, replace user-data, or start spot VMs without tags."""
     plain = re.escape(name.removeprefix("+").removeprefix("my."))
     said = rf"condor_attributes\S*: {plain} would override .*; set (\S+) instead$"
     for own in ({f"condor_attributes.{name}": "x"}, {"condor_attributes": f"request_memory = 5, {name} = x"}):
@@ -245,12 +245,12 @@ def test_what_has_a_key_of_its_own_does_not_pass_by_it(tmp_path: Path, name: str
         assert found[1] == f"batchsubmit.condorec2.{key}"
 
 
-def test_every_submit_command_of_ec2_that_apf_writes_has_a_key_that_is_read() -> None:
-    """What a message says to write must be a key; the table of commands is that of HTCondor's manual."""
+def test_every_ec2_submit_command_maps_to_a_key() -> None:
+    """The key that an error message suggests exists; the table of commands is that of HTCondor's manual."""
     known = schema(CondorEC2.Settings)
     assert all(known.find(key) for _, key in TYPED)
 
 
-def test_other_lines_pass_as_they_are(tmp_path: Path) -> None:
+def test_other_lines_are_submitted_unchanged(tmp_path: Path) -> None:
     made = submission(vms(tmp_path, condor_attributes='+Project = "EC2",job_machine_attrs = x'), tmp_path)
     assert {"+Project": '"EC2"', "job_machine_attrs": "x"}.items() <= commands(made).items()

@@ -1,4 +1,4 @@
-"""Submit plugins for plain jobs: what they submit, and what a negative ask removes."""
+"""Submit plugins for plain jobs: the submit description, and removals for a negative ask."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +25,7 @@ def pilots(
     own: Mapping[str, object] | None = None,
     **keys: object,
 ) -> Queue:
-    """A queue of pilots; ``own`` and ``keys`` are those of CondorLocal."""
+    """Return a queue of pilots; ``own`` and ``keys`` are those of CondorLocal."""
     keys |= own or {}
     return make_queue(
         directory, {**PILOTS, **{f"batchsubmit.condorlocal.{k}": v for k, v in keys.items()}}, name, factory
@@ -40,7 +40,7 @@ def job(number: int, status: int = 1, submitted: float | None = None) -> PlainJo
     return PlainJob(JobId(number, 0), status, number if submitted is None else submitted)
 
 
-def test_output_and_log_lie_under_day_and_queue_as_of_old(tmp_path: Path) -> None:
+def test_logs_are_in_a_directory_per_day_and_queue(tmp_path: Path) -> None:
     queue = pilots(tmp_path, "SITE/ce:1", {"baseLogDir": "/logs", "baseLogDirUrl": "https://web/logs/"})
     submission = queue.batchsubmit.submission(2, (), submit_tools(tmp_path))
     lines = commands(submission)
@@ -48,14 +48,14 @@ def test_output_and_log_lie_under_day_and_queue_as_of_old(tmp_path: Path) -> Non
     assert [lines[name] for name in ("output", "error", "log")] == [
         f"$(log_dir)/$(Cluster).$(Process).{suffix}" for suffix in ("out", "err", "log")
     ]
-    assert lines["initialdir"] == "$(log_dir)", "whatever else a job leaves goes there too"
+    assert lines["initialdir"] == "$(log_dir)", "other output files of jobs go there too"
     assert submission.directories == (Path(f"/logs/{DAY}/SITE_ce_1"),)
     assert lines["MY.APF_OUTURL"] == f'"https://web/logs/{DAY}/SITE_ce_1/$(Cluster).$(Process).out"'
     assert f"GTAG=https://web/logs/{DAY}/SITE_ce_1/$(Cluster).$(Process).out" in lines["extra_environment"]
     assert len(submission.items) == 2
 
 
-def test_without_a_log_directory_the_state_directory_holds_the_logs_and_no_url_is_promised(tmp_path: Path) -> None:
+def test_logs_are_in_the_statedir_without_url_by_default(tmp_path: Path) -> None:
     submission = pilots(tmp_path).batchsubmit.submission(1, (), submit_tools(tmp_path))
     lines = commands(submission)
     assert submission.directories == (tmp_path / "logs" / DAY / "Q",)
@@ -63,7 +63,7 @@ def test_without_a_log_directory_the_state_directory_holds_the_logs_and_no_url_i
     assert not [name for name in lines if "URL" in name]
 
 
-def test_jobs_carry_who_submitted_them_and_learn_it_from_their_environment(tmp_path: Path) -> None:
+def test_jobs_name_their_factory_in_ad_and_environment(tmp_path: Path) -> None:
     queue = pilots(tmp_path, environ="A=1 B='two words'")
     tools = submit_tools(tmp_path, environment={"APFMON": "http://mon/api"})
     lines = commands(queue.batchsubmit.submission(1, (), tools))
@@ -75,7 +75,7 @@ def test_jobs_carry_who_submitted_them_and_learn_it_from_their_environment(tmp_p
     assert lines["extra_environment"] == "FACTORYUSER=apf APFMON=http://mon/api A=1 B='two words'"
 
 
-def test_extra_lines_come_last_so_that_they_win(tmp_path: Path) -> None:
+def test_extra_lines_come_last_and_win(tmp_path: Path) -> None:
     queue = pilots(tmp_path, condor_attributes="stream_output = True,request_memory = 2000")
     submission = queue.batchsubmit.submission(1, (), submit_tools(tmp_path))
     lines = commands(submission)
@@ -83,7 +83,7 @@ def test_extra_lines_come_last_so_that_they_win(tmp_path: Path) -> None:
     assert submission.description.endswith("stream_output = True\nrequest_memory = 2000\n")
 
 
-def test_arguments_and_mail_are_said_only_where_the_file_says_them(tmp_path: Path) -> None:
+def test_arguments_and_mail_appear_only_if_configured(tmp_path: Path) -> None:
     keys = {**PILOTS, "executable.arguments": "-q %(wmsqueue)s", "wmsqueue": "BNL"}
     queue = make_queue(tmp_path, keys, factory={"factoryAdminEmail": "admin@example.org"})
     lines = commands(queue.batchsubmit.submission(1, (), submit_tools(tmp_path)))
@@ -102,7 +102,7 @@ def test_arguments_and_mail_are_said_only_where_the_file_says_them(tmp_path: Pat
     ],
 )
 @pytest.mark.parametrize("name", ["CondorCE", "CondorOSGCE"])
-def test_a_compute_element_is_reached_by_grid_type_condor(
+def test_compute_element_is_reached_by_grid_type_condor(
     tmp_path: Path, name: str, keys: dict[str, str], grid_resource: str, more: dict[str, str]
 ) -> None:
     own = {f"batchsubmit.{name.lower()}.{key}": value for key, value in keys.items()}
@@ -115,12 +115,12 @@ def test_a_compute_element_is_reached_by_grid_type_condor(
 
 
 @pytest.mark.parametrize("words", ["", "a b c"])
-def test_a_compute_element_is_one_host_or_a_schedd_and_its_collector(tmp_path: Path, words: str) -> None:
+def test_compute_element_is_a_host_or_a_schedd_and_its_collector(tmp_path: Path, words: str) -> None:
     with pytest.raises(ConfigError, match=r"batchsubmit\.condorce\.gridresource"):
         make_queue(tmp_path, {**PILOTS, "batchsubmitplugin": "CondorCE", "batchsubmit.condorce.gridresource": words})
 
 
-def test_a_queue_without_executable_and_one_that_is_not_there_are_found_by_check(tmp_path: Path) -> None:
+def test_check_finds_missing_executables(tmp_path: Path) -> None:
     queue = make_queue(tmp_path, {key: value for key, value in PILOTS.items() if key != "executable"})
     assert ["has no executable" in finding.text for finding in queue.batchsubmit.check()] == [True]
     for program, words in ((tmp_path / "gone", "No such file"), ("bin/true", "is not an absolute path")):
@@ -132,14 +132,14 @@ def test_a_queue_without_executable_and_one_that_is_not_there_are_found_by_check
     assert not list(there.batchsubmit.check())
 
 
-def test_a_positive_ask_is_one_submit(tmp_path: Path) -> None:
+def test_positive_ask_is_one_submit(tmp_path: Path) -> None:
     (action,) = plan(pilots(tmp_path), 200).actions
     assert isinstance(action, Submit)
     assert action.n == 200
 
 
 @pytest.mark.parametrize("key", ["peaceful", "overlay.peaceful"])
-def test_a_negative_ask_removes_jobs_only_where_the_queue_is_not_peaceful(tmp_path: Path, key: str) -> None:
+def test_negative_ask_removes_jobs_only_if_not_peaceful(tmp_path: Path, key: str) -> None:
     jobs = (job(1), job(2))
     for queue in (pilots(tmp_path), pilots(tmp_path, own={key: True})):
         assert plan(queue, -1, *jobs).actions == ()
@@ -150,7 +150,7 @@ def test_a_negative_ask_removes_jobs_only_where_the_queue_is_not_peaceful(tmp_pa
 
 @pytest.mark.parametrize("key", ["killorder", "overlay.killorder"])
 @pytest.mark.parametrize(("order", "first"), [("newest", [4, 3]), ("oldest", [0, 1])])
-def test_of_equal_jobs_the_newest_or_oldest_go_first(tmp_path: Path, key: str, order: str, first: list[int]) -> None:
+def test_removes_newest_or_oldest_of_equal_jobs_first(tmp_path: Path, key: str, order: str, first: list[int]) -> None:
     queue = pilots(tmp_path, own={key: order}, peaceful=False)
     actions = plan(queue, -2, *(job(number) for number in range(5))).actions
     assert [action.job.cluster for action in actions if isinstance(action, Remove)] == first
@@ -163,13 +163,13 @@ many = st.lists(st.tuples(statuses, st.integers(0, 3)), max_size=12).map(
 
 
 @given(jobs=many, n=st.integers(-15, -1), newest=st.booleans())
-def test_no_running_job_goes_while_another_waits_or_is_held(jobs: list[PlainJob], n: int, newest: bool) -> None:
+def test_removes_running_jobs_last(jobs: list[PlainJob], n: int, newest: bool) -> None:
     queue = _REMOVERS[newest]
     actions = [action for action in plan(queue, n, *jobs).actions if isinstance(action, Remove)]
     by_id = {one.job: one for one in jobs}
     removed = [by_id[action.job] for action in actions]
     there = [one for one in jobs if one.status not in (3, 4)]
-    assert len(set(removed)) == len(removed) == min(-n, len(there)), "as many as asked for, as far as there are some"
+    assert len(set(removed)) == len(removed) == min(-n, len(there)), "as many as asked for, or all"
     left = [one for one in there if one not in removed]
     if any(one.status in (2, 6, 7) for one in removed):
         assert all(one.status in (2, 6, 7) for one in left)
@@ -178,7 +178,7 @@ def test_no_running_job_goes_while_another_waits_or_is_held(jobs: list[PlainJob]
             if (gone.status in (2, 6, 7)) == (kept.status in (2, 6, 7)):
                 assert gone.submitted >= kept.submitted if newest else gone.submitted <= kept.submitted
     for action in actions:
-        assert action.still == f"JobStatus == {by_id[action.job].status}", "the schedd checks it again"
+        assert action.still == f"JobStatus == {by_id[action.job].status}", "the schedd checks the state again"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -191,13 +191,13 @@ def _removers(tmp_path_factory: pytest.TempPathFactory) -> None:
 _REMOVERS: dict[bool, Queue] = {}
 
 
-def test_every_plugin_for_plain_jobs_is_of_one_kind(tmp_path: Path) -> None:
+def test_every_plugin_for_plain_jobs_has_the_same_base(tmp_path: Path) -> None:
     assert isinstance(pilots(tmp_path).batchsubmit, PlainJobs)
     assert pilots(tmp_path).batchsubmit.machines() is None
 
 
-def test_nothing_more_is_submitted_while_most_jobs_are_held(tmp_path: Path) -> None:
-    """A full disk holds every pilot; without this the queue would fill by the hour."""
+def test_stops_submitting_while_most_jobs_are_held(tmp_path: Path) -> None:
+    """A full disk holds every pilot; without this check held pilots would pile up."""
     queue = pilots(tmp_path)
     held = queue.batchsubmit.plan(Ask(5), BatchStatus(pending=2, running=3, held=30), Memory(), NOW)
     assert held.actions == ()

@@ -1,4 +1,4 @@
-"""condor_attributes in both forms."""
+"""Submit lines from condor_attributes, in both forms."""
 
 from pathlib import Path
 
@@ -24,17 +24,17 @@ from tests.rig.queues import PILOTS, make_queue
         ("", [""]),
     ],
 )
-def test_the_list_is_split_as_autopyfactory_did(text: str, items: list[str]) -> None:
+def test_splits_the_list_as_autopyfactory_did(text: str, items: list[str]) -> None:
     assert split_attributes(text) == items
 
 
 @given(st.lists(st.text(st.characters(codec="ascii", exclude_characters="\0")), min_size=1))
-def test_what_is_escaped_comes_back_as_it_was(items: list[str]) -> None:
+def test_escaped_items_are_split_unchanged(items: list[str]) -> None:
     joined = ",".join(item.replace("\\", "\\\\").replace(",", "\\,") for item in items)
     assert split_attributes(joined) == items
 
 
-def test_both_forms_become_submit_lines_in_the_order_of_the_file() -> None:
+def test_both_forms_become_submit_lines_in_file_order() -> None:
     settings = SubmitLines(
         condor_attributes=r'request_memory = 2000,+AccountingGroup = "group_x",requirements = x == "a\,b"\, y,',
         condor_attribute={"periodic_remove": "JobStatus == 5", "+Want": "true", "MY.Keep": "1"},
@@ -60,7 +60,7 @@ def test_both_forms_become_submit_lines_in_the_order_of_the_file() -> None:
         ("condor_attributes.queue", "1", "'queue' is not the name of a submit command"),
     ],
 )
-def test_what_is_no_submit_line_is_an_error_of_its_key(tmp_path: Path, key: str, value: str, said: str) -> None:
+def test_invalid_submit_line_is_an_error_of_its_key(tmp_path: Path, key: str, value: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         make_queue(tmp_path, {**PILOTS, f"batchsubmit.condorlocal.{key}": value})
     assert said in str(caught.value)
