@@ -44,7 +44,7 @@ def make_queue(
     factory: Mapping[str, object] | None = None,
     more: str = "",
 ) -> Queue:
-    """Return the queue of a file with these keys; ``factory``: keys of [Factory]; ``more``: text at the end of the file.
+    """Return the queue of a file with these keys; ``factory``: keys of [Factory]; ``more``: text at its end.
 
     Raises:
         ConfigError: A key is invalid.
