@@ -1,4 +1,4 @@
-"""The factory killed with -9 in each step of its audits: the next one finds what was done, and does what was not."""
+"""The factory killed with -9 in each step of an audit; the next audit completes the step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GROUP = "the factory killed with -9, in an audit"
 
 
 def _dies_asking(site: Site, action: str, how: Literal["dropped", "lost"]) -> None:
-    """See the factory die while an audit of it waits for the cloud's answer, and start it again."""
+    """Kill the factory while its audit waits for the cloud's answer, and start it again."""
     with site.cloud_breaks(Answers(how, (action,), agent="Boto3", seconds=20)):
         site.wait_hits(1, action)
         site.factory.kill()
@@ -25,12 +25,12 @@ def _dies_asking(site: Site, action: str, how: Literal["dropped", "lost"]) -> No
 
 
 def _reaps(site: Site, when: str, how: Literal["dropped", "lost"]) -> None:
-    """HTCondor forgets two machines that work. They are drained, then ended; a key pair was left behind, and goes."""
+    """HTCondor gives up two busy VMs. The audit drains and terminates them, and deletes a leftover key pair."""
     with site.cloud_breaks(Answers("garbage", ("DescribeInstances",))):
-        site.wait(lambda: not site.factory.vm_jobs(), "both VM jobs leave")
+        site.wait(lambda: not site.factory.vm_jobs(), "both VM jobs left the queue")
     dies_at(site, f"audit: {when} condor_drain")
-    site.wait(site.draining, "one of them drains")
-    assert sum(not run.ended for run in site.runs()) == 2, "both work on"
+    site.wait(site.draining, "one VM drains")
+    assert sum(not run.ended for run in site.runs()) == 2, "both jobs run on"
 
     name = f"SSH_{site.pool.address}_{site.pool.history('JobUniverse == 9')[0]['GlobalJobId']}"
     site.cloud.client().create_key_pair(KeyName=name)
@@ -43,7 +43,7 @@ def _reaps(site: Site, when: str, how: Literal["dropped", "lost"]) -> None:
 
 @scenario("before and after an audit removes a VM job", GROUP, commands=SHORT_JOB_LEASE)
 def _removes(site: Site) -> None:
-    """A machine is taken away while the gridmanager stands still: its VM job waits for what is gone."""
+    """The cloud ends an instance while the gridmanager is stopped, so that its VM job waits for it."""
     pid = site.grid_pid("condor_gridmanager")
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)

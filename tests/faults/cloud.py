@@ -1,4 +1,4 @@
-"""Faults of the cloud: what its API answers, and does not."""
+"""Faults of the cloud's API: refusals, garbage, slow and lost answers."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def _refusal(status: int, code: str) -> Answers:
 
 
 def _while_it_grows(site: Site, fault: Answers, hits: int = 3) -> None:
-    """Two VMs work and a third is wanted while the cloud is broken; then the cloud is whole, and it comes."""
+    """Two VMs are busy and a third is needed while the cloud is broken; it is bought after the repair."""
     with site.cloud_breaks(fault):
         site.submit(3)
         site.wait_hits(hits if not fault.actions else 1, *fault.actions)
         site.factory.rounds(3)
-        assert site.factory.states()["busy"] >= 2, "VMs that run are left alone"
+        assert site.factory.states()["busy"] >= 2, "running VMs are not touched"
     site.health_reset()
     site.wait(lambda: len(site.machines()) >= 3, "the third VM", 180)
 
 
 def _while_it_shrinks(site: Site, fault: Answers, hits: int = 2) -> None:
-    """The jobs end while the cloud is broken, so that nothing can be terminated."""
+    """The jobs end while the cloud is broken, so that no instance can be terminated."""
     with site.cloud_breaks(fault):
         site.open_gate()
         site.wait_hits(hits, *fault.actions)
@@ -51,27 +51,27 @@ for _name, _status, _code in _REFUSALS:
 
 
 for _title, _fault in {
-    "garbage in answer to launches": Answers("garbage", ("RunInstances",)),
+    "garbage in answers to launches": Answers("garbage", ("RunInstances",)),
     "answers take 7 s": Answers("slow", seconds=7),
     "connection reset after the instance was made": Answers("lost", ("RunInstances",)),
     "every second answer is lost": Answers("lost", one_in=2),
 }.items():
-    # HTCondor 25 may wait for ever after a launch whose answer was lost: what starttimeout is for.
+    # HTCondor 25 may wait forever after a launch whose answer was lost; starttimeout ends that.
     scenario(_title, GROUP, keys={"batchsubmit__condorec2__starttimeout": 60})(partial(_while_it_grows, fault=_fault))
 
 for _title, _fault in {
-    "no termination is obeyed (500)": Answers("error", ("TerminateInstances",), status=500, code="InternalError"),
+    "terminations fail (500)": Answers("error", ("TerminateInstances",), status=500, code="InternalError"),
     "terminations are throttled": Answers("error", ("TerminateInstances",), code="RequestLimitExceeded"),
     "answers to terminations are lost": Answers("lost", ("TerminateInstances",)),
-    "garbage at the end": Answers("garbage"),
-    "403 at the end": Answers("error", status=403, code="UnauthorizedOperation"),
+    "garbage while VMs end": Answers("garbage"),
+    "403 while VMs end": Answers("error", status=403, code="UnauthorizedOperation"),
 }.items():
     scenario(_title, GROUP)(partial(_while_it_shrinks, fault=_fault))
 
 
 @scenario("DescribeInstances omits instances for 20 s", GROUP, running=0)
 def _omits(site: Site) -> None:
-    """HTCondor takes their VM jobs for completed."""
+    """HTCondor completes their VM jobs."""
     with site.cloud_breaks(Answers("omit", seconds=20)):
         site.submit(4)
         site.wait_hits(2)
@@ -81,7 +81,7 @@ def _omits(site: Site) -> None:
 
 @scenario("garbage while jobs run", GROUP)
 def _garbage(site: Site) -> None:
-    """HTCondor reads it as a list without instances."""
+    """HTCondor reads garbage as a list without instances."""
     with site.cloud_breaks(Answers("garbage")):
         site.submit(1)
         site.wait_hits(3)

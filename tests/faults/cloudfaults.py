@@ -1,7 +1,7 @@
-"""What can go wrong in a cloud: hooks for a local cloud, and the files through which a scenario sets them.
+"""Faults of a cloud: hooks for a local cloud, and the files through which a scenario sets them.
 
-The file ``faults.json`` in the cloud's directory says what is broken now; every answer that was spoilt adds a line to
-``hits``, so that a scenario can wait until its fault has struck.
+The file ``faults.json`` in the cloud's directory lists the current faults. Each answer that a fault changes adds a line
+to ``hits``, so that a scenario can wait until its fault has struck.
 """
 
 from __future__ import annotations
@@ -21,43 +21,43 @@ from localcloud.query import ApiRequest, ApiResponse, error
 from localcloud.seam import Boot, Drop, Forward
 
 HOOK = f"{__name__}:Faults"
-"""For ``CloudProcess(hooks=…)``."""
+"""Name of the hook for ``CloudProcess(hooks=…)``."""
 
 _FAULTS, _HITS = "faults.json", "hits"
 
 
 @dataclass(frozen=True)
 class Answers:
-    """How requests are answered.
+    """A fault in answers to requests.
 
     ``how``:
 
-    * error: with ``status`` and ``code``, and nothing is done;
-    * garbage: with 200 and what is no XML, and nothing is done;
-    * slow: rightly, after ``seconds``;
-    * dropped: nothing is done, and the connection is reset after ``seconds``;
-    * lost: carried out, and the connection is reset after ``seconds``, before the answer;
-    * omit: DescribeInstances without the instances that are younger than ``seconds``.
+    * error: answer with ``status`` and ``code``; the request is not carried out;
+    * garbage: answer with 200 and invalid XML; the request is not carried out;
+    * slow: answer correctly after ``seconds``;
+    * dropped: the request is not carried out, and the connection is reset after ``seconds``;
+    * lost: the request is carried out, and the connection is reset after ``seconds``, before the answer;
+    * omit: DescribeInstances does not list instances younger than ``seconds``.
     """
 
     how: Literal["error", "garbage", "slow", "dropped", "lost", "omit"]
     actions: tuple[str, ...] = ()
-    """None: all."""
+    """Affected actions; empty: all."""
     agent: str = ""
-    """Only requests of a program that calls itself so, among other things."""
+    """Text in the User-Agent of affected requests."""
     status: int = 503
     code: str = ""
     seconds: float = 0
     one_in: int = 1
-    """Only each n-th of them."""
+    """Every n-th of these requests is affected."""
 
 
 @dataclass(frozen=True)
 class Boots:
-    """How machines boot.
+    """A fault in the boot of machines.
 
-    ``how``: never (HTCondor is not started), late (by ``seconds``), off (they shut down after ``seconds`` and do not
-    start HTCondor), with another ``token``, or wrapped (in a command).
+    ``how``: never (HTCondor does not start), late (by ``seconds``), off (they shut down after ``seconds`` without
+    starting HTCondor), token (with another ``token``), or wrapped (in a command).
     """
 
     how: Literal["never", "late", "off", "token", "wrapped"]
@@ -67,27 +67,27 @@ class Boots:
 
 
 class Broken:
-    """What is broken in the cloud of this directory, as a scenario sets it."""
+    """The faults of the cloud in a directory, as a scenario sets them."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def set(self, *faults: Answers | Boots) -> None:
-        """Break this, and only this, from now on; nothing: the cloud is whole again."""
+        """Set the current faults; without arguments the cloud works correctly again."""
         text = json.dumps([{"kind": type(fault).__name__, **asdict(fault)} for fault in faults])
         scratch = self._directory / f"{_FAULTS}.new"
         scratch.write_text(text)
         scratch.replace(self._directory / _FAULTS)
 
     def hits(self, *actions: str) -> int:
-        """How many answers or boots were spoilt, ever; of these actions if any are given."""
+        """Return the number of answers and boots that faults have changed so far, of these actions if any are given."""
         path = self._directory / _HITS
         lines = path.read_text().splitlines() if path.exists() else []
         return sum(not actions or line in actions for line in lines)
 
 
 class Faults:
-    """The hook in the cloud's process."""
+    """The hook in the process of the cloud."""
 
     def __init__(self) -> None:
         self._directory = Path(sys.argv[sys.argv.index("--dir") + 1])
@@ -123,7 +123,7 @@ class Faults:
                 time.sleep(fault.seconds)
                 raise Drop
             case "error":
-                return error(fault.status, fault.code, "The cloud is as the test wants it.")
+                return error(fault.status, fault.code, "A fault of the test.")
             case "garbage":
                 return ApiResponse(200, b"\x00\xff<html><body>It works!</bo")
         time.sleep(fault.seconds)
@@ -162,7 +162,7 @@ class Faults:
 
 
 def _without_fresh(response: ApiResponse, seconds: float) -> tuple[ApiResponse, int]:
-    """DescribeInstances without the instances launched within the last seconds, and how many those are."""
+    """Return the answer without instances launched within the last ``seconds``, and their number."""
     root = ET.fromstring(response.body)  # noqa: S314 - moto's own answer
     namespace = root.tag.partition("}")[0].removeprefix("{")
     ET.register_namespace("", namespace)
@@ -188,7 +188,7 @@ _TOKEN = re.compile(r"eyJ[A-Za-z0-9_=-]+\.[A-Za-z0-9_=-]+\.[A-Za-z0-9_=-]+")
 
 
 def _with_token(user_data: bytes, token: str) -> bytes:
-    """User-data with another token."""
+    """Return the user-data with another token."""
     changed, found = _TOKEN.subn(token, user_data.decode())
     assert found, "the user-data has no token in plain text"
     return changed.encode()

@@ -1,4 +1,4 @@
-"""The scenarios that were asked for, played side by side; at the end their table."""
+"""Run the selected scenarios in parallel, and print their table at the end."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.scenario import OUTPUT, SCENARIOS, Outcome, Theatre, table
+from tests.faults.scenario import OUTPUT, SCENARIOS, Outcome, ScenarioRunner, table
 
 _LANES = int(os.environ.get("APF_FAULT_LANES", "4"))
-"""Scenarios at a time; they wait most of their time."""
+"""Scenarios that run in parallel; they wait most of the time."""
 
 _outcomes: list[Outcome] = []
 
 
 @pytest.fixture(scope="session")
-def theatre(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
-    """Plays what was selected, from the first test that asks for an outcome on."""
+def runner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScenarioRunner]:
+    """Run the selected scenarios, once the first test needs an outcome."""
     wanted = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
-    playing = Theatre([each for each in SCENARIOS if each.name in wanted], tmp_path_factory.mktemp("faults"), _LANES)
-    yield playing
-    playing.close()
+    runner = ScenarioRunner(
+        [each for each in SCENARIOS if each.name in wanted], tmp_path_factory.mktemp("faults"), _LANES
+    )
+    yield runner
+    runner.close()
 
 
 @pytest.fixture
 def note() -> Iterator[list[Outcome]]:
-    """Where outcomes are put for the table."""
+    """Collect the outcomes for the table and the output files."""
     yield _outcomes
     OUTPUT.mkdir(exist_ok=True)
     (OUTPUT / "faults.json").write_text(json.dumps([each.as_json() for each in _outcomes], indent=1) + "\n")
@@ -35,7 +37,7 @@ def note() -> Iterator[list[Outcome]]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The table."""
+    """Print the table."""
     if not _outcomes:
         return
     terminalreporter.section("faults")

@@ -1,4 +1,4 @@
-"""What a job log says of runs that were cut short; also of those that never came to the job's own first line."""
+"""Read from a job log the runs that were cut short, even before the job wrote its own first line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.faults.books import Run, Strike
 
 _EVENT = re.compile(r"(\d{3}) \((\d+)\.(\d+)\.\d+\) (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
 _MACHINE = re.compile(r'^\s*EC2InstanceID = "(.*)"', re.MULTILINE)
-"""There by ``ulog_execute_attrs``."""
+"""In the log by ``ulog_execute_attrs``."""
 
 _EXECUTES, _EVICTED, _TERMINATED, _SHADOW_DIED, _ABORTED, _HELD = "001", "004", "005", "007", "009", "012"
 _DISCONNECTED, _RECONNECTED, _NOT_RECONNECTED, _TRANSFER = "022", "023", "024", "040"
@@ -19,37 +19,37 @@ _CUTS = {_EVICTED, _SHADOW_DIED, _ABORTED, _HELD, _NOT_RECONNECTED}
 
 
 def cut_short(userlog: str, strikes: Collection[Strike]) -> list[Run]:
-    """Runs that did not come to their end, with whether the fault struck their machine before they were cut."""
+    """Return the runs that were cut short; ``struck`` if the fault struck their machine before."""
     jobs: dict[str, _Job] = {}
-    found: list[Run] = []
+    runs: list[Run] = []
     for event in userlog.split("\n...\n"):
         head = _EVENT.match(event)
         if head is not None:
             name = f"{int(head[2])}.{int(head[3])}"
             machine = _MACHINE.search(event)
             at = datetime.fromisoformat(head[4]).timestamp()
-            told = jobs.setdefault(name, _Job(name, strikes)).event(head[1], at, machine[1] if machine else "")
-            found += told
-    return found
+            cut = jobs.setdefault(name, _Job(name, strikes)).event(head[1], at, machine[1] if machine else "")
+            runs += cut
+    return runs
 
 
 @dataclass
 class _Job:
-    """One job, as far as its log was read. Times are the log's, which has whole seconds."""
+    """The state of one job while its log is read. The log has times in whole seconds."""
 
     name: str
     strikes: Collection[Strike]
     machine: str | None = None
-    """Where it runs; None: nowhere."""
+    """The machine that it runs on; None: it does not run."""
     began: float = 0
     silent: float | None = None
-    """Disconnected since."""
+    """Time since which it is disconnected."""
     known: bool = False
-    """That its last run was cut short was told: of a failed reconnection the log tells twice."""
+    """True if the end of its last run was reported; the log has two events for a failed reconnection."""
 
     def event(self, code: str, at: float, machine: str) -> Iterator[Run]:
-        """The run that this event says was cut short, if any."""
-        if code == _EXECUTES and machine != self.machine:  # else told anew after a reconnection
+        """Yield the run that this event cuts short, if any."""
+        if code == _EXECUTES and machine != self.machine:  # else an event after a reconnection
             if self.machine is not None:
                 yield self._cut(at)
             self.machine, self.began, self.silent, self.known = machine, at, None, False
@@ -57,7 +57,7 @@ class _Job:
             yield self._cut(at)
             self.machine, self.known = None, code != _EVICTED
         elif code in {_EVICTED, _NOT_RECONNECTED}:
-            if not self.known:  # it was on its way to a machine of which the log says nothing
+            if not self.known:  # it was starting on a machine that the log does not name
                 yield Run(self.name, "", ended=False, struck=any(strike.at < at + 1 for strike in self.strikes))
             self.known = code != _EVICTED
         elif code == _TERMINATED:

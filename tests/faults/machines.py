@@ -1,4 +1,4 @@
-"""Faults of machines: they do not come, come to nothing, or vanish."""
+"""Faults of machines: they do not join, are useless, ignore commands, or disappear."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ GROUP = "machines"
 
 _IMPATIENT = {"batchsubmit__condorec2__boottimeout": 30}
 SHORT_JOB_LEASE = {"job_lease_duration": 20}
-"""So that the schedd starts a job again soon after its machine has gone without a word."""
+"""Lets the schedd restart a job soon after its machine has disappeared."""
 _FORGED = "eyJhbGciOiJIUzI1NiIsImtpZCI6IlBPT0wifQ.eyJpc3MiOiJ4In0.c2lnbmF0dXJl"
 SPOT = "Server.SpotInstanceTermination"
 
 
 def victim(site: Site, *, for_good: bool = True) -> str:
-    """An instance on which a job runs, and which the fault will end, or just what runs there."""
+    """Return a busy instance, recorded as struck by the fault: the instance ends, or only the jobs on it."""
     machine = next(run.machine for run in site.runs() if not run.ended)
     site.strike(machine, for_good=for_good)
     return machine
 
 
-def _told(pid: int, what: signal.Signals) -> bool:
-    """False: it has ended, as short-lived children do."""
+def _signal(pid: int, number: signal.Signals) -> bool:
+    """Send a signal; False if the process has ended, as short-lived children do."""
     try:
-        os.kill(pid, what)
+        os.kill(pid, number)
     except ProcessLookupError:
         return False
     return True
 
 
 def _wait_again(site: Site, count: int = 2) -> None:
-    """Wait until so many jobs run on machines that live."""
+    """Wait until ``count`` jobs run on machines that the fault has not struck."""
     site.wait(
         lambda: len({r.job for r in site.runs() if not r.ended and r.machine not in site.struck}) >= count,
-        f"{count} jobs run on machines that live", 180,
+        f"{count} jobs run on other machines", 180,
     )  # fmt: skip
 
 
 @scenario("spot interruption, with notice", GROUP)
 def _spot_with_notice(site: Site) -> None:
-    """The machine shuts down in order."""
+    """The machine shuts down properly."""
     site.cloud.end(victim(site), SPOT)
     _wait_again(site)
 
 
 @scenario("spot interruption, without notice", GROUP, commands=SHORT_JOB_LEASE)
 def _spot_without_notice(site: Site) -> None:
-    """The machine is off, from one moment to the next."""
+    """The machine is off at once."""
     machine = victim(site)
     site.cloud.crash(machine)
     site.cloud.end(machine, SPOT)
@@ -64,45 +64,45 @@ def _spot_without_notice(site: Site) -> None:
 
 
 @scenario(
-    "a whole host vanishes", GROUP, commands=SHORT_JOB_LEASE, keys={"batchsubmit__condorec2__lease": 150}
+    "a host disappears", GROUP, commands=SHORT_JOB_LEASE, keys={"batchsubmit__condorec2__lease": 150}
 )  # fmt: skip
 def _host_vanishes(site: Site) -> None:
-    """Nothing of the machine answers any more, and the cloud says that it runs: its lease ends it."""
+    """The machine no longer answers, while the cloud reports it as running; its lease ends it."""
     site.cloud.crash(victim(site))
     _wait_again(site)
 
 
 @scenario("a startd dies", GROUP, commands=SHORT_JOB_LEASE)
 def _startd_dies(site: Site) -> None:
-    """Its master starts another one."""
+    """Its master starts a new startd."""
     site.kill_process(site.pid_on(victim(site, for_good=False), "condor_startd"))
-    site.wait(lambda: site.states_seen() - {"busy"} or len(site.runs()) > 2, "somebody takes notice", 180)
+    site.wait(lambda: site.states_seen() - {"busy"} or len(site.runs()) > 2, "the factory or the job notices", 180)
     site.wait(lambda: len(site.runs()) > 2, "the job starts again", 180)
 
 
 @contextmanager
 def hung(site: Site) -> Iterator[str]:
-    """A machine on which a job runs stands still inside the ``with``, for 20 s at least, and then goes on."""
+    """Stop a busy machine inside the ``with``, for at least 20 s, then let it continue."""
     machine = next(run.machine for run in site.runs() if not run.ended)
-    stopped = [pid for pid in site.pids_on(machine) if _told(pid, signal.SIGSTOP)]
+    stopped = [pid for pid in site.pids_on(machine) if _signal(pid, signal.SIGSTOP)]
     assert stopped
     started = time.monotonic()
     yield machine
     site.wait(lambda: time.monotonic() - started > 20, "20 s", 30)
     for pid in stopped:
-        _told(pid, signal.SIGCONT)
+        _signal(pid, signal.SIGCONT)
 
 
 @scenario("a machine hangs for 20 s", GROUP)
 def _machine_hangs(site: Site) -> None:
-    """Its processes stand still, and then go on."""
+    """Its processes are stopped, and then continue."""
     with hung(site):
         pass
     site.factory.rounds(5)
 
 
 def _never_join(site: Site, fault: Boots) -> None:
-    """Three machines come to nothing: they are removed, and others do the work when boots are well again."""
+    """Three machines never join: they are removed, and others serve the jobs when the fault is over."""
     with site.cloud_breaks(fault):
         site.submit(3)
         site.wait_hits(3, "boot")
@@ -111,29 +111,29 @@ def _never_join(site: Site, fault: Boots) -> None:
     site.wait_running(1)
 
 
-@scenario("boots that never join", GROUP, running=0, keys=_IMPATIENT)
+@scenario("VMs that never join", GROUP, running=0, keys=_IMPATIENT)
 def _boots_never(site: Site) -> None:
     _never_join(site, Boots("never"))
 
 
-@scenario("boots with a wrong token", GROUP, running=0, keys=_IMPATIENT)
+@scenario("VMs with a wrong token", GROUP, running=0, keys=_IMPATIENT)
 def _wrong_token(site: Site) -> None:
     _never_join(site, Boots("token", token=_FORGED))
 
 
-@scenario("boots with an expired token", GROUP, running=0, keys=_IMPATIENT)
+@scenario("VMs with an expired token", GROUP, running=0, keys=_IMPATIENT)
 def _expired_token(site: Site) -> None:
     token, until = site.pool.vm_token(2), time.time() + 3
-    site.wait(lambda: time.time() > until, "the token is past its end")
+    site.wait(lambda: time.time() > until, "the token has expired")
     _never_join(site, Boots("token", token=token))
 
 
 def _no_use(site: Site, fault: Boots) -> None:
-    """No machine comes to anything: a few are bought until that is noticed, and no more of the shape after that."""
+    """All machines are useless: a few are bought until the shape's breaker opens, and none after that."""
     most = CAP + 2
 
     def noticed() -> list[str]:
-        assert len(site.machines()) <= most, f"{len(site.machines())} machines were bought, all for nothing"
+        assert len(site.machines()) <= most, f"{len(site.machines())} useless machines were bought"
         return site.breakers()
 
     with site.cloud_breaks(fault):
@@ -150,26 +150,26 @@ def _black_hole(site: Site) -> None:
     _no_use(site, Boots("wrapped", wrapper=("env", "_CONDOR_STARTD=/bin/false")))
 
 
-@scenario("machines power themselves off before they join", GROUP, running=0, keys=_IMPATIENT)
+@scenario("machines power off before they join", GROUP, running=0, keys=_IMPATIENT)
 def _powers_off(site: Site) -> None:
     _no_use(site, Boots("off", seconds=3))
 
 
-@scenario("boots that join late, after 20 s", GROUP, running=0, keys={"batchsubmit__condorec2__boottimeout": 60})
+@scenario("VMs that join 20 s late", GROUP, running=0, keys={"batchsubmit__condorec2__boottimeout": 60})
 def _boots_late(site: Site) -> None:
     with site.cloud_breaks(Boots("late", seconds=20)):
         site.submit(3)
         site.wait_hits(3, "boot")
     site.wait_running(3)
-    assert len(site.machines()) == 3, "none was bought in their place"
+    assert len(site.machines()) == 3, "no replacement was bought"
 
 
 @scenario(
-    "boots that join when they have been given up, and can't be terminated", GROUP, running=0,
+    "a VM joins after it was given up, terminations fail", GROUP, running=0,
     keys={**_IMPATIENT, "sched__maxtorun__maximum": 1, "batchsubmit__condorec2__maxinstances": 1},
 )  # fmt: skip
 def _joins_given_up(site: Site) -> None:
-    """Its VM job waits on hold for another try; when the cloud obeys again a job runs there, and is left alone."""
+    """Its VM job is held and waits for another try. When the cloud works again a job runs there, and is not killed."""
     refused = Answers("error", ("TerminateInstances",), status=500, code="InternalError")
 
     def released() -> int:
@@ -181,58 +181,58 @@ def _joins_given_up(site: Site) -> None:
         site.wait_until_runs(1)
     before = released()
     site.wait(
-        lambda: released() > before or site.draining(), "it is released, or the machine drains",
+        lambda: released() > before or site.draining(), "the VM job is released, or the machine drains",
         site.next_try_s("release"),
     )  # fmt: skip
-    site.factory.rounds(20, 300)  # the gridmanager takes half of that for another try
+    site.factory.rounds(20, 300)  # the gridmanager needs half of that for another try
 
 
 _DEAF = """\
 SEC_ENABLE_REMOTE_ADMINISTRATION = False
 DENY_ADMINISTRATOR = *
 """
-"""Ads come, jobs are taken, and nobody may tell the machine to leave."""
+"""The machine sends ads and takes jobs, but refuses all commands."""
 
 
-@scenario("machines that obey no command", GROUP, layer=_DEAF, keys={"batchsubmit__condorec2__idle": 60})
+@scenario("machines that ignore all commands", GROUP, layer=_DEAF, keys={"batchsubmit__condorec2__idle": 60})
 def _deaf(site: Site) -> None:
-    """What can't be told to retire is reported and left alone; unclaimed for a minute, it ends by itself."""
+    """A machine that ignores the command to retire is reported and not removed; it ends by itself when unclaimed."""
     site.factory.queues["CLOUD"]["sched.maxtorun.maximum"] = 1
     site.factory.reload()
-    site.wait(lambda: len(site.failed("retire")) >= 2, "one of them is told to retire, twice", 180)
+    site.wait(lambda: len(site.failed("retire")) >= 2, "one of them gets two commands to retire", 180)
     assert all("condor_drain exited with" in action["error"] for action in site.failed("retire"))
     assert "condor_drain exited with" in site.factory.log_text()
-    said = site.factory.run("status", "--vms").stdout
-    assert "asked to retire; its ads do not show it yet" in said, said
+    text = site.factory.run("status", "--vms").stdout
+    assert "asked to retire; its ads do not show it yet" in text, text
     site.factory.rounds(5)
     assert not site.factory.actions("remove")
-    assert sum(not run.ended for run in site.runs()) == 2, "both work on"
+    assert sum(not run.ended for run in site.runs()) == 2, "both jobs run on"
     site.open_gate()
     site.wait(lambda: len(site.completed()) == 2, "the jobs end")
     site.factory.rounds(5)
-    assert not site.factory.actions("remove"), "nobody knows yet that they are empty"
+    assert not site.factory.actions("remove"), "they are not proven empty yet"
 
 
-@scenario("a token expires while its VM works", GROUP, running=0)
+@scenario("a token expires while its VM is busy", GROUP, running=0)
 def _token_expires(site: Site) -> None:
     lifetime_s = 25
     with site.cloud_breaks(Boots("token", token=site.pool.vm_token(lifetime_s))):
         until = time.time() + lifetime_s
         site.submit(2)
         site.wait_running(2)
-    site.wait(lambda: time.time() > until, "the tokens are past their end")
+    site.wait(lambda: time.time() > until, "the tokens have expired")
     site.factory.rounds(8)
 
 
 def _wrong_clocks(site: Site, offset: str) -> None:
-    """Machines whose clocks are wrong join, work, are idle and leave as others do: ages in their ads are their own."""
+    """Machines with wrong clocks join, run jobs, become idle and retire like others: ages use their own clock."""
     with site.cloud_breaks(Boots("wrapped", wrapper=("faketime", "-f", offset))):
         site.submit(3)
         site.wait_hits(3, "boot")
         site.wait_running(3)
     site.open_gate()
-    site.wait(lambda: len(site.factory.actions("retire")) >= 3, "all three are asked to leave")
-    assert len(site.machines()) == 3, "none was bought in their place"
+    site.wait(lambda: len(site.factory.actions("retire")) >= 3, "all three are asked to retire")
+    assert len(site.machines()) == 3, "no replacement was bought"
 
 
 for _title, _offset in {"two hours ahead": "+7200s", "two hours behind": "-7200s"}.items():
@@ -243,4 +243,4 @@ for _title, _word in {
     "only outbound connections (CCB), own network namespace": "commands",
     "only outbound connections, and no command gets through": "no command",
 }.items():
-    scenario(_title, GROUP, apart=partial(outbound.run, story=_word))(lambda _: None)
+    scenario(_title, GROUP, apart=partial(outbound.run, name=_word))(lambda _: None)

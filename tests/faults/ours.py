@@ -1,4 +1,4 @@
-"""Faults of our side: the factory, the daemons beside it, its files."""
+"""Faults on our side: the factory, HTCondor's daemons, and files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.faults.site import CAP, QUICK_CCB, Site, SmallSpool
 from tests.rig.factory import Factory
 from tests.rig.pool import CommandFailed
 
-FACTORY, DAEMONS, FILES = "the factory killed with -9", "HTCondor's daemons killed", "files, tokens, doubles"
+FACTORY, DAEMONS, FILES = "the factory killed with -9", "HTCondor's daemons killed", "files, tokens, second factories"
 
 _MAXIMUM = "sched.maxtorun.maximum"
 
@@ -25,11 +25,11 @@ def _set_maximum(site: Site, maximum: int) -> None:
 
 
 def dies_at(site: Site, step: str, then: Callable[[], object] = lambda: None) -> None:
-    """Start the factory anew, see it die at that step, and start it again."""
+    """Restart the factory, wait until it dies at this step, and start it again."""
     site.factory.kill()
     site.factory.start(failpoint=(step, 1), wait=False)
     then()
-    assert site.factory.wait_end(90) == -signal.SIGKILL, f"it never got to: {step}"
+    assert site.factory.wait_end(90) == -signal.SIGKILL, f"step not reached: {step}"
     site.factory.start()
 
 
@@ -45,7 +45,7 @@ def _retires(site: Site, step: str) -> None:
     site.wait(lambda: site.factory.states()["retiring"], "one VM retires")
 
 
-def _takes_back(site: Site, step: str) -> None:
+def _unretires(site: Site, step: str) -> None:
     _set_maximum(site, 1)
     site.factory.reload()
     site.wait(lambda: any(vm["state"] == "retiring" for vm in site.factory.vms()), "one VM retires")
@@ -61,7 +61,7 @@ def _removes(site: Site, step: str) -> None:
 
 
 def _releases(site: Site, step: str) -> None:
-    """A termination fails, so that its VM job is held, and is tried again by a release."""
+    """A termination fails, so that its VM job is held, and a release repeats it."""
     with site.cloud_breaks(Answers("error", ("TerminateInstances",), status=500, code="InternalError")):
         site.open_gate()
         dies_at(site, step)
@@ -74,9 +74,9 @@ for _step, _story in {
     "submitted": _buys,
     "retire recorded": _retires,
     "retire sent": _retires,
-    "unretire recorded": _takes_back,
-    "unretire sent": _takes_back,
-    "cleared": _takes_back,
+    "unretire recorded": _unretires,
+    "unretire sent": _unretires,
+    "cleared": _unretires,
     "removed": _removes,
     "released": _releases,
 }.items():
@@ -96,7 +96,7 @@ def _again_and_again(site: Site) -> None:
 
 
 def _killed(site: Site, daemon: str) -> None:
-    """The daemon dies while two VMs work and a third is wanted."""
+    """The daemon dies while two VMs are busy and a third is needed."""
     site.submit(2)
     site.kill_daemon(daemon)
     site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 180)
@@ -106,8 +106,8 @@ for _daemon in ("schedd", "collector", "negotiator"):
     scenario(_daemon, DAEMONS, layer=QUICK_CCB)(partial(_killed, daemon=_daemon))
 
 
-@scenario("schedd, thrice while VMs start", DAEMONS, running=0)
-def _schedd_thrice(site: Site) -> None:
+@scenario("schedd, three times while VMs start", DAEMONS, running=0)
+def _schedd_three_times(site: Site) -> None:
     site.submit(4)
     for n in range(3):
         site.wait(lambda: len(site.factory.vm_jobs()) >= 1, "VM jobs")
@@ -126,7 +126,7 @@ def _all_at_once(site: Site) -> None:
 
 
 def _while_launching(site: Site, name: str) -> None:
-    """It dies with the launch under way: the instance is made, and nobody has heard of it yet."""
+    """The process dies during a launch: the instance exists, and its id is not known yet."""
     with site.cloud_breaks(Answers("slow", ("RunInstances",), seconds=3)):
         site.submit(3)
         site.wait_hits(1, "RunInstances")
@@ -137,7 +137,7 @@ def _while_launching(site: Site, name: str) -> None:
 
 
 def _while_terminating(site: Site, name: str) -> None:
-    """It dies when VMs are ended."""
+    """The process dies during a termination."""
     with site.cloud_breaks(Answers("slow", ("TerminateInstances",), seconds=3)):
         site.open_gate()
         site.wait_hits(1, "TerminateInstances")
@@ -153,7 +153,7 @@ for _name in ("condor_gridmanager", "ec2_gahp"):
 
 @scenario("condor_gridmanager, while the cloud says 401", DAEMONS)
 def _starts_unauthorized(site: Site) -> None:
-    """A gridmanager that starts while its keys are refused holds every VM job, also those with jobs on them."""
+    """A gridmanager that starts while its keys are refused holds every VM job, those of busy VMs too."""
     with site.cloud_breaks(Answers("error", status=401, code="AuthFailure")):
         pid = site.grid_pid("condor_gridmanager")
         assert pid is not None
@@ -163,19 +163,23 @@ def _starts_unauthorized(site: Site) -> None:
 
 
 def _without_key(site: Site, spoil: Callable[[Path], object], mend: Callable[[Path], object]) -> None:
-    """The key file is no use while a VM is bought, and while the others end."""
+    """The key file is unusable while a VM is bought and others end."""
     key = site.own_key()
     spoil(key)
     site.submit(3)
     site.factory.rounds(4)
-    site.wait(lambda: site.factory.actions("submit")[1:] or site.factory.queue().get("notes"), "it tries, or says why")
-    site.wait(lambda: any(vm["state"] == "held" for vm in site.factory.vms()) or site.breakers(), "it is refused", 180)
+    site.wait(lambda: site.factory.actions("submit")[1:] or site.factory.queue().get("notes"), "a submit or a note")
+    site.wait(
+        lambda: any(vm["state"] == "held" for vm in site.factory.vms()) or site.breakers(),
+        "a hold, or a breaker",
+        180,
+    )
     mend(key)
     site.health_reset()
     site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 180)
 
 
-@scenario("the credentials file is gone", FILES)
+@scenario("the credentials file is missing", FILES)
 def _key_gone(site: Site) -> None:
     _without_key(site, lambda key: key.rename(f"{key}.away"), lambda key: Path(f"{key}.away").rename(key))
 
@@ -187,7 +191,7 @@ def _key_unreadable(site: Site) -> None:
 
 @scenario("a second factory with this id on this host", FILES)
 def _same_id_here(site: Site) -> None:
-    """Its lock keeps it out."""
+    """The lock keeps the second one out."""
     site.submit(2)
     second = site.factory.run("--once")
     assert second.returncode == 1
@@ -197,23 +201,23 @@ def _same_id_here(site: Site) -> None:
 
 @scenario("a second factory with this id on another host", FILES)
 def _same_id_elsewhere(site: Site) -> None:
-    """They see each other by their incarnations, and the older one holds."""
+    """They see each other by their incarnations, and the older one is blocked."""
     older = site.factory
     with Factory(site.directory / "elsewhere", site.pool, older.id, older.queues, **_timing(older)) as newer:
-        older.signal(signal.SIGSTOP)  # or it would be quicker
+        older.signal(signal.SIGSTOP)  # otherwise it would buy first
         site.submit(3)
         site.wait(lambda: newer.actions("submit"), "the newer one buys")
         older.signal(signal.SIGCONT)
-        site.wait(lambda: older.queue().get("outcome") == "blocked", "the older one holds", 180)
+        site.wait(lambda: older.queue().get("outcome") == "blocked", "the older one is blocked", 180)
         site.wait(lambda: len(site.machines()) >= CAP, "the third VM", 180)
         site.open_gate()
         site.wait(lambda: len(site.completed()) == site.submitted, "all jobs end", 180)
-        site.wait(lambda: not site.factory.vm_jobs(), "all VM jobs go", 180)
+        site.wait(lambda: not site.factory.vm_jobs(), "all VM jobs end", 180)
 
 
-@scenario("two factories with this id begin at once", FILES, running=0)
+@scenario("two factories with this id start at once", FILES, running=0)
 def _same_id_at_once(site: Site) -> None:
-    """Both see the same jobs, and neither a VM job of the other."""
+    """Both see the same jobs, and neither sees a VM job of the other."""
     one = site.factory
     with Factory(site.directory / "elsewhere", site.pool, one.id, one.queues, **_timing(one)) as two:
         site.submit(5)
@@ -221,7 +225,7 @@ def _same_id_at_once(site: Site) -> None:
         assert one.actions("submit") + two.actions("submit")
         site.open_gate()
         site.wait(lambda: len(site.completed()) == site.submitted, "all jobs end", 180)
-        site.wait(lambda: not site.factory.vm_jobs(), "all VM jobs go", 180)
+        site.wait(lambda: not site.factory.vm_jobs(), "all VM jobs end", 180)
 
 
 def _timing(factory: Factory) -> dict[str, object]:
@@ -230,14 +234,14 @@ def _timing(factory: Factory) -> dict[str, object]:
 
 @scenario("the spool is full", FILES, pool=SmallSpool)
 def _spool_full(site: Site) -> None:
-    """The schedd can't write down what happens; VM jobs are asked for, and jobs end, when there is room again."""
+    """The schedd can't write its log; VM jobs are submitted, and jobs end, when there is room again."""
     assert isinstance(site.pool, SmallSpool)
     log = site.pool.log / "SchedLog"
     filler = site.pool.fill()
     with contextlib.suppress(CommandFailed):
         site.submit(2)
     site.wait(lambda: "errno = 28" in log.read_text(), "the schedd notices")
-    site.wait(lambda: site.factory.queue().get("outcome") == "blocked", "the factory holds")
+    site.wait(lambda: site.factory.queue().get("outcome") == "blocked", "the factory is blocked")
     filler.unlink()
     site.wait_answers()
     site.submit(2)

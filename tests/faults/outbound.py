@@ -1,9 +1,9 @@
-"""Machines that only reach out: each in a network namespace of its own, like behind NAT.
+"""Machines with outbound connections only: each in a network namespace of its own, like behind NAT.
 
-A scenario of this kind runs in a process of its own, ``python -m tests.faults.outbound STORY DIRECTORY``, entered by
-``unshare``: there it may make network interfaces without being root. Its pool is at an address that the machines have
-a route to; theirs is their own loopback, which nobody else can reach. All commands to them go through CCB, if there is
-one.
+Such a scenario runs in a process of its own, ``python -m tests.faults.outbound NAME DIRECTORY``, started by
+``unshare``. There it can create network interfaces without being root. The machines have a route to the pool's
+address, but no other host can reach theirs, which is their loopback. So all commands go through CCB, if the pool
+has it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.faults.site import QUICK_CCB, Site
 from tests.rig.pool import Pool
 
 ADDRESS = "10.9.255.1"
-"""Of the pool, for its machines."""
+"""Address of the pool."""
 
 _MAXIMUM = "sched.maxtorun.maximum"
 
@@ -45,15 +45,15 @@ exec unshare --net sh -c '
     shift 2
     exec "$@"' vm p$n 10.$((a + 10)).$b "$@"
 """
-"""A machine boots into a namespace of its own, with one way out."""
+"""Boot a machine in a network namespace of its own, with one route out."""
 
 
 class OutboundPool(Pool):
-    """A pool at an address of its own."""
+    """A pool at ``ADDRESS``."""
 
     @property
     def address(self) -> str:
-        """The collector, for COLLECTOR_HOST in a VM's configuration."""
+        """Address of the collector, for COLLECTOR_HOST in a VM's configuration."""
         return f"{ADDRESS}:{self.port}"
 
     def start(self, timeout_s: float = 30.0) -> None:
@@ -64,7 +64,7 @@ class OutboundPool(Pool):
 
 @contextmanager
 def machines(directory: Path, keys: Mapping[str, object] | None = None, layer: str = "") -> Iterator[Site]:
-    """A site with two such machines, each with a job on it."""
+    """Run a site with two such machines, each with a job."""
     for command in ("link set lo up", f"addr add {ADDRESS}/32 dev lo"):
         subprocess.run(["ip", *command.split()], check=True)
     site = Site(directory, "outbound", keys, layer=layer, pool=OutboundPool)
@@ -87,50 +87,50 @@ def _set_maximum(site: Site, maximum: int) -> None:
 
 
 def commands(directory: Path) -> tuple[Figures, Site]:
-    """The machines retire, are taken back, and leave."""
+    """Retire and unretire machines by commands through CCB."""
     with machines(directory) as site:
         _set_maximum(site, 1)
-        site.wait(lambda: site.factory.states()["retiring"] == 1, "one of them retires, by command", 180)
+        site.wait(lambda: site.factory.states()["retiring"] == 1, "one of them retires", 180)
         _set_maximum(site, 3)
         site.submit(2)
-        site.wait(lambda: site.factory.states()["busy"] == 3, "it is taken back, and a third works", 180)
+        site.wait(lambda: site.factory.states()["busy"] == 3, "it is unretired, and a third is busy", 180)
         return site.settle(), site
 
 
 def no_command(directory: Path) -> tuple[Figures, Site]:
-    """CCB fails: ads still come, jobs run on, and no command gets through. Then it is there again."""
+    """Disable CCB: ads arrive and jobs run on, but no command gets through. Then enable it again."""
     with machines(directory, layer=QUICK_CCB) as site:
         config = site.pool.directory / "config.d" / "ccb"
         config.write_text("ENABLE_CCB_SERVER = False\n")
         site.kill_daemon("collector")
-        site.wait(lambda: site.factory.blocked() is None, "the new collector is believed")
+        site.wait(lambda: site.factory.blocked() is None, "the queue is no longer blocked")
         site.wait(lambda: site.factory.states()["busy"] == 2, "the machines still report")
         _set_maximum(site, 1)
-        site.wait(lambda: len(site.failed("retire")) >= 2, "one of them can't be told to retire, twice", 180)
-        said = site.factory.run("status", "--vms").stdout
-        assert "asked to retire; its ads do not show it yet" in said, said
+        site.wait(lambda: len(site.failed("retire")) >= 2, "two commands to retire fail", 180)
+        text = site.factory.run("status", "--vms").stdout
+        assert "asked to retire; its ads do not show it yet" in text, text
         assert "condor_drain exited with 1" in site.factory.log_text()
         site.factory.rounds(5)
-        assert not site.factory.actions("remove"), "it may work, and does"
+        assert not site.factory.actions("remove"), "it may be busy, and is"
         assert sum(not run.ended for run in site.runs()) == 2
         config.unlink()
         site.kill_daemon("collector")
-        site.wait(site.draining, "it is told at last", 180)
+        site.wait(site.draining, "it gets the command", 180)
         return site.settle(), site
 
 
-STORIES = {"commands": commands, "no command": no_command}
+SCENARIOS = {"commands": commands, "no command": no_command}
 
 
-def run(directory: Path, story: str) -> tuple[Figures, int, int]:
-    """A story in a namespace of its own: figures, jobs, VMs."""
-    command = [*_ENTER, sys.executable, "-m", "tests.faults.outbound", story, str(directory)]
+def run(directory: Path, name: str) -> tuple[Figures, int, int]:
+    """Run a scenario in a namespace of its own; return its figures, and the numbers of jobs and VMs."""
+    command = [*_ENTER, sys.executable, "-m", "tests.faults.outbound", name, str(directory)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
-    told = json.loads(done.stdout.splitlines()[-1])
-    return Figures(**told["figures"]), told["jobs"], told["vms"]
+    result = json.loads(done.stdout.splitlines()[-1])
+    return Figures(**result["figures"]), result["jobs"], result["vms"]
 
 
 if __name__ == "__main__":
-    figures, site = STORIES[sys.argv[1]](Path(sys.argv[2]))
+    figures, site = SCENARIOS[sys.argv[1]](Path(sys.argv[2]))
     print(json.dumps({"figures": asdict(figures), "jobs": site.submitted, "vms": len(site.book)}))

@@ -1,4 +1,4 @@
-"""A scenario: one fault, told as a function of the site; and all of them, some at the same time."""
+"""Scenarios, each with one fault, and their runner, which runs some in parallel."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tests.faults.site import Site
 from tests.rig.pool import Pool
 
 OUTPUT = Path(__file__).parents[2] / "faults-output"
-"""Figures, and logs of what went wrong."""
+"""Directory for figures, and for logs of failed scenarios."""
 
 _LOG_LINES = 40
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One fault: ``story`` makes it strike and lifts it. ``running``: jobs that run when it begins."""
+    """One fault: ``steps`` makes it strike and lifts it; ``running`` jobs run when it begins."""
 
     name: str
     group: str
-    story: Callable[[Site], None] = field(repr=False)
+    steps: Callable[[Site], None] = field(repr=False)
     running: int = 2
     keys: dict[str, object] = field(default_factory=dict)
     """Keys of the queue."""
@@ -38,12 +38,12 @@ class Scenario:
     pool: type[Pool] = Pool
 
     apart: Callable[[Path], tuple[Figures, int, int]] | None = None
-    """Instead of a story: does it all in a process of its own; figures, jobs, VMs."""
+    """Used instead of ``steps``: run all in a process of its own; return figures, jobs and VMs."""
 
-    def play(self, directory: Path, number: int) -> Outcome:
-        """From the start of the daemons to the figures."""
+    def run(self, directory: Path, number: int) -> Outcome:
+        """Run the scenario, from the start of the daemons to the figures."""
         if self.apart is not None:
-            return self._play_apart(directory)
+            return self._run_apart(directory)
         started = time.monotonic()
         site = Site(directory, f"f{number}", self.keys, self.commands, self.layer, self.pool)
         figures, failed = None, ""
@@ -52,9 +52,9 @@ class Scenario:
                 if self.running:
                     site.submit(self.running)
                     site.wait_running(self.running)
-                self.story(site)
+                self.steps(site)
                 figures = site.settle()
-        except Exception:  # noqa: BLE001 - told with the outcome
+        except Exception:  # noqa: BLE001 - part of the outcome
             failed = "\n".join([traceback.format_exc(limit=-3), *_log(site)])
         else:
             if not figures.clean:
@@ -63,25 +63,25 @@ class Scenario:
             site.keep_logs(OUTPUT / "logs" / re.sub(r"\W+", "-", self.name))
         return Outcome(self, figures, site.submitted, len(site.book), time.monotonic() - started, failed)
 
-    def _play_apart(self, directory: Path) -> Outcome:
+    def _run_apart(self, directory: Path) -> Outcome:
         started, figures, jobs, machines, failed = time.monotonic(), None, 0, 0, ""
         assert self.apart is not None
         try:
             figures, jobs, machines = self.apart(directory)
-        except Exception:  # noqa: BLE001 - told with the outcome
+        except Exception:  # noqa: BLE001 - part of the outcome
             failed = traceback.format_exc(limit=-2)
         return Outcome(self, figures, jobs, machines, time.monotonic() - started, failed)
 
 
 def _log(site: Site) -> list[str]:
-    """What the factory logged, without rounds that came to nothing."""
+    """Return the last lines of the factory's log, without rounds that changed nothing."""
     lines = site.factory.log_text().splitlines() if hasattr(site, "factory") else []
     return ["the factory's log:", *[line for line in lines if " outcome=none " not in line][-_LOG_LINES:]]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a scenario. ``figures`` None: it did not come to its end."""
+    """The outcome of a scenario; ``figures`` is None if it did not complete."""
 
     scenario: Scenario
     figures: Figures | None
@@ -91,7 +91,7 @@ class Outcome:
     failed: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """For programs."""
+        """Return the outcome for ``faults.json``."""
         figures = self.figures
         return {
             "fault": self.scenario.name,
@@ -107,41 +107,41 @@ class Outcome:
 
 
 SCENARIOS: list[Scenario] = []
-"""All there are, in the order of the table."""
+"""All scenarios, in the order of the table."""
 
 
 def scenario(name: str, group: str, **more: Any) -> Callable[[Callable[[Site], None]], Callable[[Site], None]]:
-    """Make a scenario of a function."""
+    """Register the decorated function as a scenario."""
 
-    def register(story: Callable[[Site], None]) -> Callable[[Site], None]:
+    def register(steps: Callable[[Site], None]) -> Callable[[Site], None]:
         assert name not in {each.name for each in SCENARIOS}, name
-        SCENARIOS.append(Scenario(name, group, story, **more))
-        return story
+        SCENARIOS.append(Scenario(name, group, steps, **more))
+        return steps
 
     return register
 
 
-class Theatre:
-    """Plays scenarios, ``lanes`` at a time, in the order given."""
+class ScenarioRunner:
+    """Run scenarios, ``lanes`` at a time, in the given order."""
 
     def __init__(self, scenarios: Sequence[Scenario], directory: Path, lanes: int) -> None:
         self._threads = ThreadPoolExecutor(lanes, thread_name_prefix="scenario")
         self._outcomes: dict[str, Future[Outcome]] = {
-            each.name: self._threads.submit(each.play, directory / f"s{number}", number)
+            each.name: self._threads.submit(each.run, directory / f"s{number}", number)
             for number, each in enumerate(scenarios)
         }
 
     def outcome(self, name: str) -> Outcome:
-        """What became of a scenario; waits for its end."""
+        """Return the outcome of a scenario; wait for its end."""
         return self._outcomes[name].result()
 
     def close(self) -> None:
-        """Begin no further scenario; wait for those that run."""
+        """Start no further scenario; wait for those that run."""
         self._threads.shutdown(cancel_futures=True)
 
 
 def table(outcomes: Sequence[Outcome]) -> list[str]:
-    """The figures, fault by fault."""
+    """Return the lines of the table of all outcomes."""
     width = max(len(each.scenario.name) for each in outcomes)
     lines = [f"{'fault':{width}}  lost  evicted  leaked  above cap   VMs  jobs  seconds"]
     group = ""
@@ -150,14 +150,10 @@ def table(outcomes: Sequence[Outcome]) -> list[str]:
             group = each.scenario.group
             lines.append(f"-- {group}")
         f = each.figures
-        said = (
-            f"{f.lost:4}  {f.evicted:7}  {f.leaked:6}  {f.above:9}"
-            if f is not None
-            else "did not come to its end       "
-        )
+        columns = _INCOMPLETE if f is None else _columns(f.lost, f.evicted, f.leaked, f.above)
         mark = "" if f is not None and f.clean and not each.failed else "  <--"
         lines.append(
-            f"{each.scenario.name:{width}}  {said}  {each.machines:4}  {each.jobs:4}  {each.took_s:7.0f}{mark}"
+            f"{each.scenario.name:{width}}  {columns}  {each.machines:4}  {each.jobs:4}  {each.took_s:7.0f}{mark}"
         )
     known = [each.figures for each in outcomes if each.figures is not None]
     sums = [sum(getattr(figures, name) for figures in known) for name in ("lost", "evicted", "leaked", "above")]
@@ -165,7 +161,7 @@ def table(outcomes: Sequence[Outcome]) -> list[str]:
     return lines
 
 
-_NO_END = "did not come to its end       "
+_INCOMPLETE = f"{'did not complete':32}"
 
 
 def _columns(lost: int, evicted: int, leaked: int, above: int) -> str:

@@ -1,4 +1,4 @@
-"""Where a fault strikes: a pool, a cloud and a factory with a little work; and what is left of them afterwards."""
+"""A site for a fault: a pool, a cloud and a factory with some jobs; and the figures at the end."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from tests.rig.wait import until
 T = TypeVar("T")
 
 CAP = 3
-"""VMs at once, by ``maxtorun`` and by ``maxinstances``, unless a scenario says otherwise."""
+"""Cap on VMs by ``maxtorun`` and ``maxinstances``, unless a scenario changes it."""
 _CAPS = ("sched__maxtorun__maximum", "batchsubmit__condorec2__maxinstances")
 
 QUICK_CCB = "CCB_RECONNECT_TIME = 2"
-"""For a layer: a machine goes back to a new collector after this many seconds; by default it takes a minute."""
+"""Configuration of machines: seconds until they reconnect to a new collector; by default a minute."""
 
 _START_S = 120
-"""Pool and cloud may take so long to start, each."""
+"""Longest start of pool and cloud, each."""
 _FINISH_S = 240
-"""A job may take so long to complete once nothing is broken any more."""
+"""Longest time until all jobs complete, once the fault is over."""
 _SETTLE_S = 240
-"""And the last VM may take so long to go when the last job has ended."""
+"""Longest time from the end of the last job to the end of the last VM."""
 
 _TRACEBACK = re.compile(
     r"^Traceback .*\n(?:  .*\n)*?  File \"[^\"]*/(?:factory|plugins)/(?:.*\n)(?:  .*\n)*", re.MULTILINE
 )
-"""One of our own code; a worker that is being born when the factory is killed leaves one of multiprocessing's."""
+"""A traceback of our own code. A worker that starts while the factory is killed leaves one of multiprocessing."""
 
 _JOB = """\
 #!/bin/sh
-# Runs until it may end; says when it starts and ends, and where.
+# Runs until the gate opens; records its start, its end and its machine.
 machine=$(sed -n 's/^EC2InstanceID = "\\(.*\\)"/\\1/p' "$_CONDOR_MACHINE_AD")
 run=$1.$$.$(date +%s%N)
 trap 'exit 1' TERM QUIT INT
@@ -58,18 +58,18 @@ echo "end $1 $run $machine" >> {directory}/runs
 
 _MASTER = """\
 #!/bin/sh
-# condor_master with a spool of its own, a few MB large, that only it and its children see.
+# condor_master with a small spool of its own, visible only to it and its children.
 exec unshare --user --map-current-user --keep-caps --mount sh -c \
     'mount -t tmpfs -o size=4m,mode=0700 tmpfs "$0" && exec {master} "$@"' {spool} "$@"
 """
 
 
 class SmallSpool(Pool):
-    """A pool whose spool can be filled."""
+    """A pool with a small spool that can be filled."""
 
     @property
     def env(self) -> dict[str, str]:
-        """With a condor_master that has this spool."""
+        """Environment with a condor_master that has this spool."""
         known = super().env
         return {**known, "PATH": f"{self.directory / 'bin'}:{known['PATH']}"}
 
@@ -83,7 +83,7 @@ class SmallSpool(Pool):
         super().start(timeout_s)
 
     def fill(self) -> Path:
-        """Leave no byte free in the spool; returns the file to remove for room."""
+        """Fill the spool; return the file to remove to make room."""
         filler = Path(f"/proc/{self.pid_of('master')}/root{self.directory / 'spool'}/filler")
         with contextlib.suppress(OSError), filler.open("wb", buffering=0) as stream:
             while True:
@@ -96,13 +96,13 @@ _LAYER = """\
 write_files:
   - path: /etc/condor/config.d/95-scenario
     content: |
-      # Somebody else must end a machine whose startd has left; idle ones are ended late enough.
+      # The factory must end a machine whose startd has left; the timer for idle machines is long.
       MASTER.DAEMON_SHUTDOWN_FAST = False
 """
 
 
 class Site:
-    """A pool, a cloud and a factory whose queue may have three VMs. Its jobs run until ``open_gate``."""
+    """A pool, a cloud and a factory with one queue of at most three VMs. Jobs run until ``open_gate``."""
 
     def __init__(
         self,
@@ -113,9 +113,15 @@ class Site:
         layer: str = "",
         pool: type[Pool] = Pool,
     ) -> None:
-        """``keys`` of the queue, with __ for a dot, None to leave one out; ``commands`` of the jobs' descriptions.
+        """Prepare a site.
 
-        ``layer``: lines for the HTCondor configuration of the machines.
+        Args:
+            directory: Directory of the site; it is created.
+            name: Id of the factory, and prefix of the pool's name.
+            keys: Keys of the queue, with __ for a dot; None removes a key.
+            commands: Submit commands of the jobs.
+            layer: Lines for the HTCondor configuration of the machines.
+            pool: Class of the pool.
         """
         directory.mkdir(parents=True)
         self.directory = directory
@@ -125,10 +131,10 @@ class Site:
         )
         self.broken = Broken(self.cloud.directory)
         self.struck: set[str] = set()
-        """Instances at which the fault has struck: a job on them may be cut short."""
+        """Instances that the fault has struck: jobs on them may be cut short."""
         self.submitted = 0
         self.book: list[dict[str, Any]] = []
-        """Every instance there was, when the figures were taken."""
+        """All instances that ever existed, when the figures were taken."""
         self.factory: Factory
         self._name = name
         self._keys: dict[str, object] = {
@@ -146,7 +152,7 @@ class Site:
 
     @contextmanager
     def running(self) -> Iterator[Site]:
-        """Start all of it; end it whatever happens."""
+        """Start cloud, pool and factory, and stop them at the end."""
         with ExitStack() as stack:
             for part in (self.cloud, self.pool):
                 stack.callback(part.stop)
@@ -158,10 +164,10 @@ class Site:
             with self.factory:
                 yield self
                 own = _TRACEBACK.search(self.factory.log_text())
-                assert own is None, f"the factory had an error of its own: {own and own[0]}"
+                assert own is None, f"the factory had an unexpected error: {own and own[0]}"
 
     def submit(self, count: int, seconds: int = 36000) -> None:
-        """Jobs that run for so long, or until ``open_gate``."""
+        """Submit jobs that run for ``seconds``, or until ``open_gate``."""
         description: dict[str, object] = {
             "universe": "vanilla",
             "executable": self.directory / "job.sh",
@@ -182,63 +188,63 @@ class Site:
 
     @property
     def cap(self) -> int:
-        """How many VMs there may be at once."""
+        """Cap on VMs."""
         return min(int(str(self._keys[name])) for name in _CAPS if self._keys[name] is not None)
 
     def runs(self) -> list[books.Run]:
-        """What the jobs wrote down."""
-        return books.runs(self._told())
+        """Return the runs from the jobs' own record."""
+        return books.runs(self._record())
 
-    def _told(self) -> list[str]:
+    def _record(self) -> list[str]:
         path = self.directory / "runs"
         return path.read_text().splitlines() if path.exists() else []
 
     def wait_running(self, count: int, timeout_s: float = 180) -> None:
-        """Wait until so many jobs run by their own word, and the factory has seen as many busy VMs."""
+        """Wait until ``count`` jobs run by their own record, and the factory has seen as many busy VMs."""
         self.wait_until_runs(count, timeout_s)
         until(lambda: self.factory.states()["busy"] >= count, f"{count} busy VMs seen", 120)
 
     def wait_until_runs(self, count: int, timeout_s: float = 180) -> None:
-        """Wait until so many jobs run by their own word."""
+        """Wait until ``count`` jobs run by their own record."""
         until(lambda: sum(not run.ended for run in self.runs()) >= count, f"{count} jobs run", timeout_s, 0.3)
 
     def wait(self, condition: Callable[[], T], what: str, timeout_s: float = 120) -> T:
-        """Wait for a condition; patiently, for many scenarios run on few cores."""
+        """Wait for a condition, for a long time, as many scenarios share few cores."""
         return until(condition, what, timeout_s, 0.2)
 
     def wait_hits(self, count: int, *actions: str, timeout_s: float = 180) -> None:
-        """Wait until the cloud has spoilt so many answers more."""
+        """Wait until faults have changed ``count`` more answers."""
         before = self.broken.hits(*actions)
-        what = f"{count} spoilt answers to {actions or 'anything'}"
+        what = f"{count} more faulty answers to {actions or 'any action'}"
         self.wait(lambda: self.broken.hits(*actions) >= before + count, what, timeout_s)
 
     @contextmanager
     def cloud_breaks(self, *faults: Answers | Boots) -> Iterator[None]:
-        """Break the cloud inside the ``with``."""
+        """Set faults of the cloud inside the ``with``."""
         self.broken.set(*faults)
         yield
         self.broken.set()
 
     def machines(self) -> list[dict[str, Any]]:
-        """Every instance of the factory that there ever was, by the cloud's book."""
+        """Return all instances of the factory that ever existed, by the cloud's record."""
         return instances(self.cloud, self.factory)
 
     def all_machines(self) -> list[dict[str, Any]]:
-        """Every instance that there ever was, whoever it says it belongs to."""
+        """Return all instances that ever existed, of any owner."""
         return list(self.cloud.instances().values())
 
     def strike(self, instance: str, *, for_good: bool = True) -> None:
-        """Say that the fault ends this instance, or just what runs there now: a job may be cut short by that."""
+        """Record that the fault ends this instance, or only the jobs on it."""
         self.struck.add(instance)
         with (self.directory / "runs").open("a") as book:
             book.write(f"{books.Strike(instance, time.time(), for_good).line}\n")
 
     def kill_process(self, pid: int) -> None:
-        """Kill with SIGKILL."""
+        """Kill a process with SIGKILL."""
         os.kill(pid, signal.SIGKILL)
 
     def kill_daemon(self, *daemons: str) -> None:
-        """Kill daemons of the pool at once; returns when their master has started others, and they answer."""
+        """Kill daemons of the pool at once; return when the master has restarted them and they answer."""
         old = {daemon: self.pool.pid_of(daemon) for daemon in daemons}
         for pid in old.values():
             self.kill_process(pid)
@@ -265,40 +271,40 @@ class Site:
         return True
 
     def pids_on(self, instance: str) -> list[int]:
-        """The processes of a machine, its condor_master first."""
-        found = [int(self.cloud.instances()[instance]["pid"])]
-        for parent in found:
+        """Return the processes of a machine, its condor_master first."""
+        pids = [int(self.cloud.instances()[instance]["pid"])]
+        for parent in pids:
             listed = subprocess.run(["pgrep", "--parent", str(parent)], capture_output=True, text=True, check=False)
-            found += [int(word) for word in listed.stdout.split()]
-        return found
+            pids += [int(word) for word in listed.stdout.split()]
+        return pids
 
     def pid_on(self, instance: str, daemon: str) -> int:
-        """The process of that name on a machine."""
+        """Return the process of this name on a machine."""
         return next(pid for pid in self.pids_on(instance) if _name_of(pid) == daemon[:15])
 
     def grid_pid(self, name: str) -> int | None:
-        """The process of the gridmanager or of its ec2_gahp; None: there is none just now."""
-        found = _children(self.pool.pid_of("schedd"), "condor_gridmanager")
-        if found and name != "condor_gridmanager":
-            found = _children(found[0], name)
-        return found[0] if found else None
+        """Return the process of the gridmanager, or of its ec2_gahp; None if it does not run now."""
+        pids = _children(self.pool.pid_of("schedd"), "condor_gridmanager")
+        if pids and name != "condor_gridmanager":
+            pids = _children(pids[0], name)
+        return pids[0] if pids else None
 
     def breakers(self) -> list[str]:
-        """What keeps the factory from buying."""
+        """Return the names of open breakers."""
         return list(self.factory.queue().get("health", {}).get("breakers", ()))
 
     def states_seen(self) -> set[str]:
-        """States of VMs, as the factory saw them last."""
+        """Return the states of VMs at the factory's last poll."""
         return set(self.factory.states())
 
     def failed(self, kind: str) -> list[dict[str, Any]]:
-        """Actions of that kind that came to nothing."""
+        """Return the failed actions of a kind."""
         return [action for action in self.factory.actions(kind) if action["error"] is not None]
 
     def next_try_s(self, kind: str) -> float:
-        """Return how long the factory may wait before it tries an action of that kind again.
+        """Return the longest time until the factory tries an action of a kind again.
 
-        It waits twice as long after each try that came to nothing, so twice the longest pause that it has made.
+        The factory doubles the wait after each failure, so this is twice the longest wait so far, and a reserve.
         """
         tried = [
             entry["decided"]
@@ -310,28 +316,28 @@ class Site:
         return 120 + 2 * max(pauses, default=0)
 
     def draining(self) -> list[dict[str, Any]]:
-        """Slots of machines that drain, by their own word."""
+        """Return the slots that report a drain."""
         return self.pool.slots(f'APFFactory == "{self._name}" && Draining')
 
     def own_key(self) -> Path:
-        """The file with the secret key that the queue uses."""
+        """Return the file with the secret key of the queue."""
         return Path(str(self.factory.queues["CLOUD"]["batchsubmit.condorec2.secret_access_key"]))
 
     def open_gate(self) -> None:
-        """Let all jobs end, those that have not started yet as soon as they do."""
+        """Let all jobs end; jobs that start later end at once."""
         (self.directory / "open").touch()
 
     def health_reset(self) -> None:
-        """What an operator does when the cloud is well again."""
+        """Reset the breakers, as an operator does after a fault of the cloud."""
         done = self.factory.run("health", "reset")
         assert done.returncode == 0, done.stderr
 
     def completed(self) -> list[dict[str, Any]]:
-        """Ads of the jobs that have left the queue."""
+        """Return the ads of the jobs in the history."""
         return self.pool.history("APFTestLoad =?= true")
 
     def keep_logs(self, directory: Path) -> None:
-        """Copy what tells what happened."""
+        """Copy the logs of factory, cloud and daemons."""
         directory.mkdir(parents=True, exist_ok=True)
         files = [self.directory / name for name in ("apf.log", "userlog", "runs", "cloud/localcloud.log")]
         for path in (*files, *self.pool.log.glob("Grid*"), self.pool.log / "SchedLog", self.pool.log / "ShadowLog"):
@@ -339,12 +345,12 @@ class Site:
                 shutil.copy(path, directory)
 
     def settle(self) -> books.Figures:
-        """Let the jobs end, wait until nothing is left, for as long as that may take, and take the figures."""
+        """Let the jobs end, wait until no VM is left, and return the figures."""
         self.open_gate()
         _patiently(lambda: not books.lost(self.completed(), self.submitted), _FINISH_S)
         _patiently(lambda: not books.leaked(self.all_machines(), self._grid_jobs()), _SETTLE_S)
         self.book = self.all_machines()
-        cut = joblog.cut_short((self.directory / "userlog").read_text(), books.strikes(self._told()))
+        cut = joblog.cut_short((self.directory / "userlog").read_text(), books.strikes(self._record()))
         return books.Figures(
             lost=books.lost(self.completed(), self.submitted),
             evicted=books.evicted(self.runs(), cut),
@@ -362,12 +368,12 @@ def _name_of(pid: int) -> str:
 
 
 def _children(parent: int, name: str) -> list[int]:
-    found = ["pgrep", "--parent", str(parent), "--exact", name[:15]]
-    return [int(word) for word in subprocess.run(found, capture_output=True, text=True, check=False).stdout.split()]
+    command = ["pgrep", "--parent", str(parent), "--exact", name[:15]]
+    return [int(word) for word in subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()]
 
 
 def _patiently(condition: Callable[[], bool], timeout_s: float) -> None:
-    """Wait, and go on when it takes too long: the figures tell."""
+    """Wait for a condition, and return after a timeout too: the figures show the failure."""
     deadline = time.monotonic() + timeout_s
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.5)

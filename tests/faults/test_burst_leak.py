@@ -1,4 +1,4 @@
-"""A burst of which HTCondor forgets some: the cloud does not show fresh instances, and the factory reaps them."""
+"""A burst of VMs, some of which HTCondor gives up because the cloud does not show fresh instances."""
 
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from tests.rig.work import Work
 VMS = 100
 
 
-def test_a_burst_of_100_vms_some_of_which_htcondor_forgets_ends_with_none_leaked(pool: Pool, tmp_path: Path) -> None:
-    """Its machines boot for ever: this is about instances and VM jobs."""
+def test_no_vm_leaks_from_a_burst_of_100_that_the_cloud_partly_hides(pool: Pool, tmp_path: Path) -> None:
+    """Its machines never finish booting: the test looks at instances and VM jobs only."""
     with CloudProcess(tmp_path / "cloud", boot_delay_s=3600, hooks=[HOOK]) as cloud:
         broken = Broken(cloud.directory)
         broken.set(Answers("omit", seconds=4))
@@ -40,15 +40,15 @@ def test_a_burst_of_100_vms_some_of_which_htcondor_forgets_ends_with_none_leaked
             audits(factory, 1)
             Work(factory).submit(VMS)
             until(lambda: len(instances(cloud, factory)) >= VMS, f"{VMS} instances", 120, 1)
-            forgotten = until(leaked, "HTCondor forgets some", 20, 0.2)
+            given_up = until(leaked, "HTCondor gives up some", 20, 0.2)
             broken.set()
             until(lambda: factory.actions("terminate"), "orphans are terminated", 60, 0.5)
-            until(lambda: not leaked() and len(alive()) == VMS == len(owned()), "none is leaked, all are there", 180, 1)
+            until(lambda: not leaked() and len(alive()) == VMS == len(owned()), "all VMs exist and none leaked", 180, 1)
             reaped = factory.status()["audit"]["reaped"]
             done = [action for action in factory.actions("terminate") if action["error"] is None]
             assert reaped == len(done) == len(instances(cloud, factory)) - VMS
-            assert any(forgotten[0] in action["what"] for action in done)
+            assert any(given_up[0] in action["what"] for action in done)
             assert all("has no VM job" in action["reason"] for action in done)
             assert f"{counted(reaped, 'orphan')} terminated since the factory started" in factory.run("status").stdout
-        until(lambda: not factory.vm_jobs(), "the VM jobs leave", 120, 1)
+        until(lambda: not factory.vm_jobs(), "the VM jobs end", 120, 1)
         assert not alive()

@@ -1,4 +1,4 @@
-"""What OpenStack does and Amazon does not: instances that stay in ERROR or SHUTOFF, against the quota."""
+"""Instances that stay in ERROR or SHUTOFF and count against the quota, as on OpenStack."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.rig.wait import until
 from tests.rig.work import Work
 
 
-def test_instances_in_error_and_in_shutoff_are_terminated_and_others_bought(pool: Pool, tmp_path: Path) -> None:
+def test_terminates_instances_in_error_and_shutoff_and_buys_others(pool: Pool, tmp_path: Path) -> None:
     with CloudProcess(
         tmp_path / "cloud", flavour="openstack", boot_delay_s=0.5, hooks=["tests.rig.cloudhooks:Broken"]
     ) as cloud:
@@ -28,7 +28,7 @@ def test_instances_in_error_and_in_shutoff_are_terminated_and_others_bought(pool
             cloud.wait(lambda machines: machines[failed]["state"] == "terminated", "it is terminated", 60)
             reasons = [action["reason"] for action in factory.actions("remove")]
             assert any("status ERROR" in reason for reason in reasons), reasons
-            launches = until(lambda: factory.queue()["health"]["launches"], "it is counted", 20)
+            launches = until(lambda: factory.queue()["health"]["launches"], "its shape counts the failure", 20)
             assert False in next(iter(launches.values()))
 
             jobs.wait_running()
@@ -38,6 +38,6 @@ def test_instances_in_error_and_in_shutoff_are_terminated_and_others_bought(pool
             cloud.client().stop_instances(InstanceIds=[stopped])
             cloud.wait(lambda machines: machines[stopped]["state"] == "terminated", "SHUTOFF is terminated", 60)
             assert "stopped" in [state for state, _ in cloud.instances()[stopped]["history"]]
-            until(lambda: not factory.vm_jobs(), "its VM job has left", 60)
+            until(lambda: not factory.vm_jobs(), "its VM job has ended", 60)
             assert not alive(cloud, factory)
-            assert not cloud.client().describe_key_pairs()["KeyPairs"], "nor is a key pair left"
+            assert not cloud.client().describe_key_pairs()["KeyPairs"], "no key pair is left"

@@ -1,4 +1,4 @@
-"""Orphans that may have work on them: nobody's job is killed."""
+"""Orphans with jobs: no job is killed."""
 
 from pathlib import Path
 
@@ -12,10 +12,8 @@ from tests.rig.wait import until
 from tests.rig.work import Work
 
 
-def test_a_busy_machine_without_a_vm_job_is_drained_and_goes_when_it_is_empty(
-    cloud: CloudProcess, pool: Pool, tmp_path: Path
-) -> None:
-    """Rules 5 and 6: its job ends well, and until then the machine takes its room under the caps."""
+def test_drains_a_busy_orphan_and_terminates_it_when_empty(cloud: CloudProcess, pool: Pool, tmp_path: Path) -> None:
+    """Rules 5 and 6: its job completes, and until then the orphan counts against the caps."""
     queue = ec2_queue(cloud, "orphans", sched__maxtorun__maximum=1, sched__retireidle__after="1h")
     factory = Factory(tmp_path / "orphans", pool, "orphans", {QUEUE: queue}, **AUDITED)
     tags = {"apf_factory": factory.id, "apf_schedd": SCHEDD, "apf_queue": QUEUE, "apf_vm": f"{factory.id}-orphan"}
@@ -27,10 +25,14 @@ def test_a_busy_machine_without_a_vm_job_is_drained_and_goes_when_it_is_empty(
         job.wait_running()
         with factory:
             here = f'APFVM == "{tags["apf_vm"]}"'
-            until(lambda: pool.slots(f"{here} && Draining"), "it drains", 30)
+            until(lambda: pool.slots(f"{here} && Draining"), "the orphan drains", 30)
             more = Work(factory).submit(1)
             in_the_way = "1 taken by lost or held VMs or instances without a VM job"
-            until(lambda: any(in_the_way in s["reason"] for s in factory.queue().get("steps", ())), "it counts", 20)
+            until(
+                lambda: any(in_the_way in s["reason"] for s in factory.queue().get("steps", ())),
+                "the orphan counts",
+                20,
+            )
             audits(factory)
             assert cloud.instances()[orphan]["state"] == "running"
             assert not factory.vm_jobs()
@@ -42,5 +44,5 @@ def test_a_busy_machine_without_a_vm_job_is_drained_and_goes_when_it_is_empty(
             assert (
                 "its master is in the pool and reports that no startd runs" in factory.actions("terminate")[0]["reason"]
             )
-            until(factory.vm_jobs, "a machine is bought in its place", 20)
+            until(factory.vm_jobs, "a VM is bought in its place", 20)
             more.open()
