@@ -137,9 +137,9 @@ class EC2Shapes(PluginSettings):
         return ", ".join(missing) if missing and (len(missing) < len(prices) or len(markets) > 1) else None
 
     def usd_per_hour(self, shape: str) -> float | None:
-        """The most that an hour of a machine of ``str(shape)`` costs; also of a shape that is not bought any more.
+        """Return the highest cost of an hour of a VM of ``str(shape)``, even of a shape that is no longer bought.
 
-        Without a shape: of the dearest.
+        Without a shape, return the highest cost of all shapes.
         """
         if not shape:
             prices = [self.usd_per_hour(str(each)) for each in self.shapes]
