@@ -5,7 +5,7 @@ from pathlib import Path
 
 from factory.model.status import WmsStatus
 from tests.rig.fit import demand, group, machine
-from tests.unit.decide.test_cascade import PLACE, Factory
+from tests.rig.sharing import PLACE, Factory
 
 
 def test_stuck_jobs_stay_stuck_while_their_schedd_is_unknown(tmp_path: Path) -> None:

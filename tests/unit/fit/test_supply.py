@@ -12,7 +12,7 @@ from factory.model.demand import JobGroup, Machine, Room, VMLease
 from factory.model.status import WmsStatus
 from factory.model.vm import VM, VMState
 from tests.rig.fit import NOW, demand, group, machine, offer, share, vm
-from tests.unit.decide.test_cascade import PLACE, SHAPES, Factory
+from tests.rig.sharing import PLACE, SHAPES, Factory
 
 SHAPE = offer()
 MINLIFE_S = 600
