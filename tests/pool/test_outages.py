@@ -160,7 +160,7 @@ def test_queues_are_blocked_without_a_collector_and_after_its_restart(site: Site
     acted = next(i for i, entry in enumerate(entries) if entry["actions"])
     why = [entry["blocked"]["text"] for entry in entries[:acted] if entry["blocked"] is not None]
     assert any("the collector has been up for" in hold for hold in why)
-    assert f"believed after {2 * UPDATE_S} s" in why[-1]
+    assert f"its data count after {2 * UPDATE_S} s" in why[-1]
     until(lambda: {"retire", "submit"} <= {a["kind"] for a in site.actions_since(before)}, "it continues")
     until(lambda: site.factory.states("ONE")["retiring"] == 1, "one of them retires")
     kinds = [action["kind"] for action in site.actions_since(before)]
