@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from factory.condor.classad.digest import digest_of
+from factory.condor.classad.syntax import Operation, Unreadable, parse_expression
+from factory.condor.classad.unknowns import KnownAd, Unknowns, certain_names, machine_names
 from factory.condor.classad.values import has
 from factory.model.matches import Match, Matches
 
 _YES = Match(True)
 _KEEP = 100_000
 _CLOCK = ("time(", "currenttime", "random(")
+_THERE, _SEEN, _UNSEEN = "there", "seen", "unseen"
+"""States of a machine: it is in the pool; it is new, and one of its template runs; it is new, and none ever ran."""
+_certain_names: dict[bytes, frozenset[str]] = {}
 _known: dict[bytes, dict[bytes, Match]] = {}
 """Earlier results by the digests of job and machine; the worker keeps them from poll to poll."""
 _shared_matches: dict[Match, Match] = {}
 """One object for all equal matches: a clause that fails for one group fails for a thousand."""
 
 
-def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], unseen: Collection[str] = ()) -> Matches:
+def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], unseen: Collection[str] | None = None) -> Matches:
     """Return the matches by group key and machine key.
 
-    ``unseen``: templates of which no machine has run; a running one may define what they leave undefined.
+    ``unseen``: templates of which no machine has run; a running one may define what they leave undefined. None: the
+    machines are there, and none of them is new.
     Results of ads that depend on the time hold for this poll only.
     """
-    texts = {key: ("unseen " if key in unseen else "") + str(ad) for key, ad in machines.items()}
-    digests = [digest_of(text) for text in texts.values()]
-    volatile = {digest for digest, text in zip(digests, texts.values(), strict=True) if depends_on_time(text)}
+    candidates: dict[bytes, _Candidate] = {}
+    digests: list[bytes] = []
+    volatile: set[bytes] = set()
+    for name, ad in machines.items():
+        text = str(ad)
+        state = _THERE if unseen is None else _UNSEEN if name in unseen else _SEEN
+        digest = digest_of(f"{state} {text}")
+        digests.append(digest)
+        candidates[digest] = _candidate(digest, ad, state)
+        if depends_on_time(text):
+            volatile.add(digest)
     rows: dict[bytes, tuple[Match, ...]] = {}
     table = {}
     for key, job in jobs.items():
@@ -34,16 +50,50 @@ def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], unseen: Coll
         of_job = digest_of(text)
         if of_job not in rows:
             known: dict[bytes, Match] = {} if depends_on_time(text) else _known.setdefault(of_job, {})
-            rows[of_job] = tuple(
-                known.get(digest) or known.setdefault(digest, _shared(match(job, machine, name in unseen)))
-                for digest, (name, machine) in zip(digests, machines.items(), strict=True)
-            )
+            missing = [digest for digest in candidates if digest not in known]
+            job_known = KnownAd(job) if missing and unseen is not None else None
+            names = None if job_known is None else machine_names(job_known)
+            for digest in missing:
+                known[digest] = _shared(_match(job, candidates[digest], job_known, names))
+            rows[of_job] = tuple(known[digest] for digest in digests)
             for digest in volatile:
                 known.pop(digest, None)
         table[key] = rows[of_job]
     if _count() > _KEEP:
         _forget(rows.keys(), digests)
     return Matches(table, machines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A machine to match jobs with."""
+
+    ad: Any
+    state: str
+    known: KnownAd | None = None
+    """The ad of a machine that is new."""
+    certain: frozenset[str] = frozenset()
+    """Attributes whose values no unknown can change."""
+
+
+def _candidate(digest: bytes, ad: Any, state: str) -> _Candidate:
+    if state == _THERE:
+        return _Candidate(ad, state)
+    if digest not in _certain_names:
+        _certain_names[digest] = certain_names(KnownAd(ad), None if state == _SEEN else ())
+    certain = _certain_names[digest]
+    return _Candidate(ad, state, KnownAd(ad, certain), certain)
+
+
+def _match(job: Any, machine: _Candidate, known: KnownAd | None, names: frozenset[str] | None) -> Match:
+    """Match a job with a candidate; one that no unknown touches needs no look at the unknowns."""
+    if known is None or machine.known is None:
+        return match(job, machine.ad)
+    if names is not None and names <= machine.certain and "requirements" in machine.certain:
+        found = match(job, machine.ad)
+        if found.ok or machine.state == _SEEN:
+            return found
+    return match_new(known, machine.known, seen=machine.state == _SEEN)
 
 
 def depends_on_time(text: str) -> bool:
@@ -63,6 +113,7 @@ def _count() -> int:
 def _forget(jobs: Collection[bytes], machines: Collection[bytes]) -> None:
     """Drop the results of jobs that have left the queue; if still too many, those of gone machines too."""
     _shared_matches.clear()
+    _certain_names.clear()
     for job in _known.keys() - jobs:
         del _known[job]
     if _count() > _KEEP:
@@ -71,11 +122,8 @@ def _forget(jobs: Collection[bytes], machines: Collection[bytes]) -> None:
                 del known[machine]
 
 
-def match(job: Any, machine: Any, template: bool = False) -> Match:
-    """Match a job ad and a machine ad in both directions; the result names the clause that fails.
-
-    ``template``: the machine is a template that no running machine has confirmed.
-    """
+def match(job: Any, machine: Any) -> Match:
+    """Match a job ad and the ad of a machine that is there, in both directions; the result names the failing clause."""
     if job.symmetricMatch(machine):
         return _YES
     for side, ad, target in (("job", job, machine), ("machine", machine, job)):
@@ -87,13 +135,49 @@ def match(job: Any, machine: Any, template: bool = False) -> Match:
         if named is not None and named not in ("true", "false"):
             clause, result = failing_clause(named, ad, target)
         undefined = not isinstance(result, bool)
-        expired = side == "machine" and depends_on_time(clause)  # a new machine may stay longer than the one seen
-        maybe = template and (undefined or expired or _of_gpus(clause, target))
-        why = f"Requirements of the {side}: {clause} is {'undefined' if undefined else 'false'}"
-        if undefined and template and side == "job":
-            why += _how_to_define(str(tree), ad, target)
-        return Match(ok=False, maybe=maybe, why=why)
+        return Match(ok=False, why=f"Requirements of the {side}: {clause} is {'undefined' if undefined else 'false'}")
     return Match(False, why="job and machine do not match")
+
+
+def match_new(job: KnownAd, machine: KnownAd, seen: bool = False) -> Match:
+    """Match a job ad and the template of a new machine: certain only if no unknown attribute can change the result.
+
+    ``seen``: a machine of the template runs, so that an attribute which the template lacks is absent, not unknown.
+    """
+    maybe = None
+    for side, ad, target, new in (("job", job, machine, "target"), ("machine", machine, job, "my")):
+        if "requirements" not in ad.names:
+            return Match(False, why=f"the {side} has no Requirements")
+        requirements = str(ad.ad.lookup("Requirements"))
+        unknowns = Unknowns(ad, target, new, absent=None if seen else ())
+        try:
+            result = unknowns.verdict(requirements)
+            if result is True:
+                continue
+            clause, result = _decisive_clause(requirements, ad.ad, unknowns, result)
+        except Unreadable as error:
+            return Match(False, why=f"Requirements of the {side} can't be read: {error}")
+        value = _value(clause, ad.ad, target.ad)
+        outcome = "undefined" if not isinstance(value, bool) else "false"
+        why = f"Requirements of the {side}: {clause} is {outcome}"
+        expired = side == "machine" and depends_on_time(clause)  # a new machine may stay longer than the one seen
+        if result is False and not (not seen and (expired or _of_gpus(clause, target.ad))):
+            return Match(False, why=why)
+        if not seen and side == "job":
+            why += _how_to_define(requirements, ad.ad, target.ad)
+        maybe = maybe or why
+    return _YES if maybe is None else Match(ok=False, maybe=True, why=maybe)
+
+
+def _decisive_clause(expression: str, ad: Any, unknowns: Unknowns, result: bool | None) -> tuple[str, bool | None]:
+    """Return the first clause of an ``&&`` chain that is as the whole is: impossible, or not certain."""
+    for clause in split_and(expression):
+        named = _named_expression(clause, ad)
+        if named is not None and named not in ("true", "false") and unknowns.verdict(clause) is result:
+            return _decisive_clause(named, ad, unknowns, result)
+        if unknowns.verdict(clause) is result:
+            return clause, result
+    return expression, result
 
 
 def failing_clause(expression: str, ad: Any, target: Any) -> tuple[str, Any]:
@@ -138,53 +222,18 @@ def _named_expression(clause: str, ad: Any) -> str | None:
     return str(ad.lookup(name)) if name.isidentifier() and has(ad, name) else None
 
 
-def split_and(expression: str) -> list[str]:
-    """Split an expression at its top-level ``&&``, without the parentheses around the whole."""
-    text = expression.strip()
-    while text.startswith("(") and _closing(text) == len(text) - 1:
-        text = text[1:-1].strip()
-    parts, depth, start, quoted, i = [], 0, 0, False, 0
-    while i < len(text):
-        character = text[i]
-        if quoted:
-            if character == "\\":
-                i += 1
-            elif character == '"':
-                quoted = False
-        elif character == '"':
-            quoted = True
-        elif character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-        elif depth == 0 and text.startswith("&&", i):
-            parts.append(text[start:i].strip())
-            i += 1
-            start = i + 1
-        elif depth == 0 and (text.startswith("||", i) or character == "?"):
-            return [text]
-        i += 1
-    parts.append(text[start:].strip())
-    return [inner for part in parts for inner in (split_and(part) if part != text else [part])]
-
-
-def _closing(text: str) -> int:
-    """Return the index of the parenthesis that closes the first one; -1: none does."""
-    depth, quoted, i = 0, False, 0
-    while i < len(text):
-        character = text[i]
-        if quoted:
-            if character == "\\":
-                i += 1
-            elif character == '"':
-                quoted = False
-        elif character == '"':
-            quoted = True
-        elif character == "(":
-            depth += 1
-        elif character == ")":
-            depth -= 1
-            if depth == 0:
-                return i
-        i += 1
-    return -1
+@lru_cache(10_000)
+def split_and(expression: str) -> tuple[str, ...]:
+    """Split an expression at its top-level ``&&``, without the parentheses around the parts."""
+    try:
+        tree = parse_expression(expression)
+    except Unreadable:
+        return (expression,)
+    parts, left = [], [tree]
+    while left:
+        part = left.pop()
+        if isinstance(part, Operation) and part.operator == "&&":
+            left += reversed(part.parts)
+        else:
+            parts.append(part.text)
+    return tuple(parts)
