@@ -51,7 +51,8 @@ class EC2Commands(EC2Shapes):
     ebs_volumes: CommaList = ()
     """EBS volumes to attach, each ``volume-id:device``; only one VM at a time can have them. Needs a zone."""
     block_device_mapping: CommaList = ()
-    """Block devices, each ``virtual-name:device``, such as ephemeral0:/dev/sdb."""
+    """Block devices, each ``virtual-name:device``, such as ephemeral0:/dev/sdb; or
+    ``device:snapshot:GB:delete``, such as /dev/xvda:snap-0123:100:true."""
     iam_profile_arn: str | None = None
     """ARN of the instance profile of the VMs."""
     iam_profile_name: str | None = None
@@ -66,6 +67,12 @@ class EC2Commands(EC2Shapes):
     """``tag_<Name> = value``: further tags of the instances."""
     parameters: Annotated[dict[str, str], Named("parameter_")] = Field(default_factory=dict)
     """``parameter_<Name> = value``: any other parameter of RunInstances, such as MetadataOptions.HttpTokens."""
+
+    @property
+    def disk_gb(self) -> float:
+        """Disk for jobs on a new VM, in GB: ``disk`` if it is set, else the largest block device that is ordered."""
+        ordered = [size for device in self.block_device_mapping if (size := _ordered_gb(device)) is not None]
+        return self.disk if "disk" in self.model_fields_set or not ordered else max(ordered)
 
     @field_validator("gridresource")
     @classmethod
@@ -143,6 +150,12 @@ def typed_key(name: str) -> str | None:
             return f"{key}<Name>"
         return key + (found["name"] if key == "tag_" else found["name"].replace("_", "."))
     return "parameter_<Name>" if plain.startswith("ec2") else None
+
+
+def _ordered_gb(device: str) -> float | None:
+    """Return the size that a block device orders (``device:snapshot:GB:delete``); None: it names none."""
+    parts = device.split(":")
+    return float(parts[2]) if len(parts) > 2 and parts[2].isdigit() and int(parts[2]) > 0 else None
 
 
 def _named(field: FieldInfo) -> bool:

@@ -41,7 +41,8 @@ class EC2Shapes(PluginSettings):
     """``spot``, ``on-demand`` or both. Of both, Fit takes the cheaper, and spot if one of the prices is unknown. None:
     spot if spot_price is set, else on-demand."""
     disk: float = Field(default=10, gt=0, json_schema_extra={"unit": "GB"})
-    """Disk for jobs on a VM of a type that was not seen yet."""
+    """Disk for jobs on a VM of a type that was not seen yet. Not set: the largest that ``block_device_mapping`` orders,
+    else 10."""
 
     @field_validator("market")
     @classmethod
@@ -84,6 +85,11 @@ class EC2Shapes(PluginSettings):
         return self
 
     @property
+    def disk_gb(self) -> float:
+        """Disk for jobs on a new VM, in GB."""
+        return self.disk
+
+    @property
     def shapes(self) -> tuple[Shape, ...]:
         """All shapes, in the order of the lists."""
         markets = self.market or (("spot",) if self.spot_price else ("on-demand",))
@@ -104,7 +110,7 @@ class EC2Shapes(PluginSettings):
         return tuple(found)
 
     def _room(self, instance_type: str) -> Room | None:
-        return room(instance_type, self.disk, self._size(instance_type))
+        return room(instance_type, self.disk_gb, self._size(instance_type))
 
     def _size(self, instance_type: str) -> tuple[int, int, int] | None:
         """Return cores, MiB of memory and GPUs as the key ``size_<type>`` sets them."""

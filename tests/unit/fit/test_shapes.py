@@ -70,6 +70,22 @@ def test_configured_size_overrides_the_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("own", "disk_gb"),
+    [
+        ({}, 10),
+        ({"block_device_mapping": "/dev/xvda:snap-1:100:true"}, 100),
+        ({"block_device_mapping": "/dev/xvda:snap-1:100:true, /dev/xvdb::500:true, ephemeral0:/dev/sdc"}, 500),
+        ({"block_device_mapping": "/dev/xvda:snap-1:100:true", "disk": 30}, 30),
+        ({"block_device_mapping": "ephemeral0:/dev/sdb"}, 10),
+        ({"block_device_mapping": "/dev/xvda:snap-1:0:true"}, 10),
+    ],
+)
+def test_disk_is_what_the_queue_orders(tmp_path: Path, own: dict[str, object], disk_gb: int) -> None:
+    (offer,) = queue(tmp_path, instance_type="m5.large", **own).batchsubmit.offers({})
+    assert offer.room.disk_kb == disk_gb * 1024 * 1024
+
+
+@pytest.mark.parametrize(
     ("own", "error"),
     [
         ({"market": "spott"}, "'spott' is not a market"),
