@@ -49,7 +49,13 @@ def _machines(demands: Sequence[Demand]) -> Iterator[Machine]:
         rooms = tuple(machine.free for _, machine in of_machine)
         free = first.free if len(set(rooms)) == 1 else frees.get(rooms) or frees.setdefault(rooms, _largest(rooms))
         kind = " ".join(f"{i}:{machine.kind}" for i, machine in of_machine)
-        yield replace(first, kind=kind, free=free, retiring=any(machine.retiring for _, machine in of_machine))
+        yield replace(
+            first,
+            kind=kind,
+            free=free,
+            retiring=any(machine.retiring for _, machine in of_machine),
+            offline=any(machine.offline for _, machine in of_machine),
+        )
 
 
 def _largest(rooms: Iterable[Room]) -> Room:

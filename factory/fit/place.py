@@ -46,7 +46,11 @@ def place_on_machines(
     left = {group.key: group.count for group in groups}
     least = np.min(rows(request_vector(group.ask) for group in groups), axis=0) if groups else np.zeros(4)
     cpus, memory_mb = least[:2].tolist()
-    useful = [m for m in machines if not m.retiring and m.free.cpus >= cpus and m.free.memory_mb >= memory_mb]
+    useful = [
+        m
+        for m in machines
+        if not m.retiring and not m.offline and m.free.cpus >= cpus and m.free.memory_mb >= memory_mb
+    ]
     room = _Free(_in_order(useful, rank))
     placed = {}
     for group in largest_first(groups):

@@ -83,14 +83,16 @@ class Supply:
         """Return machines with their free room, and starting VMs with all their room.
 
         Left out are machines that are gone although their ad remains: the ad is old, or the VM job has left the queue.
-        Also left out are VMs that retire, were asked to retire or are stuck, and machines that end within
-        ``minlife_s``.
+        Also left out are VMs that retire, were asked to retire or are stuck, machines that hibernate, and machines that
+        end within ``minlife_s``.
         """
         vms = {vm.uuid: vm for _, vm in self.vms}
         usable = [
             machine
             for machine in self.demand.machines
-            if not machine.retiring and self._is_usable(machine, vms.get(machine.vm or ""), minlife_s)
+            if not machine.retiring
+            and not machine.offline
+            and self._is_usable(machine, vms.get(machine.vm or ""), minlife_s)
         ]
         joined = {machine.vm for machine in self.demand.machines}
         for _, vm in self.vms:

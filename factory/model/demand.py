@@ -116,6 +116,8 @@ class Machine:
     """True: its ad says that it is a VM of this factory."""
     silent_s: float = 0
     """Age of its ad when the collector was polled."""
+    offline: bool = False
+    """True: it hibernates (``Offline``); its ad stands for a machine that no job starts on before it is woken up."""
 
 
 @dataclass(frozen=True, slots=True)

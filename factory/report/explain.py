@@ -11,7 +11,7 @@ from factory.fit.share import FitResult
 from factory.health.breakers import ALL, purchase_limit
 from factory.health.canary import PROVEN
 from factory.model.actions import Remove, Retire, Submit, Unretire
-from factory.model.demand import Demand, JobGroup, Room
+from factory.model.demand import Demand, JobGroup, Machine, Room
 from factory.model.job import JobFacts
 from factory.model.job_status import JobStatus
 from factory.model.memory import Health
@@ -132,6 +132,15 @@ def _machines_there(group: JobGroup, demand: Demand, decision: Decision, verdict
         jobs = ", ".join(f"{vm.job} ({_type(vm)}, {vm.state.value})" for vm in starting[:_SHOWN])
         which = f"VMs that are starting: {jobs}" if jobs else "VMs of other queues that are starting or bought now"
         yield f"{_fit(verdict.coming[key])} {which}"
+    asleep = [machine.name for machine in demand.machines if machine.offline and _would_fit(group, machine, demand)]
+    if asleep:
+        machines = "1 machine that would fit is" if len(asleep) == 1 else f"{len(asleep)} machines that would fit are"
+        yield f"{machines} asleep (Offline = true) and no free room: {', '.join(asleep[:_SHOWN])}"
+
+
+def _would_fit(group: JobGroup, machine: Machine, demand: Demand) -> bool:
+    match = demand.on_kinds.get((group.key, machine.kind))
+    return match is not None and match.ok and machine.free.holds(group.ask)
 
 
 def _machines_bought(group: JobGroup, demand: Demand, decision: Decision, verdict: FitResult) -> Iterator[str]:

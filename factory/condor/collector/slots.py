@@ -21,7 +21,7 @@ ROOM = ("Cpus", "Memory", "Disk", "GPUs")
 _TOTAL = ("TotalSlotCpus", "TotalSlotMemory", "TotalSlotDisk", "TotalSlotGPUs")
 _BASE = [
     "Name", "SlotType", "State", "PartitionableSlot", "Draining", "APFVM", "APFFactory", "APFQueue", "APFShape",
-    "APFBuild", "DaemonStopTime", "LastHeardFrom", "Start", "Requirements", *ROOM, *_TOTAL,
+    "APFBuild", "DaemonStopTime", "LastHeardFrom", "Offline", "Start", "Requirements", *ROOM, *_TOTAL,
 ]  # fmt: skip
 _CHANGING = frozenset(
     name.lower()
@@ -171,6 +171,7 @@ def _machine(texts: Mapping[str, str], kind: str, factory: str, now: float) -> M
         get("draining") == "true" or get("state") in ('"Drained"', '"Owner"') or get("start") == "false",
         get("apffactory") == factory,
         max(0.0, now - _amount(texts["lastheardfrom"])) if "lastheardfrom" in texts else 0.0,
+        get("offline") == "true",
     )
 
 

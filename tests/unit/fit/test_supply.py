@@ -34,6 +34,11 @@ def ours(silent_s: float = 0, ends_at: float | None = None) -> Machine:
 IDLE = vm(1, VMState.IDLE, SHAPE)
 
 
+def test_ignores_a_machine_that_hibernates() -> None:
+    assert counts(machine("m", 8, 32_000))
+    assert not counts(machine("m", 8, 32_000, offline=True))
+
+
 @pytest.mark.parametrize(
     ("one", "vms", "leases", "usable"),
     [

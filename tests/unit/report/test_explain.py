@@ -111,6 +111,15 @@ CASES: list[tuple[str, Decision, list[str], list[str]]] = [
         ["buys", "bought", "starting"],
     ),
     (
+        "asleep",
+        decision(machines=[machine("slot1@a", 8, 32_000, offline=True), machine("slot1@b", 0, 0, offline=True)]),
+        [
+            "1 machine that would fit is asleep (Offline = true) and no free room: slot1@a",
+            "buys 3 × m5.large now, for 6 of them",
+        ],
+        ["6 of them fit free room", "slot1@b"],
+    ),
+    (
         "free in part, coming in part",
         decision([replace(GROUP, count=9)], [machine("slot1@a", 3, 32_000)], [vm(1, VMState.BOOTING, SHAPE)]),
         [
