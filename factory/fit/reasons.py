@@ -13,6 +13,9 @@ _SHOWN = 4
 """Reasons of one kind that are spelled out; the jobs of all others are counted."""
 _SINGULAR = {"are": "is", "exceed": "exceeds", "fit": "fits", "match": "matches", "request": "requests"}
 """Verbs with which a reason may begin, and their form for one job."""
+_CURE = {"disk": "set disk, and block_device_mapping if the image has less"}
+"""What makes a shape of the queue large enough, by what it has too little of; for the rest a larger instance type."""
+_LARGER = "add a larger type to instance_type"
 
 
 def purchase_reason(share: Share, result: FitResult) -> str:
@@ -81,7 +84,8 @@ def _mismatch(group: JobGroup, share: Share) -> str:
     for name, ask, rooms in _dimensions(group.ask, share.offers):
         if ask > max(rooms):
             of = "" if name in ("core", "GPU") else f" of {name}"
-            return f"request {_amount(ask, name)}{of}, but the largest shape has {_amount(max(rooms), name)}"
+            largest, cure = _amount(max(rooms), name), _CURE.get(name, _LARGER)
+            return f"request {_amount(ask, name)}{of}, but the largest shape has {largest}; {cure}"
     whys = {share.supply.on_shape(group, str(offer.shape)).why for offer in share.offers} - {""}
     return f"match no shape: {min(whys)}" if whys else "request more than any one shape has"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from factory.decide.chain import Chain, run_chain
 from factory.fit.share import FitSettings, Share, plan_purchase
-from factory.model.demand import Demand, JobGroup, Machine
+from factory.model.demand import Demand, JobGroup, Machine, Room
 from factory.model.matches import Match
 from factory.model.memory import Waiting
 from factory.model.vm import VM, VMState
@@ -100,6 +100,20 @@ def test_reason_names_jobs_that_no_shape_can_serve() -> None:
     assert "12 jobs request 512 GB of memory, but the largest shape has 31.25 GB" in chain.reason
     assert "1 job matches no shape: Requirements of the job: HasSquid is false" in chain.reason
     assert "16 jobs are left out: RequestCpus = X can't be evaluated" in chain.reason
+
+
+@pytest.mark.parametrize(
+    ("ask", "cure"),
+    [
+        (Room(64, 1000, 1), "largest shape has 8 cores; add a larger type to instance_type"),
+        (Room(1, 1e6, 1), "largest shape has 31.25 GB; add a larger type to instance_type"),
+        (Room(1, 1000, 1e9), "set disk, and block_device_mapping if the image has less"),
+        (Room(1, 1000, 1, 2), "largest shape has 0 GPUs; add a larger type to instance_type"),
+    ],
+)
+def test_reason_names_the_key_that_cures_a_shortage(ask: Room, cure: str) -> None:
+    large = replace(group("large", 1, 1000, 1), ask=ask)
+    assert cure in decide(share(demand([large], [], [SHAPE]), [SHAPE])).reason
 
 
 def test_reason_uses_the_singular_for_one_job() -> None:
