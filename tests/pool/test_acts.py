@@ -150,7 +150,7 @@ def test_unresponsive_machines_cost_a_round_at_most_two_commands(
     _advertise(pool, "UPDATE_MASTER_AD", "DaemonMaster", names, nobody)
     _advertise(pool, "UPDATE_STARTD_AD", "Machine", [f"slot1@{name}" for name in names], nobody)
     path = tmp_path / "queues.conf"
-    path.write_text(conf("Ready", {}, {"pool": pool.address, "command_timeout": 2}))
+    path.write_text(conf("Ready", {}, {"pool": pool.address, "command_timeout": 5}))
     workers = Workers()
     actor = Actor(load([path]), workers, StateDir(tmp_path, "apf"), "1000 host 1")
     gone = [vm(name, VMState.RETIRING, retire_time=1.0) for name in names]
@@ -160,7 +160,7 @@ def test_unresponsive_machines_cost_a_round_at_most_two_commands(
     ]
     outcomes = actor.act(commands)
     workers.stop()
-    assert all(re.search("took longer than [12] s", str(outcome.error)) for outcome in outcomes if outcome.tried), {
+    assert all(re.search("took longer than [1-5] s", str(outcome.error)) for outcome in outcomes if outcome.tried), {
         o.error for o in outcomes
     }
     assert sum(outcome.tried for outcome in outcomes) >= 16
