@@ -20,6 +20,7 @@ from factory.state.directory import StateDir
 from tests.rig.chains import conf
 from tests.rig.pool import Pool
 from tests.rig.vms import vm
+from tests.rig.wait import until
 
 LOCAL = ScheddAddress()
 _ids = count(1)
@@ -149,6 +150,11 @@ def test_unresponsive_machines_cost_a_round_at_most_two_commands(
     names = [f"deaf{number}@localhost" for number in range(24)]
     _advertise(pool, "UPDATE_MASTER_AD", "DaemonMaster", names, nobody)
     _advertise(pool, "UPDATE_STARTD_AD", "Machine", [f"slot1@{name}" for name in names], nobody)
+    until(
+        lambda: pool.run("condor_status", "-any", "-af", "Name").count("deaf") >= 2 * len(names),
+        "the collector has all ads",
+        30,
+    )
     path = tmp_path / "queues.conf"
     path.write_text(conf("Ready", {}, {"pool": pool.address, "command_timeout": 5}))
     workers = Workers()
