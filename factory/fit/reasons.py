@@ -14,7 +14,7 @@ _SHOWN = 4
 _SINGULAR = {"are": "is", "exceed": "exceeds", "fit": "fits", "match": "matches", "request": "requests"}
 """Verbs with which a reason may begin, and their form for one job."""
 _CURE = {"disk": "set disk, and block_device_mapping if the image has less"}
-"""What makes a shape of the queue large enough, by what it has too little of; for the rest a larger instance type."""
+"""Resource → advice for jobs that request more of it than any shape has; ``_LARGER`` for all other resources."""
 _LARGER = "add a larger type to instance_type"
 
 
