@@ -242,9 +242,10 @@ def certain_names(machine: KnownAd, absent: Collection[str] | None) -> frozenset
 
 
 def machine_names(job: KnownAd) -> frozenset[str] | None:
-    """Return the machine attributes, in lower case, that a job's Requirements refer to; None: they can't be read.
+    """Return the machine attributes, in lower case, that a job's Requirements refer to; None: they can't be told.
 
-    References are followed into the job's own attributes.
+    References are followed into the job's own attributes. ``eval()`` hides what it refers to in a string, which
+    ``job_references`` and ``externalRefs`` do not tell.
     """
     found: set[str] = set()
     followed: set[str] = set()
@@ -253,6 +254,8 @@ def machine_names(job: KnownAd) -> frozenset[str] | None:
         while left:
             tree = left.pop()
             if isinstance(tree, Operation):
+                if tree.operator == "eval(":
+                    return None
                 left += tree.parts
             elif isinstance(tree, Reference) and (tree.scope == "target" or tree.name not in job.names):
                 if tree.scope != "my":

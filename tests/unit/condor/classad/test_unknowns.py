@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from factory.condor.classad.match import match_all
 from factory.condor.classad.unknowns import KnownAd, Unknowns
 
 pytest.importorskip("htcondor2", reason="without it a name without a scope is not looked up in the other ad")
@@ -101,6 +102,16 @@ NO = [
 @pytest.mark.parametrize("requirements", MAYBE)
 def test_is_a_maybe_while_an_unknown_attribute_decides(requirements: str) -> None:
     assert verdict(requirements) is None
+
+
+@pytest.mark.parametrize(
+    "requirements", [*MAYBE, 'eval("TARGET.HasX is undefined")', 'eval("HasX") is undefined', "MY.Hidden"]
+)
+def test_match_with_a_new_machine_is_a_maybe_while_an_unknown_attribute_decides(requirements: str) -> None:
+    job = ad({**JOB, "Hidden": 'eval("TARGET.HasX is undefined")', "Requirements": requirements})
+    template = ad({**MACHINE, "Start": "true", "Requirements": "START"})
+    found = match_all({"job": job}, {"shape": template}, {"shape"})["job", "shape"]
+    assert (found.ok, found.maybe) == (False, True), found
 
 
 @pytest.mark.parametrize("requirements", YES)
