@@ -11,6 +11,7 @@ from typing import Any
 
 from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, JobCountRows
 from factory.model.actions import Action, Method, Outcome, Submit
+from factory.model.job_status import JobStatus
 from factory.model.pool import MachineRow, MasterRow, PoolRows
 from factory.model.vm import Hold, JobId
 from factory.model.vm_job import VMJobRow, VMJobRows
@@ -22,7 +23,7 @@ LEASE_S = 2400
 """Job lease: seconds until the schedd gives up a job on an unreachable machine."""
 EXPIRES_S = 900
 """Seconds without update after which the collector drops an ad (CLASSAD_LIFETIME)."""
-IDLE, RUNNING, REMOVED, HELD = 1, 2, 3, 5
+IDLE, RUNNING, REMOVED, HELD = JobStatus.IDLE, JobStatus.RUNNING, JobStatus.REMOVED, JobStatus.HELD
 
 
 @dataclass
