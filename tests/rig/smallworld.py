@@ -6,14 +6,14 @@ It keeps the true state (:class:`Host`) apart from the state that daemons report
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from factory.condor.schedd.job_counts import QUEUE_ATTRIBUTE, JobCountRows
-from factory.model.actions import Action, Method, Outcome, Submit
+from factory.model.actions import Action, Outcome, Submit
 from factory.model.job_status import JobStatus
 from factory.model.pool import MachineRow, MasterRow, PoolRows
-from factory.model.vm import Hold, JobId
+from factory.model.vm import JobId
 from factory.model.vm_job import VMJobRow, VMJobRows
 from factory.world.effects import VMFacts, effect, leave_if_empty, start_startd
 
@@ -26,41 +26,27 @@ EXPIRES_S = 900
 IDLE, RUNNING, REMOVED, HELD = JobStatus.IDLE, JobStatus.RUNNING, JobStatus.REMOVED, JobStatus.HELD
 
 
-@dataclass
+@dataclass(slots=True)
 class Host:
-    """One VM: its VM job, its instance, its startd and the jobs on it."""
+    """One VM and its ads. It reads like its :class:`VMFacts`; ``change`` gives it new ones."""
 
-    uuid: str
     number: int
-    submitted: float
-    status: int = IDLE
-    entered: float = 0
-    instance: str | None = None
-    retire: float | None = None
-    unretire: float | None = None
-    hold: Hold | None = None
-    alive: bool = False
-    """The instance runs."""
-    startd: bool = False
-    since: float = 0
-    """Start of the startd."""
-    jobs: int = 0
-    """Running jobs."""
-    served: bool = False
-    """A job has run on it."""
-    idle_since: float = 0
-    leaving: Method | None = None
-    """``off`` or ``drain``: the startd takes no more jobs, and leaves when it has none."""
-    theirs: bool = False
-    """An administrator ordered that."""
-    returns: bool = False
-    """``condor_on`` came while the startd was leaving."""
+    """Cluster of its VM job."""
+    vm: VMFacts
+    """VM job, instance, startd and jobs; ``SmallWorld.facts`` adds what the reports of the host tell."""
     unheard: bool = False
     """The collector refuses ads of its startd."""
     silent_since: float | None = None
     """Time since which the host is unreachable; the schedd notices when the job lease expires."""
     shown: tuple[MachineRow | None, MasterRow | None] = (None, None)
     """Its last ads."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.vm, name)
+
+    def change(self, **facts: Any) -> None:
+        """Replace facts of its VM."""
+        self.vm = replace(self.vm, **facts)
 
 
 @dataclass
@@ -84,7 +70,8 @@ class SmallWorld:
             self._leave_if_empty(host)
             silent = host.silent_since
             if silent is not None and host.jobs and self.now - silent > LEASE_S:
-                self.idle_jobs, host.jobs = self.idle_jobs + host.jobs, 0  # the schedd gives them up
+                self.idle_jobs += host.jobs  # the schedd gives them up
+                host.change(jobs=0)
             if seconds >= UPDATE_S:
                 self.report(host)
 
@@ -119,15 +106,13 @@ class SmallWorld:
 
     def facts(self, host: Host) -> VMFacts:
         """Return the host as the model of effects sees it."""
-        known: dict[str, Any] = {name: getattr(host, name) for name in _SHARED}
-        ads: dict[str, Any] = {"startd_ad": self.has(host.shown[0]), "master_ad": self.has(host.shown[1])}
-        return VMFacts(reachable=host.silent_since is None, **ads, **known)
+        startd, master = map(self.has, host.shown)
+        return replace(host.vm, reachable=host.silent_since is None, startd_ad=startd, master_ad=master)
 
     def _become(self, host: Host, vm: VMFacts) -> None:
         """Change a host; report it at once if its startd started or left."""
         changed = (host.startd, host.since) != (vm.startd, vm.since)
-        for name in _SHARED:
-            setattr(host, name, getattr(vm, name))
+        host.vm = vm
         if changed:
             self.report(host)
 
@@ -178,7 +163,7 @@ class SmallWorld:
             for _ in range(action.n):
                 self.made += 1
                 uuid = f"vm{self.made}"
-                self.hosts[uuid] = Host(uuid, self.made, self.now, entered=self.now)
+                self.hosts[uuid] = Host(self.made, VMFacts(uuid, self.now, entered=self.now))
             return Outcome(action)
         assert action.vm is not None
         host = self.hosts.get(action.vm.uuid)
@@ -190,6 +175,3 @@ class SmallWorld:
             self.killed += host.jobs
         self._become(host, after)
         return Outcome(action, None if done else "not done")
-
-
-_SHARED = tuple(each.name for each in fields(VMFacts) if each.name in {own.name for own in fields(Host)})

@@ -109,7 +109,7 @@ class Factory(RuleBasedStateMachine):
     def all_jobs_end(self) -> None:
         for host in list(self.world.hosts.values()):
             if host.silent_since is None and host.jobs:
-                host.jobs, host.idle_since = 0, self.world.now
+                host.change(jobs=0, idle_since=self.world.now)
                 self.world.report(host)
         self.world.pass_time(UPDATE_S)
 
@@ -126,14 +126,14 @@ class Factory(RuleBasedStateMachine):
         host = self.some(which, startd=True, leaving=None, silent_since=None, jobs=0, unheard=False)
         if host is not None and self.world.idle_jobs:
             self.world.idle_jobs -= 1
-            host.jobs, host.served = 1, True
+            host.change(jobs=1, served=True)
             self.world.report(host)
 
     @rule(which=pick)
     def a_job_ends(self, which: int) -> None:
         host = self.some(which, startd=True, silent_since=None, jobs=1)
         if host is not None:
-            host.jobs, host.idle_since = 0, self.world.now
+            host.change(jobs=0, idle_since=self.world.now)
             self.world.report(host)
             self.world.pass_time(0)
 
@@ -143,19 +143,19 @@ class Factory(RuleBasedStateMachine):
     def an_instance_starts(self, which: int) -> None:
         host = self.some(which, alive=False, status=IDLE)
         if host is not None:
-            host.status, host.entered, host.alive, host.instance = RUNNING, self.world.now, True, f"i-{host.uuid}"
+            host.change(status=RUNNING, entered=self.world.now, alive=True, instance=f"i-{host.uuid}")
 
     @rule(which=pick)
     def the_cloud_takes_an_instance_on(self, which: int) -> None:
         host = self.some(which, alive=False, status=IDLE)
         if host is not None:
-            host.instance = f"i-{host.uuid}"
+            host.change(instance=f"i-{host.uuid}")
 
     @rule(which=pick)
     def the_cloud_refuses(self, which: int) -> None:
         host = self.some(which, alive=False, status=IDLE, instance=None)
         if host is not None:
-            host.status, host.entered, host.hold = HELD, self.world.now, NOTHING
+            host.change(status=HELD, entered=self.world.now, hold=NOTHING)
 
     @rule(which=pick)
     def a_machine_joins(self, which: int) -> None:
@@ -174,7 +174,7 @@ class Factory(RuleBasedStateMachine):
     def a_machine_joins_without_a_startd(self, which: int) -> None:
         host = self.some(which, startd=False, shown=(None, None), silent_since=None)
         if host is not None:
-            host.since = self.world.now
+            host.change(since=self.world.now)
             self.world.report(host)
 
     @rule(which=pick)
@@ -187,13 +187,13 @@ class Factory(RuleBasedStateMachine):
     def a_termination_fails(self, which: int) -> None:
         host = self.some(which, alive=False, status=REMOVED)
         if host is not None:
-            host.status, host.entered, host.hold = HELD, self.world.now, STUCK
+            host.change(status=HELD, entered=self.world.now, hold=STUCK)
 
     @rule(which=pick)
     def a_termination_is_refused_and_the_machine_lives_on(self, which: int) -> None:
         host = self.some(which, alive=False, status=REMOVED)
         if host is not None:
-            host.status, host.entered, host.hold, host.alive = HELD, self.world.now, STUCK, True
+            host.change(status=HELD, entered=self.world.now, hold=STUCK, alive=True)
 
     @rule(which=pick)
     def an_instance_dies(self, which: int) -> None:
@@ -217,21 +217,21 @@ class Factory(RuleBasedStateMachine):
     def a_startd_crashes(self, which: int) -> None:
         host = self.some(which, startd=True, silent_since=None, jobs=0)
         if host is not None:
-            host.startd = False
+            host.change(startd=False)
             self.world.report(host)
 
     @rule(which=pick, method=st.sampled_from(("off", "drain")))
     def an_administrator_retires_a_machine(self, which: int, method: Method) -> None:
         host = self.some(which, startd=True, silent_since=None, leaving=None)
         if host is not None:
-            host.leaving, host.theirs = method, True
+            host.change(leaving=method, theirs=True)
             self.world.report(host)
 
     @rule(which=pick)
     def an_administrator_cancels_a_drain(self, which: int) -> None:
         host = self.some(which, theirs=True, leaving="drain")
         if host is not None:
-            host.leaving, host.theirs = None, False
+            host.change(leaving=None, theirs=False)
             self.world.report(host)
 
     # Time, and the factory
@@ -377,8 +377,8 @@ class Factory(RuleBasedStateMachine):
             for host in list(world.hosts.values()):
                 if host.silent_since is None and host.startd:
                     if host.theirs:  # the administrator is done
-                        host.leaving, host.theirs = None, False
-                    host.jobs = 0
+                        host.change(leaving=None, theirs=False)
+                    host.change(jobs=0)
                 if host.status == REMOVED:
                     world.remove(host)
             world.pass_time(UPDATE_S)
