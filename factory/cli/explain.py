@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from factory.model.job import JobFacts
 from factory.model.vm import JobId
 from factory.process.workers import CallFailed, Workers
 from factory.report.explain import explain_job, explain_queue, state_of
+from factory.service.recorder import saved_memory
 from factory.service.rehearsal import RunningFactory, rehearse
 from factory.state.directory import StateDir
 from factory.state.pauses import PausesError, read_pauses
-from factory.state.saved_memory import load_memory
+from factory.state.saved_memory import SavedMemory, load_memory
 
 _JOB = re.compile(r"(\d+)\.(\d+)")
 
@@ -69,7 +71,7 @@ def _running_factory(config: Config) -> RunningFactory:
     statedir = StateDir(factory.statedir, factory.id)
     try:
         if not statedir.running():
-            return RunningFactory()
+            return RunningFactory(SavedMemory(saved_memory(statedir, config, time.time())))
         report = json.loads(statedir.status.read_text(encoding="utf-8"))
         paused = read_pauses(statedir.paused).reasons(names)
         return RunningFactory(load_memory(report["known"]), paused, str(report["incarnation"]))

@@ -4,52 +4,66 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
-from factory.condor.classad.match import match_all
+from factory.condor.classad.match import NewMachine, match_all, match_all_new
 from factory.condor.classad.references import job_references, machine_references
+from factory.condor.classad.requests import read_job_request
 from factory.condor.classad.template_ad import template_ad
+from factory.condor.classad.unready import may_open
 from factory.condor.collector.partial_slots import match_partial_slots
-from factory.condor.collector.slots import MachineModel, Slots, query_slots
+from factory.condor.collector.proofs import Proofs
+from factory.condor.collector.slots import SlotNeeds, Slots, mark_unready, query_slots
 from factory.condor.connect import open_schedd
 from factory.condor.negotiator import PATIENCE_S, NegotiatorQuery, find_limits
 from factory.condor.schedd.idle_jobs import ScheddQueue
-from factory.condor.schedd.job_groups import IdleJobs, evaluate_request
+from factory.condor.schedd.job_groups import IdleJobs, with_requests
 from factory.condor.schedd.selections import Selection
 from factory.condor.schedd.start_limits import schedd_ad, schedd_limit
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.demand import Demand, JobGroup, Room, Template
 from factory.model.matches import Matches
+from factory.model.memory import Memory
+from factory.model.model_facts import ModelFacts, ShownAttributes, learn
 from factory.model.source import Source
 from factory.model.status import Unknown
 
 _NOTHING = Room(math.inf, math.inf)
 """The request to start from when there is no job: any job asks for less."""
+_LEAST = Room(1)
+"""The least that a job requests."""
 
 
 @dataclass(frozen=True)
 class _Needs:
     """The slots and attributes that a poll must read for its jobs."""
 
-    references: frozenset[str] = frozenset()
-    """Machine attributes that Requirements of jobs refer to, in lower case."""
+    slots: SlotNeeds = field(default_factory=SlotNeeds)
     least: Room = _NOTHING
     """The smallest request of each resource."""
 
     @classmethod
-    def of(cls, asks: Iterable[Room], ads: Iterable[Any]) -> _Needs:
-        """Return the needs of jobs with these requests and ads."""
-        return cls(frozenset(job_references(ads)), reduce(Room.within, asks, _NOTHING))
+    def of(cls, asks: Iterable[tuple[Room, str | None, frozenset[str]]], ads: Iterable[Any]) -> _Needs:
+        """Return the needs of jobs with these ads.
+
+        ``asks``: requests, their problems, and the attributes of machines that they can depend on. A request that is
+        not known yet may be small.
+        """
+        asks = list(asks)
+        rooms = [ask if problem is None and not refers else ask.within(_LEAST) for ask, problem, refers in asks]
+        custom = frozenset(name for room in rooms if room.custom for name, _ in room.custom)
+        references = frozenset(job_references(ads)).union(*{refers for _, _, refers in asks})
+        return cls(SlotNeeds(references, custom), reduce(Room.within, rooms, _NOTHING))
 
     def __or__(self, other: _Needs) -> _Needs:
-        return _Needs(self.references | other.references, self.least.within(other.least))
+        return _Needs(self.slots | other.slots, self.least.within(other.least))
 
-    def slots(self, pool: PoolAddress, factory_id: str) -> Slots:
+    def query(self, pool: PoolAddress, factory_id: str) -> Slots:
         """Return the slots that these jobs could use; none if there is no job."""
-        return Slots() if self.least == _NOTHING else query_slots(pool, factory_id, self.references, self.least)
+        return Slots() if self.least == _NOTHING else query_slots(pool, factory_id, self.slots, self.least)
 
 
 _needs: dict[str, _Needs] = {}
@@ -103,6 +117,8 @@ class JobDemandSource(Source):
     schedd: ScheddAddress = ScheddAddress()
     queries: frozenset[DemandQuery] = frozenset({DemandQuery()})
     factory_id: str = ""
+    facts: Mapping[str, ModelFacts] = field(default_factory=dict, compare=False)
+    """Model → what its machines have shown until now."""
 
     @property
     def key(self) -> str:
@@ -111,6 +127,11 @@ class JobDemandSource(Source):
     @property
     def address(self) -> str:
         return f"{self.schedd} and {self.pool}"
+
+    def knowing(self, memory: Memory) -> JobDemandSource:
+        """Return the source with the facts on the models of its machines."""
+        models = {template.model for query in self.queries for template in query.templates}
+        return replace(self, facts={model: facts for model, facts in memory.fit.facts.items() if model in models})
 
     def merge(self, other: JobDemandSource) -> JobDemandSource:
         """Return one source for the queues of both."""
@@ -125,37 +146,52 @@ class JobDemandSource(Source):
         needs = _needs.get(self.key, _Needs())
         ad, queue = schedd_ad(self.schedd), ScheddQueue(open_schedd(self.schedd), str(self.schedd))
         offered = self._offered()
+        machines = {key: self._machine(template) for of in offered.values() for key, template in of.items()}
+        ads = [machine.ad for machine in machines.values()]
         while True:
             clusters = queue.autoclusters()
             if needs.least == _NOTHING:
-                needs |= _Needs.of(_valid_requests(map(evaluate_request, clusters.values())), clusters.values())
-            slots = needs.slots(self.pool, self.factory_id)
-            machines = {key: _machine(template, slots) for of in offered.values() for key, template in of.items()}
-            _, asked = machine_references([*slots.kinds.values(), *machines.values()], needs.references)
+                needs |= _Needs.of(map(read_job_request, clusters.values()), clusters.values())
+            slots = needs.query(self.pool, self.factory_id)
+            _, asked = machine_references([*slots.kinds.values(), *ads], needs.slots.references)
             late_made = bool(ad.get("JobsUnmaterialized", 0))
             selected = queue.idle_jobs(offered, clusters, asked, time.time(), late_made=late_made)
             idle = {selection: jobs for selection, jobs in selected.items() if isinstance(jobs, IdleJobs)}
             jobs = {key: job for of in idle.values() for key, job in of.ads.items()}
-            groups = [group for of in idle.values() for group in of.groups]
-            current = _Needs.of(_valid_requests((group.ask, group.problem) for group in groups), jobs.values())
+            asks = ((group.ask, group.problem, group.refers) for of in idle.values() for group in of.groups)
+            current = _Needs.of(asks, jobs.values())
             if needs | current == needs:
                 break
             needs |= current
         negotiator = NegotiatorQuery(self.pool, jobs.values())
         _needs[self.key] = current
-        free, on_kinds = match_partial_slots(slots, groups, jobs, match_all(jobs, slots.kinds))
+        on_whole = match_all(jobs, slots.kinds)
+        proofs = Proofs(self.pool, self.factory_id, needs.slots, slots, on_whole, self.facts)
         by_selection: dict[Selection, SelectionDemand | Unknown] = {
-            selection: SelectionDemand(
-                of.groups, _on_shapes(of, offered[selection], machines, slots), of.excluded, of.others
-            )
-            for selection, of in idle.items()
+            selection: jobs for selection, jobs in selected.items() if isinstance(jobs, Unknown)
         }
+        groups: list[JobGroup] = []
+        for selection, of in idle.items():
+            models = {key: template.model for key, template in offered[selection].items()}
+            matches = match_all_new(of.ads, {key: machines[key] for key in models})
+            on_shapes = proofs.apply(of.ads, matches, models)
+            with_asks = with_requests(of.groups, on_shapes, on_whole)
+            by_selection[selection] = SelectionDemand(with_asks, on_shapes, of.excluded, of.others)
+            groups += with_asks
+        free, on_kinds = match_partial_slots(slots, groups, jobs, on_whole)
+        unready = slots.unready(lambda kind: _is_unready(kind, slots, jobs, on_whole))
         full = schedd_limit(ad, groups)
         of_negotiator = find_limits(groups, jobs, negotiator.answer(min(PATIENCE_S, self.deadline_s / 10)))
         limits = (*of_negotiator, *([full] if full else []))
         return JobDemandRows(
-            Demand(machines=free, on_kinds=on_kinds, limits=limits),
-            by_selection | {selection: jobs for selection, jobs in selected.items() if isinstance(jobs, Unknown)},
+            Demand(
+                machines=mark_unready(free, unready),
+                on_kinds=on_kinds,
+                limits=limits,
+                shown=tuple(self._news([*slots.shown(unready), *proofs.full.shown(unready)])),
+                proven=proofs.new,
+            ),
+            by_selection,
         )
 
     def _offered(self) -> dict[Selection, dict[str, Template]]:
@@ -165,20 +201,21 @@ class JobDemandSource(Source):
             offered.setdefault(query.selection, {}).update({template.key: template for template in query.templates})
         return {selection: dict(sorted(templates.items())) for selection, templates in offered.items()}
 
+    def _machine(self, template: Template) -> NewMachine:
+        room, attributes = template.room, dict(template.attributes)
+        declared, facts = template_ad(room, attributes), self.facts.get(template.model)
+        if facts is None:
+            return NewMachine(declared, declared)
+        return NewMachine(template_ad(room, attributes, facts), declared, facts.absent)
 
-def _valid_requests(asks: Iterable[tuple[Room, str | None]]) -> list[Room]:
-    return [ask for ask, problem in asks if problem is None]
+    def _news(self, shown: Iterable[ShownAttributes]) -> Iterator[ShownAttributes]:
+        """Yield what could change the facts on a model."""
+        for each in shown:
+            known = self.facts.get(each.model, ModelFacts())
+            if learn(known, each, each.unclaimed.keys()) is not known:
+                yield each
 
 
-def _machine(template: Template, slots: Slots) -> Any:
-    return template_ad(template.room, dict(template.attributes), slots.examples.get(_model(template)))
-
-
-def _on_shapes(idle: IdleJobs, offered: Mapping[str, Template], machines: Mapping[str, Any], slots: Slots) -> Matches:
-    unseen = {key for key, template in offered.items() if _model(template) not in slots.in_pool}
-    return match_all(idle.ads, {key: machines[key] for key in offered}, unseen)
-
-
-def _model(template: Template) -> MachineModel:
-    """Return the model that a machine of this template would show."""
-    return dict(template.attributes).get("APFFactory", "").strip('"'), template.key, template.build
+def _is_unready(kind: str, slots: Slots, jobs: Mapping[str, Any], on_kinds: Matches) -> bool:
+    """True if no job matches machines of a class now, but some may once the machines show what START waits for."""
+    return not any(on_kinds[key, kind].ok for key in jobs) and may_open(slots.kinds[kind], jobs.values())

@@ -7,6 +7,7 @@ nothing. The negotiator is asked after the jobs are counted: a job that starts i
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -39,6 +40,8 @@ class NegotiatorLimits:
     """Submitter without domain → ceiling and use."""
     quotas: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Accounting group → quota, and use by it and its subgroups; only groups that accept no surplus."""
+    shares: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Accounting group whose quota is a part of the pool (``GROUP_QUOTA_DYNAMIC``) → quota now, and use."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """The part of its configuration that can set concurrency limits."""
     in_use: Mapping[str, float] = field(default_factory=dict)
@@ -108,19 +111,24 @@ def parse_negotiator_limits(usage: str, config: str) -> NegotiatorLimits:
     for i, block in enumerate(usage.split("\n\n")):
         for match in filter(None, map(_NUMBERED.fullmatch, block.splitlines())):
             rows[i, match[2]][match[1]] = match[3].strip('"')
-    ceilings, quotas = {}, {}
+    ceilings, quotas, shares = {}, {}, {}
     for row in rows.values():
         name = row.get("Name", "").lower()
         used = parse_number(row.get("WeightedResourcesUsed")) or 0.0
         ceiling, quota = parse_number(row.get("Ceiling")), parse_number(row.get("ConfigQuota"))
         if row.get("IsAccountingGroup") == "true":
-            # A quota between 0 and 1 is a fraction of the pool, and the pool grows.
-            if name != _ROOT and row.get("SurplusPolicy") == "no" and quota is not None and not 0 < quota <= 1:
-                quotas[name] = (quota, max(used, parse_number(row.get("HierWeightedResourcesUsed")) or 0.0))
+            used = max(used, parse_number(row.get("HierWeightedResourcesUsed")) or 0.0)
+            now = parse_number(row.get("EffectiveQuota"))
+            if name == _ROOT or row.get("SurplusPolicy") != "no" or quota is None:
+                continue
+            if not 0 < quota <= 1:
+                quotas[name] = (quota, used)
+            elif now is not None:  # it is a part of the pool, and the pool grows
+                shares[name] = (now, used)
         elif ceiling is not None and ceiling >= 0:
             ceilings[name.rpartition("@")[0] or name] = (ceiling, used)
     pairs = (line.split(" = ", 1) for line in config.splitlines() if " = " in line and not line.startswith("#"))
-    return NegotiatorLimits(ceilings, quotas, {name.strip().lower(): value.strip() for name, value in pairs})
+    return NegotiatorLimits(ceilings, quotas, shares, {name.strip().lower(): value.strip() for name, value in pairs})
 
 
 def concurrency_in_use(pool: PoolAddress) -> dict[str, float]:
@@ -150,33 +158,49 @@ def find_limits(groups: Iterable[JobGroup], ads: Mapping[str, Any], known: Negot
 
     A job to come is counted in cores, the default of SLOT_WEIGHT. Use is in the pool's own slot weights.
     """
-    by_limit: dict[tuple[str, str, float, bool], dict[str, float]] = defaultdict(dict)
+    by_limit: dict[tuple[str, str, float, bool, bool], dict[str, float]] = defaultdict(dict)
     for group in groups:
         if group.problem is not None:
             continue
-        for limit, use, left, weight, strict in _of_group(group, ads[group.key], known):
-            weights = by_limit[limit, use, left, strict]
-            weights[group.key] = weights.get(group.key, 0) + weight
+        for each in _of_group(group, ads[group.key], known):
+            weights = by_limit[each.of, each.use, each.left, each.strict, each.grows]
+            weights[group.key] = weights.get(group.key, 0) + each.weight
     return tuple(
-        Limit(f"{limit}, {use}", left, weights, strict, limit)
-        for (limit, use, left, strict), weights in by_limit.items()
+        Limit(f"{limit}, {use}", left, weights, strict, limit, grows)
+        for (limit, use, left, strict, grows), weights in by_limit.items()
     )
 
 
-def _of_group(group: JobGroup, ad: Any, known: NegotiatorLimits) -> Iterator[tuple[str, str, float, float, bool]]:
+@dataclass(frozen=True)
+class _LimitOfGroup:
+    of: str
+    use: str
+    left: float
+    weight: float
+    """Amount that one job takes."""
+    strict: bool = False
+    grows: bool = False
+
+
+def _of_group(group: JobGroup, ad: Any, known: NegotiatorLimits) -> Iterator[_LimitOfGroup]:
     submitter, cores = (group.accounting_group or group.owner).lower(), (group.takes or group.ask).cpus
     if submitter in known.ceilings:
         ceiling, used = known.ceilings[submitter]
-        yield f"ceiling of {submitter}", f"{used:g} of {ceiling:g} cores in use", ceiling - used, cores, False
+        yield _LimitOfGroup(f"ceiling of {submitter}", f"{used:g} of {ceiling:g} cores in use", ceiling - used, cores)
     for name in _parent_groups(submitter if group.accounting_group else ""):
         if name in known.quotas:
             quota, used = known.quotas[name]
-            yield f"quota of {name}", f"{used:g} of {quota:g} cores in use", quota - used, cores, False
+            yield _LimitOfGroup(f"quota of {name}", f"{used:g} of {quota:g} cores in use", quota - used, cores)
+        elif name in known.shares and known.shares[name][1] >= known.shares[name][0]:
+            quota, used = known.shares[name]
+            use = f"{used:g} of {quota:g} cores in use"
+            yield _LimitOfGroup(f"quota of {name}", use, math.inf, cores, grows=True)
     for name, weight in parse_concurrency_limits(evaluated(ad, "ConcurrencyLimits")):
         maximum = concurrency_maximum(name, known.settings)
         if maximum is not None:
             used = known.in_use.get(name, 0.0)
-            yield f"concurrency limit {name}", f"{used:g} of {maximum:g} in use", maximum - used, weight, True
+            use = f"{used:g} of {maximum:g} in use"
+            yield _LimitOfGroup(f"concurrency limit {name}", use, maximum - used, weight, strict=True)
 
 
 def _parent_groups(submitter: str) -> Iterator[str]:

@@ -7,22 +7,25 @@ its known VMs do not cover. A queue that is blocked because data are unknown pas
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from factory.config.queues import Queue
 from factory.decide.chain import Chain
+from factory.fit.doubts import due_doubts, update_doubts
+from factory.fit.learned import remember_facts, remember_rooms
+from factory.fit.packing.vectors import custom_resources
 from factory.fit.pool_limits import Admitted, apply_limits
 from factory.fit.share import Share
 from factory.fit.stuck_groups import mark_probed, mark_stuck, update_waiting
 from factory.fit.supply import Supply
 from factory.fit.unclaimed_vms import update_newcomers
 from factory.health.breakers import blocked_shapes
-from factory.model.demand import Demand, Offer, Room
+from factory.model.demand import Demand, Offer, Room, Template
 from factory.model.job_status import ON_MACHINE
 from factory.model.memory import FitMemory, Health, Newcomer
+from factory.model.model_facts import ModelFacts
 from factory.model.status import BatchStatus, Unknown, WmsStatus
 from factory.model.vm import RETIREMENT, VM
 from factory.plugin.sched import Info
@@ -87,7 +90,8 @@ class Cascade:
             queue=queue,
         )
         closed = self._closed(mine, sharing)
-        return Share(supply, mine.buyable, self.covered, self.memory.waiting, self.probes, closed)
+        due = due_doubts(self.memory.doubts, queue, self.now)
+        return Share(supply, mine.buyable, self.covered, self.memory.waiting, self.probes, due, closed)
 
     def _closed(self, mine: QueueDemand, sharing: Sequence[QueueDemand]) -> str | None:
         """Return a reason if a queue of higher priority passes on no jobs, because its data are unknown."""
@@ -117,6 +121,7 @@ class Cascade:
         if not verdict.probing:
             for key, jobs in verdict.purchase.covered_by(gained).items():
                 covered[key] = covered.get(key, 0) + jobs
+        doubted = verdict.doubted if now and any(gained.values()) else None
         patience = {key: max(verdict.stuck_s, self.stuck_s.get(key, 0)) for key in verdict.free}
         return replace(
             self,
@@ -125,7 +130,11 @@ class Cascade:
             probes=self.probes + (verdict.probing if now and any(gained.values()) else ()),
             stuck_s={**self.stuck_s, **patience},
             useless=self.useless.union(chain.ask.victims if verdict.purchase.order else ()),
-            memory=replace(self.memory, stuck_s={**self.memory.stuck_s, queue: verdict.stuck_s}),
+            memory=replace(
+                self.memory,
+                stuck_s={**self.memory.stuck_s, queue: verdict.stuck_s},
+                doubts=update_doubts(self.memory.doubts, queue, verdict.doubts, doubted, self.now),
+            ),
         )
 
     def memory_after(self) -> FitMemory:
@@ -188,8 +197,10 @@ def start_cascade(
         if _uses_job_groups(queue):
             demand = work if isinstance(work, Unknown) else work.demand or NO_GROUPS
             vms = status if isinstance(status, Unknown) else status.vms
-            memory = _remember_rooms(memory, demand, vms)
-            offers = _offers(queue, memory)
+            if isinstance(demand, Demand) and isinstance(vms, tuple):
+                models = {template.model for template in _templates(queue)}
+                memory = remember_facts(remember_rooms(memory, demand, vms), demand, vms, queue.name, models)
+            offers = _offers(queue, memory, demand)
             shapes = {str(offer.shape) for offer in offers}
             known_vms = vms if isinstance(vms, tuple) else ()
             blocked = blocked_shapes(health.get(queue.name, Health()), shapes, known_vms, now)
@@ -234,26 +245,25 @@ def _mark_unserved(
     return replace(memory, waiting=waiting)
 
 
-def _remember_rooms(memory: FitMemory, demand: Demand | Unknown, vms: tuple[VM, ...] | Unknown) -> FitMemory:
-    """Return the memory with the room of each shape, as startds report it."""
-    if isinstance(demand, Unknown) or isinstance(vms, Unknown):
-        return memory
-    shapes = {vm.uuid: vm.shape for vm in vms}
-    slots = Counter(machine.vm for machine in demand.machines)
-    seen = {
-        shapes[machine.vm]: machine.total
-        for machine in sorted(demand.machines, key=lambda machine: machine.name)
-        if machine.vm in shapes and slots[machine.vm] == 1
-    }
-    return replace(memory, rooms={**memory.rooms, **seen})
-
-
-def _offers(queue: Queue, memory: FitMemory) -> tuple[Offer, ...]:
+def _offers(queue: Queue, memory: FitMemory, demand: Demand | Unknown) -> tuple[Offer, ...]:
     """Return the offers of a queue; none if its plugin fails, which stops the purchases of this queue only."""
     try:
-        return tuple(queue.batchsubmit.offers(memory.rooms))
+        offers = tuple(queue.batchsubmit.offers(memory.rooms))
     except FAULTS:
         return ()
+    names = () if isinstance(demand, Unknown) else custom_resources(group.ask for group in demand.groups)
+    if not names:
+        return offers
+    facts = {template.shape: memory.facts.get(template.model, ModelFacts()) for template in _templates(queue)}
+    return tuple(
+        replace(offer, room=replace(offer.room, custom=facts[name].amounts(names))) if name in facts else offer
+        for offer in offers
+        for name in (str(offer.shape),)
+    )
+
+
+def _templates(queue: Queue) -> tuple[Template, ...]:
+    return (queue.wmsstatus.templates if queue.wmsstatus else None) or ()
 
 
 def _sources(queue: Queue) -> frozenset[str]:

@@ -34,7 +34,17 @@ def join_demands(demands: Sequence[Demand]) -> Demand:
         others=dict(others),
         limits=tuple(_limits(demands)),
         partial=any(demand.partial for demand in demands),
+        shown=tuple(shown for demand in demands for shown in demand.shown),
+        proven=_proven(demands),
     )
+
+
+def _proven(demands: Iterable[Demand]) -> dict[str, frozenset[str]]:
+    proven: dict[str, frozenset[str]] = {}
+    for demand in demands:
+        for model, jobs in demand.proven.items():
+            proven[model] = proven.get(model, frozenset()) | jobs
+    return proven
 
 
 def _machines(demands: Sequence[Demand]) -> Iterator[Machine]:
@@ -55,6 +65,7 @@ def _machines(demands: Sequence[Demand]) -> Iterator[Machine]:
             free=free,
             retiring=any(machine.retiring for _, machine in of_machine),
             offline=any(machine.offline for _, machine in of_machine),
+            unready=all(machine.unready for _, machine in of_machine),
         )
 
 
@@ -65,6 +76,7 @@ def _largest(rooms: Iterable[Room]) -> Room:
         max(room.memory_mb for room in rooms),
         max(room.disk_kb for room in rooms),
         max(room.gpus for room in rooms),
+        tuple((name, max(room.of(name) for room in rooms)) for name, _ in rooms[0].custom),
     )
 
 

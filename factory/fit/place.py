@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import attrgetter
 
 import numpy as np
 
-from factory.fit.packing.purchase import Fits
-from factory.fit.packing.vectors import TINY, Floats, Ints, count_fits, request_vector, rows, vector
-from factory.model.demand import JobGroup, Machine
+from factory.fit.packing.purchase import AskOn, Fits
+from factory.fit.packing.vectors import TINY, Floats, Ints, count_fits, custom_resources, request_vector, rows, vector
+from factory.model.demand import JobGroup, Machine, Room
 
 Rank = Callable[[Machine], tuple[float, ...]]
 """Machines with a smaller rank are filled first."""
@@ -36,27 +37,32 @@ class OnMachines:
 
 
 def place_on_machines(
-    groups: Sequence[JobGroup], machines: Sequence[Machine], fits: Fits, rank: Rank = lambda _: ()
+    groups: Sequence[JobGroup],
+    machines: Sequence[Machine],
+    fits: Fits,
+    rank: Rank = lambda _: (),
+    ask_on: AskOn = lambda group, _: group.ask,
 ) -> OnMachines:
     """Place groups on machines: busy machines before empty ones, so that the empty ones can retire.
 
     Further criteria are ``rank``, the fullest first, and the name. A job is left over only if no machine has room for
-    it in the end.
+    it in the end. ``ask_on``: request of one job on machines of a kind, for groups whose request varies.
     """
     left = {group.key: group.count for group in groups}
     least = np.min(rows(request_vector(group.ask) for group in groups), axis=0) if groups else np.zeros(4)
+    custom = custom_resources(group.ask for group in groups)
     cpus, memory_mb = least[:2].tolist()
     useful = [
         m
         for m in machines
         if not m.retiring and not m.offline and m.free.cpus >= cpus and m.free.memory_mb >= memory_mb
     ]
-    room = _Free(_in_order(useful, rank))
+    room = _Free(_in_order(useful, rank), custom)
     placed = {}
     for group in largest_first(groups):
         if not left[group.key] or not room.names:
             continue
-        taken = room.take(group, left[group.key], fits)
+        taken = room.take(group, left[group.key], fits, ask_on)
         if taken:
             placed[group.key] = taken
             left[group.key] -= sum(taken.values())
@@ -66,18 +72,29 @@ def place_on_machines(
 class _Free:
     """Free room of machines, in the order in which they are filled."""
 
-    def __init__(self, machines: Sequence[Machine]) -> None:
+    def __init__(self, machines: Sequence[Machine], custom: Sequence[str]) -> None:
+        self.custom = custom
         self.names = [machine.name for machine in machines]
-        self.free = np.asfortranarray(rows(vector(machine.free) for machine in machines))
+        self.free = np.asfortranarray(rows((vector(machine.free, custom) for machine in machines), custom))
         self.static = np.array([machine.static for machine in machines], dtype=bool)
         self.any_static = bool(self.static.any())
         self.kinds = sorted({machine.kind for machine in machines})
         number = {kind: i for i, kind in enumerate(self.kinds)}
         self.kind = np.array([number[machine.kind] for machine in machines], dtype=np.int64)
 
-    def take(self, group: JobGroup, count: int, fits: Fits) -> dict[str, int]:
+    def take(self, group: JobGroup, count: int, fits: Fits, ask_on: AskOn) -> dict[str, int]:
         """Place up to ``count`` jobs of a group; return the number of jobs by machine name."""
-        ask = np.array(request_vector(group.ask))
+        if not group.varies:
+            return self._take(group, group.ask, count, fits)
+        taken: dict[str, int] = {}
+        for kind in self.kinds:
+            if count > sum(taken.values()):
+                of_kind = partial(_of_kind, fits, kind)
+                taken |= self._take(group, ask_on(group, kind), count - sum(taken.values()), of_kind)
+        return taken
+
+    def _take(self, group: JobGroup, requested: Room, count: int, fits: Fits) -> dict[str, int]:
+        ask = np.array(request_vector(requested, self.custom))
         roomy = np.ones(len(self.names), dtype=bool)
         for dimension in np.flatnonzero(ask > 0):
             roomy &= self.free[:, dimension] >= ask[dimension] - TINY
@@ -100,6 +117,10 @@ class _Free:
         if self.any_static:
             self.free[at[self.static[at]]] = -1
         return {self.names[i]: n for i, n in zip(at.tolist(), taken[hit].tolist(), strict=True)}
+
+
+def _of_kind(fits: Fits, only: str, group: JobGroup, kind: str) -> bool:
+    return kind == only and fits(group, kind)
 
 
 def fill_machines(capacity: Ints, count: int) -> Ints:
@@ -126,8 +147,9 @@ def _in_order(machines: Iterable[Machine], rank: Rank) -> list[Machine]:
 def largest_first(groups: Iterable[JobGroup]) -> list[JobGroup]:
     """Return the groups by the request of one job, largest first."""
     groups = list(groups)
-    asks = rows(request_vector(group.ask) for group in groups)
-    top: Floats = asks.max(axis=0) if groups else np.ones(4)
+    custom = custom_resources(group.ask for group in groups)
+    asks = rows((request_vector(group.ask, custom) for group in groups), custom)
+    top: Floats = asks.max(axis=0) if groups else np.ones(asks.shape[1])
     shares = asks / np.where(top > 0, top, 1)
     order = sorted(range(len(groups)), key=lambda i: (-float(shares[i].max()), -float(shares[i].sum()), groups[i].key))
     return [groups[i] for i in order]

@@ -35,7 +35,7 @@ def apply_limits(groups: Iterable[JobGroup], limits: Iterable[Limit]) -> Admitte
     """
     counts = {group.key: group.count for group in groups}
     startable, why = dict(counts), dict[str, str]()
-    for limit in sorted(limits, key=lambda limit: limit.name):
+    for limit in sorted((each for each in limits if not each.grows), key=lambda limit: limit.name):
         wanted = {key: startable[key] for key in sorted(limit.weights) if startable.get(key, 0) > 0}
         for key, n in _share_out(limit, wanted).items():
             if n < wanted[key]:

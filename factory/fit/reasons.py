@@ -64,9 +64,19 @@ def unserved_reasons(share: Share, result: FitResult) -> Iterator[str]:
             stuck[f"are stuck: {why}{_reject_reason(groups[key])}"] += jobs
     yield from _by_count(stuck)
     yield from _by_count({f"are left out: {why}": jobs for why, jobs in share.demand.excluded.items()})
+    yield from _by_count(_growing_limits(groups, share))
     unmaterialised = sum(group.unmaterialised for group in groups.values())
     if unmaterialised:
         yield from _by_count({"are not materialised yet": unmaterialised})
+
+
+def _growing_limits(groups: Mapping[str, JobGroup], share: Share) -> dict[str, int]:
+    """Return the number of jobs under each limit that is used up and grows with the pool."""
+    return {
+        f"are under the {limit.name}, which grows with the pool": jobs
+        for limit in share.demand.limits
+        if limit.grows and (jobs := sum(groups[key].count for key in limit.weights if key in groups))
+    }
 
 
 def _over_limits(result: FitResult) -> dict[str, int]:

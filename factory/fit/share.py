@@ -12,6 +12,7 @@ from factory.fit.stuck_groups import STUCK_S
 from factory.fit.supply import Supply
 from factory.model.demand import Demand, JobGroup, Machine, Offer, Room
 from factory.model.memory import Waiting
+from factory.model.vm import STARTING
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,8 @@ class Share:
     """Group key → memory of the group."""
     probes: tuple[str, ...] = ()
     """Groups for which queues of higher priority buy a probe in this round."""
+    due_doubts: frozenset[str] = frozenset()
+    """Doubts of the queue for which a probe is due (factory/fit/doubts.py)."""
     closed: str | None = None
     """Reason why this queue buys nothing: a queue of higher priority is blocked. None: it may buy."""
 
@@ -74,6 +77,10 @@ class FitResult:
     """Group key → jobs that may fit, which only a running machine can show."""
     probing: tuple[str, ...] = ()
     """Groups that the purchase probes."""
+    doubts: frozenset[str] = frozenset()
+    """Reasons, which only machines have shown, for which groups are not served."""
+    doubted: str | None = None
+    """The doubt that the purchase probes."""
     stuck: Mapping[str, str] = field(default_factory=dict)
     """Group key → why its jobs do not start although they have room."""
     admitted: Admitted = field(default_factory=Admitted)
@@ -126,7 +133,12 @@ def _buy(share: Share, result: FitResult, able: Sequence[JobGroup]) -> FitResult
     """Buy for the jobs that are left; those that only a running machine can tell of are counted apart."""
     supply = share.supply
     purchase = buy(
-        able, result.left, share.offers, lambda g, shape: supply.on_shape(g, shape).ok, supply.vms_by_shape()
+        able,
+        result.left,
+        share.offers,
+        lambda g, shape: supply.on_shape(g, shape).ok,
+        supply.vms_by_shape(),
+        supply.ask_on_shape,
     )
     shapes = [str(offer.shape) for offer in share.offers]
     by_key = {group.key: group for group in able}
@@ -146,9 +158,11 @@ def _with_unmaterialised(group: JobGroup, settings: FitSettings) -> JobGroup:
 def _probe(share: Share, result: FitResult, groups: Sequence[JobGroup], machines: Sequence[Machine]) -> FitResult:
     """Buy one machine to learn whether jobs run on it. Nothing else is bought in such a round.
 
-    A probe is for jobs that may fit, if no queue surely serves them and no machine of the shape exists. Otherwise it
+    A probe is for jobs that may fit, if no queue surely serves them, no machine of the shape exists, and none that can
+    show it is on its way. Otherwise it
     is for stuck jobs that have no room left. Each group gets one probe an hour; a stuck group gets one at once when
-    the negotiator gives a new reason for rejecting it.
+    the negotiator gives a new reason for rejecting it. Last come jobs that run nowhere for a reason that only machines
+    have shown.
     """
     supply, now = share.supply, share.supply.now
     have = supply.vms_by_shape()
@@ -157,6 +171,13 @@ def _probe(share: Share, result: FitResult, groups: Sequence[JobGroup], machines
         seen = share.waiting.get(group.key)
         return group.key not in share.probes and (seen is None or now >= seen.probe_from)
 
+    unready = supply.unready
+    trials = {vm.shape for _, vm in supply.vms if vm.state in STARTING or vm.uuid in unready}
+
+    def tried(group: JobGroup) -> bool:
+        """Return True if a machine is on its way that will show whether the jobs run on it."""
+        return any(supply.on_shape(group, shape).maybe for shape in trials)
+
     def unproven(group: JobGroup, shape: str) -> bool:
         return supply.on_shape(group, shape).maybe and not have.get(shape)
 
@@ -164,14 +185,43 @@ def _probe(share: Share, result: FitResult, groups: Sequence[JobGroup], machines
         return supply.on_shape(group, shape).ok
 
     unsure = [g for g in groups if g.key in result.maybe and not supply.demand.surely_served(g.key)]
-    maybe = [g for g in unsure if due(g)]
+    maybe = [g for g in unsure if due(g) and not tried(g)]
     stuck = [g for g in groups if g.key in share.stuck and due(g)]
     room = supply.place(stuck, machines).left if stuck else {}
     stuck = [group for group in stuck if room[group.key] == group.count]
     for candidates, fits in ((maybe, unproven), (stuck, served)):
-        one = buy(candidates, {group.key: 1 for group in candidates}, share.offers, fits, have)
+        one = buy(candidates, {group.key: 1 for group in candidates}, share.offers, fits, have, supply.ask_on_shape)
         if one.order:
             shape = str(one.offers[0].shape)
             first = replace(one, offers=one.offers[:1], order=one.order[:1], unserved=result.purchase.unserved)
             return replace(result, purchase=first, probing=tuple(g.key for g in candidates if fits(g, shape)))
+    return _doubt(share, result, groups)
+
+
+def _doubt(share: Share, result: FitResult, groups: Sequence[JobGroup]) -> FitResult:
+    """Buy one machine to learn whether a reason still holds that only machines have shown."""
+    supply = share.supply
+
+    def doubt(group: JobGroup, shape: str) -> str | None:
+        match = supply.on_shape(group, shape)
+        return f"{supply.queue} {shape}: {match.why}" if match.learned else None
+
+    unserved = [
+        group
+        for group in groups
+        if group.key in result.purchase.unserved
+        and group.key not in share.probes
+        and not supply.demand.surely_served(group.key)
+    ]
+    shapes = [str(offer.shape) for offer in share.offers]
+    found = {name for group in unserved for shape in shapes if (name := doubt(group, shape)) is not None}
+    result = replace(result, doubts=frozenset(found))
+    for name in sorted(found & share.due_doubts):
+        able = [group for group in unserved if any(doubt(group, shape) == name for shape in shapes)]
+        only = [offer for offer in share.offers if name.startswith(f"{supply.queue} {offer.shape}: ")]
+        counts, have = {group.key: 1 for group in able}, supply.vms_by_shape()
+        one = buy(able, counts, only, lambda _group, _shape: True, have, supply.ask_on_shape)
+        if one.order:
+            first = replace(one, offers=one.offers[:1], order=one.order[:1], unserved=result.purchase.unserved)
+            return replace(result, purchase=first, probing=tuple(group.key for group in able), doubted=name)
     return result

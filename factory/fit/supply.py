@@ -9,7 +9,7 @@ from functools import reduce
 from factory.fit.place import OnMachines, place_on_machines
 from factory.model.demand import Demand, JobGroup, Machine, Offer, Room
 from factory.model.matches import Match
-from factory.model.vm import CAPACITY, RETIREMENT, STARTING, UNCLAIMED, VM
+from factory.model.vm import CAPACITY, RETIREMENT, STARTING, UNCLAIMED, VM, VMState
 
 _SHAPE = "shape "
 """Begins the kind of a machine that has not joined yet; its queue and shape follow."""
@@ -18,21 +18,6 @@ _FOREIGN_AD_S = 1800
 300 s, and a collector forgets an ad after 900 s by default."""
 
 NO_MATCH = Match(ok=False, why="not compared")
-
-
-def _leftovers(
-    groups: Iterable[JobGroup], machines: Iterable[Machine], placed: OnMachines, least: Room
-) -> Iterator[Machine]:
-    """Yield machines with at least ``least`` left over, as static slots: one more job takes all that is left."""
-    asks, left = {group.key: group.ask for group in groups}, {machine.name: machine.free for machine in machines}
-    for key, numbers in placed.placed.items():
-        for name, n in numbers.items():
-            left[name] = left[name].minus(asks[key], n)
-    used = placed.used
-    for machine in machines:
-        room = left[machine.name]
-        if room.holds(least) and not (machine.static and machine.name in used):
-            yield replace(machine, free=room, static=True)
 
 
 def _merged(first: OnMachines, second: OnMachines) -> OnMachines:
@@ -84,7 +69,7 @@ class Supply:
 
         Left out are machines that are gone although their ad remains: the ad is old, or the VM job has left the queue.
         Also left out are VMs that retire, were asked to retire or are stuck, machines that hibernate, and machines that
-        end within ``minlife_s``.
+        end within ``minlife_s``. A VM that has joined but is not ready is still a starting one.
         """
         vms = {vm.uuid: vm for _, vm in self.vms}
         usable = [
@@ -92,9 +77,10 @@ class Supply:
             for machine in self.demand.machines
             if not machine.retiring
             and not machine.offline
+            and not self._is_coming(machine, vms)
             and self._is_usable(machine, vms.get(machine.vm or ""), minlife_s)
         ]
-        joined = {machine.vm for machine in self.demand.machines}
+        joined = {machine.vm for machine in self.demand.machines if not self._is_coming(machine, vms)}
         for _, vm in self.vms:
             ends = vm.lease_end
             comes = vm.state in STARTING or (vm.state in UNCLAIMED and vm.claims == 0)
@@ -104,6 +90,18 @@ class Supply:
                     kind = f"{_SHAPE}{vm.queue} {offer.shape}"
                     usable.append(Machine(vm.uuid, kind, offer.room, offer.room, vm=vm.uuid))
         return usable
+
+    @property
+    def unready(self) -> frozenset[str]:
+        """VMs, by APFVM, that have joined and are not ready yet."""
+        vms = {vm.uuid: vm for _, vm in self.vms}
+        return frozenset(each.vm for each in self.demand.machines if each.vm and self._is_coming(each, vms))
+
+    @staticmethod
+    def _is_coming(machine: Machine, vms: Mapping[str, VM]) -> bool:
+        """True if the machine is a VM that is not ready yet. It is given ``jobtimeout`` to be claimed."""
+        vm = vms.get(machine.vm or "")
+        return machine.unready and vm is not None and vm.state is VMState.JOINED
 
     def _is_usable(self, machine: Machine, vm: VM | None, minlife_s: float) -> bool:
         """True if the machine takes jobs for at least ``minlife_s`` more."""
@@ -135,7 +133,7 @@ class Supply:
         def order(machine: Machine) -> tuple[float, ...]:
             return machine.vm in starting, rank.get(machine.vm or "", -1)
 
-        placed = place_on_machines(groups, machines, self.fits, order)
+        placed = place_on_machines(groups, machines, self.fits, order, self.ask_on)
         unplaced = [
             replace(group, ask=self.requests[group.key], count=placed.left[group.key])
             for group in groups
@@ -143,15 +141,45 @@ class Supply:
         ]
         if not unplaced:
             return placed
-        remaining = list(_leftovers(groups, machines, placed, reduce(Room.within, (group.ask for group in unplaced))))
+        remaining = list(
+            self._leftovers(groups, machines, placed, reduce(Room.within, (group.ask for group in unplaced)))
+        )
         return _merged(placed, place_on_machines(unplaced, remaining, self.fits, order))
+
+    def _leftovers(
+        self, groups: Iterable[JobGroup], machines: Iterable[Machine], placed: OnMachines, least: Room
+    ) -> Iterator[Machine]:
+        """Yield machines with at least ``least`` left over, as static slots: one more job takes all that is left."""
+        by_key, by_name = {group.key: group for group in groups}, {machine.name: machine for machine in machines}
+        left = {name: machine.free for name, machine in by_name.items()}
+        for key, numbers in placed.placed.items():
+            group = by_key[key]
+            for name, n in numbers.items():
+                ask = self.ask_on(group, by_name[name].kind) if group.varies else group.ask
+                left[name] = left[name].minus(ask, n)
+        used = placed.used
+        for machine in machines:
+            room = left[machine.name]
+            if room.holds(least) and not (machine.static and machine.name in used):
+                yield replace(machine, free=room, static=True)
 
     def fits(self, group: JobGroup, kind: str) -> bool:
         """True if the jobs of a group run on machines of a kind."""
+        return self._match(group, kind).ok
+
+    def ask_on(self, group: JobGroup, kind: str) -> Room:
+        """Return the request of one job on machines of a kind."""
+        return self._match(group, kind).ask or group.ask
+
+    def ask_on_shape(self, group: JobGroup, shape: str) -> Room:
+        """Return the request of one job on a new machine of a shape."""
+        return self.on_shape(group, shape).ask or group.ask
+
+    def _match(self, group: JobGroup, kind: str) -> Match:
         if kind.startswith(_SHAPE):
             queue, _, shape = kind.removeprefix(_SHAPE).partition(" ")
-            return (self.demand.on_shape(group.key, queue, shape) or self.on_shape(group, shape)).ok
-        return self.demand.on_kinds.get((group.key, kind), NO_MATCH).ok
+            return self.demand.on_shape(group.key, queue, shape) or self.on_shape(group, shape)
+        return self.demand.on_kinds.get((group.key, kind), NO_MATCH)
 
     def on_shape(self, group: JobGroup, shape: str) -> Match:
         """Return the match of a group with a new machine of a shape, as this queue makes it."""

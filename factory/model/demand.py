@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from factory.model.matches import Match, Table
+from factory.model.model_facts import ShownAttributes
 from factory.model.shape import Shape
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Resources of a machine, or the request of a job. Disk in KiB, memory in MiB, as in HTCondor."""
+    """Resources of a machine, or the request of a job. Disk in KiB, memory in MiB, as in HTCondor.
+
+    A custom resource (``MACHINE_RESOURCE_<name>``) that is not named limits nothing in a machine, and is not requested
+    by a job.
+    """
 
     cpus: float = 0
     memory_mb: float = 0
     disk_kb: float = 0
     gpus: float = 0
+    custom: tuple[tuple[str, float], ...] = ()
+    """Custom resources: name in lower case, amount; sorted by name."""
 
     def holds(self, other: Room) -> bool:
         """True if ``other`` fits into this room."""
@@ -26,7 +34,12 @@ class Room:
             and other.memory_mb <= self.memory_mb
             and other.disk_kb <= self.disk_kb
             and other.gpus <= self.gpus
+            and (not other.custom or all(amount <= self.of(name) for name, amount in other.custom))
         )
+
+    def of(self, name: str) -> float:
+        """Return the amount of a custom resource of a machine; infinite if it has no such resource."""
+        return dict(self.custom).get(name, math.inf)
 
     def times(self, other: Room) -> int:
         """Return the number of times that ``other`` fits into this room.
@@ -41,6 +54,7 @@ class Room:
                 (self.memory_mb, other.memory_mb),
                 (self.disk_kb, other.disk_kb),
                 (self.gpus, other.gpus),
+                *((self.of(name), amount) for name, amount in other.custom if self.of(name) < math.inf),
             )
             if ask > 0
         ]
@@ -55,6 +69,7 @@ class Room:
             min(self.memory_mb, other.memory_mb),
             min(self.disk_kb, other.disk_kb),
             min(self.gpus, other.gpus),
+            tuple((name, min(amount, other.of(name))) for name, amount in self.custom),
         )
 
     def minus(self, other: Room, n: int = 1) -> Room:
@@ -64,6 +79,7 @@ class Room:
             self.memory_mb - n * other.memory_mb,
             self.disk_kb - n * other.disk_kb,
             self.gpus - n * other.gpus,
+            tuple((name, amount - n * dict(other.custom).get(name, 0)) for name, amount in self.custom),
         )
 
 
@@ -93,6 +109,10 @@ class JobGroup:
     """Attributes that machines refer to, and their values. They distinguish groups with equal requests."""
     takes: Room | None = None
     """Room that a partitionable slot gives one job, if it has as much: startds round up. None: the request itself."""
+    refers: frozenset[str] = frozenset()
+    """Attributes of machines, in lower case, that the request can depend on."""
+    varies: bool = False
+    """True: the request depends on the machine (``Match.ask``), and ``ask`` is the least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +138,8 @@ class Machine:
     """Age of its ad when the collector was polled."""
     offline: bool = False
     """True: it hibernates (``Offline``); its ad stands for a machine that no job starts on before it is woken up."""
+    unready: bool = False
+    """True: its START takes no waiting job yet, but may once the machine shows an attribute that it still lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +188,16 @@ class Template:
         """Key in ``Demand.on_shapes``."""
         return f"{self.queue} {self.shape}" if self.queue else self.shape
 
+    @property
+    def model(self) -> str:
+        """Model of the machine (factory/model/model_facts.py)."""
+        return model_of(self.queue, self.shape, self.build)
+
+
+def model_of(queue: str, shape: str, build: str) -> str:
+    """Return the model of a machine, from its APFQueue, APFShape and APFBuild."""
+    return f"{queue} {shape} {build}"
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -180,6 +212,8 @@ class Limit:
     """True: a job starts only if all that it takes is left. False: the last job may exceed the limit."""
     of: str = ""
     """Name without the present use: two schedds report the same limit under it."""
+    grows: bool = False
+    """True: it is a part of the pool that is used up now. When the pool grows it grows too, so it is only named."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +242,10 @@ class Demand:
     """APFVM → lease, of all VM jobs of this factory; None: unknown."""
     update_s: float = 300
     """Update interval of the machines of this factory, unless a VM job names a longer one."""
+    shown: tuple[ShownAttributes, ...] = ()
+    """What VMs of this factory show that is not known of their models yet."""
+    proven: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Model → digests of job ads that one of its VMs matches, although that is not known yet."""
 
     def on_shape(self, group: str, queue: str, shape: str) -> Match | None:
         """Return the match of a group with a new machine of a shape, as a queue makes it; None: not compared."""
@@ -226,7 +264,7 @@ class Demand:
         rooms: dict[Room, int] = {}
         for i in _ROOMS if columns else ():
             columns[i] = tuple([rooms.setdefault(room, len(rooms)) for room in columns[i]])
-        plain = [(r.cpus, r.memory_mb, r.disk_kb, r.gpus) for r in rooms]
+        plain = [(r.cpus, r.memory_mb, r.disk_kb, r.gpus, r.custom) for r in rooms]
         rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "machines"}
         return _restored, (type(self), columns, plain, rest)
 

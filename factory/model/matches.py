@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from factory.model.demand import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +19,16 @@ class Match:
     """True: the jobs run there."""
     maybe: bool = False
     """True: the jobs may run there, which only a running machine can show; worth one probe."""
+    learned: bool = False
+    """True: they do not run there by what running machines have shown, which may not hold for a new one."""
+    ask: Room | None = None
+    """Request of one job there, if it depends on the machine. None: it is the request of the group."""
     why: str = ""
     """The clause that fails, and its side."""
+
+    def proven(self) -> Match:
+        """Return the match of jobs that are known to run there."""
+        return replace(self, ok=True, maybe=False, learned=False, why="")
 
 
 class Table(Mapping[tuple[str, str], Match]):
@@ -41,6 +53,14 @@ class Matches(Table):
 
     def row(self, group: str) -> tuple[Match, ...]:
         return self._rows.get(group, ())
+
+    def rows(self) -> Mapping[str, tuple[Match, ...]]:
+        """Return the matches of each group, in the order of ``machines()``; groups may share one tuple."""
+        return self._rows
+
+    def machines(self) -> tuple[str, ...]:
+        """Return the machine keys."""
+        return tuple(self._columns)
 
     def with_more(self, machines: Mapping[str, tuple[str, Mapping[str, Match]]]) -> Matches:
         """Return a table with more machines. Each is like a machine of this table, except for some groups."""

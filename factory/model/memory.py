@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from factory.model.demand import Room
+from factory.model.model_facts import ModelFacts
 from factory.model.vm import VM
 
 
@@ -37,6 +38,10 @@ class FitMemory:
     """Queue → seconds after which an unclaimed VM counts as never claimed."""
     useless: frozenset[str] = frozenset()
     """VMs that no waiting job could use while others were bought. They are not unretired for the same jobs."""
+    facts: Mapping[str, ModelFacts] = field(default_factory=dict)
+    """Model → what its machines have shown. Without it jobs get a probe where they would get all their machines."""
+    doubts: Mapping[str, Doubt] = field(default_factory=dict)
+    """Queue, shape and reason → probes of a no that only machines have shown (factory/fit/doubts.py)."""
 
 
 PROBE_S = 3600
@@ -75,6 +80,21 @@ class Waiting:
     def probe_from(self) -> float:
         """Time from which the next probe may be bought."""
         return 0 if self.new_reason else max(self.probed, self.stuck_since) + PROBE_S
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A reason for which jobs do not run on a shape, which only machines have shown. Times are epoch seconds."""
+
+    queue: str
+    since: float
+    """Time of the first poll with it, or of the last probe."""
+    times: int = 0
+    """Probes in vain."""
+    probed: float = 0
+    """Time of the last probe; 0: none."""
+    seen: float = 0
+    """Time of the last poll with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from factory.model.status import Unknown
+
+if TYPE_CHECKING:
+    from factory.model.memory import Memory
 
 S = TypeVar("S", bound="Source")
 R = TypeVar("R")
@@ -48,6 +51,10 @@ class Source(ABC):
     @abstractmethod
     def fetch(self) -> Any:
         """Fetch data and fold it into rows; runs in a worker process. Any exception is a failed reading."""
+
+    def knowing(self: S, memory: Memory) -> S:
+        """Return a source that uses what it needs of the memory. By default it needs nothing."""
+        return self
 
     def merge(self: S, other: S) -> S:
         """Return a source that reads what both need. By default they must be equal except for the times."""

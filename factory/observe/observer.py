@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
 from factory.config.queues import Queue
+from factory.model.memory import Memory
 from factory.model.source import REREAD_PART, Reading, Source
 from factory.model.status import Unknown
 from factory.observe.sources import plan_sources
@@ -52,11 +53,18 @@ class Observer:
         """Addresses with a source that did not answer in time and has not answered since."""
         return frozenset(self._slow.values())
 
-    def observe(self, queues: Collection[Queue], all_queues: Collection[Queue], acted: Mapping[str, float]) -> None:
+    def observe(
+        self,
+        queues: Collection[Queue],
+        all_queues: Collection[Queue],
+        acted: Mapping[str, float],
+        memory: Memory | None = None,
+    ) -> None:
         """Poll the sources of these queues that have no fresh reading, merged with those of all queues.
 
-        ``acted``: the steady time at which each queue's last act ended.
+        ``acted``: the steady time at which each queue's last act ended. ``memory``: that of the last round.
         """
+        memory = memory or Memory()
         plan = plan_sources(all_queues)
         self.faults = plan.faults
         sources = plan.sources
@@ -71,7 +79,7 @@ class Observer:
             due = [key for key in keys if self._stale(sources[key], acts[key])]
             for key in due:
                 if key not in self._running:
-                    self._start(key, sources[key])
+                    self._start(key, sources[key].knowing(memory))
             self._wait([key for key in due if key not in self._slow])
         self._collect(self._done())
 

@@ -80,7 +80,11 @@ def group_of(job: JobFacts, demand: Demand) -> JobGroup | None:
     for group in candidates:
         if group.key.split("#")[1] == str(job.autocluster):
             return group
-    alike = [group for group in candidates if (group.requirements, group.ask) == (job.requirements, job.ask)]
+    alike = [
+        group
+        for group in candidates
+        if group.requirements == job.requirements and (group.varies or group.ask == job.ask)
+    ]
     return min(alike, key=lambda group: not group.key.split("#")[1].startswith("new "), default=None)
 
 
@@ -140,7 +144,7 @@ def _machines_there(group: JobGroup, demand: Demand, decision: Decision, verdict
 
 def _would_fit(group: JobGroup, machine: Machine, demand: Demand) -> bool:
     match = demand.on_kinds.get((group.key, machine.kind))
-    return match is not None and match.ok and machine.free.holds(group.ask)
+    return match is not None and match.ok and machine.free.holds(match.ask or group.ask)
 
 
 def _machines_bought(group: JobGroup, demand: Demand, decision: Decision, verdict: FitResult) -> Iterator[str]:
@@ -184,7 +188,7 @@ def _mismatches(group: JobGroup, demand: Demand, queue: str, verdict: FitResult)
         if key == group.key and not match.ok:
             yield f"{shape}: {match.why}"
         elif key == group.key:
-            yield f"{shape}: matches, but is too small for {room_words(group.ask)}"
+            yield f"{shape}: matches, but is too small for {room_words(match.ask or group.ask)}"
     if group.key in verdict.purchase.unserved:
         yield "nothing is bought for it: no shape of this queue serves it"
 
@@ -283,4 +287,5 @@ def room_words(room: Room) -> str:
     words = [f"{room.cpus:g} core{'' if room.cpus == 1 else 's'}", f"{room.memory_mb:g} MB of memory"]
     words += [f"{room.disk_kb / 1024:.0f} MB of disk"] if room.disk_kb >= 1024 else []
     words += [f"{room.gpus:g} GPU{'' if room.gpus == 1 else 's'}"] if room.gpus else []
+    words += [f"{amount:g} {name}" for name, amount in room.custom]
     return ", ".join(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
@@ -13,13 +14,13 @@ from factory.audit.result import AuditReport
 from factory.config.queues import Config
 from factory.decide.decision import Round
 from factory.model.actions import Outcome
-from factory.model.memory import Health
+from factory.model.memory import FitMemory, Health, Memory
 from factory.model.source import Reading
 from factory.report.monitors import MonitorDispatcher
 from factory.report.status import action_target, decision_report, log_line, status_report
 from factory.state.directory import StateDir, write_private
 from factory.state.health_file import dump_health, load_health
-from factory.state.saved_memory import SavedMemory
+from factory.state.saved_memory import SavedMemory, load_memory
 
 log = logging.getLogger("apf")
 
@@ -60,10 +61,6 @@ class Recorder:
     def stop(self) -> None:
         """Let the monitors receive the reports that are still queued."""
         self._dispatcher.stop()
-
-    def saved_health(self, config: Config, now: float) -> Mapping[str, Health]:
-        """Return the health of these queues that an earlier process saved."""
-        return load_health(self._health_file, config.all_queues, now)
 
     def keep_only(self, queues: Iterable[str]) -> None:
         """Drop the reports of all other queues."""
@@ -108,6 +105,15 @@ class Recorder:
         if text != self._health_file:
             write_private(self._statedir.health, text)
             self._health_file = text
+
+
+def saved_memory(statedir: StateDir, config: Config, now: float) -> Memory:
+    """Return what a process that starts takes over from an earlier one: health of the queues, facts on machines."""
+    try:
+        facts = load_memory(json.loads(_read(statedir.status))["known"]).memory.fit.facts
+    except (KeyError, TypeError, ValueError):
+        facts = {}
+    return Memory(health=load_health(_read(statedir.health), config.all_queues, now), fit=FitMemory(facts=facts))
 
 
 def log_outcomes(outcomes: Iterable[Outcome]) -> None:

@@ -50,9 +50,9 @@ def rehearse(
     running = running or RunningFactory()
     queues = config.all_queues if winding_down else config.queues
     observer = Observer(workers)
-    observer.observe(config.all_queues, config.all_queues, {})
-    now = time.time()
     known = running.known
+    observer.observe(config.all_queues, config.all_queues, {}, known.memory)
+    now = time.time()
     inputs = WorldInputs(
         readings=observer.readings,
         memory=known.memory,

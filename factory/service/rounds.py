@@ -17,14 +17,14 @@ from factory.decide.decide import decide
 from factory.decide.decision import Round
 from factory.health.breakers import apply_resets
 from factory.model.actions import Outcome
-from factory.model.memory import Health, Memory
+from factory.model.memory import Health
 from factory.model.vm_job import VMJobRows
 from factory.observe.observer import Observer
 from factory.process.clock import Clock
 from factory.process.faults import fault
 from factory.process.poll import trim_heap
 from factory.process.workers import Workers
-from factory.service.recorder import BrokenRounds, Knowledge, Recorder, log_outcomes
+from factory.service.recorder import BrokenRounds, Knowledge, Recorder, log_outcomes, saved_memory
 from factory.service.sweeper import sweep_userdata
 from factory.state.directory import StateDir
 from factory.state.pauses import PausesError, read_pauses
@@ -79,7 +79,7 @@ class Rounds:
         self._unaudited = unaudited
         self._observer = Observer(workers, self._clock)
         self._recorder = Recorder(statedir, incarnation)
-        self._memory = Memory(health=self._recorder.saved_health(config, self._clock.now()))
+        self._memory = saved_memory(statedir, config, self._clock.now())
         self._acted: dict[str, float] = {}
         """Queue → steady time at which its last act ended."""
         self._unconfigured: Counter[str] = Counter()
@@ -132,7 +132,7 @@ class Rounds:
         capped = config.factory.max_per_factory is not None or whole  # the sum over all queues is needed
         deciding = {*due, *also_decide(config.queues, due)}
         queues = [queue for queue in config.all_queues if capped or queue.name in deciding]
-        self._observer.observe(queues, self.config.all_queues, self._acted)
+        self._observer.observe(queues, self.config.all_queues, self._acted, self._memory)
         self._take_over_removed()
         template = template_queue(self.config)
         if template is not None and template.name in due:

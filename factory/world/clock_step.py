@@ -10,7 +10,18 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
-from factory.model.memory import Backoff, Breaker, FitMemory, Health, Memory, Newcomer, Seen, VanishedJob, Waiting
+from factory.model.memory import (
+    Backoff,
+    Breaker,
+    Doubt,
+    FitMemory,
+    Health,
+    Memory,
+    Newcomer,
+    Seen,
+    VanishedJob,
+    Waiting,
+)
 from factory.model.source import Reading
 
 T = TypeVar("T")
@@ -25,6 +36,7 @@ TIMES: Mapping[type, tuple[str, ...]] = {
     Newcomer: ("joined",),
     Waiting: ("since", "free_since", "stuck_since", "probed"),
     Backoff: ("until",),
+    Doubt: ("since", "probed", "seen"),
     Reading: ("started", "ended"),
 }
 """Fields with an epoch by the host's clock, or with a mapping of names to such epochs, by class."""

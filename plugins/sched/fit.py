@@ -34,7 +34,8 @@ class Fit(AskPlugin):
     valuable machine comes first, so that a later cap cuts the least valuable; owners take turns.
 
     Victims: VMs of the queue that no waiting job can use and that have been unclaimed for ``after``, longest idle
-    first, while ``keep`` unclaimed VMs stay. If nothing is added, n_out < 0 retires them. Otherwise they retire beside
+    first, while ``keep`` unclaimed VMs stay. A VM that joined and whose START waits for an attribute of its own, such
+    as that of a health check, is left alone. If nothing is added, n_out < 0 retires them. Otherwise they retire beside
     the additions, so that they take no place under a cap.
 
     Nothing is bought for jobs that no shape can serve, or that a limit of the pool or schedd keeps from starting.
@@ -77,7 +78,9 @@ class Fit(AskPlugin):
         result = plan_purchase(share, FitSettings(settings.minlife, settings.stuck, settings.unmaterialised))
         if share.closed is not None:
             return AskStep(Ask(), _reason(share, result, ""), result)
-        idle = sorted((vm.idle_since or 0, vm.uuid) for vm in view.batch.vms if _is_idle(vm))
+        unready = share.supply.unready
+        vms = [vm for vm in view.batch.vms if _is_idle(vm) and vm.uuid not in unready]
+        idle = sorted((vm.idle_since or 0, vm.uuid) for vm in vms)
         spare = [(since, uuid) for since, uuid in idle if uuid not in result.needed]
         due = [uuid for since, uuid in spare if view.now - since >= settings.after]
         victims = tuple(due[: max(0, len(idle) - settings.keep)])

@@ -141,6 +141,18 @@ def test_dear_queue_empties_first_and_ending_lease_is_no_room(site: Site) -> Non
     )
 
 
+def test_names_a_quota_that_grows_with_the_pool(site: Site) -> None:
+    factory, pool = site.factory, site.pool
+    pool.run("condor_rm", "-constraint", "JobUniverse == 5")
+    site.rule(GROUP_NAMES="small, part", GROUP_QUOTA_DYNAMIC_part=0.1)
+    pool.run("condor_on", "-daemon", "negotiator")
+    jobs = site.submit(3, accounting_group="part", accounting_group_user="zoe")
+    jobs.wait_running(1)
+    words = "under the quota of part, 2 of"
+    until(lambda: words in said(factory, "DEAR"), "the factory names the quota", 60)
+    assert "which grows with the pool" in said(factory, "DEAR")
+
+
 def _left(factory: Factory, queue: str) -> bool:
     """True if a VM of a queue was asked to retire."""
     return any(a["kind"] == "retire" for e in factory.journal() if e["queue"] == queue for a in e["actions"])

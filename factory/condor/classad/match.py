@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from factory.condor.classad.digest import digest_of
+from factory.condor.classad.requests import request_on, request_references
 from factory.condor.classad.syntax import Operation, Unreadable, parse_expression
 from factory.condor.classad.unknowns import KnownAd, Unknowns, certain_names, machine_names
 from factory.condor.classad.values import has
@@ -16,8 +17,6 @@ from factory.model.matches import Match, Matches
 _YES = Match(True)
 _KEEP = 100_000
 _CLOCK = ("time(", "currenttime", "random(")
-_THERE, _SEEN, _UNSEEN = "there", "seen", "unseen"
-"""States of a machine: it is in the pool; it is new, and one of its template runs; it is new, and none ever ran."""
 _certain_names: dict[bytes, frozenset[str]] = {}
 _known: dict[bytes, dict[bytes, Match]] = {}
 """Earlier results by the digests of job and machine; the worker keeps them from poll to poll."""
@@ -25,24 +24,78 @@ _shared_matches: dict[Match, Match] = {}
 """One object for all equal matches: a clause that fails for one group fails for a thousand."""
 
 
-def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], unseen: Collection[str] | None = None) -> Matches:
-    """Return the matches by group key and machine key.
+@dataclass(frozen=True)
+class NewMachine:
+    """The ad that a machine which may be bought is expected to show."""
 
-    ``unseen``: templates of which no machine has run; a running one may define what they leave undefined. None: the
-    machines are there, and none of them is new.
+    ad: Any
+    """With what machines of its model have shown."""
+    declared: Any
+    """Only with what the configuration says of it."""
+    absent: frozenset[str] | None = None
+    """Attributes, in lower case, that machines of its model do not have. None: none of them was seen yet."""
+
+
+def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any]) -> Matches:
+    """Return the matches of jobs with machines that are there, by group key and machine key.
+
     Results of ads that depend on the time hold for this poll only.
     """
+    return _match_all(jobs, {name: _Candidate(ad, str(ad)) for name, ad in machines.items()})
+
+
+def match_all_new(jobs: Mapping[str, Any], machines: Mapping[str, NewMachine]) -> Matches:
+    """Return the matches of jobs with new machines, by group key and machine key.
+
+    Results of ads that depend on the time hold for this poll only.
+    """
+    return _match_all(jobs, {name: _new_candidate(machine) for name, machine in machines.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A machine to match jobs with."""
+
+    ad: Any
+    text: str
+    known: KnownAd | None = None
+    """The ad of a machine that is new."""
+    certain: frozenset[str] = frozenset()
+    """Attributes whose values no unknown can change."""
+    absent: frozenset[str] = frozenset()
+    """Attributes that such a machine does not have."""
+    declared: _Candidate | None = None
+    """The machine without what others have shown; None: it is the same."""
+
+
+def _new_candidate(machine: NewMachine) -> _Candidate:
+    declared = _of_template(machine.declared, frozenset())
+    if machine.absent is None:
+        return declared
+    return replace(_of_template(machine.ad, machine.absent), declared=declared)
+
+
+def _of_template(ad: Any, absent: frozenset[str]) -> _Candidate:
+    text = f"new, without {sorted(absent)}: {ad}"
+    digest = digest_of(text)
+    if digest not in _certain_names:
+        _certain_names[digest] = certain_names(KnownAd(ad), absent) | absent
+    certain = _certain_names[digest]
+    return _Candidate(ad, text, KnownAd(ad, certain), certain, absent)
+
+
+def _match_all(jobs: Mapping[str, Any], machines: Mapping[str, _Candidate]) -> Matches:
     candidates: dict[bytes, _Candidate] = {}
     digests: list[bytes] = []
     volatile: set[bytes] = set()
-    for name, ad in machines.items():
-        text = str(ad)
-        state = _THERE if unseen is None else _UNSEEN if name in unseen else _SEEN
-        digest = digest_of(f"{state} {text}")
+    for machine in machines.values():
+        text = machine.text if machine.declared is None else f"{machine.text} {machine.declared.text}"
+        digest = digest_of(text)
         digests.append(digest)
-        candidates[digest] = _candidate(digest, ad, state)
+        candidates[digest] = machine
         if depends_on_time(text):
             volatile.add(digest)
+    new = any(machine.known is not None for machine in candidates.values())
     rows: dict[bytes, tuple[Match, ...]] = {}
     table = {}
     for key, job in jobs.items():
@@ -51,10 +104,14 @@ def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], unseen: Coll
         if of_job not in rows:
             known: dict[bytes, Match] = {} if depends_on_time(text) else _known.setdefault(of_job, {})
             missing = [digest for digest in candidates if digest not in known]
-            job_known = KnownAd(job) if missing and unseen is not None else None
+            job_known = KnownAd(job) if missing and new else None
+            varying = request_references(job) if missing else frozenset[str]()
             names = None if job_known is None else machine_names(job_known)
             for digest in missing:
-                known[digest] = _shared(_match(job, candidates[digest], job_known, names))
+                found = _match(job, candidates[digest], job_known, names)
+                if varying and any(has(candidates[digest].ad, name) for name in varying):
+                    found = _with_request(found, job, candidates[digest].ad)
+                known[digest] = _shared(found)
             rows[of_job] = tuple(known[digest] for digest in digests)
             for digest in volatile:
                 known.pop(digest, None)
@@ -64,36 +121,35 @@ def match_all(jobs: Mapping[str, Any], machines: Mapping[str, Any], unseen: Coll
     return Matches(table, machines)
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A machine to match jobs with."""
-
-    ad: Any
-    state: str
-    known: KnownAd | None = None
-    """The ad of a machine that is new."""
-    certain: frozenset[str] = frozenset()
-    """Attributes whose values no unknown can change."""
-
-
-def _candidate(digest: bytes, ad: Any, state: str) -> _Candidate:
-    if state == _THERE:
-        return _Candidate(ad, state)
-    if digest not in _certain_names:
-        _certain_names[digest] = certain_names(KnownAd(ad), None if state == _SEEN else ())
-    certain = _certain_names[digest]
-    return _Candidate(ad, state, KnownAd(ad, certain), certain)
+def _with_request(found: Match, job: Any, machine: Any) -> Match:
+    ask = request_on(job, machine)
+    if ask is None:
+        return replace(found, ok=False, maybe=False, why="the request of the job can't be evaluated there")
+    return replace(found, ask=ask)
 
 
 def _match(job: Any, machine: _Candidate, known: KnownAd | None, names: frozenset[str] | None) -> Match:
-    """Match a job with a candidate; one that no unknown touches needs no look at the unknowns."""
+    """Match a job with a candidate. A no that only other machines have shown is marked as learned."""
     if known is None or machine.known is None:
         return match(job, machine.ad)
+    found = _match_new(job, machine, known, names)
+    if found.ok or found.maybe or machine.declared is None:
+        return found
+    declared = _match_new(job, machine.declared, known, names)
+    if not (declared.ok or declared.maybe):
+        return found
+    return replace(found, learned=True, why=f"{found.why}, as machines of this shape have shown")
+
+
+def _match_new(job: Any, machine: _Candidate, known: KnownAd, names: frozenset[str] | None) -> Match:
+    """Match a job with a new machine; a job that no unknown touches needs no look at the unknowns."""
+    assert machine.known is not None
+    seen = machine.declared is not None
     if names is not None and names <= machine.certain and "requirements" in machine.certain:
         found = match(job, machine.ad)
-        if found.ok or machine.state == _SEEN:
+        if found.ok or seen:
             return found
-    return match_new(known, machine.known, seen=machine.state == _SEEN)
+    return match_new(known, machine.known, machine.absent, seen)
 
 
 def depends_on_time(text: str) -> bool:
@@ -139,17 +195,17 @@ def match(job: Any, machine: Any) -> Match:
     return Match(False, why="job and machine do not match")
 
 
-def match_new(job: KnownAd, machine: KnownAd, seen: bool = False) -> Match:
+def match_new(job: KnownAd, machine: KnownAd, absent: Collection[str] = (), seen: bool = False) -> Match:
     """Match a job ad and the template of a new machine: certain only if no unknown attribute can change the result.
 
-    ``seen``: a machine of the template runs, so that an attribute which the template lacks is absent, not unknown.
+    ``absent``: attributes, in lower case, that such a machine does not have. ``seen``: one of its model has been seen.
     """
     maybe = None
     for side, ad, target, new in (("job", job, machine, "target"), ("machine", machine, job, "my")):
         if "requirements" not in ad.names:
             return Match(False, why=f"the {side} has no Requirements")
         requirements = str(ad.ad.lookup("Requirements"))
-        unknowns = Unknowns(ad, target, new, absent=None if seen else ())
+        unknowns = Unknowns(ad, target, new, absent)
         try:
             result = unknowns.verdict(requirements)
             if result is True:

@@ -13,13 +13,12 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from factory.condor.classad.values import copy_ad
+from factory.condor.classad.values import copy_ad, has
 from factory.model.demand import Room
+from factory.model.model_facts import ModelFacts
 
-_INDIVIDUAL = frozenset(("name", "apfvm", "apfbuild", "daemonstoptime", "draining", "lastheardfrom"))
-"""Attributes whose values differ between machines of one shape; not copied from the example."""
-_START_TIMES = frozenset(("daemonstarttime", "enteredcurrentstate", "enteredcurrentactivity", "mycurrenttime"))
-"""Times that are now for a new machine. The example has them only if some expression refers to them."""
+START_TIMES = frozenset(("daemonstarttime", "enteredcurrentstate", "enteredcurrentactivity", "mycurrenttime"))
+"""Times that are now for a new machine, in lower case."""
 
 
 @cache
@@ -49,10 +48,10 @@ def _base_text(version: str) -> str:
     return str(classad2.parseOne(base_ad_for(version)))
 
 
-def template_ad(room: Room, attributes: Mapping[str, str], real: Any = None) -> Any:
+def template_ad(room: Room, attributes: Mapping[str, str], facts: ModelFacts | None = None) -> Any:
     """Return the ad of an empty machine of this size, with further attributes as ClassAd expressions.
 
-    ``real``: the ad of a machine of the shape, if one has been seen; it overrides base and attributes.
+    ``facts``: what machines of the model have shown; it overrides base and attributes.
 
     Raises:
         ValueError: an attribute is not a ClassAd expression.
@@ -60,16 +59,16 @@ def template_ad(room: Room, attributes: Mapping[str, str], real: Any = None) -> 
     import htcondor2
 
     ad = _template_ad(htcondor2.version(), room, tuple(attributes.items()))
-    if real is None:
+    if facts is None:
         return ad
     import classad2
 
     ad = copy_ad(ad)
-    for name in real:
-        if name.lower() in _START_TIMES:
-            ad[name] = classad2.ExprTree("time()")
-        elif name.lower() not in _INDIVIDUAL:
-            ad[name] = real.lookup(name)
+    for name, text in facts.shown.items():
+        ad[name] = classad2.ExprTree("time()" if name in START_TIMES else text)
+    for name in (*facts.absent, *facts.differing):
+        if name != "requirements" and has(ad, name):
+            del ad[name]
     return ad
 
 

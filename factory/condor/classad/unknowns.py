@@ -92,10 +92,19 @@ class Unknowns:
     Args:
         ad: the ad whose expressions are evaluated, and ``target`` the one it is matched with.
         machine: ``my`` or ``target``: the ad of the new machine. It has what is known of it.
-        absent: attributes, in lower case, that a new machine does not have; None: all that its ad does not have.
+        absent: attributes, in lower case, that a new machine does not have.
+        new_names: attributes, in lower case, whose values are new with the machine.
     """
 
-    def __init__(self, ad: KnownAd, target: KnownAd, machine: str, absent: Collection[str] | None = ()) -> None:
+    def __init__(
+        self,
+        ad: KnownAd,
+        target: KnownAd,
+        machine: str,
+        absent: Collection[str] = (),
+        new_names: Collection[str] = NEW_NAMES,
+    ) -> None:
+        self._new_names = new_names
         self._ads = {"my": ad, "target": target}
         self._machine = machine
         self._absent = absent
@@ -112,6 +121,10 @@ class Unknowns:
         if kinds <= {Kind.TRUE, Kind.NUMBER}:
             return True
         return None if kinds & {Kind.TRUE, Kind.NUMBER} else False
+
+    def is_true_now(self, expression: str) -> bool:
+        """Return True if the expression is true as the two ads are, without what is unknown."""
+        return self._classad_value(expression, "my") in (Kind.TRUE, Kind.NUMBER)
 
     def refers_to_unknown(self, expression: str) -> bool:
         """Return True if the value of the expression can depend on an unknown attribute."""
@@ -154,7 +167,7 @@ class Unknowns:
         return None, self._machine  # without a scope either ad may have it
 
     def _is_new(self, reference: Reference, place: str) -> bool:
-        return place == self._machine and reference.name in NEW_NAMES
+        return place == self._machine and reference.name in self._new_names
 
     def _reference(self, reference: Reference, side: str) -> PossibleValues:
         found, place = self._found(reference, side)
@@ -187,7 +200,7 @@ class Unknowns:
         if self._is_new(reference, place):
             return True
         if found is None:
-            return place == self._machine and self._absent is not None and reference.name not in self._absent
+            return place == self._machine and reference.name not in self._absent
         if self._ads[found].is_settled(reference.name):
             return False
         step = (reference.name, found)
@@ -226,7 +239,7 @@ def _compiled(text: str) -> Any:
     return classad2.ExprTree(text)
 
 
-def certain_names(machine: KnownAd, absent: Collection[str] | None) -> frozenset[str]:
+def certain_names(machine: KnownAd, absent: Collection[str]) -> frozenset[str]:
     """Return the attributes of a new machine's ad, in lower case, whose values no unknown can change."""
     import classad2
 

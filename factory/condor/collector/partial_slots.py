@@ -101,4 +101,6 @@ def _ad_of_free_part(whole: Any, free: Room) -> Any:
     copy = copy_ad(whole)
     for name, amount in zip(ROOM, (free.cpus, free.memory_mb, free.disk_kb, free.gpus), strict=True):
         copy[name] = int(amount)
+    for name, amount in free.custom:
+        copy[name] = amount
     return copy

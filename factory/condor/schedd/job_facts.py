@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from factory.condor.classad.requests import evaluate_request
 from factory.condor.classad.values import has, value
 from factory.condor.connect import open_schedd
-from factory.condor.schedd.job_groups import evaluate_request, exclusion_reason
+from factory.condor.schedd.job_groups import exclusion_reason
 from factory.model.address import ScheddAddress
 from factory.model.job import JobFacts
 from factory.model.vm import JobId

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any
 
 from factory.condor.classad.digest import short_digest
-from factory.condor.classad.values import copy_ad, evaluated, has, number, text, value
+from factory.condor.classad.requests import read_job_request, rounded_request
+from factory.condor.classad.values import copy_ad, has, text, value
 from factory.condor.schedd.job_counts import GRID, ON_STARTDS, is_demand
 from factory.model.demand import JobGroup, Room
+from factory.model.matches import Matches
 
 GROUP_ATTRIBUTES = [
     "AutoClusterId",
@@ -70,14 +72,17 @@ def add_unmaterialised(schedd: str, idle: IdleJobs, clusters: Iterable[Any]) -> 
         if jobs <= 0 or permanent_exclusion(ad) is not None:
             continue
         owner, accounting = str(value(ad, "Owner", "")), str(value(ad, "AccountingGroup", ""))
-        ask, problem = evaluate_request(ad)
+        ask, problem, refers = read_job_request(ad)
         requirements = str(ad.lookup("Requirements")) if has(ad, "Requirements") else "true"
         key = keys.get((owner, accounting, ask, requirements))
         if key is None:
             kind = short_digest(f"{ask} {requirements}")
             key = keys[owner, accounting, ask, requirements] = f"{schedd}#late {kind}#{owner}#{accounting}"
             takes = _takes(ask, problem)
-            groups[key] = JobGroup(key, ask, 0, owner, accounting, requirements, problem=problem, takes=takes)
+            groups[key] = JobGroup(
+                key, ask, 0, owner, accounting, requirements,
+                problem=problem, takes=takes, refers=refers,
+            )  # fmt: skip
             ads[key] = strip_query_attributes(copy_ad(ad))
         groups[key] = replace(groups[key], unmaterialised=groups[key].unmaterialised + jobs)
     return replace(idle, groups=tuple(groups.values()), ads=ads)
@@ -107,7 +112,7 @@ def group_jobs(
     excluded: Counter[str] = Counter()
     groups: dict[str, JobGroup] = {}
     ads: dict[str, Any] = {}
-    asks: dict[str, tuple[Room, str | None, str]] = {}
+    asks: dict[str, tuple[Room, str | None, frozenset[str], str]] = {}
     for count in counts:
         reason = permanent_exclusion(count)
         if reason is not None and count.get("JobUniverse") != GRID:
@@ -128,15 +133,15 @@ def group_jobs(
             continue
         if cluster not in asks:
             asks[cluster] = (
-                *evaluate_request(ad),
+                *read_job_request(ad),
                 str(ad.lookup("Requirements")) if has(ad, "Requirements") else "true",
             )
-        ask, problem, requirements = asks[cluster]
+        ask, problem, refers, requirements = asks[cluster]
         example = str(count.get("JobIds", "")).split(" ", 1)[0]
         groups[key] = JobGroup(
             key, ask, jobs, owner, accounting, requirements,
             example=example, problem=problem, reject_reason=rejected, takes=_takes(ask, problem),
-            referenced=_asked_values(count, ad, asked) if asked else (),
+            referenced=_asked_values(count, ad, asked) if asked else (), refers=refers,
         )  # fmt: skip
         ads[key] = _with(ad, more)
     return IdleJobs(tuple(groups.values()), ads, excluded)
@@ -189,27 +194,23 @@ def exclusion_reason(ad: Mapping[str, Any], now: float) -> str | None:
     return permanent_exclusion(ad) or (None if is_demand(ad, now) else "deferred")
 
 
-def rounded_request(ask: Room) -> Room:
-    """Round a request up as startds do by default (MODIFY_REQUEST_EXPR_REQUEST…): whole cores, 128 MiB, 1 MiB of disk.
-
-    No ad shows the settings of a startd that differ. A slot with less left than the rounded request gives the request.
-    """
-    memory_mb, disk_kb = (
-        max(step, math.ceil(n / step) * step) for n, step in ((ask.memory_mb, 128), (ask.disk_kb, 1024))
+def with_requests(groups: Iterable[JobGroup], *tables: Matches) -> tuple[JobGroup, ...]:
+    """Return the groups; one whose request depends on the machine gets the least that any machine makes of it."""
+    rows = {id(row): row for table in tables for row in table.rows().values()}  # by id: to hash them would take long
+    asks = {i: of_row for i, row in rows.items() if (of_row := [match.ask for match in row if match.ask is not None])}
+    if not asks:
+        return tuple(groups)
+    return tuple(
+        _with_request(group, [ask for table in tables for ask in asks.get(id(table.row(group.key)), ())])
+        for group in groups
     )
-    return Room(math.ceil(ask.cpus), memory_mb, disk_kb, ask.gpus)
 
 
-def evaluate_request(ad: Any) -> tuple[Room, str | None]:
-    """Return the request of a job, and the problem if a part of it can't be evaluated."""
-    numbers = []
-    for name, default in (("RequestCpus", 1), ("RequestMemory", 0), ("RequestDisk", 0), ("RequestGPUs", 0)):
-        amount = number(evaluated(ad, name, default))
-        if amount is None:
-            return Room(), f"{name} = {ad.lookup(name)} can't be evaluated"
-        numbers.append(max(0.0, amount))
-    cpus, memory, disk, gpus = numbers
-    return Room(max(1.0, cpus), memory, disk, gpus), None
+def _with_request(group: JobGroup, asks: Sequence[Room]) -> JobGroup:
+    if not asks:
+        return group
+    known = [*asks, *([] if group.problem else [group.ask])]
+    return replace(group, ask=reduce(Room.within, known), takes=None, problem=None, varies=True)
 
 
 def _takes(ask: Room, problem: str | None) -> Room | None:

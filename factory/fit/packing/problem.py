@@ -31,17 +31,19 @@ class PackingProblem:
     """Jobs to place on new machines. All jobs of a class request the same and may use the same offers."""
 
     asks: Floats
-    """One row for each class: cores, memory, disk, GPUs."""
+    """One row for each class: cores, memory, disk, GPUs, custom resources."""
     counts: Ints
     """Jobs of each class."""
     offers: Sequence[Offer]
     allowed: Bools
     """(class, offer): a job of the class matches the shape, and fits into it."""
+    custom: tuple[str, ...] = ()
+    """Names of the custom resources."""
 
     @cached_property
     def rooms(self) -> Floats:
         """One row for each offer."""
-        return rows(vector(offer.room) for offer in self.offers)
+        return rows((vector(offer.room, self.custom) for offer in self.offers), self.custom)
 
     @cached_property
     def costs(self) -> Floats:

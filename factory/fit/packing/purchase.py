@@ -16,8 +16,8 @@ import numpy as np
 from factory.fit.packing.cheapest import find_cheapest
 from factory.fit.packing.owner_turns import order_by_owner, share_out, sort_by_value
 from factory.fit.packing.problem import PackingProblem
-from factory.fit.packing.vectors import TINY, Floats, request_vector, rows, vector
-from factory.model.demand import JobGroup, Offer
+from factory.fit.packing.vectors import TINY, Floats, Vector, custom_resources, request_vector, rows, vector
+from factory.model.demand import JobGroup, Offer, Room
 from factory.model.shape import Shape
 
 FEW = 400
@@ -95,6 +95,7 @@ def buy(
     offers: Sequence[Offer],
     fits: Fits,
     have: Mapping[str, int] | None = None,
+    ask_on: AskOn = lambda group, _: group.ask,
 ) -> Purchase:
     """Return the cheapest machines found for the remaining jobs.
 
@@ -105,12 +106,14 @@ def buy(
         fits: True if the jobs of a group run on a shape.
         have: ``str(shape)`` → machines that exist. Among shapes that differ only in zone or image, the rarest comes
             first.
+        ask_on: Request of one job on a shape, for groups whose request varies.
     """
     waiting = sorted((g for g in groups if left.get(g.key, 0) > 0 and g.problem is None), key=lambda g: g.key)
     offers = sorted(
         offers, key=lambda offer: (not offer.shape.spot, str(offer.shape))
     )  # spot first if all else is equal
-    classes, unserved = _classes(waiting, offers, fits)
+    custom = custom_resources(group.ask for group in waiting)
+    classes, unserved = _classes(waiting, offers, fits, custom, ask_on)
     classes = _one_market(classes, offers)
     unserved_jobs = {group.key: left[group.key] for group in unserved}
     if not classes:
@@ -120,10 +123,11 @@ def buy(
     counts = np.array([sum(left[g.key] for g in of_class) for of_class in members], dtype=np.int64)
     alike = _alike(offers, [key[1] for key in keys])
     problem = PackingProblem(
-        asks=rows(key[0] for key in keys),
+        asks=rows((key[0] for key in keys), custom),
         counts=counts,
         offers=[offers[same[0]] for same in alike],
         allowed=np.array([[same[0] in key[1] for same in alike] for key in keys]),
+        custom=custom,
     )
     lots = sort_by_value(problem, find_cheapest(problem))
     order = order_by_owner(problem, lots, _shares(members, left))
@@ -138,28 +142,47 @@ def buy(
     )
 
 
-_Class = tuple[tuple[float, float, float, float], tuple[int, ...]]
+_Class = tuple[Vector, tuple[int, ...]]
 """(request of one job, offers that serve it)"""
 
 
 def _classes(
-    waiting: Sequence[JobGroup], offers: Sequence[Offer], fits: Fits
+    waiting: Sequence[JobGroup], offers: Sequence[Offer], fits: Fits, custom: Sequence[str], ask_on: AskOn
 ) -> tuple[dict[_Class, list[JobGroup]], list[JobGroup]]:
     classes: dict[_Class, list[JobGroup]] = defaultdict(list)
     unserved = []
-    rooms = rows(vector(offer.room) for offer in offers)
+    rooms = rows((vector(offer.room, custom) for offer in offers), custom)
     names = [str(offer.shape) for offer in offers]
-    asks = rows(request_vector(group.ask) for group in waiting)
+    asks = rows((request_vector(group.ask, custom) for group in waiting), custom)
     if waiting and len(np.unique(asks, axis=0)) > FEW:
         asks = _coarse(asks, rooms)
     roomy = np.asarray((asks[:, None, :] <= rooms[None, :, :] + TINY).all(axis=2))
-    for row, (group, ask) in enumerate(zip(waiting, asks.tolist(), strict=True)):
-        allowed = tuple(int(i) for i in np.flatnonzero(roomy[row]) if fits(group, names[i]))
+    for row, (group, constant) in enumerate(zip(waiting, asks.tolist(), strict=True)):
+        ask, allowed = tuple(constant), tuple(int(i) for i in np.flatnonzero(roomy[row]) if fits(group, names[i]))
+        if group.varies:
+            ask, allowed = _cheapest(group, [(i, ask_on(group, names[i])) for i in allowed], offers, custom)
         if allowed:
-            classes[(ask[0], ask[1], ask[2], ask[3]), allowed].append(group)
+            classes[ask, allowed].append(group)
         else:
             unserved.append(group)
     return classes, unserved
+
+
+def _cheapest(
+    group: JobGroup, asks: Sequence[tuple[int, Room]], offers: Sequence[Offer], custom: Sequence[str]
+) -> tuple[Vector, tuple[int, ...]]:
+    """Return the request of a group whose request varies, and the offers that serve its jobs best with that request."""
+    priced = all(offer.price is not None for offer in offers)
+    costs = {
+        i: (offers[i].cost if priced else max(offers[i].room.cpus, 1.0)) / offers[i].room.times(ask)
+        for i, ask in asks
+        if offers[i].room.holds(ask)
+    }
+    if not costs:
+        return request_vector(group.ask, custom), ()
+    chosen = dict(asks)[min(costs, key=costs.__getitem__)]
+    best = tuple(i for i, ask in asks if ask == chosen and costs.get(i) == min(costs.values()))
+    return request_vector(chosen, custom), best
 
 
 def _one_market(classes: dict[_Class, list[JobGroup]], offers: Sequence[Offer]) -> dict[_Class, list[JobGroup]]:
@@ -192,8 +215,8 @@ def _coarse(asks: Floats, rooms: Floats) -> Floats:
     """Round requests up by at most 1/_FINE, except where fewer jobs would then fit on a machine."""
     step = np.exp2(np.floor(np.log2(np.maximum(asks, 1)))) / _FINE
     coarse = np.maximum(asks, np.where(asks >= _FINE, np.ceil(asks / step) * step, asks))
-    per = [np.floor(rooms[:, None, d] / np.maximum(asks[None, :, d], TINY) + TINY) for d in range(4)]
-    then = [np.floor(rooms[:, None, d] / np.maximum(coarse[None, :, d], TINY) + TINY) for d in range(4)]
+    per = [np.floor(rooms[:, None, d] / np.maximum(asks[None, :, d], TINY) + TINY) for d in range(asks.shape[1])]
+    then = [np.floor(rooms[:, None, d] / np.maximum(coarse[None, :, d], TINY) + TINY) for d in range(asks.shape[1])]
     few = np.minimum.reduce(per)
     harmless = ((few == np.minimum.reduce(then)) | (few > _FINE / 4)).all(axis=0)
     return np.where(harmless[:, None], coarse, asks)
@@ -236,3 +259,5 @@ def _spread(same: Sequence[Sequence[Offer]], order: Sequence[int], have: Mapping
 
 Fits = Callable[[JobGroup, str], bool]
 """True if the jobs of a group run on machines of a kind, or of a shape."""
+AskOn = Callable[[JobGroup, str], Room]
+"""Request of one job of a group on machines of a kind, or of a shape."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,24 +13,35 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+Vector = tuple[float, ...]
+"""Amounts of each resource."""
+
+_MOST = 1 << 40
+"""More jobs than any machine takes, for those that request only what a machine does not limit."""
 TINY = 1e-9
 """The most by which two sums of the same numbers differ."""
 
 
-def vector(room: Room) -> tuple[float, float, float, float]:
-    """Return a room as numbers: cores, memory, disk, GPUs."""
-    return room.cpus, room.memory_mb, room.disk_kb, room.gpus
+def custom_resources(requests: Iterable[Room]) -> tuple[str, ...]:
+    """Return the names of the custom resources that are requested, sorted."""
+    return tuple(sorted({name for room in requests if room.custom for name, _ in room.custom}))
 
 
-def request_vector(room: Room) -> tuple[float, float, float, float]:
+def vector(room: Room, custom: Iterable[str] = ()) -> Vector:
+    """Return the room of a machine as numbers: cores, memory, disk, GPUs, and these custom resources."""
+    return room.cpus, room.memory_mb, room.disk_kb, room.gpus, *map(room.of, custom)
+
+
+def request_vector(room: Room, custom: Iterable[str] = ()) -> Vector:
     """Return a request as numbers; an empty request becomes one core, so that a machine holds finitely many."""
-    numbers = vector(room)
-    return numbers if any(number > 0 for number in numbers) else (1.0, 0.0, 0.0, 0.0)
+    requested = dict(room.custom)
+    numbers = (room.cpus, room.memory_mb, room.disk_kb, room.gpus, *(requested.get(name, 0.0) for name in custom))
+    return numbers if any(number > 0 for number in numbers) else (1.0, *numbers[1:])
 
 
-def rows(rooms: Iterable[tuple[float, float, float, float]]) -> Floats:
-    """Return one row for each room."""
-    return np.array(list(rooms), dtype=np.float64).reshape(-1, 4)
+def rows(rooms: Iterable[Vector], custom: Sized = ()) -> Floats:
+    """Return one row for each room, whose vectors have these custom resources."""
+    return np.array(list(rooms), dtype=np.float64).reshape(-1, 4 + len(custom))
 
 
 def count_fits(free: Floats, ask: Floats) -> Ints:
@@ -41,7 +52,7 @@ def count_fits(free: Floats, ask: Floats) -> Ints:
         counts = times if counts is None else np.minimum(counts, times)
     if counts is None:
         raise ValueError("a job that requests nothing fits any number of times")
-    return np.maximum(np.floor(counts + TINY), 0).astype(np.int64)
+    return np.clip(np.floor(counts + TINY), 0, _MOST).astype(np.int64)
 
 
 def binding(asks: Floats) -> list[int]:

@@ -59,6 +59,12 @@ def test_quotas_with_surplus_or_in_fractions_limit_nothing() -> None:
     assert found.ceilings == {"some.sub.eve": (5, 3)}
 
 
+def test_quota_that_is_a_part_of_the_pool_is_known_with_its_present_size() -> None:
+    row = 'IsAccountingGroup = true\nConfigQuota = 0.25\nName = "part"\nSurplusPolicy = "no"\nEffectiveQuota = 2.0\n'
+    found = parse_negotiator_limits(f"{row}HierWeightedResourcesUsed = 3.0\n", "")
+    assert (found.quotas, found.shares) == ({}, {"part": (2.0, 3.0)})
+
+
 def test_reads_one_ad_per_submitter_of_newer_versions() -> None:
     found = parse_negotiator_limits(
         'IsAccountingGroup = false\nCeiling = 0\nName = "bob@pool.test"\n\n'

@@ -2,7 +2,8 @@
 
 import pytest
 
-from factory.condor.schedd.job_groups import group_jobs, rounded_request
+from factory.condor.classad.requests import rounded_request
+from factory.condor.schedd.job_groups import group_jobs
 from factory.model.demand import Room
 
 

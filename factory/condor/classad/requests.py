@@ -1,0 +1,100 @@
+"""Requests of jobs for resources, which can depend on the machine: ``request_cpus = TARGET.TotalSlotCpus``."""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import lru_cache
+from typing import Any
+
+from factory.condor.classad.values import evaluated, number
+from factory.model.demand import Room
+
+_DEFAULTS = {"cpus": 1.0, "memory": 0.0, "disk": 0.0, "gpus": 0.0}
+"""Requests of usual resources, without the word Request, for jobs that do not say."""
+Requests = list[tuple[str, str]]
+"""Requests of a job: attribute, expression."""
+_NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d+)?")
+_SIZES = ("Cpus", "Memory", "Disk", "GPUs")
+
+
+def rounded_request(ask: Room) -> Room:
+    """Round a request up as startds do by default (MODIFY_REQUEST_EXPR_REQUEST…): whole cores, 128 MiB, 1 MiB of disk.
+
+    No ad shows the settings of a startd that differ. A slot with less left than the rounded request gives the request.
+    """
+    memory_mb, disk_kb = (
+        max(step, math.ceil(n / step) * step) for n, step in ((ask.memory_mb, 128), (ask.disk_kb, 1024))
+    )
+    return Room(math.ceil(ask.cpus), memory_mb, disk_kb, ask.gpus, ask.custom)
+
+
+def evaluate_request(ad: Any, machine: Any = None) -> tuple[Room, str | None]:
+    """Return the request of a job, on a machine or on none, and the problem if a part of it can't be evaluated.
+
+    ``ad`` and ``machine`` are ``classad2.ClassAd``. ``request_tape = 1`` requests the custom resource ``tape``.
+    """
+    return _evaluate(ad, _requests(ad), machine)
+
+
+def _evaluate(ad: Any, requests: Requests, machine: Any) -> tuple[Room, str | None]:
+    amounts = dict(_DEFAULTS)
+    for name, text in requests:
+        resource = name[7:].lower()
+        amount = _literal(text)
+        amount = number(_evaluated(ad, name, machine)) if amount is None else amount
+        if amount is not None and math.isfinite(amount):
+            amounts[resource] = max(0.0, amount)
+        elif resource in _DEFAULTS:
+            return Room(), f"{name} = {text} can't be evaluated"
+    cpus, memory, disk, gpus = (amounts.pop(resource) for resource in _DEFAULTS)
+    custom = tuple(sorted((resource, amount) for resource, amount in amounts.items() if resource and amount > 0))
+    return Room(max(1.0, cpus), memory, disk, gpus, custom), None
+
+
+def request_references(ad: Any) -> frozenset[str]:
+    """Return the attributes, in lower case, that the requests of a job need and the job does not have."""
+    return _references(ad, _requests(ad))
+
+
+def read_job_request(ad: Any) -> tuple[Room, str | None, frozenset[str]]:
+    """Return the request of a job, its problem, and its references, in one pass."""
+    requests = _requests(ad)
+    return *_evaluate(ad, requests, None), _references(ad, requests)
+
+
+def _references(ad: Any, requests: Requests) -> frozenset[str]:
+    found: set[str] = set()
+    for name, text in requests:
+        if _literal(text) is None:
+            found.update(each.rpartition(".")[2].lower() for each in ad.externalRefs(ad.lookup(name)))
+    return frozenset(found)
+
+
+def request_on(ad: Any, machine: Any) -> Room | None:
+    """Return what one job takes of a machine that is large enough; None if that can't be evaluated."""
+    ask, problem = evaluate_request(ad, machine)
+    if problem is not None:
+        return None
+    totals = (number(evaluated(machine, f"TotalSlot{name}")) for name in _SIZES)
+    cpus, memory_mb, disk_kb, gpus = (math.inf if total is None else total for total in totals)
+    rounded = rounded_request(ask)
+    return rounded if Room(cpus, memory_mb, disk_kb, gpus).holds(rounded) else ask
+
+
+def _requests(ad: Any) -> Requests:
+    return [(name, str(ad.lookup(name))) for name in ad if name[0] in "Rr" and name[:7].lower() == "request"]
+
+
+@lru_cache(4096)
+def _literal(text: str) -> float | None:
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def _evaluated(ad: Any, name: str, machine: Any) -> object:
+    if machine is None:
+        return evaluated(ad, name)
+    try:
+        return ad.lookup(name).eval(ad, machine)
+    except Exception:  # noqa: BLE001 - the bindings raise many kinds for an expression that is an error
+        return None
