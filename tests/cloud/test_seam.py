@@ -56,8 +56,8 @@ def test_boot_hook_can_delay_a_boot_or_prevent_joining(hooked: CloudProcess, poo
     machines = hooked.instances()
     assert never not in {slot.get("EC2InstanceID") for slot in pool.slots()}
     assert machines[never]["pid"] is None
-    times = {i: dict(machines[i]["history"]) for i in (joins, slow)}
-    assert times[slow]["running"] - times[slow]["pending"] > times[joins]["running"] - times[joins]["pending"] + 0.9
+    times = dict(machines[slow]["history"])
+    assert times["running"] - times["pending"] > 0.9, "the hook waits for a second"
 
 
 def test_gridmanager_survives_a_lost_answer(hooked: CloudProcess, pool: Pool, vm_job: int) -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from factory.model.demand import Room, Template
 from factory.model.matches import Match
+from factory.model.model_facts import ModelFacts
 from factory.process.workers import Workers
-from tests.rig.jobpool import BIG, SMALL, fetch, group, machines, of_owner, on, submit
+from tests.rig.jobpool import BIG, SMALL, fetch, group, learned, machines, of_owner, on, submit
 from tests.rig.pool import Pool
 from tests.rig.slots import advertise, partitionable
 from tests.rig.wait import until
@@ -52,12 +53,15 @@ def test_retiring_machine_is_no_model_for_its_shape(workers: Workers) -> None:
 def test_machine_of_another_build_is_no_model_for_its_shape(job_pool: Pool, workers: Workers) -> None:
     of = {"APFVM": '"vm-3"', "APFFactory": '"f"', "APFQueue": '"Q"', "APFShape": '"t/old"', "APFBuild": '"1"'}
     advertise(job_pool, [partitionable("old", 8, 16_000, **of, Start='TARGET.Owner == "nobody"', HasOld="true")])
+    facts: dict[str, ModelFacts] = {}
 
     def accepted(build: str) -> bool:
         made = Template("t/old", BIG.room, (("APFFactory", '"f"'), ("Start", "true")), "Q", build)
-        demand = fetch(workers, 'Colour == "Blue"', templates=(made,))
+        demand = fetch(workers, 'Colour == "Blue"', templates=(made,), facts=facts)
+        facts.update(learned(facts, demand))
         return demand.on_shapes[demand.groups[0].key, "Q t/old"].ok
 
+    accepted("1")
     assert [accepted(build) for build in ("1", "2", "1", "")] == [False, True, False, True]
     job_pool.run(
         "condor_advertise", "INVALIDATE_STARTD_ADS", stdin='MyType = "Query"\nRequirements = APFVM == "vm-3"\n'

@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -14,9 +14,11 @@ from factory.condor.schedd.job_facts import job_facts
 from factory.condor.schedd.job_groups import IdleJobs
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.demand import Demand, JobGroup, Room, Template
+from factory.model.model_facts import ModelFacts
 from factory.model.vm import JobId
 from factory.process.workers import Workers
 from factory.report.explain import group_of
+from tests.rig.jobpool import learned
 from tests.rig.pool import Pool
 from tests.rig.slots import advertise, partitionable
 from tests.rig.wait import until
@@ -61,8 +63,14 @@ def negotiated(pool: Pool) -> None:
     until(lambda: not pool.jobs(late, "ClusterId"), "all jobs are in an autocluster", 60)
 
 
-def fetch(workers: Workers, *templates: Template, selection: str | None = None) -> Demand:
-    source = JobDemandSource(pool=PoolAddress(), queries=frozenset({DemandQuery(selection, templates)}), factory_id="f")
+def fetch(
+    workers: Workers,
+    *templates: Template,
+    selection: str | None = None,
+    facts: Mapping[str, ModelFacts] | None = None,
+) -> Demand:
+    queries = frozenset({DemandQuery(selection, templates)})
+    source = JobDemandSource(pool=PoolAddress(), queries=queries, factory_id="f", facts=facts or {})
     demand = workers.call("all", 30, source.fetch).demand(selection)
     assert isinstance(demand, Demand), demand
     return demand
@@ -139,7 +147,7 @@ def test_evaluates_time_in_requirements_at_each_poll(pool: Pool, workers: Worker
 def test_start_with_a_time_limit_counts_from_now_for_new_machines(pool: Pool, workers: Workers) -> None:
     """Its ad stays the model for days after the machine is gone."""
     now, template = int(time.time()), Template("t/old", PLAIN.room, queue="Q")
-    of = {"APFVM": '"vm-1"', "APFQueue": '"Q"', "APFShape": '"t/old"'}
+    of = {"APFVM": '"vm-1"', "APFFactory": '"f"', "APFQueue": '"Q"', "APFShape": '"t/old"'}
     submit(pool, 1)
     for start, more, ok, maybe in (
         ("time() - DaemonStartTime < 3600", {"DaemonStartTime": now - 4000}, True, False),
@@ -149,12 +157,13 @@ def test_start_with_a_time_limit_counts_from_now_for_new_machines(pool: Pool, wo
         advertise(pool, [partitionable("old", 8, 16_000, **of, **more, Start=start)])
         until(lambda: pool.slots("APFVM =!= undefined"), "the machine is there")
         negotiated(pool)
-        demand = fetch(workers, template)
+        facts = learned({}, fetch(workers, template))
+        demand = fetch(workers, template, facts=facts)
         assert on_machines(demand) == set()
         assert served(demand, template) == ok
         pool.run("condor_advertise", "INVALIDATE_STARTD_ADS", stdin='MyType = "Query"\nRequirements = true\n')
         until(lambda: not pool.slots(), "the machine has gone")
-        demand = fetch(workers, template)
+        demand = fetch(workers, template, facts=facts)
         assert served(demand, template) == ok
         assert [demand.on_shapes[group.key, template.key].maybe for group in demand.groups] == [maybe]
 

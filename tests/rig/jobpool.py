@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from factory.fit.join_schedds import join_demands
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.demand import Demand, JobGroup, Machine, Room, Template
 from factory.model.matches import Match
+from factory.model.model_facts import ModelFacts, learn
 from factory.model.status import Unknown
 from factory.process.workers import Workers
 from tests.rig.pool import SECOND, TWO_SCHEDDS, Pool
@@ -89,15 +90,30 @@ def of_owner(owner: str) -> tuple[str, ...]:
 
 
 def fetch(
-    workers: Workers, selection: str | None = None, *schedds: str, templates: tuple[Template, ...] = ()
+    workers: Workers,
+    selection: str | None = None,
+    *schedds: str,
+    templates: tuple[Template, ...] = (),
+    facts: Mapping[str, ModelFacts] | None = None,
 ) -> Demand:
     """Return the demand of one poll of these schedds for a selection."""
     addresses = tuple(ScheddAddress(name) for name in schedds) or (ScheddAddress(),)
     wants = frozenset({DemandQuery(selection, templates)})
-    sources = [JobDemandSource(pool=PoolAddress(), schedd=each, queries=wants, factory_id="f") for each in addresses]
+    sources = [
+        JobDemandSource(pool=PoolAddress(), schedd=each, queries=wants, factory_id="f", facts=facts or {})
+        for each in addresses
+    ]
     demand = join_demands([known(workers.call("all", 30, source.fetch).demand(selection)) for source in sources])
     assert len({group.key for group in demand.groups}) == len(demand.groups)
     return demand
+
+
+def learned(facts: Mapping[str, ModelFacts], demand: Demand) -> dict[str, ModelFacts]:
+    """Return the facts after a poll, as if no VM had been claimed."""
+    after = dict(facts)
+    for shown in demand.shown:
+        after[shown.model] = learn(after.get(shown.model, ModelFacts()), shown, shown.unclaimed.keys())
+    return after
 
 
 def known(demand: Demand | Unknown) -> Demand:

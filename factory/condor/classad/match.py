@@ -147,7 +147,7 @@ def _match_new(job: Any, machine: _Candidate, known: KnownAd, names: frozenset[s
     seen = machine.declared is not None
     if names is not None and names <= machine.certain and "requirements" in machine.certain:
         found = match(job, machine.ad)
-        if found.ok or seen:
+        if found.ok or (seen and not depends_on_time(found.why)):
             return found
     return match_new(known, machine.known, machine.absent, seen)
 
@@ -217,7 +217,7 @@ def match_new(job: KnownAd, machine: KnownAd, absent: Collection[str] = (), seen
         outcome = "undefined" if not isinstance(value, bool) else "false"
         why = f"Requirements of the {side}: {clause} is {outcome}"
         expired = side == "machine" and depends_on_time(clause)  # a new machine may stay longer than the one seen
-        if result is False and not (not seen and (expired or _of_gpus(clause, target.ad))):
+        if result is False and not expired and not (not seen and _of_gpus(clause, target.ad)):
             return Match(False, why=why)
         if not seen and side == "job":
             why += _how_to_define(requirements, ad.ad, target.ad)
