@@ -191,8 +191,8 @@ def _of_group(group: JobGroup, ad: Any, known: NegotiatorLimits) -> Iterator[_Li
         if name in known.quotas:
             quota, used = known.quotas[name]
             yield _LimitOfGroup(f"quota of {name}", f"{used:g} of {quota:g} cores in use", quota - used, cores)
-        elif name in known.shares and known.shares[name][1] >= known.shares[name][0]:
-            quota, used = known.shares[name]
+        quota, used = known.shares.get(name, (math.inf, 0.0))
+        if used + cores > quota:
             use = f"{used:g} of {quota:g} cores in use"
             yield _LimitOfGroup(f"quota of {name}", use, math.inf, cores, grows=True)
     for name, weight in parse_concurrency_limits(evaluated(ad, "ConcurrencyLimits")):

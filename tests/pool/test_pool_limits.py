@@ -144,8 +144,9 @@ def test_dear_queue_empties_first_and_ending_lease_is_no_room(site: Site) -> Non
 def test_names_a_quota_that_grows_with_the_pool(site: Site) -> None:
     factory, pool = site.factory, site.pool
     pool.run("condor_rm", "-constraint", "JobUniverse == 5")
-    site.rule(GROUP_NAMES="small, part", GROUP_QUOTA_DYNAMIC_part=0.1)
     pool.run("condor_on", "-daemon", "negotiator")
+    until(lambda: pool.run("condor_status", "-negotiator", "-af", "Name"), "the negotiator is back")
+    site.rule(GROUP_NAMES="small, part", GROUP_QUOTA_DYNAMIC_part=0.5)
     jobs = site.submit(3, accounting_group="part", accounting_group_user="zoe")
     jobs.wait_running(1)
     words = "under the quota of part, 2 of"
