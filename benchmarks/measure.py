@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.dom import minidom
 
-from factory.condor.collector.slots import slot_constraint
+from factory.condor.collector.slot_queries import slot_constraint
 from factory.condor.schedd.vm_jobs import our_vm_jobs
 from factory.config import load
 from factory.decide.decide import decide

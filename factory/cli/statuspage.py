@@ -176,6 +176,10 @@ def _audit(audit: Mapping[str, Any], now: float) -> Table:
     return table
 
 
+_PROBLEMS = 5
+"""Ads of one source that are named."""
+
+
 def _sources(sources: Sequence[Mapping[str, Any]], now: float) -> Table:
     """Return the sources that the decisions use, and the age of each."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
@@ -186,6 +190,11 @@ def _sources(sources: Sequence[Mapping[str, Any]], now: float) -> Table:
     for source in sources:
         error = Text(source["error"] or "", "red")
         table.add_row(source["source"], age(now - source["started"]), f"{source['took_s']:.2f} s", error)
+        problems = source.get("problems", [])
+        for text in problems[:_PROBLEMS]:
+            table.add_row(Text("  note", "not bold"), "", "", text)
+        if len(problems) > _PROBLEMS:
+            table.add_row(Text("  note", "not bold"), "", "", f"{len(problems) - _PROBLEMS} more like these")
     return table
 
 

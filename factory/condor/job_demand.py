@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
+from factory.condor.classad.guard import why_refused
 from factory.condor.classad.match import NewMachine, match_all, match_all_new
 from factory.condor.classad.references import job_references, machine_references
 from factory.condor.classad.requests import read_job_request
@@ -16,7 +17,8 @@ from factory.condor.classad.template_ad import template_ad
 from factory.condor.classad.unready import may_open
 from factory.condor.collector.partial_slots import match_partial_slots
 from factory.condor.collector.proofs import Proofs
-from factory.condor.collector.slots import SlotNeeds, Slots, mark_unready, query_slots
+from factory.condor.collector.slot_queries import query_slots
+from factory.condor.collector.slots import SlotNeeds, Slots, mark_unready
 from factory.condor.connect import open_schedd
 from factory.condor.negotiator import PATIENCE_S, NegotiatorQuery, find_limits
 from factory.condor.schedd.idle_jobs import ScheddQueue
@@ -96,6 +98,8 @@ class JobDemandRows:
 
     pool: Demand
     by_selection: Mapping[Selection, SelectionDemand | Unknown]
+    problems: tuple[str, ...] = ()
+    """Jobs and slots that can't be read and are left out."""
 
     def demand(self, selection: Selection) -> Demand | Unknown:
         """Return the demand that the queues of a selection see."""
@@ -151,7 +155,8 @@ class JobDemandSource(Source):
         while True:
             clusters = queue.autoclusters()
             if needs.least == _NOTHING:
-                needs |= _Needs.of(map(read_job_request, clusters.values()), clusters.values())
+                sound = [ad for ad in clusters.values() if why_refused(ad) is None]
+                needs |= _Needs.of(map(read_job_request, sound), sound)
             slots = needs.query(self.pool, self.factory_id)
             _, asked = machine_references([*slots.kinds.values(), *ads], needs.slots.references)
             late_made = bool(ad.get("JobsUnmaterialized", 0))
@@ -192,6 +197,7 @@ class JobDemandSource(Source):
                 proven=proofs.new,
             ),
             by_selection,
+            tuple(dict.fromkeys([*queue.problems, *slots.problems])),
         )
 
     def _offered(self) -> dict[Selection, dict[str, Template]]:

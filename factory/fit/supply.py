@@ -77,10 +77,12 @@ class Supply:
             for machine in self.demand.machines
             if not machine.retiring
             and not machine.offline
-            and not self._is_coming(machine, vms)
+            and not (machine.unready and self._is_coming(machine, vms))
             and self._is_usable(machine, vms.get(machine.vm or ""), minlife_s)
         ]
-        joined = {machine.vm for machine in self.demand.machines if not self._is_coming(machine, vms)}
+        joined = {
+            machine.vm for machine in self.demand.machines if not (machine.unready and self._is_coming(machine, vms))
+        }
         for _, vm in self.vms:
             ends = vm.lease_end
             comes = vm.state in STARTING or (vm.state in UNCLAIMED and vm.claims == 0)
@@ -95,13 +97,14 @@ class Supply:
     def unready(self) -> frozenset[str]:
         """VMs, by APFVM, that have joined and are not ready yet."""
         vms = {vm.uuid: vm for _, vm in self.vms}
-        return frozenset(each.vm for each in self.demand.machines if each.vm and self._is_coming(each, vms))
+        machines = (each for each in self.demand.machines if each.unready and each.vm)
+        return frozenset(each.vm for each in machines if each.vm and self._is_coming(each, vms))
 
     @staticmethod
     def _is_coming(machine: Machine, vms: Mapping[str, VM]) -> bool:
-        """True if the machine is a VM that is not ready yet. It is given ``jobtimeout`` to be claimed."""
+        """True if a machine that is not ready is a VM that was never claimed; ``jobtimeout`` limits that."""
         vm = vms.get(machine.vm or "")
-        return machine.unready and vm is not None and vm.state is VMState.JOINED
+        return vm is not None and vm.state is VMState.JOINED
 
     def _is_usable(self, machine: Machine, vm: VM | None, minlife_s: float) -> bool:
         """True if the machine takes jobs for at least ``minlife_s`` more."""

@@ -54,3 +54,5 @@ class PoolRows:
     masters: Mapping[str, MasterRow] = field(default_factory=dict)
     instances: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Instances that send ads with this APFVM; an empty name: an ad does not say it. Several: duplicate launches."""
+    problems: tuple[str, ...] = ()
+    """Ads that can't be read and are left out."""

@@ -50,6 +50,8 @@ class VMJobRows:
     jobs: tuple[VMJobRow, ...] = ()
     evictable: frozenset[str] = frozenset()
     """Names of startds that run a job with its own MaxJobRetirementTime."""
+    problems: tuple[str, ...] = ()
+    """Jobs that can't be read and are left out."""
 
     @cached_property
     def leases(self) -> dict[str, VMLease]:
@@ -66,8 +68,9 @@ class VMJobRows:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle rows as tuples, which takes a third of the time for thousands of rows."""
         plain = [tuple([getattr(row, name) for name in VMJobRow.__slots__]) for row in self.jobs]
-        return _restored, (type(self), [((r[0].cluster, r[0].proc), *r[1:]) for r in plain], self.evictable)
+        rows = [((r[0].cluster, r[0].proc), *r[1:]) for r in plain]
+        return _restored, (type(self), rows, self.evictable, self.problems)
 
 
-def _restored(kind: type[VMJobRows], plain: list[tuple[Any, ...]], evictable: frozenset[str]) -> VMJobRows:
-    return kind(tuple([VMJobRow(JobId(*row[0]), *row[1:]) for row in plain]), evictable)
+def _restored(kind: type[VMJobRows], plain: list[tuple[Any, ...]], *rest: Any) -> VMJobRows:
+    return kind(tuple([VMJobRow(JobId(*row[0]), *row[1:]) for row in plain]), *rest)

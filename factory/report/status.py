@@ -97,12 +97,13 @@ def action_target(action: Action) -> str:
 
 
 def source_report(reading: Reading) -> dict[str, Any]:
-    """Return the key of a source, the start and the duration of its last poll, and the error if it failed."""
+    """Return a source: its key, start and duration of its last poll, its error, and the ads that it left out."""
     return {
         "source": reading.key,
         "started": reading.started,
         "took_s": round(reading.ended - reading.started, 3),
         "error": reading.error,
+        "problems": list(getattr(reading.rows, "problems", ())),
     }
 
 

@@ -57,6 +57,7 @@ class Recorder:
         self._dispatcher = MonitorDispatcher()
         self._health_file = _read(statedir.health)
         self._reports: dict[str, dict[str, Any]] = {}
+        self._logged_problems: frozenset[str] = frozenset()
 
     def stop(self) -> None:
         """Let the monitors receive the reports that are still queued."""
@@ -81,6 +82,7 @@ class Recorder:
             log.info("%s", log_line(report))
             for monitor in queues[decision.queue].monitors:
                 self._dispatcher.send(monitor, report)
+        self._log_problems(knowledge.readings)
         self.write_status(config, knowledge, now)
         try:
             for decision in round_.decisions:
@@ -88,6 +90,15 @@ class Recorder:
             self._write_health(config, knowledge.saved.memory.health)
         except (OSError, TypeError, ValueError) as error:  # also values from plugins that JSON can't encode
             log.error('statedir=%s failed="%s"', self._statedir.path, error)
+
+    def _log_problems(self, readings: Iterable[Reading]) -> None:
+        """Log each ad that can't be read once, until it can be read again."""
+        problems = frozenset(
+            f'source="{each.key}" note="{text}"' for each in readings for text in getattr(each.rows, "problems", ())
+        )
+        for line in sorted(problems - self._logged_problems):
+            log.warning("%s", line)
+        self._logged_problems = problems
 
     def write_status(self, config: Config, knowledge: Knowledge, now: float) -> None:
         """Write status.json."""

@@ -49,6 +49,10 @@ class Unreadable(ValueError):
     """The text is no expression that this parser reads; the message says why."""
 
 
+class TooLarge(Unreadable):
+    """The expression is too long, or nested too deep."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Literal:
     """A number, string or keyword, as written."""
@@ -88,7 +92,7 @@ def parse_expression(text: str) -> Node:
         Unreadable: it is too long, nested too deep, or no ClassAd expression.
     """
     if len(text) > MAX_LENGTH:
-        raise Unreadable(f"an expression of {len(text):,} characters; at most {MAX_LENGTH:,} are read")
+        raise TooLarge(f"an expression of {len(text):,} characters; at most {MAX_LENGTH:,} are read")
     reader = _Reader(text)
     tree = reader.expression()
     if reader.kind != "end":
@@ -139,7 +143,7 @@ class _Reader:
         """A conditional, or what stands in its place."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise Unreadable(f"nested deeper than {MAX_DEPTH} levels")
+            raise TooLarge(f"nested deeper than {MAX_DEPTH} levels")
         start = self._start
         tree = self._binary(0)
         if self._is("?:"):
@@ -181,7 +185,7 @@ class _Reader:
         while self._is("-", "+", "!", "~"):
             marks.append((self._start, self._advance()))
             if len(marks) > MAX_DEPTH:
-                raise Unreadable(f"nested deeper than {MAX_DEPTH} levels")
+                raise TooLarge(f"nested deeper than {MAX_DEPTH} levels")
         tree = self._suffixed(start if not marks else self._start)
         for place, mark in reversed(marks):
             tree = Operation(self._from(place), mark, (tree,))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from factory.condor.classad.guard import fold_each
 from factory.condor.classad.literals import same_text
 from factory.condor.classad.values import value
 from factory.condor.connect import open_collector
@@ -81,14 +81,21 @@ class PoolSource(Source):
         if not own:
             raise LookupError("the collector has no ad of itself yet")
         ours = same_text("APFFactory", self.factory_id)
+        problems: list[str] = []
         slots = collector.query(htcondor2.AdType.Startd, constraint=ours, projection=_SLOT)
         masters = collector.query(htcondor2.AdType.Master, constraint=ours, projection=_MASTER)
         return PoolRows(
             collector_up_s=min(uptime_s(ad) for ad in own),
-            machines=fold_slots(slots, now),
-            masters=fold_masters(masters, now),
+            machines=fold_slots(slots, now, problems),
+            masters=fold_masters(masters, now, problems),
             instances=fold_instances([*slots, *masters]),
+            problems=tuple(problems),
         )
+
+
+def _ad_name(ad: Mapping[str, Any]) -> str:
+    """Return the ad of a machine in words, for people."""
+    return f"ad {value(ad, 'Name')} of {value(ad, 'AuthenticatedIdentity', 'an unknown identity')}"
 
 
 def uptime_s(ad: Mapping[str, Any]) -> float:
@@ -100,41 +107,46 @@ def uptime_s(ad: Mapping[str, Any]) -> float:
     return float(ad.get("StatsLifetime", 0))
 
 
-def fold_slots(ads: Iterable[Mapping[str, Any]], now: float) -> dict[str, MachineRow]:
-    """Return the machines by ``APFVM`` from slot ads; pure."""
+def fold_slots(
+    ads: Iterable[Mapping[str, Any]], now: float, problems: list[str] | None = None
+) -> dict[str, MachineRow]:
+    """Return the machines by ``APFVM`` from slot ads; pure. A machine that can't be read is added to ``problems``."""
     by_vm: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for ad in ads:
-        if "APFVM" in ad and _is_named(ad):
-            by_vm[str(ad["APFVM"])].append(ad)
-    rows = {}
-    for vm, slots in by_vm.items():
-        # One machine's ads must not hide the others (rule 14): leave out a machine that can't be read.
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            rows[vm] = _machine(vm, slots, now)
-    return rows
+        vm = _named_vm(ad)
+        if vm is not None:
+            by_vm[vm].append(ad)
+    found = fold_each(
+        by_vm.items(), lambda each: _machine(each[0], each[1], now), lambda each: _ad_name(each[1][0]), _list(problems)
+    )
+    return {row.vm: row for row in found}
 
 
-def _is_named(ad: Mapping[str, Any]) -> bool:
-    """True if the ad has the name that our user-data gives its VM: a job on another VM can advertise anything."""
-    return str(ad.get("APFVM")) in (part for part in str(ad.get("Name", "")).split("@")[:2])
+def _list(problems: list[str] | None) -> list[str]:
+    return [] if problems is None else problems
 
 
-def fold_masters(ads: Iterable[Mapping[str, Any]], now: float) -> dict[str, MasterRow]:
-    """Return the masters by ``APFVM`` from master ads; pure."""
-    rows = {}
-    for ad in ads:
-        if "APFVM" in ad and _is_named(ad):
-            with contextlib.suppress(ValueError, TypeError):
-                rows[str(ad["APFVM"])] = _master(ad, now)
-    return rows
+def _named_vm(ad: Mapping[str, Any]) -> str | None:
+    """Return the VM of an ad that has the name which our user-data gives it: a job on a VM can advertise anything."""
+    vm = value(ad, "APFVM")
+    return vm if isinstance(vm, str) and vm in str(value(ad, "Name", "")).split("@")[:2] else None
+
+
+def fold_masters(
+    ads: Iterable[Mapping[str, Any]], now: float, problems: list[str] | None = None
+) -> dict[str, MasterRow]:
+    """Return the masters by ``APFVM`` from master ads; pure. One that can't be read is added to ``problems``."""
+    named = [ad for ad in ads if _named_vm(ad) is not None]
+    return {row.vm: row for row in fold_each(named, lambda ad: _master(ad, now), _ad_name, _list(problems))}
 
 
 def fold_instances(ads: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
     """Return the ``EC2InstanceID`` of startd and master ads by ``APFVM``, "" for an ad without one; pure."""
     instances: dict[str, set[str]] = defaultdict(set)
     for ad in ads:
-        if "APFVM" in ad and _is_named(ad):
-            instances[str(ad["APFVM"])].add(str(ad.get("EC2InstanceID", "")))
+        vm = _named_vm(ad)
+        if vm is not None:
+            instances[vm].add(str(value(ad, "EC2InstanceID", "")))
     return {vm: frozenset(ids) for vm, ids in instances.items()}
 
 

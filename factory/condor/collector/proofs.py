@@ -13,7 +13,8 @@ from typing import Any
 from factory.condor.classad.digest import digest_of
 from factory.condor.classad.match import match_all
 from factory.condor.classad.unknowns import NEW_NAMES, KnownAd, machine_names
-from factory.condor.collector.slots import SlotNeeds, Slots, query_vms
+from factory.condor.collector.slot_queries import query_vms
+from factory.condor.collector.slots import SlotNeeds, Slots
 from factory.model.address import PoolAddress
 from factory.model.matches import Match, Matches
 from factory.model.model_facts import ModelFacts

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from factory.condor.classad.literals import quote, same_text
+from factory.condor.classad.values import value
 from factory.condor.connect import open_collector, open_schedd
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.job_status import ON_MACHINE, JobStatus
@@ -71,7 +72,7 @@ def fold_jobs_on_startds(ads: Iterable[Mapping[str, Any]], startds: Collection[s
     """Return startd → job from the ads of jobs on machines; pure."""
     jobs = {}
     for ad in ads:
-        host = str(ad.get("RemoteHost", ""))  # slot1_1@NAME@HOST; the only slot of a machine can be called NAME@HOST
+        host = str(value(ad, "RemoteHost", ""))  # slot1_1@NAME@HOST; the only slot of a machine can be called NAME@HOST
         name = host.split("@", 1)[-1]
         for startd in {host, host.split("@", 1)[0], name, name.split("@", 1)[0]}.intersection(startds):
             jobs[startd] = f"{ad['ClusterId']}.{ad['ProcId']}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from factory.condor.classad.literals import same_text
-from factory.condor.classad.values import value
+from factory.condor.classad.values import number, value
 from factory.condor.connect import open_schedd
 from factory.model.address import ScheddAddress
 from factory.model.source import Source
@@ -85,9 +85,10 @@ class JobRun:
 
 def job_run(ad: Mapping[str, Any]) -> JobRun:
     """Return a row from a job ad; pure. A job without a run time does not count as short."""
+    ran_s = number(value(ad, "RemoteWallClockTime"))
     return JobRun(
-        started=float(ad.get("JobStartDate", 0)),
-        ran_s=float(ad.get("RemoteWallClockTime", math.inf)),
+        started=number(value(ad, "JobStartDate")) or 0.0,
+        ran_s=math.inf if ran_s is None else ran_s,
     )
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from factory.condor.classad.digest import short_digest
+from factory.condor.classad.guard import fold_each, is_readable
 from factory.condor.classad.references import references
 from factory.condor.classad.values import has
-from factory.condor.schedd.job_counts import ON_STARTDS, is_demand
+from factory.condor.schedd.job_counts import ON_STARTDS, is_demand, job_of_row
 from factory.condor.schedd.job_groups import (
     DEFERRAL_ATTRIBUTES,
     GROUP_ATTRIBUTES,
@@ -47,13 +48,15 @@ class ScheddQueue:
     """``htcondor2.Schedd``."""
     name: str
     """Name of the schedd, for keys of job groups."""
+    problems: list[str] = field(default_factory=list)
+    """Jobs that can't be read and are left out, as far as queried."""
 
     def autoclusters(self) -> dict[int, Any]:
         """Return the ads of all autoclusters by id, without attributes that change from poll to poll."""
         import htcondor2
 
         ads = self.schedd.query(opts=htcondor2.QueryOpts.AutoCluster)
-        return {int(ad["AutoClusterId"]): strip_query_attributes(ad) for ad in ads}
+        return dict(fold_each(ads, _numbered, job_of_row, self.problems))
 
     def idle_jobs(
         self,
@@ -156,9 +159,9 @@ class ScheddQueue:
             opts = htcondor2.QueryOpts.GroupBy
             ads = self.schedd.query(constraint=constraint, projection=sorted(projection), opts=opts)
             texts = {str(ad.lookup(attribute)) for ad in ads for attribute in expressions if has(ad, attribute)}
-            missing = {attribute.lower() for attribute in references(texts)} - projection
+            missing = {attribute.lower() for attribute in references(filter(is_readable, texts))} - projection
             if not missing:
-                return list(ads), more
+                return list(fold_each(ads, _sound, job_of_row, self.problems)), more
             _seen_references[key] = more | missing
 
     def _factories(self, constraint: str) -> list[Any]:
@@ -167,6 +170,23 @@ class ScheddQueue:
 
         opts = htcondor2.QueryOpts.IncludeClusterAd
         return list(self.schedd.query(constraint=f"({constraint}) && {_FACTORIES}", opts=opts))
+
+
+def _numbered(ad: Any) -> tuple[int, Any]:
+    return int(ad["AutoClusterId"]), strip_query_attributes(ad)
+
+
+def _sound(ad: Any) -> Any:
+    """Return a row of a grouped query whose numbers can be read.
+
+    Raises:
+        TypeError: one can't.
+    """
+    for name in ("JobStatus", "JobCount", "AutoClusterId", "JobUniverse"):
+        if has(ad, name) and not isinstance(ad[name], int):
+            raise TypeError(f"{name} = {ad.lookup(name)} is no whole number")
+    is_demand(ad, 0)
+    return ad
 
 
 def _is_late(ad: Any) -> bool:

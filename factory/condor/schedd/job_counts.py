@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from factory.condor.classad.expressions import checked_expression
-from factory.condor.classad.values import number, value
+from factory.condor.classad.guard import fold_each
+from factory.condor.classad.values import has, number, value
 from factory.condor.connect import open_schedd
 from factory.model.address import ScheddAddress
 from factory.model.job_status import JobStatus
@@ -41,6 +42,8 @@ class JobCountRows:
     by_attribute: Mapping[str, Mapping[str | None, JobCounts]] = field(default_factory=dict)
     """By attribute, then by its value; None: jobs without it."""
     by_constraint: Mapping[str, JobCounts | Unknown] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    """Jobs that can't be read and are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,22 +94,31 @@ def fold_groups(ads: Iterable[Mapping[str, Any]], attributes: Iterable[str], now
     """Return the counts from the rows of a grouped query, which have a JobCount each; pure."""
     total: Counter[int] = Counter()
     by_attribute: dict[str, dict[str | None, Counter[int]]] = {name: {} for name in attributes}
-    for ad in ads:
-        if not is_demand(ad, now):
+    problems: list[str] = []
+    for ad, counts in fold_each(ads, lambda ad: (ad, is_demand(ad, now)), job_of_row, problems):
+        if not counts:
             continue
         status, jobs = int(ad["JobStatus"]), int(ad["JobCount"])
         total[status] += jobs
         for name, by_value in by_attribute.items():
             by_value.setdefault(_group_name(value(ad, name)), Counter())[status] += jobs
-    return JobCountRows(total, by_attribute)
+    return JobCountRows(total, by_attribute, problems=tuple(problems))
+
+
+def job_of_row(ad: Mapping[str, Any]) -> str:
+    """Return the jobs of a row of a grouped query in words, for people."""
+    jobs = str(ad.get("JobIds", "")).split()
+    more = int(ad.get("JobCount", 1)) - 1
+    owner = f" of {value(ad, 'Owner')}" if has(ad, "Owner") else ""
+    return f"job {jobs[0] if jobs else '?'}{owner}" + (f" and {more} like it" if more > 0 else "")
 
 
 def is_demand(ad: Mapping[str, Any], now: float) -> bool:
     """True if the schedd itself would run the job on a startd now; pure."""
-    universe, prepares_s = ad.get("JobUniverse", 5), number(ad.get("DeferralPrepTime"))
+    universe, prepares_s = value(ad, "JobUniverse", 5), number(value(ad, "DeferralPrepTime"))
     if (isinstance(universe, int | float) and universe not in ON_STARTDS) or value(ad, "Managed") == "External":
         return False
-    starts = (number(ad.get("DeferralTime")) or 0) - (_PREPARES_S if prepares_s is None else prepares_s)
+    starts = (number(value(ad, "DeferralTime")) or 0) - (_PREPARES_S if prepares_s is None else prepares_s)
     return int(ad["JobStatus"]) != JobStatus.IDLE or starts <= now
 
 

@@ -9,7 +9,9 @@ from functools import reduce
 from typing import Any
 
 from factory.condor.classad.digest import short_digest
+from factory.condor.classad.guard import why_refused
 from factory.condor.classad.requests import read_job_request, rounded_request
+from factory.condor.classad.syntax import MAX_LENGTH
 from factory.condor.classad.values import copy_ad, has, text, value
 from factory.condor.schedd.job_counts import GRID, ON_STARTDS, is_demand
 from factory.model.demand import JobGroup, Room
@@ -53,6 +55,8 @@ class IdleJobs:
     """Numbers of idle jobs that are not demand, by reason."""
     others: Mapping[int, int] = field(default_factory=dict)
     """Numbers of jobs that are not idle, by JobStatus."""
+    problems: tuple[str, ...] = ()
+    """Jobs that can't be read and are left out."""
 
 
 def strip_query_attributes(ad: Any) -> Any:
@@ -72,8 +76,8 @@ def add_unmaterialised(schedd: str, idle: IdleJobs, clusters: Iterable[Any]) -> 
         if jobs <= 0 or permanent_exclusion(ad) is not None:
             continue
         owner, accounting = str(value(ad, "Owner", "")), str(value(ad, "AccountingGroup", ""))
-        ask, problem, refers = read_job_request(ad)
-        requirements = str(ad.lookup("Requirements")) if has(ad, "Requirements") else "true"
+        ask, problem, refers = _checked_request(ad)
+        requirements = _requirements(ad)
         key = keys.get((owner, accounting, ask, requirements))
         if key is None:
             kind = short_digest(f"{ask} {requirements}")
@@ -83,7 +87,8 @@ def add_unmaterialised(schedd: str, idle: IdleJobs, clusters: Iterable[Any]) -> 
                 key, ask, 0, owner, accounting, requirements,
                 problem=problem, takes=takes, refers=refers,
             )  # fmt: skip
-            ads[key] = strip_query_attributes(copy_ad(ad))
+            if not _is_refused(problem):
+                ads[key] = strip_query_attributes(copy_ad(ad))
         groups[key] = replace(groups[key], unmaterialised=groups[key].unmaterialised + jobs)
     return replace(idle, groups=tuple(groups.values()), ads=ads)
 
@@ -133,8 +138,8 @@ def group_jobs(
             continue
         if cluster not in asks:
             asks[cluster] = (
-                *read_job_request(ad),
-                str(ad.lookup("Requirements")) if has(ad, "Requirements") else "true",
+                *_checked_request(ad),
+                _requirements(ad),
             )
         ask, problem, refers, requirements = asks[cluster]
         example = str(count.get("JobIds", "")).split(" ", 1)[0]
@@ -143,8 +148,29 @@ def group_jobs(
             example=example, problem=problem, reject_reason=rejected, takes=_takes(ask, problem),
             referenced=_asked_values(count, ad, asked) if asked else (), refers=refers,
         )  # fmt: skip
-        ads[key] = _with(ad, more)
+        whole = _with(ad, more)
+        if more and problem is None and (why := why_refused(whole)) is not None:
+            groups[key] = replace(groups[key], problem=f"{_REFUSED}{why}")
+        elif not _is_refused(problem):
+            ads[key] = whole
     return IdleJobs(tuple(groups.values()), ads, excluded)
+
+
+_REFUSED = "it is not evaluated, because "
+
+
+def _checked_request(ad: Any) -> tuple[Room, str | None, frozenset[str]]:
+    """Return the request of a job, its problem, and its references. An ad that may do harm is not evaluated."""
+    why = why_refused(ad)
+    return read_job_request(ad) if why is None else (Room(), f"{_REFUSED}{why}", frozenset())
+
+
+def _is_refused(problem: str | None) -> bool:
+    return problem is not None and problem.startswith(_REFUSED)
+
+
+def _requirements(ad: Any) -> str:
+    return str(ad.lookup("Requirements"))[:MAX_LENGTH] if has(ad, "Requirements") else "true"
 
 
 def _asked_values(count: Any, ad: Any, asked: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -178,7 +204,8 @@ def _rows(
         }
         own = strip_query_attributes(copy_ad(ad))  # the row may belong to another selection too
         for name in DEFERRAL_ATTRIBUTES:
-            own.pop(name, None)
+            if has(own, name):
+                del own[name]
         yield count, own, f"new {short_digest(str(own))}"
 
 

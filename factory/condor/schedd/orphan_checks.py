@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from factory.condor.classad.literals import same_text
+from factory.condor.classad.values import number, value
 from factory.condor.connect import open_collector, open_schedd
 from factory.condor.schedd import actions as acts
 from factory.model.address import PoolAddress, ScheddAddress
@@ -35,7 +36,7 @@ def vms_in_use(schedd: ScheddAddress, vms: Collection[str]) -> VMsInUse:
     names = ["ClusterId", "ProcId", "APFVM", "EC2InstanceName"]
     owners = open_schedd(schedd).query(constraint=_any_of("APFVM", vms), projection=names)
     return VMsInUse(
-        {str(ad["APFVM"]): f"VM job {ad['ClusterId']}.{ad['ProcId']} owns it" for ad in owners},
+        {str(value(ad, "APFVM")): f"VM job {ad['ClusterId']}.{ad['ProcId']} owns it" for ad in owners},
         _by_vm(owners, "EC2InstanceName"),
         {vm: f"job {job} of {schedd} runs on it" for vm, job in acts.jobs_on_startds(schedd, vms).items()},
     )
@@ -57,7 +58,7 @@ def _by_vm(ads: Iterable[Mapping[str, Any]], name: str) -> dict[str, frozenset[s
     """Collect the values of an attribute by ``APFVM``."""
     by_vm: dict[str, set[str]] = defaultdict(set)
     for ad in ads:
-        by_vm[str(ad["APFVM"])].add(str(ad.get(name, "")))
+        by_vm[str(value(ad, "APFVM"))].add(str(value(ad, name, "")))
     return {vm: frozenset(values) for vm, values in by_vm.items()}
 
 
@@ -76,11 +77,11 @@ def key_pair_owners(schedd: ScheddAddress, jobs: Collection[StampedJob]) -> dict
     ads = open_schedd(schedd).history(
         constraint=f"{_GRID} && ({these})", projection=[*_STAMP, "APFFactory", "Owner"], match=len(jobs), since=before
     )
-    return {_stamped(ad): KeyPairMaker(str(ad.get("APFFactory", "")), str(ad.get("Owner", ""))) for ad in ads}
+    return {_stamped(ad): KeyPairMaker(str(value(ad, "APFFactory", "")), str(value(ad, "Owner", ""))) for ad in ads}
 
 
 def _stamped(ad: Mapping[str, Any]) -> StampedJob:
-    return JobId(int(ad["ClusterId"]), int(ad["ProcId"])), int(ad["QDate"])
+    return JobId(int(ad["ClusterId"]), int(ad["ProcId"])), int(number(value(ad, "QDate")) or 0)
 
 
 def _any_of(name: str, values: Collection[str]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from factory.condor.classad.literals import same_text
+from factory.condor.classad.values import number, value
 from factory.condor.connect import open_schedd
 from factory.model.address import ScheddAddress
 from factory.model.source import Source
@@ -55,6 +56,7 @@ def fold_jobs(ads: Iterable[Mapping[str, Any]]) -> dict[str, tuple[PlainJob, ...
     """Return the jobs by queue; pure."""
     jobs: dict[str, list[PlainJob]] = defaultdict(list)
     for ad in ads:
-        job = PlainJob(JobId(int(ad["ClusterId"]), int(ad["ProcId"])), int(ad["JobStatus"]), float(ad["QDate"]))
-        jobs[str(ad.get("APF_QUEUE", ""))].append(job)
+        job = JobId(int(ad["ClusterId"]), int(ad["ProcId"]))
+        submitted = number(value(ad, "QDate")) or 0.0
+        jobs[str(value(ad, "APF_QUEUE", ""))].append(PlainJob(job, int(ad["JobStatus"]), submitted))
     return {queue: tuple(of_queue) for queue, of_queue in jobs.items()}

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from factory.condor.classad.guard import fold_each
 from factory.condor.classad.literals import same_text
-from factory.condor.classad.values import number, text, value
+from factory.condor.classad.values import has, number, text, value
 from factory.condor.connect import open_schedd
-from factory.condor.schedd.evictable_jobs import MAY_BE_EVICTED, startd_of
+from factory.condor.schedd.evictable_jobs import MAY_BE_EVICTED, job_name, startd_of
 from factory.model.address import ScheddAddress
 from factory.model.job_status import JobStatus
 from factory.model.source import Source
@@ -76,17 +77,17 @@ class VMJobsSource(Source):
     def fetch(self) -> VMJobRows:
         """Query VM jobs and evictable jobs together: most of the time of a query is the pass over all jobs."""
         either = f"({our_vm_jobs(self.owner, self.factory_id)}) || ({MAY_BE_EVICTED})"
-        jobs, evictable = [], set()
-        for ad in open_schedd(self.schedd).query(constraint=either, projection=_PROJECTION):
-            if self._is_ours(ad):
-                jobs.append(job_row(ad))
-            elif "RemoteHost" in ad:
-                evictable.add(startd_of(ad))
-        return VMJobRows(tuple(jobs), frozenset(evictable))
+        ads = open_schedd(self.schedd).query(constraint=either, projection=_PROJECTION)
+        problems: list[str] = []
+        rows = list(fold_each(ads, lambda ad: (self._is_ours(ad), ad), job_name, problems))
+        # An own VM job that can't be read makes the whole reading fail: left out, it would count as gone (rule 2).
+        jobs = tuple(job_row(ad) for ours, ad in rows if ours)
+        running = [ad for ours, ad in rows if not ours and has(ad, "RemoteHost")]
+        return VMJobRows(jobs, frozenset(fold_each(running, startd_of, job_name, problems)), tuple(problems))
 
     def _is_ours(self, ad: Mapping[str, Any]) -> bool:
-        vm = ad.get("APFVM")
-        mine = (ad.get("Owner"), ad.get("APFFactory")) == (self.owner, self.factory_id)
+        vm = value(ad, "APFVM")
+        mine = (value(ad, "Owner"), value(ad, "APFFactory")) == (self.owner, self.factory_id)
         return mine and vm is not None and not isinstance(vm, Enum)  # undefined is an IntEnum
 
 
@@ -101,8 +102,8 @@ def job_row(ad: Mapping[str, Any]) -> VMJobRow:
         shape=str(ad.get("APFShape", "")),
         identity=str(ad.get("APFIdentity", "")),
         incarnation=str(ad.get("APFIncarnation", "")),
-        submitted=float(ad.get("QDate", 0)),
-        entered_status=float(ad.get("EnteredCurrentStatus", 0)),
+        submitted=number(ad.get("QDate")) or 0.0,
+        entered_status=number(ad.get("EnteredCurrentStatus")) or 0.0,
         lease_end=number(ad.get("APFLeaseEnd")),
         retire_time=number(ad.get("APFRetireTime")),
         unretire_time=number(ad.get("APFUnretireTime")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence, Sized
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,16 +27,20 @@ def custom_resources(requests: Iterable[Room]) -> tuple[str, ...]:
     return tuple(sorted({name for room in requests if room.custom for name, _ in room.custom}))
 
 
-def vector(room: Room, custom: Iterable[str] = ()) -> Vector:
+def vector(room: Room, custom: Sequence[str] = ()) -> Vector:
     """Return the room of a machine as numbers: cores, memory, disk, GPUs, and these custom resources."""
+    if not custom:
+        return room.cpus, room.memory_mb, room.disk_kb, room.gpus
     return room.cpus, room.memory_mb, room.disk_kb, room.gpus, *map(room.of, custom)
 
 
-def request_vector(room: Room, custom: Iterable[str] = ()) -> Vector:
+def request_vector(room: Room, custom: Sequence[str] = ()) -> Vector:
     """Return a request as numbers; an empty request becomes one core, so that a machine holds finitely many."""
-    requested = dict(room.custom)
-    numbers = (room.cpus, room.memory_mb, room.disk_kb, room.gpus, *(requested.get(name, 0.0) for name in custom))
-    return numbers if any(number > 0 for number in numbers) else (1.0, *numbers[1:])
+    numbers: Vector = (room.cpus, room.memory_mb, room.disk_kb, room.gpus)
+    if custom:
+        requested = dict(room.custom)
+        numbers += tuple([requested.get(name, 0.0) for name in custom])
+    return numbers if any(numbers) else (1.0, *numbers[1:])
 
 
 def rows(rooms: Iterable[Vector], custom: Sized = ()) -> Floats:

@@ -1,0 +1,111 @@
+"""No ad of a user or a machine stops the others: what can't be read, or could do harm, is left out and named.
+
+Thirty attributes that double each other are not among these jobs: condor_submit and the schedd hang when they evaluate
+them. tests/unit/condor/classad/test_guard.py has them.
+"""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from factory.condor.collector.machines import PoolSource
+from factory.condor.job_demand import DemandQuery, JobDemandRows, JobDemandSource
+from factory.condor.schedd.job_counts import JobCountSource
+from factory.condor.schedd.vm_jobs import VMJobsSource
+from factory.model.address import PoolAddress, ScheddAddress
+from factory.model.demand import Demand
+from factory.process.workers import Workers
+from tests.pool.test_odd_jobs import PLAIN, RULES, negotiated, submit
+from tests.rig.pool import Pool
+from tests.rig.slots import advertise, partitionable
+from tests.rig.wait import until
+from tests.rig.workers import asking
+
+MEGABYTE = ['+B0 = "x"', *(f"+B{i} = strcat(B{i - 1}, B{i - 1})" for i in range(1, 21))]
+HARMFUL = {
+    "deferral that is not UTF-8": ['+DeferralTime = "\xfc"', "requirements = HasJobDeferral =!= true"],
+    "request that refers to itself": ["request_memory = max({RequestMemory, 2000})"],
+    "infinite request": ["request_memory = 1e400"],
+    "request of real infinity": ['request_memory = real("INF")'],
+    "limits that refer to themselves": ["+ConcurrencyLimits = ConcurrencyLimits"],
+    "requirements that refer to themselves": ["requirements = Foo", "+Foo = Foo"],
+    "900 nested parentheses": ["requirements = " + "(" * 900 + "TARGET.Cpus > 0" + ")" * 900],
+    "text of a megabyte": [*MEGABYTE, "+ConcurrencyLimits = B20"],
+    "owner of a group that is not UTF-8": ['+AccountingGroup = "\xfc"'],
+    "universe of another type": ['+JobUniverse2 = "x"', '+Managed = {1, 2}'],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    with Pool(tmp_path_factory.mktemp("harm"), RULES) as running:
+        yield running
+
+
+@pytest.fixture
+def workers(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    with asking(pool, monkeypatch) as running:
+        yield running
+    pool.run("condor_rm", "-all")
+    pool.run("condor_rm", "-forcex", "-all", check=False)
+    pool.run("condor_advertise", "INVALIDATE_STARTD_ADS", stdin='MyType = "Query"\nRequirements = true\n')
+    until(lambda: not pool.jobs() and not pool.slots(), "jobs and machines have gone", 30)
+
+
+def poll(workers: Workers) -> JobDemandRows:
+    source = JobDemandSource(pool=PoolAddress(), queries=frozenset({DemandQuery(None, (PLAIN,))}), factory_id="f")
+    rows = workers.call("all", 30, source.fetch)
+    assert isinstance(rows, JobDemandRows)
+    return rows
+
+
+def served(rows: JobDemandRows) -> int:
+    """Return the number of jobs without a harmful attribute that surely run on a new machine."""
+    demand = rows.demand(None)
+    assert isinstance(demand, Demand), demand
+    return sum(
+        group.count
+        for group in demand.groups
+        if group.problem is None and "Nice" in group.requirements and demand.on_shapes[group.key, PLAIN.key].ok
+    )
+
+
+@pytest.mark.parametrize("lines", HARMFUL.values(), ids=HARMFUL.keys())
+def test_other_jobs_get_their_machines(pool: Pool, workers: Workers, lines: list[str]) -> None:
+    submit(pool, 1, *lines)
+    submit(pool, 3, "requirements = Nice =!= true && TARGET.Cpus > 0", "+Nice = false")
+    advertise(pool, [partitionable("up", 8, 16_000, Start="TARGET.Owner =!= undefined")])
+    assert served(poll(workers)) == 3, "before the schedd negotiates"
+    negotiated(pool)
+    for _ in range(2):
+        assert served(poll(workers)) == 3
+    counts = workers.call("all", 30, JobCountSource(schedd=ScheddAddress()).fetch)
+    assert counts.total[1] >= 3
+
+
+def test_job_that_claims_to_run_is_named_and_stops_nothing(pool: Pool, workers: Workers) -> None:
+    """A user edits JobStatus and RemoteHost of an own job."""
+    job = submit(pool, 1, "hold = true", "+MaxJobRetirementTime = 5", '+RemoteHost = "slot1@\xfc"')
+    pool.run("condor_qedit", job, "JobStatus", "2")
+    source = VMJobsSource(schedd=ScheddAddress(), owner="apf", factory_id="f")
+    rows = workers.call("all", 30, source.fetch)
+    assert rows.jobs == ()
+
+
+def test_machine_whose_ad_is_not_utf_8_stops_no_other(pool: Pool, workers: Workers) -> None:
+    of = {"APFFactory": '"f"', "EC2InstanceID": '"i-1"'}
+    ads = [partitionable(name, 8, 16_000, APFVM=f'"{name}"', **of) for name in ("vm-1", "vm-\xfc")]
+    for slot in ads:
+        text = "".join(f"{name} = {value}\n" for name, value in {**slot, "MyAddress": _ADDRESS}.items())
+        subprocess.run(
+            ["condor_advertise", "-tcp", "UPDATE_STARTD_AD"], input=text.encode("latin-1"), env=pool.env, check=True
+        )
+    until(lambda: len(pool.run("condor_status", "-af", "State").split()) == 2, "both machines are there")
+    rows = workers.call("all", 30, PoolSource(pool=PoolAddress(), factory_id="f").fetch)
+    assert "vm-1" in rows.machines
+    submit(pool, 1)
+    assert poll(workers).pool.machines
+
+
+_ADDRESS = '"<127.0.0.1:9>"'
