@@ -22,7 +22,7 @@ def job_references(ads: Iterable[Any]) -> set[str]:
         done.add(text)
         for name in ad.externalRefs(tree):
             scope, _, plain = name.rpartition(".")
-            if scope.upper() in ("TARGET", ""):
+            if plain and scope.upper() in ("TARGET", ""):
                 names.add(plain.lower())
     return names
 
@@ -45,7 +45,7 @@ def machine_references(ads: Iterable[Any], shown: Collection[str] = ()) -> tuple
                     of_job.add(plain)
         for attribute in ("Start", *shown):
             if has(ad, attribute):
-                own.update(name.lower() for name in ad.internalRefs(ad.lookup(attribute)))
+                own.update(name.lower() for name in ad.internalRefs(ad.lookup(attribute)) if name)
     return frozenset(own), frozenset(of_job)
 
 

@@ -67,7 +67,7 @@ def _references(ad: Any, requests: Requests) -> frozenset[str]:
     found: set[str] = set()
     for name, text in requests:
         if _literal(text) is None:
-            found.update(each.rpartition(".")[2].lower() for each in ad.externalRefs(ad.lookup(name)))
+            found.update(each.rpartition(".")[2].lower() for each in ad.externalRefs(ad.lookup(name)) if each)
     return frozenset(found)
 
 

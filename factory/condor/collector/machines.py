@@ -10,7 +10,7 @@ from typing import Any
 
 from factory.condor.classad.guard import fold_each
 from factory.condor.classad.literals import same_text
-from factory.condor.classad.values import value
+from factory.condor.classad.values import number, value
 from factory.condor.connect import open_collector
 from factory.model.address import PoolAddress
 from factory.model.pool import MachineRow, MasterRow, PoolRows
@@ -85,7 +85,7 @@ class PoolSource(Source):
         slots = collector.query(htcondor2.AdType.Startd, constraint=ours, projection=_SLOT)
         masters = collector.query(htcondor2.AdType.Master, constraint=ours, projection=_MASTER)
         return PoolRows(
-            collector_up_s=min(uptime_s(ad) for ad in own),
+            collector_up_s=uptime_s(own),
             machines=fold_slots(slots, now, problems),
             masters=fold_masters(masters, now, problems),
             instances=fold_instances([*slots, *masters]),
@@ -98,13 +98,14 @@ def _ad_name(ad: Mapping[str, Any]) -> str:
     return f"ad {value(ad, 'Name')} of {value(ad, 'AuthenticatedIdentity', 'an unknown identity')}"
 
 
-def uptime_s(ad: Mapping[str, Any]) -> float:
-    """Return the uptime of a collector in seconds, from its own ad; pure.
+def uptime_s(ads: Iterable[Mapping[str, Any]]) -> float:
+    """Return the least uptime of collectors in seconds, from their own ads; 0 if none says it; pure.
 
     The collector updates StatsLifetime every few seconds and nothing else in that ad: MyCurrentTime keeps its value
     from the start of the collector.
     """
-    return float(ad.get("StatsLifetime", 0))
+    uptimes = (number(value(ad, "StatsLifetime")) for ad in ads)
+    return min((uptime for uptime in uptimes if uptime is not None and uptime >= 0), default=0.0)
 
 
 def fold_slots(

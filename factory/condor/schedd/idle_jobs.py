@@ -24,6 +24,7 @@ from factory.condor.schedd.job_groups import (
     IdleJobs,
     add_unmaterialised,
     group_jobs,
+    jobs_to_come,
     permanent_exclusion,
     strip_query_attributes,
 )
@@ -169,7 +170,8 @@ class ScheddQueue:
         import htcondor2
 
         opts = htcondor2.QueryOpts.IncludeClusterAd
-        return list(self.schedd.query(constraint=f"({constraint}) && {_FACTORIES}", opts=opts))
+        ads = self.schedd.query(constraint=f"({constraint}) && {_FACTORIES}", opts=opts)
+        return [ad for ad, _ in fold_each(ads, lambda ad: (ad, jobs_to_come(ad)), job_of_row, self.problems)]
 
 
 def _numbered(ad: Any) -> tuple[int, Any]:
@@ -183,7 +185,9 @@ def _sound(ad: Any) -> Any:
         TypeError: one can't.
     """
     for name in ("JobStatus", "JobCount", "AutoClusterId", "JobUniverse"):
-        if has(ad, name) and not isinstance(ad[name], int):
+        if name in ("JobStatus", "JobCount") or has(ad, name):
+            if isinstance(ad[name], int):
+                continue
             raise TypeError(f"{name} = {ad.lookup(name)} is no whole number")
     is_demand(ad, 0)
     return ad

@@ -72,7 +72,7 @@ def add_unmaterialised(schedd: str, idle: IdleJobs, clusters: Iterable[Any]) -> 
     groups, ads = {group.key: group for group in idle.groups}, dict(idle.ads)
     keys = {(g.owner, g.accounting_group, g.ask, g.requirements): g.key for g in idle.groups}
     for ad in clusters:
-        jobs = _to_come(ad)
+        jobs = jobs_to_come(ad)
         if jobs <= 0 or permanent_exclusion(ad) is not None:
             continue
         owner, accounting = str(value(ad, "Owner", "")), str(value(ad, "AccountingGroup", ""))
@@ -93,7 +93,7 @@ def add_unmaterialised(schedd: str, idle: IdleJobs, clusters: Iterable[Any]) -> 
     return replace(idle, groups=tuple(groups.values()), ads=ads)
 
 
-def _to_come(ad: Mapping[str, Any]) -> int:
+def jobs_to_come(ad: Mapping[str, Any]) -> int:
     """Return the number of jobs that a cluster has still to materialise; 0 if it is paused."""
     if any(ad.get(name, 0) for name in ("JobMaterializePaused", "JobFactoryPaused")):
         return 0
