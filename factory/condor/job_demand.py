@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 from factory.condor.classad.guard import why_refused
@@ -14,7 +14,7 @@ from factory.condor.classad.match import NewMachine, match_all, match_all_new
 from factory.condor.classad.references import job_references, machine_references
 from factory.condor.classad.requests import read_job_request
 from factory.condor.classad.template_ad import template_ad
-from factory.condor.classad.unready import may_open
+from factory.condor.classad.unready import job_names, may_open
 from factory.condor.collector.partial_slots import match_partial_slots
 from factory.condor.collector.proofs import Proofs
 from factory.condor.collector.slot_queries import query_slots
@@ -59,6 +59,13 @@ class _Needs:
         custom = frozenset(name for room in rooms if room.custom for name, _ in room.custom)
         references = frozenset(job_references(ads)).union(*{refers for _, _, refers in asks})
         return cls(SlotNeeds(references, custom), reduce(Room.within, rooms, _NOTHING))
+
+    @classmethod
+    def of_groups(cls, groups: Sequence[JobGroup], ads: Iterable[Any]) -> _Needs:
+        """Return the needs of these groups and their ads."""
+        needs = cls.of(((group.ask, group.problem, group.refers) for group in groups), ads)
+        custom = needs.slots.custom.union(*(group.custom for group in groups if group.custom))
+        return replace(needs, slots=replace(needs.slots, custom=custom))
 
     def __or__(self, other: _Needs) -> _Needs:
         return _Needs(self.slots | other.slots, self.least.within(other.least))
@@ -163,8 +170,7 @@ class JobDemandSource(Source):
             selected = queue.idle_jobs(offered, clusters, asked, time.time(), late_made=late_made)
             idle = {selection: jobs for selection, jobs in selected.items() if isinstance(jobs, IdleJobs)}
             jobs = {key: job for of in idle.values() for key, job in of.ads.items()}
-            asks = ((group.ask, group.problem, group.refers) for of in idle.values() for group in of.groups)
-            current = _Needs.of(asks, jobs.values())
+            current = _Needs.of_groups([group for of in idle.values() for group in of.groups], jobs.values())
             if needs | current == needs:
                 break
             needs |= current
@@ -184,7 +190,12 @@ class JobDemandSource(Source):
             by_selection[selection] = SelectionDemand(with_asks, on_shapes, of.excluded, of.others)
             groups += with_asks
         free, on_kinds = match_partial_slots(slots, groups, jobs, on_whole)
-        unready = slots.unready(lambda kind: _is_unready(kind, slots, jobs, on_whole))
+        names = cache(lambda: job_names(jobs.values()))
+        unready = slots.unready(
+            lambda kind: (
+                not any(on_whole[key, kind].ok for key in jobs) and may_open(slots.kinds[kind], jobs.values(), names())
+            )
+        )
         full = schedd_limit(ad, groups)
         of_negotiator = find_limits(groups, jobs, negotiator.answer(min(PATIENCE_S, self.deadline_s / 10)))
         limits = (*of_negotiator, *([full] if full else []))
@@ -220,8 +231,3 @@ class JobDemandSource(Source):
             known = self.facts.get(each.model, ModelFacts())
             if learn(known, each, each.unclaimed.keys()) is not known:
                 yield each
-
-
-def _is_unready(kind: str, slots: Slots, jobs: Mapping[str, Any], on_kinds: Matches) -> bool:
-    """True if no job matches machines of a class now, but some may once the machines show what START waits for."""
-    return not any(on_kinds[key, kind].ok for key in jobs) and may_open(slots.kinds[kind], jobs.values())

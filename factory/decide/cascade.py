@@ -14,7 +14,7 @@ from types import MappingProxyType
 from factory.config.queues import Queue
 from factory.decide.chain import Chain
 from factory.fit.doubts import due_doubts, update_doubts
-from factory.fit.learned import remember_facts, remember_rooms
+from factory.fit.learned import forget_queues, remember_facts, remember_rooms
 from factory.fit.packing.vectors import custom_resources
 from factory.fit.pool_limits import Admitted, apply_limits
 from factory.fit.share import Share
@@ -205,7 +205,8 @@ def start_cascade(
             known_vms = vms if isinstance(vms, tuple) else ()
             blocked = blocked_shapes(health.get(queue.name, Health()), shapes, known_vms, now)
             demands[queue.name] = QueueDemand(queue, rank, _sources(queue), demand, vms, offers, blocked)
-    return Cascade(demands, memory, now)
+    configured = {queue.name for queue in queues}
+    return Cascade(demands, forget_queues(memory, configured), now)
 
 
 def also_decide(queues: Sequence[Queue], due: Collection[str]) -> set[str]:
@@ -251,7 +252,7 @@ def _offers(queue: Queue, memory: FitMemory, demand: Demand | Unknown) -> tuple[
         offers = tuple(queue.batchsubmit.offers(memory.rooms))
     except FAULTS:
         return ()
-    names = () if isinstance(demand, Unknown) else custom_resources(group.ask for group in demand.groups)
+    names = () if isinstance(demand, Unknown) else custom_resources(demand.groups)
     if not names:
         return offers
     facts = {template.shape: memory.facts.get(template.model, ModelFacts()) for template in _templates(queue)}

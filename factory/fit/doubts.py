@@ -14,16 +14,19 @@ from factory.model.memory import Doubt
 
 FIRST_S = 3600
 LONGEST_S = 24 * 3600
+_MOST = 200
+"""Doubts of one queue to remember."""
 _KEEP_S = 2 * LONGEST_S
 """Time for which a doubt is remembered while no job has it."""
 
 
-def due_doubts(memory: Mapping[str, Doubt], queue: str, now: float) -> frozenset[str]:
-    """Return the names of the doubts of a queue for which a probe is due."""
+def due_doubts(memory: Mapping[str, Doubt], queue: str, now: float) -> tuple[str, ...]:
+    """Return the names of the doubts of a queue for which a probe is due, the one that waited longest first."""
     mine = {name: doubt for name, doubt in memory.items() if doubt.queue == queue}
     if any(now - doubt.probed < FIRST_S for doubt in mine.values() if doubt.probed):
-        return frozenset()
-    return frozenset(name for name, doubt in mine.items() if now - doubt.since >= _wait_s(doubt))
+        return ()
+    due = (name for name, doubt in mine.items() if now - doubt.since >= _wait_s(doubt))
+    return tuple(sorted(due, key=lambda name: (mine[name].since, name)))
 
 
 def _wait_s(doubt: Doubt) -> float:
@@ -43,7 +46,9 @@ def update_doubts(
         now: Time of the round.
     """
     after = {name: doubt for name, doubt in memory.items() if doubt.queue != queue or now - doubt.seen < _KEEP_S}
-    for name in seen:
+    for name in sorted(seen):
+        if name not in after and sum(doubt.queue == queue for doubt in after.values()) >= _MOST:
+            break
         after[name] = replace(after[name], seen=now) if name in after else Doubt(queue, since=now, seen=now)
     if probed is not None and probed in after:
         doubt = after[probed]

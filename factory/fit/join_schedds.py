@@ -63,6 +63,7 @@ def _machines(demands: Sequence[Demand]) -> Iterator[Machine]:
             first,
             kind=kind,
             free=free,
+            total=replace(first.total, custom=_largest_custom(machine.total for _, machine in of_machine)),
             retiring=any(machine.retiring for _, machine in of_machine),
             offline=any(machine.offline for _, machine in of_machine),
             unready=all(machine.unready for _, machine in of_machine),
@@ -76,8 +77,17 @@ def _largest(rooms: Iterable[Room]) -> Room:
         max(room.memory_mb for room in rooms),
         max(room.disk_kb for room in rooms),
         max(room.gpus for room in rooms),
-        tuple((name, max(room.of(name) for room in rooms)) for name, _ in rooms[0].custom),
+        _largest_custom(rooms),
     )
+
+
+def _largest_custom(rooms: Iterable[Room]) -> tuple[tuple[str, float], ...]:
+    """Return the largest amount of each custom resource. A schedd without jobs that request it reads none."""
+    amounts: dict[str, float] = {}
+    for room in rooms:
+        for name, amount in room.custom:
+            amounts[name] = max(amount, amounts.get(name, 0.0))
+    return tuple(sorted(amounts.items()))
 
 
 class _Joined(Table):

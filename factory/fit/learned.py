@@ -41,5 +41,14 @@ def remember_facts(
     return replace(memory, facts={model: known for model, known in facts.items() if known != ModelFacts()})
 
 
+def forget_queues(memory: FitMemory, configured: Collection[str]) -> FitMemory:
+    """Return the memory without what was learned for queues that are not configured any more."""
+    return replace(
+        memory,
+        facts={model: known for model, known in memory.facts.items() if _queue(model) in configured},
+        doubts={name: doubt for name, doubt in memory.doubts.items() if doubt.queue in configured},
+    )
+
+
 def _queue(model: str) -> str:
     return model.rsplit(" ", 2)[0]

@@ -6,7 +6,8 @@ time grows with groups times machines and not with jobs. The result does not dep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
@@ -49,8 +50,8 @@ def place_on_machines(
     it in the end. ``ask_on``: request of one job on machines of a kind, for groups whose request varies.
     """
     left = {group.key: group.count for group in groups}
-    least = np.min(rows(request_vector(group.ask) for group in groups), axis=0) if groups else np.zeros(4)
-    custom = custom_resources(group.ask for group in groups)
+    least = np.min(rows(request_vector(group.least) for group in groups), axis=0) if groups else np.zeros(4)
+    custom = custom_resources(groups)
     cpus, memory_mb = least[:2].tolist()
     useful = [
         m
@@ -86,11 +87,14 @@ class _Free:
         """Place up to ``count`` jobs of a group; return the number of jobs by machine name."""
         if not group.varies:
             return self._take(group, group.ask, count, fits)
-        taken: dict[str, int] = {}
+        kinds: dict[Room, set[str]] = defaultdict(set)
         for kind in self.kinds:
+            if fits(group, kind):
+                kinds[ask_on(group, kind)].add(kind)
+        taken: dict[str, int] = {}
+        for ask, of_ask in kinds.items():
             if count > sum(taken.values()):
-                of_kind = partial(_of_kind, fits, kind)
-                taken |= self._take(group, ask_on(group, kind), count - sum(taken.values()), of_kind)
+                taken |= self._take(group, ask, count - sum(taken.values()), partial(_is_of, of_ask))
         return taken
 
     def _take(self, group: JobGroup, requested: Room, count: int, fits: Fits) -> dict[str, int]:
@@ -119,8 +123,8 @@ class _Free:
         return {self.names[i]: n for i, n in zip(at.tolist(), taken[hit].tolist(), strict=True)}
 
 
-def _of_kind(fits: Fits, only: str, group: JobGroup, kind: str) -> bool:
-    return kind == only and fits(group, kind)
+def _is_of(kinds: Collection[str], _group: JobGroup, kind: str) -> bool:
+    return kind in kinds
 
 
 def fill_machines(capacity: Ints, count: int) -> Ints:
@@ -147,7 +151,7 @@ def _in_order(machines: Iterable[Machine], rank: Rank) -> list[Machine]:
 def largest_first(groups: Iterable[JobGroup]) -> list[JobGroup]:
     """Return the groups by the request of one job, largest first."""
     groups = list(groups)
-    custom = custom_resources(group.ask for group in groups)
+    custom = custom_resources(groups)
     asks = rows((request_vector(group.ask, custom) for group in groups), custom)
     top: Floats = asks.max(axis=0) if groups else np.ones(asks.shape[1])
     shares = asks / np.where(top > 0, top, 1)

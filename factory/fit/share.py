@@ -28,7 +28,7 @@ class Share:
     """Group key → memory of the group."""
     probes: tuple[str, ...] = ()
     """Groups for which queues of higher priority buy a probe in this round."""
-    due_doubts: frozenset[str] = frozenset()
+    due_doubts: tuple[str, ...] = ()
     """Doubts of the queue for which a probe is due (factory/fit/doubts.py)."""
     closed: str | None = None
     """Reason why this queue buys nothing: a queue of higher priority is blocked. None: it may buy."""
@@ -201,25 +201,27 @@ def _probe(share: Share, result: FitResult, groups: Sequence[JobGroup], machines
 def _doubt(share: Share, result: FitResult, groups: Sequence[JobGroup]) -> FitResult:
     """Buy one machine to learn whether a reason still holds that only machines have shown."""
     supply = share.supply
+    have = supply.vms_by_shape()
 
     def doubt(group: JobGroup, shape: str) -> str | None:
         match = supply.on_shape(group, shape)
-        return f"{supply.queue} {shape}: {match.why}" if match.learned else None
+        unproven = match.maybe and have.get(shape)  # the machines that exist do not match
+        return f"{supply.queue} {shape}: {match.why}" if match.learned or unproven else None
 
     unserved = [
         group
         for group in groups
-        if group.key in result.purchase.unserved
+        if (group.key in result.purchase.unserved or group.key in result.maybe)
         and group.key not in share.probes
         and not supply.demand.surely_served(group.key)
     ]
     shapes = [str(offer.shape) for offer in share.offers]
     found = {name for group in unserved for shape in shapes if (name := doubt(group, shape)) is not None}
     result = replace(result, doubts=frozenset(found))
-    for name in sorted(found & share.due_doubts):
+    for name in [name for name in share.due_doubts if name in found]:
         able = [group for group in unserved if any(doubt(group, shape) == name for shape in shapes)]
         only = [offer for offer in share.offers if name.startswith(f"{supply.queue} {offer.shape}: ")]
-        counts, have = {group.key: 1 for group in able}, supply.vms_by_shape()
+        counts = {group.key: 1 for group in able}
         one = buy(able, counts, only, lambda _group, _shape: True, have, supply.ask_on_shape)
         if one.order:
             first = replace(one, offers=one.offers[:1], order=one.order[:1], unserved=result.purchase.unserved)

@@ -145,7 +145,9 @@ class Supply:
         if not unplaced:
             return placed
         remaining = list(
-            self._leftovers(groups, machines, placed, reduce(Room.within, (group.ask for group in unplaced)))
+            self._leftovers(
+                groups, machines, placed, replace(reduce(Room.within, (group.ask for group in unplaced)), custom=())
+            )
         )
         return _merged(placed, place_on_machines(unplaced, remaining, self.fits, order))
 

@@ -83,6 +83,9 @@ class Room:
         )
 
 
+_LEAST = Room(1)
+
+
 @dataclass(frozen=True, slots=True)
 class JobGroup:
     """Idle jobs of one schedd that request the same: same autocluster, owner and accounting group."""
@@ -112,7 +115,14 @@ class JobGroup:
     refers: frozenset[str] = frozenset()
     """Attributes of machines, in lower case, that the request can depend on."""
     varies: bool = False
-    """True: the request depends on the machine (``Match.ask``), and ``ask`` is the least."""
+    """True: the request depends on the machine (``Match.ask``); on one that says nothing of it, it is ``ask``."""
+    custom: tuple[str, ...] = ()
+    """Custom resources that a request which depends on the machine can name, in lower case."""
+
+    @property
+    def least(self) -> Room:
+        """The least that one job requests of any machine."""
+        return _LEAST if self.varies else self.ask
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+START_TIMES = frozenset(("daemonstarttime", "enteredcurrentstate", "enteredcurrentactivity", "mycurrenttime"))
+"""Times that are now for a new machine, in lower case; no two machines agree in them."""
 _RESOURCES = ("cpus", "memory", "disk", "gpus")
 SIZES = frozenset(f"{scope}{name}" for scope in ("", "total", "totalslot", "detected") for name in _RESOURCES)
 """Sizes, in lower case. Machines of one type differ a little; the smallest seen counts."""
@@ -71,7 +73,7 @@ def learn(known: ModelFacts, seen: ShownAttributes, never_claimed: Collection[st
         return replace(known, shown={**known.shown, **missing}) if missing else known
     shown, differing, absent = dict(known.shown), set(known.differing), set(known.absent)
     for name, text in seen.attributes.items():
-        if name in differing or shown.get(name) == text:
+        if name in differing or shown.get(name) == text or (name in shown and name in START_TIMES):
             continue
         if name in shown and _is_size(name, seen.attributes):
             shown[name] = _smaller(shown[name], text)

@@ -121,10 +121,11 @@ class Recorder:
 def saved_memory(statedir: StateDir, config: Config, now: float) -> Memory:
     """Return what a process that starts takes over from an earlier one: health of the queues, facts on machines."""
     try:
-        facts = load_memory(json.loads(_read(statedir.status))["known"]).memory.fit.facts
+        fit = load_memory(json.loads(_read(statedir.status))["known"]).memory.fit
     except (KeyError, TypeError, ValueError):
-        facts = {}
-    return Memory(health=load_health(_read(statedir.health), config.all_queues, now), fit=FitMemory(facts=facts))
+        fit = FitMemory()
+    kept = FitMemory(facts=fit.facts, rooms=fit.rooms, doubts=fit.doubts)
+    return Memory(health=load_health(_read(statedir.health), config.all_queues, now), fit=kept)
 
 
 def log_outcomes(outcomes: Iterable[Outcome]) -> None:

@@ -57,6 +57,11 @@ def request_references(ad: Any) -> frozenset[str]:
     return _references(ad, _requests(ad))
 
 
+def requested_names(ad: Any) -> tuple[str, ...]:
+    """Return the names of the custom resources that a job may request, in lower case."""
+    return tuple(sorted({name[7:].lower() for name, _ in _requests(ad)} - _DEFAULTS.keys()))
+
+
 def read_job_request(ad: Any) -> tuple[Room, str | None, frozenset[str]]:
     """Return the request of a job, its problem, and its references, in one pass."""
     requests = _requests(ad)

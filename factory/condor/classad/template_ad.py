@@ -15,10 +15,7 @@ from typing import Any
 
 from factory.condor.classad.values import copy_ad, has
 from factory.model.demand import Room
-from factory.model.model_facts import ModelFacts
-
-START_TIMES = frozenset(("daemonstarttime", "enteredcurrentstate", "enteredcurrentactivity", "mycurrenttime"))
-"""Times that are now for a new machine, in lower case."""
+from factory.model.model_facts import START_TIMES, ModelFacts
 
 
 @cache

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from factory.condor.classad.syntax import Unreadable
 from factory.condor.classad.unknowns import KnownAd, Unknowns
 
 
-def may_open(machine: Any, jobs: Collection[Any]) -> bool:
+def job_names(jobs: Iterable[Any]) -> frozenset[str]:
+    """Return the attributes of these jobs, in lower case."""
+    return frozenset(name.lower() for job in jobs for name in job)
+
+
+def may_open(machine: Any, jobs: Collection[Any], of_jobs: Collection[str]) -> bool:
     """Return True if START takes none of these jobs, but may once the machine shows attributes that it lacks.
 
-    What a job shows is an attribute of jobs, and no machine is expected to show it. ``machine`` and ``jobs`` are ads.
+    ``machine`` and ``jobs`` are ads. ``of_jobs``: attributes of jobs, which no machine is expected to show.
     """
     import classad2
 
@@ -20,7 +25,6 @@ def may_open(machine: Any, jobs: Collection[Any]) -> bool:
     if "start" not in own.names:
         return False
     start = str(machine.lookup("Start"))
-    of_jobs = frozenset(name.lower() for job in jobs for name in job)
 
     def with_job(job: Any) -> Unknowns:
         return Unknowns(own, KnownAd(job), "my", of_jobs, new_names=())

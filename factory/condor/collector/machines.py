@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 from factory.condor.classad.guard import fold_each
 from factory.condor.classad.literals import same_text
-from factory.condor.classad.values import number, value
+from factory.condor.classad.values import number, text, value
 from factory.condor.connect import open_collector
 from factory.model.address import PoolAddress
 from factory.model.pool import MachineRow, MasterRow, PoolRows
@@ -117,10 +118,25 @@ def fold_slots(
         vm = _named_vm(ad)
         if vm is not None:
             by_vm[vm].append(ad)
-    found = fold_each(
-        by_vm.items(), lambda each: _machine(each[0], each[1], now), lambda each: _ad_name(each[1][0]), _list(problems)
-    )
-    return {row.vm: row for row in found}
+    return {vm: _readable_machine(vm, slots, now, _list(problems)) for vm, slots in by_vm.items()}
+
+
+def _readable_machine(vm: str, slots: list[Mapping[str, Any]], now: float, problems: list[str]) -> MachineRow:
+    """Return the machine of the ads that can be read: an odd one, which a job can send, must not hide the others.
+
+    A machine with no readable ad counts as busy, so that it is neither missed nor ended (rule 2).
+    """
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        return _machine(vm, slots, now)
+    readable = list(fold_each(slots, lambda ad: (_machine(vm, [ad], now), ad)[1], _ad_name, problems))
+    if readable:
+        return _machine(vm, readable, now)
+    odd = slots[0]
+    return MachineRow(
+        name=str(value(odd, "Name")).split("@", 1)[-1], vm=vm, identity=str(value(odd, "AuthenticatedIdentity", "")),
+        instance=text(value(odd, "EC2InstanceID")), heard=now, started=now, slots=(), claims=1, retiring=0,
+        idle_since=None, claimed_before=True, drain_reason=None,
+    )  # fmt: skip
 
 
 def _list(problems: list[str] | None) -> list[str]:

@@ -43,7 +43,7 @@ def match_partial_slots(
         return slots.machines, on_kinds
     if len(_known) > _KEEP:
         _known.clear()
-    asks = {group.key: group.ask for group in picky}
+    asks = {group.key: group.least for group in picky}
     texts = {key: str(jobs[key]) for key in asks}
     digests = {key: None if depends_on_time(text) else digest_of(text) for key, text in texts.items()}
     volatile = {kind for kind, ad in slots.kinds.items() if depends_on_time(str(ad))}

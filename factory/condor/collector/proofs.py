@@ -50,6 +50,7 @@ class Proofs:
         self._on_kinds = on_kinds
         self._proven = {model: frozenset(each.proven) for model, each in facts.items()}
         self._queried: set[str] = set()
+        self._digests: dict[str, str] = {}
 
     def apply(self, jobs: Mapping[str, Any], on_shapes: Matches, models: Mapping[str, str]) -> Matches:
         """Return the matches with a yes for each job and template of whose model a VM is the proof.
@@ -97,7 +98,7 @@ class Proofs:
         proven = self._proven.get(model, frozenset())
         if not kinds and not proven:
             return False
-        digest = digest_of(str(jobs[key])).hex()
+        digest = self._digests.get(key) or self._digests.setdefault(key, digest_of(str(jobs[key])).hex())
         if digest in proven:
             return True
         matching = sum(on_kinds[key, kind].ok for kind in kinds)

@@ -55,6 +55,9 @@ class _Grouping:
         """
         texts, names = _texts(ad), self._names
         split = names if "availablegpus" not in names else splitting_attributes(names, texts) or names
+        custom = self._of_slot[2]
+        if custom:  # fitting counts the free amount apart
+            split = split - {name for name in custom if f"totalslot{name}" in texts}
         shown = tuple(sorted([pair for pair in texts.items() if pair[0] in split]))
         kind = self._ids.get(shown)
         if kind is None:
@@ -147,8 +150,8 @@ def _custom(texts: Mapping[str, str], scope: str, names: Collection[str]) -> tup
     """Return the custom resources that a slot has."""
     if not names:
         return ()
-    amounts = {name: texts.get(scope + name, texts.get(name)) for name in sorted(names)}
-    return tuple((name, _amount(text)) for name, text in amounts.items() if text is not None)
+    here = (name for name in sorted(names) if f"totalslot{name}" in texts)  # a job can give any request a name
+    return tuple((name, _amount(texts.get(scope + name, "0"))) for name in here)
 
 
 def _amount(printed: str) -> float:

@@ -49,7 +49,7 @@ def _query(address: PoolAddress, factory_id: str, needs: SlotNeeds, constraint: 
         now = time.time()
         ads = collector.query(htcondor2.AdType.Startd, constraint=constraint, projection=attributes)
         referenced = {name.lower() for name in (*references, *own)}
-        slots = group_slots(ads, referenced - CHANGING - needs.custom, quote(factory_id), now, needs.custom)
+        slots = group_slots(ads, referenced - CHANGING, quote(factory_id), now, needs.custom)
         missing = machine_references(slots.kinds.values(), references)[0] - {"withinresourcelimits"} - referenced
         if not missing:
             return replace(slots, asked=frozenset(referenced))

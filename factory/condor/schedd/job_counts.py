@@ -133,7 +133,8 @@ def _count_where(schedd: Any, constraint: str, now: float) -> JobCounts | Unknow
         return Unknown(str(error))
     except Exception as error:  # noqa: BLE001  each version of the bindings raises another kind
         return Unknown(f"constraint {constraint!r}: {' '.join(str(error).split())}")
-    return Counter(int(ad["JobStatus"]) for ad in ads if is_demand(ad, now))
+    counted = fold_each(ads, lambda ad: (int(ad["JobStatus"]), is_demand(ad, now)), job_of_row, [])
+    return Counter(status for status, counts in counted if counts)
 
 
 def _group_name(result: object) -> str | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import Any
 
 from factory.condor.classad.digest import short_digest
 from factory.condor.classad.guard import why_refused
-from factory.condor.classad.requests import read_job_request, rounded_request
+from factory.condor.classad.requests import read_job_request, requested_names, rounded_request
 from factory.condor.classad.syntax import MAX_LENGTH
 from factory.condor.classad.values import copy_ad, has, text, value
 from factory.condor.schedd.job_counts import GRID, ON_STARTDS, is_demand
@@ -86,6 +85,7 @@ def add_unmaterialised(schedd: str, idle: IdleJobs, clusters: Iterable[Any]) -> 
             groups[key] = JobGroup(
                 key, ask, 0, owner, accounting, requirements,
                 problem=problem, takes=takes, refers=refers,
+                custom=requested_names(ad) if refers else (),
             )  # fmt: skip
             if not _is_refused(problem):
                 ads[key] = strip_query_attributes(copy_ad(ad))
@@ -147,6 +147,7 @@ def group_jobs(
             key, ask, jobs, owner, accounting, requirements,
             example=example, problem=problem, reject_reason=rejected, takes=_takes(ask, problem),
             referenced=_asked_values(count, ad, asked) if asked else (), refers=refers,
+            custom=requested_names(ad) if refers else (),
         )  # fmt: skip
         whole = _with(ad, more)
         if more and problem is None and (why := why_refused(whole)) is not None:
@@ -222,22 +223,17 @@ def exclusion_reason(ad: Mapping[str, Any], now: float) -> str | None:
 
 
 def with_requests(groups: Iterable[JobGroup], *tables: Matches) -> tuple[JobGroup, ...]:
-    """Return the groups; one whose request depends on the machine gets the least that any machine makes of it."""
+    """Return the groups, those marked whose request depends on the machine."""
     rows = {id(row): row for table in tables for row in table.rows().values()}  # by id: to hash them would take long
-    asks = {i: of_row for i, row in rows.items() if (of_row := [match.ask for match in row if match.ask is not None])}
+    asks = {i for i, row in rows.items() if any(match.ask is not None for match in row)}
     if not asks:
         return tuple(groups)
     return tuple(
-        _with_request(group, [ask for table in tables for ask in asks.get(id(table.row(group.key)), ())])
+        replace(group, takes=None, problem=None, varies=True)
+        if any(id(table.row(group.key)) in asks for table in tables)
+        else group
         for group in groups
     )
-
-
-def _with_request(group: JobGroup, asks: Sequence[Room]) -> JobGroup:
-    if not asks:
-        return group
-    known = [*asks, *([] if group.problem else [group.ask])]
-    return replace(group, ask=reduce(Room.within, known), takes=None, problem=None, varies=True)
 
 
 def _takes(ask: Room, problem: str | None) -> Room | None:

@@ -112,7 +112,7 @@ def buy(
     offers = sorted(
         offers, key=lambda offer: (not offer.shape.spot, str(offer.shape))
     )  # spot first if all else is equal
-    custom = custom_resources(group.ask for group in waiting)
+    custom = custom_resources(waiting)
     classes, unserved = _classes(waiting, offers, fits, custom, ask_on)
     classes = _one_market(classes, offers)
     unserved_jobs = {group.key: left[group.key] for group in unserved}
@@ -153,7 +153,7 @@ def _classes(
     unserved = []
     rooms = rows((vector(offer.room, custom) for offer in offers), custom)
     names = [str(offer.shape) for offer in offers]
-    asks = rows((request_vector(group.ask, custom) for group in waiting), custom)
+    asks = rows((request_vector(group.least, custom) for group in waiting), custom)
     if waiting and len(np.unique(asks, axis=0)) > FEW:
         asks = _coarse(asks, rooms)
     roomy = np.asarray((asks[:, None, :] <= rooms[None, :, :] + TINY).all(axis=2))

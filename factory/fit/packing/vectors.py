@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence, Sized
 import numpy as np
 from numpy.typing import NDArray
 
-from factory.model.demand import Room
+from factory.model.demand import JobGroup, Room
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -22,9 +22,13 @@ TINY = 1e-9
 """The most by which two sums of the same numbers differ."""
 
 
-def custom_resources(requests: Iterable[Room]) -> tuple[str, ...]:
+def custom_resources(groups: Iterable[JobGroup]) -> tuple[str, ...]:
     """Return the names of the custom resources that are requested, sorted."""
-    return tuple(sorted({name for room in requests if room.custom for name, _ in room.custom}))
+    names: set[str] = set()
+    for group in groups:
+        if group.ask.custom or group.custom:
+            names.update(group.custom, (name for name, _ in group.ask.custom))
+    return tuple(sorted(names))
 
 
 def vector(room: Room, custom: Sequence[str] = ()) -> Vector:

@@ -61,3 +61,14 @@ def test_schedds_share_what_is_left_of_a_limit() -> None:
     assert (limit.left, limit.weights) == (4, {"a": 1, "b": 1})
     startable = apply_limits(both.groups, both.limits)
     assert startable.of(A) + startable.of(B) == 4
+
+
+def test_custom_resources_that_only_one_schedd_reads_stay_limited() -> None:
+    """A schedd without jobs that request a resource does not read it."""
+    slot = machine("a", 8, 32_000)
+    read = replace(
+        slot, free=replace(slot.free, custom=(("tape", 0),)), total=replace(slot.total, custom=(("tape", 2),))
+    )
+    for first, second in ((read, slot), (slot, read)):
+        (joined,) = join_demands([demand([], [first]), demand([], [second])]).machines
+        assert (joined.free.custom, joined.total.custom) == ((("tape", 0),), (("tape", 2),))

@@ -80,6 +80,19 @@ def _room(cpus: int, gigabytes: int, tape: int | None) -> Room:
     return Room(cpus, gigabytes * 1000.0, 1000, 0, () if tape is None else (("tape", float(tape)),))
 
 
+def test_requests_that_depend_on_the_machine_are_reckoned_where_the_machine_says_nothing() -> None:
+    jobs, matches = whole(8, {"m5.large": Room(1, 1000, 1000)}, ask=Room(1, 8000, 1000))
+    matches["g", "m5.2xlarge"] = Match(ok=True)
+    eight = offer("m5.2xlarge", 8, 8000)
+    assert bought(demand([jobs], offers=[eight], no=matches), eight) == {"m5.2xlarge": 8}
+
+
+def test_custom_requests_that_depend_on_the_machine_are_packed() -> None:
+    shape = with_custom(LARGE, tape=2)
+    jobs, matches = whole(6, {"m5.2xlarge": Room(1, 100, 1000, 0, (("tape", 1),))}, custom=("tape",))
+    assert bought(demand([jobs], offers=[shape], no=matches), shape) == {"m5.2xlarge": 3}
+
+
 rooms = st.builds(_room, st.integers(1, 8), st.integers(1, 32), st.none() | st.integers(0, 4))
 groups = st.lists(st.tuples(rooms, st.integers(1, 20)), min_size=1, max_size=5)
 

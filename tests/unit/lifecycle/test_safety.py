@@ -64,7 +64,18 @@ def test_ignores_ads_under_a_name_that_is_not_the_vms_own() -> None:
 
 def test_unreadable_ad_hides_no_other_machine() -> None:
     bad = {**SLOT, "Name": "slot1@u-2@host", "APFVM": "u-2", "NumDynamicSlots": "x"}
-    assert set(fold_slots([bad, {**SLOT, "Name": "slot1@u-1@host"}], NOW)) == {"u-1"}
+    problems: list[str] = []
+    rows = fold_slots([bad, {**SLOT, "Name": "slot1@u-1@host"}], NOW, problems)
+    assert rows.keys() == {"u-1", "u-2"}
+    assert rows["u-1"].claims == 0
+    assert (rows["u-2"].claims, rows["u-2"].idle_since) == (1, None), "it counts as busy, so that nothing ends it"
+    assert ["slot1@u-2@host" in problem for problem in problems] == [True]
+
+
+def test_unreadable_ad_hides_no_other_ad_of_its_machine() -> None:
+    forged = {**SLOT, "Name": "slot9@u-1@host", "NumDynamicSlots": "x"}
+    (row,) = fold_slots([forged, {**SLOT, "Name": "slot1@u-1@host"}], NOW).values()
+    assert (row.slots, row.claims) == (("slot1@u-1@host",), 0)
     masters = [{"APFVM": "u-2", "Name": "u-2", "STARTD_StartTime": "x"}, {"APFVM": "u-1", "Name": "u-1"}]
     assert set(fold_masters(masters, NOW)) == {"u-1"}
 

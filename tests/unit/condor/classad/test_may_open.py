@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from factory.condor.classad.unready import may_open
+from factory.condor.classad.unready import job_names, may_open
 
 pytest.importorskip("htcondor2", reason="without it a name without a scope is not looked up in the other ad")
 classad2 = pytest.importorskip("classad2")
@@ -18,6 +18,11 @@ def ad(attributes: dict[str, str]) -> Any:
     for name, text in attributes.items():
         made[name] = classad2.ExprTree(text)
     return made
+
+
+def opens(machine: dict[str, str], *jobs: dict[str, str]) -> bool:
+    ads = [ad(job) for job in jobs]
+    return may_open(ad(machine), ads, job_names(ads))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +40,7 @@ def ad(attributes: dict[str, str]) -> Any:
 )
 def test_waits_for_an_attribute_that_the_machine_lacks(start: str) -> None:
     machine = {"Start": start, "Machine": '"node17"', "FilesReady": "DiskState =?= 3"}
-    assert may_open(ad(machine), [ad(ALICE), ad(BOB)])
+    assert opens(machine, ALICE, BOB)
 
 
 @pytest.mark.parametrize(
@@ -57,9 +62,9 @@ def test_waits_for_an_attribute_that_the_machine_lacks(start: str) -> None:
 )
 def test_waits_for_nothing_that_the_machine_can_still_show(start: str) -> None:
     machine = {"Start": start, "Machine": '"node17"', "FilesReady": "false"}
-    assert not may_open(ad(machine), [ad(ALICE), ad(BOB)])
+    assert not opens(machine, ALICE, BOB)
 
 
 def test_a_machine_without_start_or_without_waiting_jobs_waits_for_nothing() -> None:
-    assert not may_open(ad({}), [ad(ALICE)])
-    assert not may_open(ad({"Start": "NodeIsHealthy"}), [])
+    assert not opens({}, ALICE)
+    assert not opens({"Start": "NodeIsHealthy"})
