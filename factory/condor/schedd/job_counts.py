@@ -139,4 +139,4 @@ def _count_where(schedd: Any, constraint: str, now: float) -> JobCounts | Unknow
 
 def _group_name(result: object) -> str | None:
     """Return the value of an attribute as text; a number too, since ``wmsqueue`` may be one."""
-    return str(result) if isinstance(result, str | int | float) else None
+    return str(result) if isinstance(result, str) or number(result) is not None else None

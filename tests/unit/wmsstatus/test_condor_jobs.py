@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import IntEnum
 from typing import Any
 
 import pytest
@@ -297,3 +298,22 @@ def test_queues_share_one_source_and_those_with_equal_jobs_share_them() -> None:
     assert not one.shares() & (other.shares() | all_jobs.shares())
     assert same.shares() & jobs(schedd="t").shares()
     assert not same.shares() & one.shares(), "of other schedds"
+
+
+class _Value(IntEnum):
+    """As the bindings return it."""
+
+    UNDEFINED = 2
+
+
+def test_undefined_is_no_name_of_a_queue() -> None:
+    row = {"JobStatus": 1, "JobCount": 3, "JobUniverse": 5, QUEUE_ATTRIBUTE: _Value.UNDEFINED}
+    assert fold_groups([row, {**row, QUEUE_ATTRIBUTE: 2}], [QUEUE_ATTRIBUTE], NOW).by_attribute == {
+        QUEUE_ATTRIBUTE: {None: {1: 3}, "2": {1: 3}}
+    }
+
+
+def test_job_with_an_odd_status_stops_no_count() -> None:
+    row = {"JobStatus": 1, "JobCount": 3, "JobUniverse": 5, "JobIds": "1.0"}
+    rows = fold_groups([{**row, "JobStatus": "x"}, row], [], NOW)
+    assert (rows.total, len(rows.problems)) == ({1: 3}, 1)
