@@ -73,7 +73,10 @@ def served(rows: JobDemandRows) -> int:
 
 @pytest.mark.parametrize("lines", HARMFUL.values(), ids=HARMFUL.keys())
 def test_other_jobs_get_their_machines(pool: Pool, workers: Workers, lines: list[str]) -> None:
-    submit(pool, 1, *lines)
+    try:
+        submit(pool, 1, *lines)
+    except subprocess.CalledProcessError:
+        assert lines == HARMFUL["900 nested parentheses"], "HTCondor 25 refuses only this one"
     submit(pool, 3, "requirements = Nice =!= true && TARGET.Cpus > 0", "+Nice = false")
     advertise(pool, [partitionable("up", 8, 16_000, Start="TARGET.Owner =!= undefined")])
     assert served(poll(workers)) == 3, "before the schedd negotiates"

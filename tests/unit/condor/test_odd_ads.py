@@ -31,7 +31,7 @@ ODD = {
     "not UTF-8": r'"\374"', "list": "{1, 2}", "record": "[a = 1]", "NaN": 'real("NaN")', "INF": 'real("INF")',
     "huge": "1" + "0" * 300, "negative": "-7", "error": "error", "undefined": "undefined", "true": "true",
     "text": '"x"', "empty": '""', "blanks": '"a b"', "itself": None, "exponential": "A30",
-    "deep": "(" * 900 + "Cpus" + ")" * 900,
+    "deep": "(" * 150 + "Cpus" + ")" * 150,
     "long": '"' + "x" * 20_000 + '"', "missing": "",
 }  # fmt: skip
 """Kind of value → expression; None: the attribute itself; empty: the attribute is missing."""
