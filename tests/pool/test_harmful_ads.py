@@ -1,7 +1,7 @@
 """No ad of a user or a machine stops the others: what can't be read, or could do harm, is left out and named.
 
 Thirty attributes that double each other are not among these jobs: condor_submit and the schedd hang when they evaluate
-them. tests/unit/condor/classad/test_guard.py has them.
+them. tests/unit/condor/classad/test_ad_guard.py has them.
 """
 
 import subprocess
