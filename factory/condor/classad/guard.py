@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from factory.condor.classad.digest import digest_of
-from factory.condor.classad.syntax import Literal, Node, Operation, Reference, TooLarge, Unreadable, parse_expression
+from factory.condor.classad.syntax import Reference, TooLarge, Unreadable, nodes, parse_expression
 
 T = TypeVar("T")
 
@@ -25,8 +25,6 @@ _MOST_LEVELS = 200
 _PLAIN = re.compile(r'[-+\w.]{1,40}|"[^"\\]{0,60}"')
 """Numbers, keywords and short strings, which are not looked at; a name that they look like is a reference."""
 _NUMBER = re.compile(r"[-+]?[\d.][-+\w.]*|true|false|undefined|error", re.IGNORECASE)
-
-
 _KEEP = 50_000
 _known: dict[bytes, str | None] = {}
 """Earlier results by the digest of the ad; kept in the worker."""
@@ -104,10 +102,8 @@ def is_readable(text: str) -> bool:
     """Return True if an expression is short and flat enough to be parsed."""
     try:
         parse_expression(text)
-    except TooLarge:
-        return False
-    except Unreadable:
-        return True
+    except Unreadable as error:
+        return not isinstance(error, TooLarge)
     return True
 
 
@@ -125,20 +121,7 @@ def _own_references(text: str) -> tuple[str, ...]:
         raise Refused(str(error)) from None
     except Unreadable:
         return ()  # of an odd form, but short; classad2 has read it
-    return tuple(_names(tree))
-
-
-def _names(tree: Node) -> Iterator[str]:
-    left: list[Node] = [tree]
-    while left:
-        part = left.pop()
-        if isinstance(part, Reference):
-            if part.scope != "target":
-                yield part.name
-        elif isinstance(part, Operation):
-            left += part.parts
-        else:
-            assert isinstance(part, Literal)
+    return tuple(node.name for node in nodes(tree) if isinstance(node, Reference) and node.scope != "target")
 
 
 def fold_each(

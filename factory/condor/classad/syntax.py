@@ -84,6 +84,16 @@ class Operation:
 Node = Literal | Reference | Operation
 
 
+def nodes(tree: Node) -> Iterator[Node]:
+    """Yield a tree and all its parts, in no particular order."""
+    left = [tree]
+    while left:
+        part = left.pop()
+        yield part
+        if isinstance(part, Operation):
+            left += part.parts
+
+
 @lru_cache(20_000)
 def parse_expression(text: str) -> Node:
     """Return the tree of an expression.

@@ -26,7 +26,7 @@ from factory.condor.classad.kinds import (
     kind_of,
     table,
 )
-from factory.condor.classad.syntax import Literal, Node, Operation, Reference, Unreadable, parse_expression
+from factory.condor.classad.syntax import Literal, Node, Operation, Reference, Unreadable, nodes, parse_expression
 
 _SWAPPED = {"my": "target", "target": "my"}
 _LOGIC = {"&&", "||", "!"}
@@ -265,17 +265,17 @@ def machine_names(job: KnownAd) -> frozenset[str] | None:
     left: list[Node] = [Reference("", "my", "requirements")]
     try:
         while left:
-            tree = left.pop()
-            if isinstance(tree, Operation):
-                if tree.operator == "eval(":
+            for node in nodes(left.pop()):
+                if isinstance(node, Operation) and node.operator == "eval(":
                     return None
-                left += tree.parts
-            elif isinstance(tree, Reference) and (tree.scope == "target" or tree.name not in job.names):
-                if tree.scope != "my":
-                    found.add(tree.name)
-            elif isinstance(tree, Reference) and tree.name not in followed:
-                followed.add(tree.name)
-                left.append(job.definition(tree.name))
+                if not isinstance(node, Reference):
+                    continue
+                if node.scope == "target" or node.name not in job.names:
+                    if node.scope != "my":
+                        found.add(node.name)
+                elif node.name not in followed:
+                    followed.add(node.name)
+                    left.append(job.definition(node.name))
     except Unreadable:
         return None
     return frozenset(found)
