@@ -6,13 +6,13 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, reduce
+from functools import reduce
 from typing import Any
 
 from factory.condor.classad.guard import why_refused
 from factory.condor.classad.match import NewMachine, match_all, match_all_new
 from factory.condor.classad.references import job_references, machine_references
-from factory.condor.classad.requests import read_job_request
+from factory.condor.classad.requests import JobRequest, read_job_request
 from factory.condor.classad.template_ad import template_ad
 from factory.condor.classad.unready import job_names, may_open
 from factory.condor.collector.partial_slots import match_partial_slots
@@ -26,7 +26,7 @@ from factory.condor.schedd.job_groups import IdleJobs, with_requests
 from factory.condor.schedd.selections import Selection
 from factory.condor.schedd.start_limits import schedd_ad, schedd_limit
 from factory.model.address import PoolAddress, ScheddAddress
-from factory.model.demand import Demand, JobGroup, Room, Template
+from factory.model.demand import LEAST, Demand, JobGroup, Room, Template
 from factory.model.matches import Matches
 from factory.model.memory import Memory
 from factory.model.model_facts import ModelFacts, ShownAttributes, learn
@@ -35,8 +35,6 @@ from factory.model.status import Unknown
 
 _NOTHING = Room(math.inf, math.inf)
 """The request to start from when there is no job: any job asks for less."""
-_LEAST = Room(1)
-"""The least that a job requests."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +46,13 @@ class _Needs:
     """The smallest request of each resource."""
 
     @classmethod
-    def of(cls, asks: Iterable[tuple[Room, str | None, frozenset[str]]], ads: Iterable[Any]) -> _Needs:
-        """Return the needs of jobs with these ads.
-
-        ``asks``: requests, their problems, and the attributes of machines that they can depend on. A request that is
-        not known yet may be small.
-        """
-        asks = list(asks)
-        rooms = [ask if problem is None and not refers else ask.within(_LEAST) for ask, problem, refers in asks]
-        custom = frozenset(name for room in rooms if room.custom for name, _ in room.custom)
-        references = frozenset(job_references(ads)).union(*{refers for _, _, refers in asks})
+    def of(cls, requests: Sequence[JobRequest | JobGroup], ads: Iterable[Any]) -> _Needs:
+        """Return the needs of jobs with these requests and ads. A request that is not known yet may be small."""
+        rooms = [each.ask if not (each.problem or each.refers) else each.ask.within(LEAST) for each in requests]
+        named = (name for room in rooms if room.custom for name, _ in room.custom)
+        custom = frozenset(named).union(*(each.custom for each in requests if each.custom))
+        references = frozenset(job_references(ads)).union(*{each.refers for each in requests})
         return cls(SlotNeeds(references, custom), reduce(Room.within, rooms, _NOTHING))
-
-    @classmethod
-    def of_groups(cls, groups: Sequence[JobGroup], ads: Iterable[Any]) -> _Needs:
-        """Return the needs of these groups and their ads."""
-        needs = cls.of(((group.ask, group.problem, group.refers) for group in groups), ads)
-        custom = needs.slots.custom.union(*(group.custom for group in groups if group.custom))
-        return replace(needs, slots=replace(needs.slots, custom=custom))
 
     def __or__(self, other: _Needs) -> _Needs:
         return _Needs(self.slots | other.slots, self.least.within(other.least))
@@ -163,14 +150,14 @@ class JobDemandSource(Source):
             clusters = queue.autoclusters()
             if needs.least == _NOTHING:
                 sound = [ad for ad in clusters.values() if why_refused(ad) is None]
-                needs |= _Needs.of(map(read_job_request, sound), sound)
+                needs |= _Needs.of([read_job_request(ad) for ad in sound], sound)
             slots = needs.query(self.pool, self.factory_id)
             _, asked = machine_references([*slots.kinds.values(), *ads], needs.slots.references)
             late_made = bool(ad.get("JobsUnmaterialized", 0))
             selected = queue.idle_jobs(offered, clusters, asked, time.time(), late_made=late_made)
             idle = {selection: jobs for selection, jobs in selected.items() if isinstance(jobs, IdleJobs)}
             jobs = {key: job for of in idle.values() for key, job in of.ads.items()}
-            current = _Needs.of_groups([group for of in idle.values() for group in of.groups], jobs.values())
+            current = _Needs.of([group for of in idle.values() for group in of.groups], jobs.values())
             if needs | current == needs:
                 break
             needs |= current
@@ -190,12 +177,7 @@ class JobDemandSource(Source):
             by_selection[selection] = SelectionDemand(with_asks, on_shapes, of.excluded, of.others)
             groups += with_asks
         free, on_kinds = match_partial_slots(slots, groups, jobs, on_whole)
-        names = cache(lambda: job_names(jobs.values()))
-        unready = slots.unready(
-            lambda kind: (
-                not any(on_whole[key, kind].ok for key in jobs) and may_open(slots.kinds[kind], jobs.values(), names())
-            )
-        )
+        unready = _unready_kinds(slots, jobs, on_whole)
         full = schedd_limit(ad, groups)
         of_negotiator = find_limits(groups, jobs, negotiator.answer(min(PATIENCE_S, self.deadline_s / 10)))
         limits = (*of_negotiator, *([full] if full else []))
@@ -208,7 +190,7 @@ class JobDemandSource(Source):
                 proven=proofs.new,
             ),
             by_selection,
-            tuple(dict.fromkeys([*queue.problems, *slots.problems])),
+            tuple(dict.fromkeys([*queue.problems, *slots.problems, *proofs.full.problems])),
         )
 
     def _offered(self) -> dict[Selection, dict[str, Template]]:
@@ -231,3 +213,10 @@ class JobDemandSource(Source):
             known = self.facts.get(each.model, ModelFacts())
             if learn(known, each, each.unclaimed.keys()) is not known:
                 yield each
+
+
+def _unready_kinds(slots: Slots, jobs: Mapping[str, Any], on_kinds: Matches) -> frozenset[str]:
+    """Return the classes of VMs that match no job now, but may once they show what START waits for."""
+    unmatched = [kind for kind in slots.idle_kinds if not any(on_kinds[key, kind].ok for key in jobs)]
+    names = job_names(jobs.values()) if unmatched else frozenset[str]()
+    return frozenset(kind for kind in unmatched if may_open(slots.kinds[kind], jobs.values(), names))

@@ -83,7 +83,8 @@ class Room:
         )
 
 
-_LEAST = Room(1)
+LEAST = Room(1)
+"""The least that a job requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class JobGroup:
     @property
     def least(self) -> Room:
         """The least that one job requests of any machine."""
-        return _LEAST if self.varies else self.ask
+        return LEAST if self.varies else self.ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +254,7 @@ class Demand:
     update_s: float = 300
     """Update interval of the machines of this factory, unless a VM job names a longer one."""
     shown: tuple[ShownAttributes, ...] = ()
-    """What VMs of this factory show that is not known of their models yet."""
+    """Attributes that VMs of this factory show now, where they add to the facts on their models."""
     proven: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Model → digests of job ads that one of its VMs matches, although that is not known yet."""
 

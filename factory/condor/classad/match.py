@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from factory.condor.classad.digest import digest_of
-from factory.condor.classad.requests import evaluate_request, request_on, request_references
+from factory.condor.classad.requests import JobRequest, read_job_request, request_on
 from factory.condor.classad.syntax import Operation, Unreadable, parse_expression
 from factory.condor.classad.unknowns import KnownAd, Unknowns, certain_names, machine_names
 from factory.condor.classad.values import has
@@ -105,12 +105,11 @@ def _match_all(jobs: Mapping[str, Any], machines: Mapping[str, _Candidate]) -> M
             known: dict[bytes, Match] = {} if depends_on_time(text) else _known.setdefault(of_job, {})
             missing = [digest for digest in candidates if digest not in known]
             job_known = KnownAd(job) if missing and new else None
-            varying = request_references(job) if missing else frozenset[str]()
-            unknown = bool(varying) and evaluate_request(job)[1] is not None
+            request = read_job_request(job) if missing else None
             names = None if job_known is None else machine_names(job_known)
             for digest in missing:
                 found = _match(job, candidates[digest], job_known, names)
-                if varying and (unknown or any(has(candidates[digest].ad, name) for name in varying)):
+                if request is not None and _varies(request, candidates[digest].ad):
                     found = _with_request(found, job, candidates[digest].ad)
                 known[digest] = _shared(found)
             rows[of_job] = tuple(known[digest] for digest in digests)
@@ -120,6 +119,11 @@ def _match_all(jobs: Mapping[str, Any], machines: Mapping[str, _Candidate]) -> M
     if _count() > _KEEP:
         _forget(rows.keys(), digests)
     return Matches(table, machines)
+
+
+def _varies(request: JobRequest, machine: Any) -> bool:
+    """True if the request of a job may differ on this machine from what it is on none."""
+    return bool(request.refers) and (request.problem is not None or any(has(machine, name) for name in request.refers))
 
 
 def _with_request(found: Match, job: Any, machine: Any) -> Match:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +13,7 @@ from factory.model.demand import Room
 
 _DEFAULTS = {"cpus": 1.0, "memory": 0.0, "disk": 0.0, "gpus": 0.0}
 """Requests of usual resources, without the word Request, for jobs that do not say."""
-Requests = list[tuple[str, str]]
+_Requests = list[tuple[str, str]]
 """Requests of a job: attribute, expression."""
 _NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d+)?")
 _SIZES = ("Cpus", "Memory", "Disk", "GPUs")
@@ -29,15 +30,29 @@ def rounded_request(ask: Room) -> Room:
     return Room(math.ceil(ask.cpus), memory_mb, disk_kb, ask.gpus, ask.custom)
 
 
-def evaluate_request(ad: Any, machine: Any = None) -> tuple[Room, str | None]:
-    """Return the request of a job, on a machine or on none, and the problem if a part of it can't be evaluated.
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """The request of a job, as far as it is known without a machine."""
 
-    ``ad`` and ``machine`` are ``classad2.ClassAd``. ``request_tape = 1`` requests the custom resource ``tape``.
-    """
-    return _evaluate(ad, _requests(ad), machine)
+    ask: Room
+    problem: str | None = None
+    """Reason why a part of it can't be evaluated. None: there is none."""
+    refers: frozenset[str] = frozenset()
+    """Attributes, in lower case, that it needs and the job does not have."""
+    custom: tuple[str, ...] = ()
+    """Custom resources, in lower case, that it may name on some machine; only if it refers to attributes."""
 
 
-def _evaluate(ad: Any, requests: Requests, machine: Any) -> tuple[Room, str | None]:
+def read_job_request(ad: Any) -> JobRequest:
+    """Return the request in a job's ad. ``request_tape = 1`` requests the custom resource ``tape``."""
+    requests = _requests(ad)
+    refers = _references(ad, requests)
+    custom = {name[7:].lower() for name, _ in requests} - _DEFAULTS.keys() if refers else ()
+    return JobRequest(*_evaluate(ad, requests, None), refers, tuple(sorted(custom)))
+
+
+def _evaluate(ad: Any, requests: _Requests, machine: Any) -> tuple[Room, str | None]:
+    """Return the request on a machine or on none, and the problem if a part of it can't be evaluated."""
     amounts = dict(_DEFAULTS)
     for name, text in requests:
         resource = name[7:].lower()
@@ -52,23 +67,7 @@ def _evaluate(ad: Any, requests: Requests, machine: Any) -> tuple[Room, str | No
     return Room(max(1.0, cpus), memory, disk, gpus, custom), None
 
 
-def request_references(ad: Any) -> frozenset[str]:
-    """Return the attributes, in lower case, that the requests of a job need and the job does not have."""
-    return _references(ad, _requests(ad))
-
-
-def requested_names(ad: Any) -> tuple[str, ...]:
-    """Return the names of the custom resources that a job may request, in lower case."""
-    return tuple(sorted({name[7:].lower() for name, _ in _requests(ad)} - _DEFAULTS.keys()))
-
-
-def read_job_request(ad: Any) -> tuple[Room, str | None, frozenset[str]]:
-    """Return the request of a job, its problem, and its references, in one pass."""
-    requests = _requests(ad)
-    return *_evaluate(ad, requests, None), _references(ad, requests)
-
-
-def _references(ad: Any, requests: Requests) -> frozenset[str]:
+def _references(ad: Any, requests: _Requests) -> frozenset[str]:
     found: set[str] = set()
     for name, text in requests:
         if _literal(text) is None:
@@ -78,7 +77,7 @@ def _references(ad: Any, requests: Requests) -> frozenset[str]:
 
 def request_on(ad: Any, machine: Any) -> Room | None:
     """Return what one job takes of a machine that is large enough; None if that can't be evaluated."""
-    ask, problem = evaluate_request(ad, machine)
+    ask, problem = _evaluate(ad, _requests(ad), machine)
     if problem is not None:
         return None
     totals = (number(evaluated(machine, f"TotalSlot{name}")) for name in _SIZES)
@@ -87,7 +86,7 @@ def request_on(ad: Any, machine: Any) -> Room | None:
     return rounded if Room(cpus, memory_mb, disk_kb, gpus).holds(rounded) else ask
 
 
-def _requests(ad: Any) -> Requests:
+def _requests(ad: Any) -> _Requests:
     return [(name, str(ad.lookup(name))) for name in ad if name[0] in "Rr" and name[:7].lower() == "request"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,10 +48,10 @@ class Slots:
     asked: frozenset[str] = frozenset()
     """Attributes that were asked for because expressions refer to them, in lower case."""
 
-    def unready(self, is_unready: Callable[[str], bool]) -> frozenset[str]:
-        """Return the classes of VMs without a job for which ``is_unready`` is true."""
-        free = {kind for kinds in self.models.values() for kind, vms in kinds.items() if vms}
-        return frozenset(kind for kind in sorted(free) if is_unready(kind))
+    @property
+    def idle_kinds(self) -> frozenset[str]:
+        """The classes with a VM without a job."""
+        return frozenset(kind for kinds in self.models.values() for kind, vms in kinds.items() if vms)
 
     def with_more(self, other: Slots) -> Slots:
         """Return the classes and models of both; they share no model."""
@@ -59,6 +59,7 @@ class Slots:
             self,
             kinds={**self.kinds, **other.kinds},
             models={**self.models, **other.models},
+            problems=self.problems + other.problems,
             asked=self.asked | other.asked,
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from factory.condor.classad.digest import short_digest
 from factory.condor.classad.guard import why_refused
-from factory.condor.classad.requests import read_job_request, requested_names, rounded_request
+from factory.condor.classad.requests import JobRequest, read_job_request, rounded_request
 from factory.condor.classad.syntax import MAX_LENGTH
 from factory.condor.classad.values import copy_ad, has, text, value
 from factory.condor.schedd.job_counts import GRID, ON_STARTDS, is_demand
@@ -54,8 +54,6 @@ class IdleJobs:
     """Numbers of idle jobs that are not demand, by reason."""
     others: Mapping[int, int] = field(default_factory=dict)
     """Numbers of jobs that are not idle, by JobStatus."""
-    problems: tuple[str, ...] = ()
-    """Jobs that can't be read and are left out."""
 
 
 def strip_query_attributes(ad: Any) -> Any:
@@ -75,19 +73,17 @@ def add_unmaterialised(schedd: str, idle: IdleJobs, clusters: Iterable[Any]) -> 
         if jobs <= 0 or permanent_exclusion(ad) is not None:
             continue
         owner, accounting = str(value(ad, "Owner", "")), str(value(ad, "AccountingGroup", ""))
-        ask, problem, refers = _checked_request(ad)
-        requirements = _requirements(ad)
+        refused, request = _checked_request(ad)
+        ask, requirements = request.ask, _requirements(ad)
         key = keys.get((owner, accounting, ask, requirements))
         if key is None:
             kind = short_digest(f"{ask} {requirements}")
             key = keys[owner, accounting, ask, requirements] = f"{schedd}#late {kind}#{owner}#{accounting}"
-            takes = _takes(ask, problem)
             groups[key] = JobGroup(
                 key, ask, 0, owner, accounting, requirements,
-                problem=problem, takes=takes, refers=refers,
-                custom=requested_names(ad) if refers else (),
+                problem=request.problem, takes=_takes(request), refers=request.refers, custom=request.custom,
             )  # fmt: skip
-            if not _is_refused(problem):
+            if not refused:
                 ads[key] = strip_query_attributes(copy_ad(ad))
         groups[key] = replace(groups[key], unmaterialised=groups[key].unmaterialised + jobs)
     return replace(idle, groups=tuple(groups.values()), ads=ads)
@@ -117,7 +113,7 @@ def group_jobs(
     excluded: Counter[str] = Counter()
     groups: dict[str, JobGroup] = {}
     ads: dict[str, Any] = {}
-    asks: dict[str, tuple[Room, str | None, frozenset[str], str]] = {}
+    requests: dict[str, tuple[bool, JobRequest, str]] = {}
     for count in counts:
         reason = permanent_exclusion(count)
         if reason is not None and count.get("JobUniverse") != GRID:
@@ -136,38 +132,31 @@ def group_jobs(
             known = groups[key]
             groups[key] = replace(known, count=known.count + jobs, reject_reason=known.reject_reason or rejected)
             continue
-        if cluster not in asks:
-            asks[cluster] = (
-                *_checked_request(ad),
-                _requirements(ad),
-            )
-        ask, problem, refers, requirements = asks[cluster]
+        if cluster not in requests:
+            requests[cluster] = *_checked_request(ad), _requirements(ad)
+        refused, request, requirements = requests[cluster]
+        whole = _with(ad, more)
+        if more and not refused and (why := why_refused(whole)) is not None:
+            refused, request = True, _refused_request(why)
         example = str(count.get("JobIds", "")).split(" ", 1)[0]
         groups[key] = JobGroup(
-            key, ask, jobs, owner, accounting, requirements,
-            example=example, problem=problem, reject_reason=rejected, takes=_takes(ask, problem),
-            referenced=_asked_values(count, ad, asked) if asked else (), refers=refers,
-            custom=requested_names(ad) if refers else (),
+            key, request.ask, jobs, owner, accounting, requirements,
+            example=example, problem=request.problem, reject_reason=rejected, takes=_takes(request),
+            referenced=_asked_values(count, ad, asked) if asked else (), refers=request.refers, custom=request.custom,
         )  # fmt: skip
-        whole = _with(ad, more)
-        if more and problem is None and (why := why_refused(whole)) is not None:
-            groups[key] = replace(groups[key], problem=f"{_REFUSED}{why}")
-        elif not _is_refused(problem):
+        if not refused:
             ads[key] = whole
     return IdleJobs(tuple(groups.values()), ads, excluded)
 
 
-_REFUSED = "it is not evaluated, because "
-
-
-def _checked_request(ad: Any) -> tuple[Room, str | None, frozenset[str]]:
-    """Return the request of a job, its problem, and its references. An ad that may do harm is not evaluated."""
+def _checked_request(ad: Any) -> tuple[bool, JobRequest]:
+    """Return True if an ad may do harm and must not be evaluated; and the request of its job."""
     why = why_refused(ad)
-    return read_job_request(ad) if why is None else (Room(), f"{_REFUSED}{why}", frozenset())
+    return (False, read_job_request(ad)) if why is None else (True, _refused_request(why))
 
 
-def _is_refused(problem: str | None) -> bool:
-    return problem is not None and problem.startswith(_REFUSED)
+def _refused_request(why: str) -> JobRequest:
+    return JobRequest(Room(), f"it is not evaluated, because {why}")
 
 
 def _requirements(ad: Any) -> str:
@@ -236,6 +225,6 @@ def with_requests(groups: Iterable[JobGroup], *tables: Matches) -> tuple[JobGrou
     )
 
 
-def _takes(ask: Room, problem: str | None) -> Room | None:
-    takes = ask if problem else rounded_request(ask)
-    return None if takes == ask else takes
+def _takes(request: JobRequest) -> Room | None:
+    takes = request.ask if request.problem else rounded_request(request.ask)
+    return None if takes == request.ask else takes
