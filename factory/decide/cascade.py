@@ -256,11 +256,12 @@ def _offers(queue: Queue, memory: FitMemory, demand: Demand | Unknown) -> tuple[
     if not names:
         return offers
     facts = {template.shape: memory.facts.get(template.model, ModelFacts()) for template in _templates(queue)}
-    return tuple(
-        replace(offer, room=replace(offer.room, custom=facts[name].amounts(names))) if name in facts else offer
-        for offer in offers
-        for name in (str(offer.shape),)
-    )
+
+    def with_custom(offer: Offer) -> Offer:
+        known = facts.get(str(offer.shape))
+        return offer if known is None else replace(offer, room=replace(offer.room, custom=known.amounts(names)))
+
+    return tuple(map(with_custom, offers))
 
 
 def _templates(queue: Queue) -> tuple[Template, ...]:

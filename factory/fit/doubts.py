@@ -46,10 +46,13 @@ def update_doubts(
         now: Time of the round.
     """
     after = {name: doubt for name, doubt in memory.items() if doubt.queue != queue or now - doubt.seen < _KEEP_S}
+    left = _MOST - sum(doubt.queue == queue for doubt in after.values())
     for name in sorted(seen):
-        if name not in after and sum(doubt.queue == queue for doubt in after.values()) >= _MOST:
-            break
-        after[name] = replace(after[name], seen=now) if name in after else Doubt(queue, since=now, seen=now)
+        if name in after:
+            after[name] = replace(after[name], seen=now)
+        elif left > 0:
+            after[name] = Doubt(queue, since=now, seen=now)
+            left -= 1
     if probed is not None and probed in after:
         doubt = after[probed]
         after[probed] = replace(doubt, since=now, times=doubt.times + 1, probed=now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -159,10 +159,9 @@ def _probe(share: Share, result: FitResult, groups: Sequence[JobGroup], machines
     """Buy one machine to learn whether jobs run on it. Nothing else is bought in such a round.
 
     A probe is for jobs that may fit, if no queue surely serves them, no machine of the shape exists, and none that can
-    show it is on its way. Otherwise it
-    is for stuck jobs that have no room left. Each group gets one probe an hour; a stuck group gets one at once when
-    the negotiator gives a new reason for rejecting it. Last come jobs that run nowhere for a reason that only machines
-    have shown.
+    show it is on its way. Otherwise it is for stuck jobs that have no room left. Each group gets one probe an hour; a
+    stuck group gets one at once when the negotiator gives a new reason for rejecting it. Last come jobs that run
+    nowhere for a reason that only machines have shown.
     """
     supply, now = share.supply, share.supply.now
     have = supply.vms_by_shape()
@@ -193,21 +192,20 @@ def _probe(share: Share, result: FitResult, groups: Sequence[JobGroup], machines
         one = buy(candidates, {group.key: 1 for group in candidates}, share.offers, fits, have, supply.ask_on_shape)
         if one.order:
             shape = str(one.offers[0].shape)
-            first = replace(one, offers=one.offers[:1], order=one.order[:1], unserved=result.purchase.unserved)
-            return replace(result, purchase=first, probing=tuple(g.key for g in candidates if fits(g, shape)))
+            return _with_probe(result, one, [group for group in candidates if fits(group, shape)])
     return _doubt(share, result, groups)
+
+
+def _with_probe(result: FitResult, purchase: Purchase, groups: Iterable[JobGroup]) -> FitResult:
+    """Return the result with the first machine of a purchase, as a probe for these groups."""
+    first = replace(purchase, offers=purchase.offers[:1], order=purchase.order[:1], unserved=result.purchase.unserved)
+    return replace(result, purchase=first, probing=tuple(group.key for group in groups))
 
 
 def _doubt(share: Share, result: FitResult, groups: Sequence[JobGroup]) -> FitResult:
     """Buy one machine to learn whether a reason still holds that only machines have shown."""
     supply = share.supply
     have = supply.vms_by_shape()
-
-    def doubt(group: JobGroup, shape: str) -> str | None:
-        match = supply.on_shape(group, shape)
-        unproven = match.maybe and have.get(shape)  # the machines that exist do not match
-        return f"{supply.queue} {shape}: {match.why}" if match.learned or unproven else None
-
     unserved = [
         group
         for group in groups
@@ -215,15 +213,19 @@ def _doubt(share: Share, result: FitResult, groups: Sequence[JobGroup]) -> FitRe
         and group.key not in share.probes
         and not supply.demand.surely_served(group.key)
     ]
-    shapes = [str(offer.shape) for offer in share.offers]
-    found = {name for group in unserved for shape in shapes if (name := doubt(group, shape)) is not None}
+    found: dict[str, tuple[Offer, list[JobGroup]]] = {}
+    for offer in share.offers:
+        shape = str(offer.shape)
+        for group in unserved:
+            match = supply.on_shape(group, shape)
+            if match.learned or (match.maybe and have.get(shape)):  # the machines that exist do not match
+                found.setdefault(f"{supply.queue} {shape}: {match.why}", (offer, []))[1].append(group)
     result = replace(result, doubts=frozenset(found))
-    for name in [name for name in share.due_doubts if name in found]:
-        able = [group for group in unserved if any(doubt(group, shape) == name for shape in shapes)]
-        only = [offer for offer in share.offers if name.startswith(f"{supply.queue} {offer.shape}: ")]
-        counts = {group.key: 1 for group in able}
-        one = buy(able, counts, only, lambda _group, _shape: True, have, supply.ask_on_shape)
-        if one.order:
-            first = replace(one, offers=one.offers[:1], order=one.order[:1], unserved=result.purchase.unserved)
-            return replace(result, purchase=first, probing=tuple(group.key for group in able), doubted=name)
+    for name in share.due_doubts:
+        if name in found:
+            offer, able = found[name]
+            counts = {group.key: 1 for group in able}
+            one = buy(able, counts, [offer], lambda _group, _shape: True, have, supply.ask_on_shape)
+            if one.order:
+                return replace(_with_probe(result, one, able), doubted=name)
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import cached_property, reduce
 
 from factory.fit.place import OnMachines, place_on_machines
 from factory.model.demand import Demand, JobGroup, Machine, Offer, Room
@@ -71,18 +71,16 @@ class Supply:
         Also left out are VMs that retire, were asked to retire or are stuck, machines that hibernate, and machines that
         end within ``minlife_s``. A VM that has joined but is not ready is still a starting one.
         """
-        vms = {vm.uuid: vm for _, vm in self.vms}
+        vms, coming = {vm.uuid: vm for _, vm in self.vms}, self.unready
+        there = [machine for machine in self.demand.machines if not (machine.unready and machine.vm in coming)]
         usable = [
             machine
-            for machine in self.demand.machines
+            for machine in there
             if not machine.retiring
             and not machine.offline
-            and not (machine.unready and self._is_coming(machine, vms))
             and self._is_usable(machine, vms.get(machine.vm or ""), minlife_s)
         ]
-        joined = {
-            machine.vm for machine in self.demand.machines if not (machine.unready and self._is_coming(machine, vms))
-        }
+        joined = {machine.vm for machine in there}
         for _, vm in self.vms:
             ends = vm.lease_end
             comes = vm.state in STARTING or (vm.state in UNCLAIMED and vm.claims == 0)
@@ -93,18 +91,11 @@ class Supply:
                     usable.append(Machine(vm.uuid, kind, offer.room, offer.room, vm=vm.uuid))
         return usable
 
-    @property
+    @cached_property
     def unready(self) -> frozenset[str]:
-        """VMs, by APFVM, that have joined and are not ready yet."""
-        vms = {vm.uuid: vm for _, vm in self.vms}
-        machines = (each for each in self.demand.machines if each.unready and each.vm)
-        return frozenset(each.vm for each in machines if each.vm and self._is_coming(each, vms))
-
-    @staticmethod
-    def _is_coming(machine: Machine, vms: Mapping[str, VM]) -> bool:
-        """True if a machine that is not ready is a VM that was never claimed; ``jobtimeout`` limits that."""
-        vm = vms.get(machine.vm or "")
-        return vm is not None and vm.state is VMState.JOINED
+        """VMs, by APFVM, that joined and were never claimed, and are not ready yet; ``jobtimeout`` limits that."""
+        unready = {machine.vm for machine in self.demand.machines if machine.unready}
+        return frozenset(vm.uuid for _, vm in self.vms if vm.state is VMState.JOINED and vm.uuid in unready)
 
     def _is_usable(self, machine: Machine, vm: VM | None, minlife_s: float) -> bool:
         """True if the machine takes jobs for at least ``minlife_s`` more."""
@@ -144,11 +135,8 @@ class Supply:
         ]
         if not unplaced:
             return placed
-        remaining = list(
-            self._leftovers(
-                groups, machines, placed, replace(reduce(Room.within, (group.ask for group in unplaced)), custom=())
-            )
-        )
+        least = replace(reduce(Room.within, (group.ask for group in unplaced)), custom=())
+        remaining = list(self._leftovers(groups, machines, placed, least))
         return _merged(placed, place_on_machines(unplaced, remaining, self.fits, order))
 
     def _leftovers(

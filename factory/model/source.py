@@ -79,6 +79,11 @@ class Reading:
     error: str | None = None
     maxage_s: float = 360
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Ads that can't be read and are left out of the rows, in words."""
+        return getattr(self.rows, "problems", ())
+
     def usable(self, now: float, after: float) -> Unknown | None:
         """Return None if a queue that last acted at ``after`` may use this reading, else the reason (rules 2, 3)."""
         if self.error is not None:

@@ -103,7 +103,7 @@ def source_report(reading: Reading) -> dict[str, Any]:
         "started": reading.started,
         "took_s": round(reading.ended - reading.started, 3),
         "error": reading.error,
-        "problems": list(getattr(reading.rows, "problems", ())),
+        "problems": list(reading.problems),
     }
 
 

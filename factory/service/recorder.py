@@ -93,9 +93,7 @@ class Recorder:
 
     def _log_problems(self, readings: Iterable[Reading]) -> None:
         """Log each ad that can't be read once, until it can be read again."""
-        problems = frozenset(
-            f'source="{each.key}" note="{text}"' for each in readings for text in getattr(each.rows, "problems", ())
-        )
+        problems = frozenset(f'source="{each.key}" note="{text}"' for each in readings for text in each.problems)
         for line in sorted(problems - self._logged_problems):
             log.warning("%s", line)
         self._logged_problems = problems

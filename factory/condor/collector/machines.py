@@ -109,16 +109,14 @@ def uptime_s(ads: Iterable[Mapping[str, Any]]) -> float:
     return min((uptime for uptime in uptimes if uptime is not None and uptime >= 0), default=0.0)
 
 
-def fold_slots(
-    ads: Iterable[Mapping[str, Any]], now: float, problems: list[str] | None = None
-) -> dict[str, MachineRow]:
+def fold_slots(ads: Iterable[Mapping[str, Any]], now: float, problems: list[str]) -> dict[str, MachineRow]:
     """Return the machines by ``APFVM`` from slot ads; pure. A machine that can't be read is added to ``problems``."""
     by_vm: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for ad in ads:
         vm = _named_vm(ad)
         if vm is not None:
             by_vm[vm].append(ad)
-    return {vm: _readable_machine(vm, slots, now, _list(problems)) for vm, slots in by_vm.items()}
+    return {vm: _readable_machine(vm, slots, now, problems) for vm, slots in by_vm.items()}
 
 
 def _readable_machine(vm: str, slots: list[Mapping[str, Any]], now: float, problems: list[str]) -> MachineRow:
@@ -139,22 +137,16 @@ def _readable_machine(vm: str, slots: list[Mapping[str, Any]], now: float, probl
     )  # fmt: skip
 
 
-def _list(problems: list[str] | None) -> list[str]:
-    return [] if problems is None else problems
-
-
 def _named_vm(ad: Mapping[str, Any]) -> str | None:
     """Return the VM of an ad that has the name which our user-data gives it: a job on a VM can advertise anything."""
     vm = value(ad, "APFVM")
     return vm if isinstance(vm, str) and vm in str(value(ad, "Name", "")).split("@")[:2] else None
 
 
-def fold_masters(
-    ads: Iterable[Mapping[str, Any]], now: float, problems: list[str] | None = None
-) -> dict[str, MasterRow]:
+def fold_masters(ads: Iterable[Mapping[str, Any]], now: float, problems: list[str]) -> dict[str, MasterRow]:
     """Return the masters by ``APFVM`` from master ads; pure. One that can't be read is added to ``problems``."""
     named = [ad for ad in ads if _named_vm(ad) is not None]
-    return {row.vm: row for row in fold_each(named, lambda ad: _master(ad, now), _ad_name, _list(problems))}
+    return {row.vm: row for row in fold_each(named, lambda ad: _master(ad, now), _ad_name, problems)}
 
 
 def fold_instances(ads: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:

@@ -50,7 +50,7 @@ class Proofs:
         self._on_kinds = on_kinds
         self._proven = {model: frozenset(each.proven) for model, each in facts.items()}
         self._queried: set[str] = set()
-        self._digests: dict[str, str] = {}
+        self._jobs: dict[str, tuple[str, bool]] = {}
 
     def apply(self, jobs: Mapping[str, Any], on_shapes: Matches, models: Mapping[str, str]) -> Matches:
         """Return the matches with a yes for each job and template of whose model a VM is the proof.
@@ -98,17 +98,20 @@ class Proofs:
         proven = self._proven.get(model, frozenset())
         if not kinds and not proven:
             return False
-        digest = self._digests.get(key) or self._digests.setdefault(key, digest_of(str(jobs[key])).hex())
+        digest, names_machines = self._jobs.get(key) or self._jobs.setdefault(key, _read(jobs[key]))
         if digest in proven:
             return True
         matching = sum(on_kinds[key, kind].ok for kind in kinds)
-        if not matching:
-            return False
-        names = machine_names(KnownAd(jobs[key]))
-        if names is None or names & NEW_NAMES:
+        if names_machines or not matching:
             return 2 * matching > len(kinds)
         self.new[model] = self.new.get(model, frozenset()) | {digest}
         return True
+
+
+def _read(job: Any) -> tuple[str, bool]:
+    """Return the digest of a job's ad; and True if its Requirements may name machines."""
+    names = machine_names(KnownAd(job))
+    return digest_of(str(job)).hex(), names is None or bool(names & NEW_NAMES)
 
 
 def _undecided(row: Iterable[Match]) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from factory.condor.classad.values import has, value
+from factory.condor.classad.values import value
 from factory.condor.connect import open_schedd
 from factory.model.address import ScheddAddress
 from factory.model.source import Source
@@ -45,9 +45,3 @@ class EvictableSource(Source):
 def startd_of(ad: Mapping[str, Any]) -> str:
     """Return the name of the startd on which the job runs."""
     return str(value(ad, "RemoteHost")).split("@", 1)[-1]
-
-
-def job_name(ad: Mapping[str, Any]) -> str:
-    """Return a job in words, for people."""
-    owner = f" of {value(ad, 'Owner')}" if has(ad, "Owner") else ""
-    return f"job {value(ad, 'ClusterId', '?')}.{value(ad, 'ProcId', '?')}{owner}"

@@ -16,7 +16,7 @@ from factory.condor.classad.digest import short_digest
 from factory.condor.classad.guard import fold_each, is_readable
 from factory.condor.classad.references import references
 from factory.condor.classad.values import has, number
-from factory.condor.schedd.job_counts import ON_STARTDS, is_demand, job_of_row
+from factory.condor.schedd.job_counts import ON_STARTDS, is_demand, job_name
 from factory.condor.schedd.job_groups import (
     DEFERRAL_ATTRIBUTES,
     GROUP_ATTRIBUTES,
@@ -59,7 +59,7 @@ class ScheddQueue:
         import htcondor2
 
         ads = self.schedd.query(opts=htcondor2.QueryOpts.AutoCluster)
-        return dict(fold_each(ads, _numbered, job_of_row, self.problems))
+        return dict(fold_each(ads, _numbered, job_name, self.problems))
 
     def idle_jobs(
         self,
@@ -164,7 +164,7 @@ class ScheddQueue:
             texts = {str(ad.lookup(attribute)) for ad in ads for attribute in expressions if has(ad, attribute)}
             missing = {attribute.lower() for attribute in references(filter(is_readable, texts))} - projection
             if not missing:
-                return list(fold_each(ads, _sound, job_of_row, self.problems)), more
+                return list(fold_each(ads, _sound, job_name, self.problems)), more
             _seen_references[key] = more | missing
 
     def _factories(self, constraint: str) -> list[Any]:
@@ -173,7 +173,7 @@ class ScheddQueue:
 
         opts = htcondor2.QueryOpts.IncludeClusterAd
         ads = self.schedd.query(constraint=f"({constraint}) && {_FACTORIES}", opts=opts)
-        return [ad for ad, _ in fold_each(ads, lambda ad: (ad, jobs_to_come(ad)), job_of_row, self.problems)]
+        return [ad for ad, _ in fold_each(ads, lambda ad: (ad, jobs_to_come(ad)), job_name, self.problems)]
 
 
 def _numbered(ad: Any) -> tuple[int, Any]:

@@ -82,12 +82,10 @@ class JobCountSource(Source):
 
         schedd, now = open_schedd(self.schedd), time.time()
         groups = schedd.query(projection=[*sorted(self.attributes), *_PROJECTION], opts=htcondor2.QueryOpts.GroupBy)
-        return replace(
-            fold_groups(groups, self.attributes, now),
-            by_constraint={
-                constraint: _count_where(schedd, constraint, now) for constraint in sorted(self.constraints)
-            },
-        )
+        counts = fold_groups(groups, self.attributes, now)
+        problems = list(counts.problems)
+        by_constraint = {each: _count_where(schedd, each, now, problems) for each in sorted(self.constraints)}
+        return replace(counts, by_constraint=by_constraint, problems=tuple(problems))
 
 
 def fold_groups(ads: Iterable[Mapping[str, Any]], attributes: Iterable[str], now: float) -> JobCountRows:
@@ -95,7 +93,7 @@ def fold_groups(ads: Iterable[Mapping[str, Any]], attributes: Iterable[str], now
     total: Counter[int] = Counter()
     by_attribute: dict[str, dict[str | None, Counter[int]]] = {name: {} for name in attributes}
     problems: list[str] = []
-    for ad, counts in fold_each(ads, lambda ad: (ad, is_demand(ad, now)), job_of_row, problems):
+    for ad, counts in fold_each(ads, lambda ad: (ad, is_demand(ad, now)), job_name, problems):
         if not counts:
             continue
         status, jobs = int(ad["JobStatus"]), int(ad["JobCount"])
@@ -105,12 +103,12 @@ def fold_groups(ads: Iterable[Mapping[str, Any]], attributes: Iterable[str], now
     return JobCountRows(total, by_attribute, problems=tuple(problems))
 
 
-def job_of_row(ad: Mapping[str, Any]) -> str:
-    """Return the jobs of a row of a grouped query in words, for people."""
-    jobs = str(ad.get("JobIds", "")).split()
-    more = int(ad.get("JobCount", 1)) - 1
+def job_name(ad: Mapping[str, Any]) -> str:
+    """Return the job of an ad, or the jobs of a row of a grouped query, in words for people."""
+    of_row, more = str(value(ad, "JobIds", "")).split(), int(value(ad, "JobCount", 1)) - 1
+    job = of_row[0] if of_row else f"{value(ad, 'ClusterId', '?')}.{value(ad, 'ProcId', '?')}"
     owner = f" of {value(ad, 'Owner')}" if has(ad, "Owner") else ""
-    return f"job {jobs[0] if jobs else '?'}{owner}" + (f" and {more} like it" if more > 0 else "")
+    return f"job {job}{owner}" + (f" and {more} like it" if more > 0 else "")
 
 
 def is_demand(ad: Mapping[str, Any], now: float) -> bool:
@@ -122,7 +120,7 @@ def is_demand(ad: Mapping[str, Any], now: float) -> bool:
     return int(ad["JobStatus"]) != JobStatus.IDLE or starts <= now
 
 
-def _count_where(schedd: Any, constraint: str, now: float) -> JobCounts | Unknown:
+def _count_where(schedd: Any, constraint: str, now: float, problems: list[str]) -> JobCounts | Unknown:
     """Count the jobs of one constraint. A bad one is unknown for the queues that use it, and for no other (rule 14)."""
     try:
         ads = schedd.query(
@@ -133,7 +131,7 @@ def _count_where(schedd: Any, constraint: str, now: float) -> JobCounts | Unknow
         return Unknown(str(error))
     except Exception as error:  # noqa: BLE001  each version of the bindings raises another kind
         return Unknown(f"constraint {constraint!r}: {' '.join(str(error).split())}")
-    counted = fold_each(ads, lambda ad: (int(ad["JobStatus"]), is_demand(ad, now)), job_of_row, [])
+    counted = fold_each(ads, lambda ad: (int(ad["JobStatus"]), is_demand(ad, now)), job_name, problems)
     return Counter(status for status, counts in counted if counts)
 
 

@@ -11,7 +11,8 @@ from factory.condor.classad.guard import fold_each
 from factory.condor.classad.literals import same_text
 from factory.condor.classad.values import has, number, text, value
 from factory.condor.connect import open_schedd
-from factory.condor.schedd.evictable_jobs import MAY_BE_EVICTED, job_name, startd_of
+from factory.condor.schedd.evictable_jobs import MAY_BE_EVICTED, startd_of
+from factory.condor.schedd.job_counts import job_name
 from factory.model.address import ScheddAddress
 from factory.model.job_status import JobStatus
 from factory.model.source import Source

@@ -26,6 +26,13 @@ class Lot:
     """(class, jobs on each machine)"""
 
 
+def offer_costs(offers: Sequence[Offer]) -> list[float]:
+    """Return the cost of one machine of each offer: its price if all prices are known, else its cores."""
+    if all(offer.price is not None for offer in offers):
+        return [max(offer.cost, TINY) for offer in offers]
+    return [max(offer.room.cpus, 1.0) for offer in offers]
+
+
 @dataclass(frozen=True, eq=False)
 class PackingProblem:
     """Jobs to place on new machines. All jobs of a class request the same and may use the same offers."""
@@ -47,10 +54,8 @@ class PackingProblem:
 
     @cached_property
     def costs(self) -> Floats:
-        """Cost of one machine of each offer: its price if all prices are known, else its cores."""
-        if all(offer.price is not None for offer in self.offers):
-            return np.array([max(offer.cost, TINY) for offer in self.offers])
-        return np.array([max(offer.room.cpus, 1.0) for offer in self.offers])
+        """Cost of one machine of each offer."""
+        return np.array(offer_costs(self.offers))
 
     def binding(self, offer: int) -> list[int]:
         """Return the dimensions in which a machine of this offer can run out."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from factory.fit.packing.cheapest import find_cheapest
 from factory.fit.packing.owner_turns import order_by_owner, share_out, sort_by_value
-from factory.fit.packing.problem import PackingProblem
+from factory.fit.packing.problem import PackingProblem, offer_costs
 from factory.fit.packing.vectors import TINY, Floats, Vector, custom_resources, request_vector, rows, vector
 from factory.model.demand import JobGroup, Offer, Room
 from factory.model.shape import Shape
@@ -172,12 +172,8 @@ def _cheapest(
     group: JobGroup, asks: Sequence[tuple[int, Room]], offers: Sequence[Offer], custom: Sequence[str]
 ) -> tuple[Vector, tuple[int, ...]]:
     """Return the request of a group whose request varies, and the offers that serve its jobs best with that request."""
-    priced = all(offer.price is not None for offer in offers)
-    costs = {
-        i: (offers[i].cost if priced else max(offers[i].room.cpus, 1.0)) / offers[i].room.times(ask)
-        for i, ask in asks
-        if offers[i].room.holds(ask)
-    }
+    per_machine = offer_costs(offers)
+    costs = {i: per_machine[i] / offers[i].room.times(ask) for i, ask in asks if offers[i].room.holds(ask)}
     if not costs:
         return request_vector(group.ask, custom), ()
     chosen = dict(asks)[min(costs, key=costs.__getitem__)]

@@ -51,15 +51,15 @@ def test_ignores_ads_under_a_name_that_is_not_the_vms_own() -> None:
     """A job on another machine can advertise anything, except under the name that our user-data gives."""
     real = {**SLOT, "Name": "slot1@u-1@host"}
     forged = {**SLOT, "Name": "slot1@zzz", "EC2InstanceID": "i-other"}
-    assert fold_slots([real, forged], NOW)["u-1"].name == "u-1@host"
-    assert fold_slots([forged], NOW) == {}
+    assert fold_slots([real, forged], NOW, [])["u-1"].name == "u-1@host"
+    assert fold_slots([forged], NOW, []) == {}
     assert fold_instances([forged, {**real, "EC2InstanceID": "i-1"}]) == {"u-1": {"i-1"}}
     assert fold_instances([real, {**real, "EC2InstanceID": "i-2"}]) == {"u-1": {"", "i-2"}}
     masters: list[dict[str, Any]] = [
         {"APFVM": "u-1", "Name": "zzz", "STARTD_StartTime": 0},
         {"APFVM": "u-1", "Name": "u-1@host"},
     ]
-    assert [row.name for row in fold_masters(masters, NOW).values()] == ["u-1@host"]
+    assert [row.name for row in fold_masters(masters, NOW, []).values()] == ["u-1@host"]
 
 
 def test_unreadable_ad_hides_no_other_machine() -> None:
@@ -74,10 +74,10 @@ def test_unreadable_ad_hides_no_other_machine() -> None:
 
 def test_unreadable_ad_hides_no_other_ad_of_its_machine() -> None:
     forged = {**SLOT, "Name": "slot9@u-1@host", "NumDynamicSlots": "x"}
-    (row,) = fold_slots([forged, {**SLOT, "Name": "slot1@u-1@host"}], NOW).values()
+    (row,) = fold_slots([forged, {**SLOT, "Name": "slot1@u-1@host"}], NOW, []).values()
     assert (row.slots, row.claims) == (("slot1@u-1@host",), 0)
     masters = [{"APFVM": "u-2", "Name": "u-2", "STARTD_StartTime": "x"}, {"APFVM": "u-1", "Name": "u-1"}]
-    assert set(fold_masters(masters, NOW)) == {"u-1"}
+    assert set(fold_masters(masters, NOW, [])) == {"u-1"}
 
 
 def test_owner_is_the_effective_account_not_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
