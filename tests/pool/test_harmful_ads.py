@@ -20,7 +20,7 @@ from tests.pool.test_odd_jobs import PLAIN, RULES, negotiated, submit
 from tests.rig.pool import Pool
 from tests.rig.slots import advertise, partitionable
 from tests.rig.wait import until
-from tests.rig.workers import asking
+from tests.rig.workers import asking_alone
 
 MEGABYTE = ['+B0 = "x"', *(f"+B{i} = strcat(B{i - 1}, B{i - 1})" for i in range(1, 21))]
 HARMFUL = {
@@ -45,12 +45,8 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
 
 @pytest.fixture
 def workers(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
-    with asking(pool, monkeypatch) as running:
+    with asking_alone(pool, monkeypatch) as running:
         yield running
-    pool.run("condor_rm", "-all")
-    pool.run("condor_rm", "-forcex", "-all", check=False)
-    pool.run("condor_advertise", "INVALIDATE_STARTD_ADS", stdin='MyType = "Query"\nRequirements = true\n')
-    until(lambda: not pool.jobs() and not pool.slots(), "jobs and machines have gone", 30)
 
 
 def poll(workers: Workers) -> JobDemandRows:
@@ -87,7 +83,7 @@ def test_other_jobs_get_their_machines(pool: Pool, workers: Workers, lines: list
     assert counts.total[1] >= 3
 
 
-def test_job_that_claims_to_run_is_named_and_stops_nothing(pool: Pool, workers: Workers) -> None:
+def test_job_that_claims_to_run_stops_nothing(pool: Pool, workers: Workers) -> None:
     """A user edits JobStatus and RemoteHost of an own job."""
     job = submit(pool, 1, "hold = true", "+MaxJobRetirementTime = 5", '+RemoteHost = "slot1@\xfc"')
     pool.run("condor_qedit", job, "JobStatus", "2")

@@ -22,7 +22,7 @@ from tests.rig.jobpool import learned
 from tests.rig.pool import Pool
 from tests.rig.slots import advertise, partitionable
 from tests.rig.wait import until
-from tests.rig.workers import asking
+from tests.rig.workers import asking_alone
 
 RULES = """
 ALLOW_ADVERTISE_STARTD = *
@@ -40,11 +40,8 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
 
 @pytest.fixture
 def workers(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
-    with asking(pool, monkeypatch) as running:
+    with asking_alone(pool, monkeypatch) as running:
         yield running
-    pool.run("condor_rm", "-all")
-    pool.run("condor_advertise", "INVALIDATE_STARTD_ADS", stdin='MyType = "Query"\nRequirements = true\n')
-    until(lambda: not pool.jobs() and not pool.slots(), "jobs and machines have gone", 30)
 
 
 def submit(pool: Pool, count: int, *lines: str) -> str:

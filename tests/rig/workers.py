@@ -7,6 +7,7 @@ import pytest
 
 from factory.process.workers import Workers
 from tests.rig.pool import Pool
+from tests.rig.wait import until
 
 
 @contextmanager
@@ -18,3 +19,13 @@ def asking(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
         yield workers
     finally:
         workers.stop()
+
+
+@contextmanager
+def asking_alone(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    """Workers as in ``asking``; at the end all jobs and machines of the pool go."""
+    with asking(pool, monkeypatch) as running:
+        yield running
+    pool.run("condor_rm", "-all")
+    pool.run("condor_advertise", "INVALIDATE_STARTD_ADS", stdin='MyType = "Query"\nRequirements = true\n')
+    until(lambda: not pool.jobs() and not pool.slots(), "jobs and machines have gone", 30)

@@ -155,3 +155,16 @@ def test_grid_jobs_of_others_are_read_whatever_they_say(monkeypatch: pytest.Monk
     for how in ODD:
         jobs = answer(monkeypatch, Daemon("qdate", how), lambda: queued_grid_jobs(HERE))
         assert len(jobs) == 2, how
+
+
+def test_own_vm_job_that_can_not_be_read_fails_the_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left out it would count as gone, and another VM would be bought (rule 2)."""
+
+    class Odd(Daemon):
+        def query(self, *_kinds: object, projection: Iterable[str] = (), **_options: object) -> list[Any]:
+            own = USUAL | {"owner": '"apf"', "jobstatus": '"x"'}
+            return [ad(USUAL, projection), ad(own, projection)]
+
+    source = VMJobsSource(schedd=HERE, owner="apf", factory_id="f")
+    with pytest.raises(ValueError, match="x"):
+        answer(monkeypatch, Odd(None, ""), source.fetch)
