@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import islice
 from typing import Any
 
-from factory.condor.classad.guard import why_refused
+from factory.condor.classad.guard import MOST_PROBLEMS, why_refused
 from factory.condor.classad.match import NewMachine, match_all, match_all_new
 from factory.condor.classad.references import job_references, machine_references
 from factory.condor.classad.requests import JobRequest, read_job_request
@@ -190,7 +191,7 @@ class JobDemandSource(Source):
                 proven=proofs.new,
             ),
             by_selection,
-            tuple(dict.fromkeys([*queue.problems, *slots.problems, *proofs.full.problems])),
+            tuple(dict.fromkeys([*queue.problems, *_of_jobs(groups), *slots.problems, *proofs.full.problems])),
         )
 
     def _offered(self) -> dict[Selection, dict[str, Template]]:
@@ -213,6 +214,12 @@ class JobDemandSource(Source):
             known = self.facts.get(each.model, ModelFacts())
             if learn(known, each, each.unclaimed.keys()) is not known:
                 yield each
+
+
+def _of_jobs(groups: Iterable[JobGroup]) -> list[str]:
+    """Return the job groups with a problem in words."""
+    found = (f"job {group.example} of {group.owner} is left out: {group.problem}" for group in groups if group.problem)
+    return list(islice(found, MOST_PROBLEMS))
 
 
 def _unready_kinds(slots: Slots, jobs: Mapping[str, Any], on_kinds: Matches) -> frozenset[str]:

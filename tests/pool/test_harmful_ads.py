@@ -12,9 +12,11 @@ import pytest
 from factory.condor.collector.machines import PoolSource
 from factory.condor.job_demand import DemandQuery, JobDemandRows, JobDemandSource
 from factory.condor.schedd.job_counts import JobCountSource
+from factory.condor.schedd.job_facts import job_facts
 from factory.condor.schedd.vm_jobs import VMJobsSource
 from factory.model.address import PoolAddress, ScheddAddress
-from factory.model.demand import Demand
+from factory.model.demand import Demand, Room
+from factory.model.vm import JobId
 from factory.process.workers import Workers
 from tests.pool.test_odd_jobs import PLAIN, RULES, negotiated, submit
 from tests.rig.pool import Pool
@@ -65,6 +67,17 @@ def served(rows: JobDemandRows) -> int:
         for group in demand.groups
         if group.problem is None and "Nice" in group.requirements and demand.on_shapes[group.key, PLAIN.key].ok
     )
+
+
+@pytest.mark.parametrize("which", [which for which in HARMFUL if "themselves" in which or "itself" in which])
+def test_job_that_is_not_evaluated_is_named_and_explained(pool: Pool, workers: Workers, which: str) -> None:
+    cluster = submit(pool, 1, *HARMFUL[which])
+    (named,) = poll(workers).problems
+    assert named.startswith(f"job {cluster}.0 of ")
+    assert "refers to itself" in named
+    facts = workers.call("all", 30, job_facts, ScheddAddress(), JobId(int(cluster), 0), [])
+    assert facts is not None
+    assert facts.ask == Room()
 
 
 @pytest.mark.parametrize("lines", HARMFUL.values(), ids=HARMFUL.keys())

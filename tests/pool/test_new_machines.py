@@ -77,6 +77,7 @@ def test_whole_machine_jobs_get_a_machine_each(make_factory: MakeFactory, cpus: 
     factory = make_factory(**(FIT | {"batchsubmit__condorec2__instance_type": "m5.xlarge"}))
     jobs = Work(factory).submit(3, request_cpus=cpus)
     text = explained(factory, "job", f"{jobs.cluster}.0")
+    assert "one of 3 idle jobs whose request depends on the machine" in text
     assert "buys 3 × m5.xlarge now, for 3 of them" in text
     with factory:
         factory.rounds(1)

@@ -45,6 +45,19 @@ def number(result: object) -> float | None:
     return float(result) if isinstance(result, int | float) else None
 
 
+def needed_number(ad: Mapping[str, Any], name: str, default: float = 0) -> float:
+    """Return the number that an attribute holds; the default if the ad does not have it.
+
+    Raises:
+        ValueError: the attribute holds something else.
+    """
+    found = value(ad, name, default)
+    result = number(found)
+    if result is None:
+        raise ValueError(f"{name} = {found!r} is no number")
+    return result
+
+
 def parse_number(printed: str | None) -> float | None:
     """Return the number that an ad or a tool prints; None if there is no text or it is no number."""
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from factory.condor.classad.guard import fold_each
 from factory.condor.classad.literals import same_text
-from factory.condor.classad.values import number, text, value
+from factory.condor.classad.values import needed_number, number, text, value
 from factory.condor.connect import open_collector
 from factory.model.address import PoolAddress
 from factory.model.pool import MachineRow, MasterRow, PoolRows
@@ -164,22 +164,22 @@ def _machine(vm: str, slots: list[Mapping[str, Any]], now: float) -> MachineRow:
     claimed = [
         ad for ad in slots if not ad.get("PartitionableSlot", False) and ad.get("State") in ("Claimed", "Preempting")
     ]
-    dynamic = sum(int(ad.get("NumDynamicSlots", 0)) for ad in roots)
+    dynamic = sum(int(needed_number(ad, "NumDynamicSlots")) for ad in roots)
     busy = bool(claimed) or dynamic > 0
-    newest = max(roots, key=lambda ad: float(ad.get("LastHeardFrom", 0)))
+    newest = max(roots, key=lambda ad: needed_number(ad, "LastHeardFrom"))
     draining = next((ad for ad in roots if ad.get("Draining", False)), None)
     return MachineRow(
         name=str(newest["Name"]).split("@", 1)[-1],
         vm=vm,
         identity=str(newest.get("AuthenticatedIdentity", "")),
         instance=str(newest["EC2InstanceID"]) if "EC2InstanceID" in newest else None,
-        heard=min(float(ad.get("LastHeardFrom", 0)) for ad in roots),
-        started=_local(newest, newest.get("DaemonStartTime", 0), now),
+        heard=min(needed_number(ad, "LastHeardFrom") for ad in roots),
+        started=_local(newest, needed_number(newest, "DaemonStartTime"), now),
         slots=tuple(sorted(str(ad["Name"]) for ad in roots)),
         claims=max(len(claimed), dynamic),
         retiring=sum(1 for ad in claimed if ad.get("Activity") == "Retiring"),
         idle_since=None if busy else max(_idle_since(ad, now) for ad in roots),
-        claimed_before=busy or any(int(ad.get("JobStarts", 0)) > 0 for ad in roots),
+        claimed_before=busy or any(needed_number(ad, "JobStarts") > 0 for ad in roots),
         drain_reason=None if draining is None else str(value(draining, "DrainReason", "")),
     )
 
@@ -189,14 +189,14 @@ def _idle_since(ad: Mapping[str, Any], now: float) -> float:
 
     A partitionable slot keeps its EnteredCurrentState while dynamic slots come and go, so NumDynamicSlotsTime counts.
     """
-    since = ad.get("NumDynamicSlotsTime") if ad.get("PartitionableSlot", False) else ad.get("EnteredCurrentState")
-    return _local(ad, since or ad.get("DaemonStartTime", 0), now)
+    name = "NumDynamicSlotsTime" if ad.get("PartitionableSlot", False) else "EnteredCurrentState"
+    return _local(ad, needed_number(ad, name) or needed_number(ad, "DaemonStartTime"), now)
 
 
-def _local(ad: Mapping[str, Any], moment: Any, now: float) -> float:
+def _local(ad: Mapping[str, Any], moment: float, now: float) -> float:
     """Convert a time on the machine's clock to ours: its age in the ad, subtracted from LastHeardFrom."""
-    heard = float(ad.get("LastHeardFrom", now))
-    return heard - (float(ad.get("MyCurrentTime", heard)) - float(moment))
+    heard = needed_number(ad, "LastHeardFrom", now)
+    return heard - (needed_number(ad, "MyCurrentTime", heard) - moment)
 
 
 def _master(ad: Mapping[str, Any], now: float) -> MasterRow:
@@ -204,7 +204,7 @@ def _master(ad: Mapping[str, Any], now: float) -> MasterRow:
         name=str(ad.get("Name", "")),
         vm=str(ad.get("APFVM", "")),
         identity=str(ad.get("AuthenticatedIdentity", "")),
-        heard=float(ad.get("LastHeardFrom", 0)),
-        started=_local(ad, ad.get("DaemonStartTime", 0), now),
-        startd_runs=int(ad.get("STARTD_StartTime", 0)) != 0,
+        heard=needed_number(ad, "LastHeardFrom"),
+        started=_local(ad, needed_number(ad, "DaemonStartTime"), now),
+        startd_runs=needed_number(ad, "STARTD_StartTime") != 0,
     )

@@ -15,7 +15,7 @@ from typing import Any
 from factory.condor.classad.digest import short_digest
 from factory.condor.classad.guard import fold_each, is_readable
 from factory.condor.classad.references import references
-from factory.condor.classad.values import has, number
+from factory.condor.classad.values import has, needed_number
 from factory.condor.schedd.job_counts import ON_STARTDS, is_demand, job_name
 from factory.condor.schedd.job_groups import (
     DEFERRAL_ATTRIBUTES,
@@ -36,8 +36,6 @@ _ON_STARTDS = f'member(JobUniverse, {{{", ".join(map(str, ON_STARTDS))}}}) && Ma
 _LATE = f"JobStatus == 1 && AutoClusterId =?= undefined && {_ON_STARTDS}"
 _FACTORIES = "JobMaterializeDigestFile =!= undefined && ProcId =?= undefined"
 
-_COUNTED = ("JobStatus", "JobCount")
-"""Attributes that every row of a grouped query has."""
 _TRIES = 3
 _seen_references: dict[str, frozenset[str]] = {}
 """By schedd and query: job attributes that the jobs' expressions refer to; kept in the worker."""
@@ -184,11 +182,13 @@ def _sound(ad: Any) -> Any:
     """Return a row of a grouped query whose numbers can be read.
 
     Raises:
-        TypeError: one can't.
+        KeyError, ValueError: one can't.
     """
+    for name in ("JobStatus", "JobCount"):
+        if not has(ad, name):
+            raise KeyError(name)
     for name in ("JobStatus", "JobCount", "AutoClusterId", "JobUniverse"):
-        if (name in _COUNTED or has(ad, name)) and number(ad[name]) is None:
-            raise TypeError(f"{name} = {ad.lookup(name)} is no number")
+        needed_number(ad, name)
     is_demand(ad, 0)
     return ad
 

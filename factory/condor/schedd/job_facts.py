@@ -6,10 +6,9 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from factory.condor.classad.requests import read_job_request
 from factory.condor.classad.values import has, value
 from factory.condor.connect import open_schedd
-from factory.condor.schedd.job_groups import exclusion_reason
+from factory.condor.schedd.job_groups import checked_request, exclusion_reason
 from factory.model.address import ScheddAddress
 from factory.model.job import JobFacts
 from factory.model.vm import JobId
@@ -35,7 +34,7 @@ def _facts(ad: Any, schedd: ScheddAddress, job: JobId, expressions: Iterable[str
         autocluster=int(ad["AutoClusterId"]) if has(ad, "AutoClusterId") else None,
         universe=int(ad.get("JobUniverse", 5)),
         requirements=str(ad.lookup("Requirements")) if has(ad, "Requirements") else "true",
-        ask=read_job_request(ad).ask,
+        ask=checked_request(ad)[1].ask,
         remote_host=value(ad, "RemoteHost"),
         hold_reason=value(ad, "HoldReason"),
         selected=frozenset(text for text in expressions if classad2.ExprTree(text).eval(ad) is True),

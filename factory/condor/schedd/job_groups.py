@@ -73,7 +73,7 @@ def add_unmaterialised(schedd: str, idle: IdleJobs, clusters: Iterable[Any]) -> 
         if jobs <= 0 or permanent_exclusion(ad) is not None:
             continue
         owner, accounting = str(value(ad, "Owner", "")), str(value(ad, "AccountingGroup", ""))
-        refused, request = _checked_request(ad)
+        refused, request = checked_request(ad)
         ask, requirements = request.ask, _requirements(ad)
         key = keys.get((owner, accounting, ask, requirements))
         if key is None:
@@ -133,7 +133,7 @@ def group_jobs(
             groups[key] = replace(known, count=known.count + jobs, reject_reason=known.reject_reason or rejected)
             continue
         if cluster not in requests:
-            requests[cluster] = *_checked_request(ad), _requirements(ad)
+            requests[cluster] = *checked_request(ad), _requirements(ad)
         refused, request, requirements = requests[cluster]
         whole = _with(ad, more)
         if more and not refused and (why := why_refused(whole)) is not None:
@@ -149,7 +149,7 @@ def group_jobs(
     return IdleJobs(tuple(groups.values()), ads, excluded)
 
 
-def _checked_request(ad: Any) -> tuple[bool, JobRequest]:
+def checked_request(ad: Any) -> tuple[bool, JobRequest]:
     """Return True if an ad may do harm and must not be evaluated; and the request of its job."""
     why = why_refused(ad)
     return (False, read_job_request(ad)) if why is None else (True, _refused_request(why))

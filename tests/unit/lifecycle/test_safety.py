@@ -70,6 +70,7 @@ def test_unreadable_ad_hides_no_other_machine() -> None:
     assert rows["u-1"].claims == 0
     assert (rows["u-2"].claims, rows["u-2"].idle_since) == (1, None), "it counts as busy, so that nothing ends it"
     assert ["slot1@u-2@host" in problem for problem in problems] == [True]
+    assert "NumDynamicSlots = 'x' is no number" in problems[0]
 
 
 def test_unreadable_ad_hides_no_other_ad_of_its_machine() -> None:
