@@ -57,9 +57,9 @@ def explain_job(job: JobFacts, decision: Decision) -> Iterator[str]:
         yield from _left_out(job, work.demand)
         return
     later = f", {group.unmaterialised} more not materialised yet" if group.unmaterialised else ""
-    if group.varies:
+    if group.varies or group.problem is not None:
         alike = f"one of {group.count} idle jobs" if group.count > 1 else "the only idle job"
-        yield f"{alike} whose request depends on the machine{later}"
+        yield f"{alike}{' whose request depends on the machine' if group.varies else ' of its kind'}{later}"
     else:
         alike = f"one of {group.count} idle jobs that request" if group.count > 1 else "the only idle job that requests"
         yield f"{alike} {room_words(group.ask)}{later}"
