@@ -41,15 +41,20 @@ def refused(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
     return reply["Error"]["Code"], reply["ResponseMetadata"]["HTTPStatusCode"]
 
 
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
+    """A cloud on which an instance stays ``pending``, and then ``shutting-down``, for longer than any test."""
+    with CloudProcess(tmp_path_factory.mktemp("slow"), boot_delay_s=3600, shutdown_delay_s=3600) as running:
+        yield running
+
+
 def test_states_last_their_delays_and_get_a_reason_at_the_end(cloud: CloudProcess, launched: list[str]) -> None:
     instance_id = run(cloud, launched)["Instances"][0]["InstanceId"]
-    assert state(cloud, instance_id) == "pending"
     until(lambda: state(cloud, instance_id) == "running", "running")
     assert not described(cloud, instance_id).get("StateReason", {}).get("Code")
 
     ended = cloud.client().terminate_instances(InstanceIds=[instance_id])["TerminatingInstances"][0]
     assert (ended["PreviousState"]["Name"], ended["CurrentState"]["Name"]) == ("running", "shutting-down")
-    assert state(cloud, instance_id) == "shutting-down"
     until(lambda: state(cloud, instance_id) == "terminated", "terminated")
     assert described(cloud, instance_id)["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
 
@@ -59,11 +64,17 @@ def test_states_last_their_delays_and_get_a_reason_at_the_end(cloud: CloudProces
     assert times["terminated"] - times["shutting-down"] >= 0.5
 
 
-def test_instance_terminated_while_pending_never_runs(cloud: CloudProcess, launched: list[str]) -> None:
-    instance_id = run(cloud, launched)["Instances"][0]["InstanceId"]
-    cloud.client().terminate_instances(InstanceIds=[instance_id])
-    until(lambda: state(cloud, instance_id) == "terminated", "terminated")
-    assert "running" not in dict(cloud.instances()[instance_id]["history"])
+def test_states_on_the_way_are_described(slow: CloudProcess) -> None:
+    instance_id = run(slow, [])["Instances"][0]["InstanceId"]
+    assert state(slow, instance_id) == "pending"
+    slow.client().terminate_instances(InstanceIds=[instance_id])
+    assert state(slow, instance_id) == "shutting-down"
+
+
+def test_instance_terminated_while_pending_never_runs(slow: CloudProcess) -> None:
+    instance_id = run(slow, [])["Instances"][0]["InstanceId"]
+    slow.client().terminate_instances(InstanceIds=[instance_id])
+    assert list(dict(slow.instances()[instance_id]["history"])) == ["pending", "shutting-down"]
 
 
 def test_same_client_token_launches_once(cloud: CloudProcess, launched: list[str]) -> None:
