@@ -36,6 +36,7 @@ from factory.model.actions import (
     unretire_time,
 )
 from factory.model.address import PoolAddress, ScheddAddress
+from factory.model.job import RunningJob
 from factory.model.vm import VM, JobId
 from factory.plugin.base import own_schedd
 from factory.plugin.batchsubmit import JobOwner, Submission, SubmitTools, Token
@@ -91,18 +92,21 @@ class Actor:
                 outcomes += threads.map(self._outcome, group, repeat(others))
         return tuple(outcomes)
 
-    def _jobs_on_startds(self, schedd: ScheddAddress, startds: Collection[str]) -> Mapping[str, str]:
+    def _jobs_on_startds(self, schedd: ScheddAddress, startds: Collection[str]) -> Mapping[str, RunningJob]:
         return self._call(acts.jobs_on_startds, schedd, sorted(startds))
 
     def _outcome(self, action: Action, others: OtherSchedds) -> Outcome:
         objection = others.objection(action) if may_end_vm(action) else None
-        if objection is not None:
-            return Outcome(action, error=objection)
+        if objection is not None and may_end_vm(action):
+            return Outcome(action, error=objection, kept_by=others.job_on(action))
         try:
             return Outcome(action, jobs=tuple(self._perform(action)))
         except NotBegun as error:
             return Outcome(action, error=str(error), tried=False)
-        except (CallFailed, tools.ToolError) as error:
+        except CallFailed as error:
+            cause = error.__cause__
+            return Outcome(action, error=str(error), kept_by=cause.job if isinstance(cause, acts.StillUsed) else None)
+        except tools.ToolError as error:
             return Outcome(action, error=str(error))
         except Exception as error:  # noqa: BLE001 - a fault of a submit plugin, an unreadable file
             return Outcome(action, error=one_line(error))
@@ -148,11 +152,11 @@ class Actor:
         return submitted
 
     def _cap(self, submission: Submission, action: Submit) -> tuple[str, int] | None:
-        """Return the constraint for the queue's VM jobs and their maximum, less its orphans (rule 6)."""
+        """Return the constraint for the queue's VM jobs and their maximum, less instances without one (rule 6)."""
         if submission.maximum is None:
             return None
         jobs = queue_vm_jobs(self._factory.owner, self._factory.id, action.queue)
-        return jobs, submission.maximum - action.orphans
+        return jobs, submission.maximum - action.unowned
 
     def _submit_tools(self, queue: Queue, limit_s: float) -> SubmitTools:
         pool = PoolAddress(self._factory.pool)
@@ -174,7 +178,7 @@ class Actor:
 
     def _remove(self, action: Remove) -> Sequence[JobId]:
         vm = action.vm
-        startd = None if vm is None else vm.uuid
+        startd = None if vm is None or action.despite_jobs else vm.uuid
         absent = (self._pool, vm.uuid) if vm is not None and action.absent else None
         still = self._our_jobs(action.still)
         self._call(acts.remove, self._schedd, action.job, still, action.reason, startd, absent, action.master)
@@ -184,7 +188,8 @@ class Actor:
     def _release(self, action: Release) -> None:
         vm = action.vm
         checks = (vm.uuid, (self._pool, vm.uuid)) if action.ends else ()
-        self._call(acts.release, self._schedd, vm.job, self._our_vm_jobs(action.still), action.reason, *checks)
+        still = self._our_vm_jobs(action.still)
+        self._call(acts.release, self._schedd, vm.job, still, action.reason, *checks)
         self.after("released", action)
 
     def _retire(self, action: Retire) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeGuard
 
 from factory.config.queues import Config
 from factory.model.actions import Action, Release, Remove
 from factory.model.address import ScheddAddress
+from factory.model.job import RunningJob
 from factory.observe.schedds import polled_schedds
 from factory.process.workers import CallFailed
 
@@ -22,7 +23,7 @@ def may_end_vm(action: Action) -> TypeGuard[Remove | Release]:
 class QuerySchedd(Protocol):
     """Function that asks one schedd for its jobs on these startds."""
 
-    def __call__(self, schedd: ScheddAddress, startds: Collection[str], /) -> Mapping[str, str]:
+    def __call__(self, schedd: ScheddAddress, startds: Collection[str], /) -> Mapping[str, RunningJob]:
         """Return a job for each startd on which one runs.
 
         Raises:
@@ -34,20 +35,26 @@ class QuerySchedd(Protocol):
 class OtherSchedds:
     """Answers of the other schedds about the VMs of one round."""
 
-    jobs: Mapping[str, str] = field(default_factory=dict)
-    """A job that runs there, and its schedd, by startd."""
+    jobs: Mapping[str, RunningJob] = field(default_factory=dict)
+    """A job that runs there, as its ad says, by startd."""
     unknown: str | None = None
     """Name of a schedd that did not answer, and the reason; then no VM is known to be empty."""
     unknown_of: Mapping[str, str] = field(default_factory=dict)
     """Reason why the schedds of a queue are unknown, by queue."""
 
+    def job_on(self, action: Remove | Release) -> RunningJob | None:
+        """Return a job that keeps the VM of this action; None: there is none."""
+        if action.vm is None or (isinstance(action, Remove) and action.despite_jobs):
+            return None
+        return self.jobs.get(action.vm.uuid)
+
     def objection(self, action: Remove | Release) -> str | None:
         """Return the reason why the action must not be done now; None: there is none."""
         if action.vm is None:
             return None
-        name = action.vm.uuid
-        if name in self.jobs:
-            return f"not done: {self.jobs[name]} still runs on {name}"
+        name, job = action.vm.uuid, self.job_on(action)
+        if job is not None:
+            return f"not done: {job} still runs on {name}"
         unknown = self.unknown or self.unknown_of.get(action.queue)
         return None if unknown is None else f"not done, will be retried: a job may run on {name} ({unknown})"
 
@@ -73,11 +80,11 @@ def query_other_schedds(
     for schedd in others:
         if str(schedd) in silent:
             return OtherSchedds(unknown=f"{schedd} did not answer the polls of this round")
-    jobs: dict[str, str] = {}
+    jobs: dict[str, RunningJob] = {}
     calls = [(schedd, threads.submit(ask, schedd, startds)) for schedd in others]
     for schedd, call in calls:
         try:
-            jobs |= {startd: f"job {job} of {schedd}" for startd, job in call.result().items()}
+            jobs |= {startd: replace(job, schedd=str(schedd)) for startd, job in call.result().items()}
         except CallFailed as error:
             return OtherSchedds(unknown=f"{schedd}: {error}")
     return OtherSchedds(jobs, None, faults)

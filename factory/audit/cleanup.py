@@ -84,14 +84,18 @@ class Cleanup:
         pool, within_s = PoolAddress(self.config.factory.pool), self._deadline_s
         schedds = dict.fromkeys((own_schedd(self.config.factory), *others))
         # In parallel, so that no answer is old when the last one arrives.
-        calls = [self.workers.submit(str(each), within_s, orphan_checks.vms_in_use, each, vms) for each in schedds]
+        ours = our_vm_jobs(self.config.factory.owner, self.config.factory.id)
+        calls = [
+            self.workers.submit(str(each), within_s, orphan_checks.vms_in_use, each, vms, ours) for each in schedds
+        ]
         pool_call = self.workers.submit(str(pool), within_s, orphan_checks.instances_in_pool, pool, vms)
         try:
             in_use = [call_result(call, within_s) for call in calls]
             in_pool = call_result(pool_call, within_s)
         except CallFailed as error:
             return dict.fromkeys((orphan.name for orphan in orphans), f"not done: {error}")
-        objections = {orphan.name: objection(orphan, in_use, in_pool) for orphan in orphans}
+        lease_s = self.config.factory.job_lease
+        objections = {orphan.name: objection(orphan, in_use, in_pool, lease_s) for orphan in orphans}
         return {name: f"not done: {why}" for name, why in objections.items() if why is not None}
 
     def _call_clouds(self, orphans: Sequence[Orphan]) -> dict[str, CleanupResult]:
@@ -121,8 +125,9 @@ class Cleanup:
             assert job is not None
             still = f"{mine} && JobStatus == {job.status} && EC2InstanceName == {quote(job.instance or '')}"
             absent = (pool, orphan.vm)
+            startd = None if orphan.ends_despite_jobs(self.config.factory.job_lease) else orphan.vm
             try:
-                self._call(str(schedd), actions.remove, schedd, job.job, still, orphan.why, orphan.vm, absent)
+                self._call(str(schedd), actions.remove, schedd, job.job, still, orphan.why, startd, absent)
             except CallFailed as error:
                 results[orphan.name] = CleanupResult(str(error))
                 if isinstance(error, CallTimedOut):
@@ -161,16 +166,26 @@ class Cleanup:
         return self.workers.call(address, self._deadline_s, function, *args)
 
 
-def objection(orphan: Orphan, in_use: Sequence[VMsInUse], in_pool: Mapping[str, frozenset[str]]) -> str | None:
+def objection(
+    orphan: Orphan, in_use: Sequence[VMsInUse], in_pool: Mapping[str, frozenset[str]], job_lease_s: float
+) -> str | None:
     """Return what schedds or collector say against a step; None: nothing.
 
+    A job's own word that it runs on an orphan counts for a job lease at most once the orphan is proven empty.
+
     Args:
+        orphan: The orphan.
         in_use: The answer of each schedd.
         in_pool: The instances that ads of startds and masters come from, by ``APFVM``.
+        job_lease_s: The longest lease of the pool's jobs.
     """
     vm = orphan.vm
     owned = _first(vm, [each.owned for each in in_use])
     busy = _first(vm, [each.busy for each in in_use])
+    if orphan.ends_despite_jobs(job_lease_s):
+        busy = None
+    elif busy is not None and orphan.proven_s is not None:
+        busy = f"{busy}, by its own word; that counts for {job_lease_s:.0f} s after the first proof"
     joined = "it is in the pool" if vm in in_pool else None
     match orphan:
         case Orphan(step=OrphanStep.DRAIN):

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from factory.audit.inventory import Inventory
+from factory.audit.inventory import Inventory, VMRecord
+from factory.model.cloud import ENDED, STOPPED, InstanceRow
 from factory.model.pool import MachineRow, MasterRow
 
 Key = tuple[str, str]
 """Kind and name of an orphan."""
 
-_LOST_S = 3600
-"""Wait before a VM that left the pool is ended. Longer than the job lease of 2400 s (rule 5)."""
+_STARTS_S = 120
+"""A master reports STARTD_StartTime == 0 also while its first startd starts; believed after this."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,17 @@ class OrphanRules:
     """Minimum time between the first and the deciding audit."""
     fresh_s: float = 600
     """Maximum age of an ad that counts as a sign of life."""
-    lost_s: float = _LOST_S
+    job_lease_s: float = 2400
+    """The longest lease of the pool's jobs."""
     reaps: bool = True
     """False: orphans are only reported."""
     exempt: Mapping[str, str] = field(default_factory=dict)
     """Reason not to act, by queue, or by account for orphans without a queue; ``*`` covers everything."""
+
+    @property
+    def lost_s(self) -> float:
+        """Wait before a VM that left the pool is ended: longer than a job lease (rule 5)."""
+        return 1.5 * self.job_lease_s
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,8 @@ class AuditHistory:
     """Accounts that have answered and are still asked."""
     last_heard: Mapping[str, float] = field(default_factory=dict)
     """Time at which an ad last named each instance as its own."""
+    proven_since: Mapping[str, float] = field(default_factory=dict)
+    """Instances that are proven empty, and since when."""
     silent_since: Mapping[str, float] = field(default_factory=dict)
     """Second instances, and since when all ads with their ``APFVM`` come from the VM job's own instance."""
 
@@ -107,6 +116,12 @@ def observe(snapshot: AuditSnapshot, history: AuditHistory, rules: OrphanRules) 
         and record.ad_instances == {record.job.instance}
         and is_fresh(snapshot, rules, record.startd)
     }
+    proven = {
+        each.id
+        for record in records
+        for each in record.instances
+        if proof_of_emptiness(snapshot, rules, record, each, joined=record.vm in joined) is not None
+    }
     if snapshot.complete:  # an incomplete snapshot proves no absence, so nothing is forgotten then
         vms = {record.vm for record in records}
         unwatched = {each: tick for each, tick in unwatched.items() if each in alive}
@@ -123,8 +138,27 @@ def observe(snapshot: AuditSnapshot, history: AuditHistory, rules: OrphanRules) 
         joined=joined,
         accounts=snapshot.answered if snapshot.complete else history.accounts | snapshot.answered,
         last_heard=last_heard,
+        proven_since={each: history.proven_since.get(each, snapshot.tick) for each in proven},
         silent_since=silent_since,
     )
+
+
+def proof_of_emptiness(
+    snapshot: AuditSnapshot, rules: OrphanRules, record: VMRecord, instance: InstanceRow, *, joined: bool
+) -> str | None:
+    """Return what proves that no job runs on an instance (rule 5); None: nothing does. Absence is no proof.
+
+    ``joined``: its startd has been in the pool.
+    """
+    if instance.state in STOPPED | ENDED:
+        return f"the cloud says that it is {instance.state}"
+    master = record.master
+    if is_fresh(snapshot, rules, record.startd) or master is None or not is_fresh(snapshot, rules, master):
+        return None
+    started = joined or snapshot.now - master.started > _STARTS_S
+    if started and not master.startd_runs and record.ads_come_from(instance):
+        return "empty: its master is in the pool and reports that no startd runs"
+    return None
 
 
 def remember(snapshot: AuditSnapshot, history: AuditHistory, orphans: Iterable[Key]) -> AuditHistory:

@@ -11,8 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from factory.audit.history import AuditHistory, AuditSnapshot, Key, OrphanRules, is_fresh, observe, remember
+from factory.audit.history import (
+    AuditHistory,
+    AuditSnapshot,
+    Key,
+    OrphanRules,
+    is_fresh,
+    observe,
+    proof_of_emptiness,
+    remember,
+)
 from factory.audit.inventory import VMRecord
+from factory.lifecycle.leases import format_utc
 from factory.model.cloud import STOPPED, InstanceRow
 from factory.model.pool import MachineRow
 from factory.model.vm import counted
@@ -20,8 +30,6 @@ from factory.model.vm_job import VMJobRow
 
 _FRACTION = 0.2
 """One audit drains at most max(1, this part of a queue's instances), and ends as many (rule 8)."""
-_STARTS_S = 120
-"""A master reports STARTD_StartTime == 0 also while its first startd starts; believed after this."""
 
 
 class OrphanStep(Enum):
@@ -59,6 +67,15 @@ class Orphan:
     """True if the step requires that the collector has no ad of it; checked again before the step."""
     counts: bool = False
     """True if it counts against the caps of its queue."""
+    proven_s: float | None = None
+    """Seconds since it was proven empty; None: nothing proves it."""
+
+    expired: bool = False
+    """True if its lease has ended."""
+
+    def ends_despite_jobs(self, job_lease_s: float) -> bool:
+        """True if no job keeps it: its lease has ended, or it has been proven empty for as long as a job lease."""
+        return self.expired or (self.proven_s is not None and self.proven_s >= job_lease_s)
 
     @property
     def key(self) -> Key:
@@ -108,8 +125,16 @@ class _OrphanFinder:
         foreign = self._foreign(instance)
         if foreign is not None:
             return self._decide(base, foreign)
+        if instance.lease_max is not None and self.snapshot.now > instance.lease_max:
+            why = f"its lease ended at {format_utc(instance.lease_max)}"
+            return self._decide(replace(base, step=OrphanStep.TERMINATE, counts=True, expired=True), why)
         step, why, absent = self._instance_step(record, instance)
-        return self._decide(replace(base, step=step, absent=absent, counts=True), why)
+        proven_s = self._proven_s(instance.id)
+        return self._decide(replace(base, step=step, absent=absent, counts=True, proven_s=proven_s), why)
+
+    def _proven_s(self, instance: str | None) -> float | None:
+        since = self.history.proven_since.get(instance or "")
+        return None if since is None else self.snapshot.tick - since
 
     def _foreign(self, instance: InstanceRow) -> str | None:
         """Return the reason why it may be another factory's; None if it is ours."""
@@ -158,14 +183,13 @@ class _OrphanFinder:
     def _instance_step(self, record: VMRecord, instance: InstanceRow) -> tuple[OrphanStep, str, bool]:
         """Return the step against an instance without a VM job, the reason, and if it must be absent from the pool."""
         startd, master = record.startd, record.master
-        if instance.state in STOPPED:
-            return OrphanStep.TERMINATE, f"the cloud says that it is {instance.state}", False
+        joined = record.vm in self.history.joined
+        proof = proof_of_emptiness(self.snapshot, self.rules, record, instance, joined=joined)
+        if proof is not None:
+            return OrphanStep.TERMINATE, proof, False
         if startd is not None and is_fresh(self.snapshot, self.rules, startd):
             return *_drain_step(startd, instance), False
         if master is not None and is_fresh(self.snapshot, self.rules, master) and record.ads_come_from(instance):
-            started = record.vm in self.history.joined or self.snapshot.now - master.started > _STARTS_S
-            if started and not master.startd_runs:
-                return OrphanStep.TERMINATE, "empty: its master is in the pool and reports that no startd runs", False
             return OrphanStep.WAIT, "its master is in the pool, its startd is not", False
         left_s = self._lost_wait_s(self.history.in_pool.get(record.vm), instance)
         if left_s is None:
@@ -184,7 +208,7 @@ class _OrphanFinder:
         base = Orphan(
             kind="VM job", name=str(job.job), queue=record.queue,
             why=f"waits for instance {job.instance}, which is gone", step=OrphanStep.REMOVE, seen_s=0, vm=record.vm,
-            job=job, absent=True,
+            job=job, absent=True, proven_s=self._proven_s(job.instance),
         )  # fmt: skip
         ended = any(each.id == job.instance for each in record.instances)
         account = self.history.shown_by.get(job.instance or "")

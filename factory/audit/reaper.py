@@ -9,17 +9,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from factory.audit.cleanup import COMMANDS, Cleanup, CleanupResult
+from factory.audit.audit_log import AuditLog
+from factory.audit.cleanup import Cleanup, CleanupResult
 from factory.audit.history import AuditHistory, AuditSnapshot, OrphanRules, mark_tried
-from factory.audit.orphans import Orphan, OrphanStep, find_orphans
+from factory.audit.orphans import Orphan, find_orphans
 from factory.audit.result import AuditReport, summarize, terminated
 from factory.audit.snapshot import Snapshot, clouds_by_account, take_snapshot
 from factory.config.queues import Config
 from factory.model.cloud import KeyPairMaker
+from factory.model.memory import AuditResult
 from factory.process.clock import steady
 from factory.process.faults import FAULTS, fault
 from factory.process.workers import Workers
@@ -56,8 +57,7 @@ class Reaper:
         self._clock = clock
         self._history = AuditHistory()
         self._makers: Mapping[str, KeyPairMaker | None] = {}
-        self._logged_steps: dict[tuple[str, str], OrphanStep] = {}
-        self._logged_notes: frozenset[str] = frozenset()
+        self._log = AuditLog(statedir)
         self._first_done = False
         self._asked: frozenset[str] = frozenset()
         self._all_asked: Config | None = None
@@ -133,7 +133,7 @@ class Reaper:
         for address in {cloud.source.address for cloud in snapshot.clouds.values()}:
             self._workers.end(address)
         orphans = self._with_unanswered(orphans, snapshot, audited)
-        self._log_gone(orphans, snapshot)
+        self._log.gone(self.last_report, orphans, snapshot)
         outcomes = {name: each.error for name, each in results.items()}
         unknown = (*snapshot.unknown, *([] if young is None else [young]))
         self.last_report = AuditReport(
@@ -143,12 +143,12 @@ class Reaper:
             notes=snapshot.notes,
             outcomes=outcomes,
             reaped=self.last_report.reaped + terminated(orphans, outcomes),
-            result=self.last_report.result if audited is None or not audited.complete else summarize(audited, orphans),
+            result=self._result(snapshot, audited, orphans),
         )
         if not snapshot.pool_failed:
             self._asked |= snapshot.clouds.keys()
-        self._log_notes(snapshot.notes)
-        self._log(orphans, outcomes, unknown)
+        self._log.notes(snapshot.notes)
+        self._log.report(self.last_report)
 
     def _judge(
         self, config: Config, snapshot: Snapshot, audited: AuditSnapshot | None, young: str | None
@@ -176,6 +176,12 @@ class Reaper:
             return orphans
         unanswered = snapshot.clouds.keys() - snapshot.answered
         return orphans + tuple(orphan for orphan in self.last_report.orphans if orphan.account in unanswered)
+
+    def _result(self, snapshot: Snapshot, audited: AuditSnapshot | None, orphans: Iterable[Orphan]) -> AuditResult:
+        """Return the facts for the rounds; those of the last audit if schedd or collector did not answer."""
+        before = self.last_report.result
+        queues = {key: cloud.queues for key, cloud in snapshot.clouds.items()}
+        return before if audited is None else summarize(audited, orphans, queues, before)
 
     def _audit_snapshot(self, snapshot: Snapshot, tick: float) -> AuditSnapshot | None:
         """Return the part that orphans are found in; None if schedd or collector did not answer (rule 2)."""
@@ -206,50 +212,10 @@ class Reaper:
         return OrphanRules(
             apart_s=factory.audit_interval,
             fresh_s=2 * factory.update_interval,
+            job_lease_s=factory.job_lease,
             reaps=factory.orphans == "terminate",
             exempt=exempt,
         )
-
-    def _log_notes(self, notes: Iterable[str]) -> None:
-        """Log each note once."""
-        for text in sorted(frozenset(notes) - self._logged_notes):
-            log.warning('audit note="%s"', text)
-        self._logged_notes |= frozenset(notes)
-
-    def _log_gone(self, orphans: Iterable[Orphan], snapshot: Snapshot) -> None:
-        """Log the orphans of the last audit that are gone. Call it before ``last_report`` is replaced."""
-        keys = {orphan.key for orphan in orphans}
-        for orphan in self.last_report.orphans:
-            if orphan.key in keys:
-                continue
-            if orphan.account and orphan.account not in snapshot.clouds:
-                text = "orphan %s %s was not ended and can't be seen any more: no queue uses its account (%s)"
-                log.warning(text, orphan.kind, orphan.name, orphan.account)
-            else:
-                log.info("orphan %s %s is gone", orphan.kind, orphan.name)
-
-    def _log(self, orphans: Iterable[Orphan], outcomes: Mapping[str, str | None], unknown: Collection[str]) -> None:
-        """Log new orphans, changed steps and results, and add them to the journal."""
-        for text in unknown:
-            log.warning('audit unknown="%s"', text)
-        steps = {(orphan.kind, orphan.name): orphan.step for orphan in orphans}
-        news: dict[str, list[Orphan]] = {}
-        for orphan in orphans:
-            if orphan.name in outcomes or self._logged_steps.get((orphan.kind, orphan.name)) is not orphan.step:
-                news.setdefault(orphan.queue, []).append(orphan)
-        self._logged_steps = steps
-        for queue, of_queue in news.items():
-            for orphan in of_queue:
-                failed = outcomes.get(orphan.name)
-                log.log(
-                    logging.INFO if failed is None else logging.ERROR, 'queue=%s orphan %s %s step=%s reason="%s"%s',
-                    queue, orphan.kind, orphan.name, orphan.step.value, orphan.why,
-                    "" if failed is None else f' failed="{failed}"',
-                )  # fmt: skip
-            try:
-                self._statedir.add_to_journal(_journal_entry(queue, of_queue, outcomes, self.last_report.ended))
-            except OSError as error:
-                log.error('statedir=%s failed="%s"', self._statedir.path, error)
 
 
 def exempt_queues(pauses: Pauses, snapshot: Snapshot) -> dict[str, str]:
@@ -263,26 +229,3 @@ def exempt_queues(pauses: Pauses, snapshot: Snapshot) -> dict[str, str]:
     reasons = pauses.reasons({*names, "*"})
     paused = {key: sorted(cloud.queues & reasons.keys()) for key, cloud in snapshot.clouds.items()}
     return reasons | {key: reasons[queues[0]] for key, queues in paused.items() if queues}
-
-
-def _journal_entry(
-    queue: str, orphans: Sequence[Orphan], outcomes: Mapping[str, str | None], now: float
-) -> dict[str, Any]:
-    """Return the journal entry of an audit for one queue."""
-    return {
-        "queue": queue,
-        "decided": now,
-        "outcome": "audit",
-        "orphans": [f"{o.kind} {o.name}: {o.step.value}: {o.why}" for o in orphans if o.name not in outcomes],
-        "actions": [
-            {
-                "kind": COMMANDS[orphan.step],
-                "what": f"orphan {orphan.kind} {orphan.name}",
-                "reason": orphan.why,
-                "jobs": [str(orphan.job.job)] if orphan.job is not None else [],
-                "error": outcomes[orphan.name],
-            }
-            for orphan in orphans
-            if orphan.name in outcomes
-        ],
-    }

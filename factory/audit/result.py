@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -60,10 +60,24 @@ def terminated(orphans: Iterable[Orphan], outcomes: Mapping[str, str | None]) ->
     return sum(orphan.step is OrphanStep.TERMINATE for orphan in done)
 
 
-def summarize(audited: AuditSnapshot, orphans: Iterable[Orphan]) -> AuditResult:
-    """Return the facts for the rounds about VM jobs that vanished. ``began`` is of the steady clock."""
+def summarize(
+    audited: AuditSnapshot, orphans: Iterable[Orphan], queues: Mapping[str, Collection[str]], before: AuditResult
+) -> AuditResult:
+    """Return the facts for the rounds about VM jobs that vanished. ``began`` is of the steady clock.
+
+    An account that did not answer leaves what an earlier audit found of its queues.
+
+    Args:
+        audited: The snapshot.
+        orphans: Its orphans, and those of accounts that did not answer.
+        queues: Queues by account.
+        before: The result of the audit before.
+    """
+    asked = frozenset(queue for of_account in queues.values() for queue in of_account)
+    answered = frozenset(queue for account in audited.answered for queue in queues.get(account, ()))
     return AuditResult(
-        began=audited.tick,
-        ended=audited.inventory.ended,
+        began={queue: audited.tick if queue in answered else before.began.get(queue, 0.0) for queue in asked},
+        asked=asked,
+        ended=audited.inventory.ended | (frozenset() if audited.complete else before.ended),
         counted=frozenset(orphan.vm for orphan in orphans if orphan.counts and orphan.job is None),
     )

@@ -15,7 +15,7 @@ from factory.cli.terminal import Output
 from factory.model.vm import counted
 from factory.state.pauses import Pauses
 
-_COUNTS = ("pending", "running", "retiring", "retired", "held", "lost", "orphans", "suspended", "done")
+_COUNTS = ("pending", "running", "retiring", "retired", "held", "lost", "orphans", "ending", "suspended", "done")
 _ALWAYS = ("pending", "running", "retiring", "held")
 """Columns that are shown even if they are zero for all queues, on a terminal of at least ``_ROOM`` columns."""
 _ROOM = 80

@@ -231,7 +231,7 @@ def _read(queue: Queue, world: World) -> _Status:
     if isinstance(batch, BatchStatus):
         batch = _with_stuck_vms(queue, batch, world.now)
     if isinstance(batch, BatchStatus):
-        batch = replace(batch, orphans=world.orphans.get(queue.name, 0))
+        batch = replace(batch, orphans=world.orphans.get(queue.name, 0), ending=world.ending.get(queue.name, 0))
     return _Status(wms, batch, site)
 
 

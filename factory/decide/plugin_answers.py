@@ -17,7 +17,19 @@ T = TypeVar("T")
 
 _COUNTS = {
     WmsStatus: ("notready", "ready", "running", "done", "failed"),
-    BatchStatus: ("pending", "stuck", "running", "suspended", "done", "retiring", "retired", "held", "lost", "orphans"),
+    BatchStatus: (
+        "pending",
+        "stuck",
+        "running",
+        "suspended",
+        "done",
+        "retiring",
+        "retired",
+        "held",
+        "lost",
+        "orphans",
+        "ending",
+    ),
 }
 
 

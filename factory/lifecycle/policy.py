@@ -26,6 +26,8 @@ class VMPolicy:
     """VMs retire this long before their lease ends."""
     maxinstances: int | None = None
     """Hard cap on VM jobs and orphans; None: no cap."""
+    job_lease_s: float = 2400
+    """The longest lease of the pool's jobs."""
     ondemand_first: bool = False
     """On-demand VMs retire before equally useful spot VMs."""
     update_interval_s: int = 30

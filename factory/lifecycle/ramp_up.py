@@ -50,7 +50,7 @@ def ramp_up(situation: Situation, ask: Ask, back: Sequence[VM]) -> Plan:
     reason = f"{len(shapes)} of {ask.n} asked for" + (f", {len(back)} unretired" if back else "")
     by_market = [tuple(s for s in shapes if s.spot == spot) for spot in dict.fromkeys(s.spot for s in shapes)]
     submits = [
-        Submit(queue=policy.queue, n=len(same), shapes=same, orphans=situation.batch.orphans, reason=reason)
+        Submit(queue=policy.queue, n=len(same), shapes=same, unowned=situation.batch.unowned, reason=reason)
         for same in by_market
     ]
     return Plan((*unretire, *submits), (*notes, *breaker_notes, *canary_notes))
@@ -74,6 +74,8 @@ def _within_hard_cap(situation: Situation, shapes: tuple[Shape, ...]) -> tuple[t
     room = max(0, cap - there)
     note = f"maxinstances = {cap}: {counted(there, 'VM')} {'exists' if there == 1 else 'exist'}, room for {room} of "
     note += f"{len(shapes)}"
+    if situation.batch.ending:
+        note += f"; {situation.batch.ending} of them left the queue, and the cloud has not confirmed their end"
     return shapes[:room], [note]
 
 

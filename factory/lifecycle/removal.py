@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from factory.lifecycle.situation import Situation
 from factory.model.actions import Remove
@@ -24,8 +25,9 @@ def removals(situation: Situation, unretired: Collection[str]) -> Iterator[Remov
     failed = situation.memory.refused
     for vm in sorted(situation.vms, key=lambda vm: failed.get(vm.uuid, 0)):
         if vm.state is VMState.RETIRED and vm.uuid not in unretired and not _restarting(situation, vm):
-            still = _same_instance(vm)
-            yield Remove(queue=situation.policy.queue, job=vm.job, still=still, vm=vm, reason=f"empty: {vm.why}")
+            still, why = _same_instance(vm), f"empty: {vm.why}"
+            remove = Remove(queue=situation.policy.queue, job=vm.job, still=still, vm=vm, reason=why)
+            yield limit_jobs(situation, remove, vm)
         late = situation.overdue.get(vm.uuid)
         if late is not None and vm.state is VMState.SUBMITTED:
             yield cancel(situation, vm, late.why)
@@ -39,6 +41,15 @@ def removals(situation: Situation, unretired: Collection[str]) -> Iterator[Remov
                 master=late.master,
                 reason=late.why,
             )
+
+
+def limit_jobs(situation: Situation, remove: Remove, vm: VM) -> Remove:
+    """Return the removal of a VM that is proven empty, with the time until which a job that names the VM keeps it.
+
+    The owner of a job can write into its ad that it runs there; against a proof that delays the end by a job lease.
+    """
+    until = situation.memory.proven.get(vm.uuid, situation.now) + situation.policy.job_lease_s
+    return replace(remove, jobs_keep_until=until, despite_jobs=situation.now >= until)
 
 
 def cancel(situation: Situation, vm: VM, reason: str) -> Remove:

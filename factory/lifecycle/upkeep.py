@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from factory.lifecycle.held_jobs import HeldJob
+from factory.lifecycle.removal import limit_jobs
 from factory.lifecycle.situation import Situation
 from factory.lifecycle.unresponsive import ignores_retire
-from factory.model.actions import Action, ClearRetire, Retire
-from factory.model.vm import IN_POOL, VM, VMState
+from factory.model.actions import Action, ClearRetire, Remove, Retire
+from factory.model.vm import IN_POOL, TERMINATED, VM, VMState
 
 
 def upkeep(situation: Situation, unretired: Collection[str]) -> Iterator[Action]:
@@ -22,7 +23,9 @@ def upkeep(situation: Situation, unretired: Collection[str]) -> Iterator[Action]
         if vm.state is VMState.HELD:
             sent, repeat_s = situation.last_sent(vm), situation.patience_s(vm)
             action = HeldJob(vm).action(sent, repeat_s, situation.retire_method(vm), situation.now)
-            if action is not None:
+            if isinstance(action, Remove) and (vm.grid_status or "").lower() in TERMINATED:
+                yield limit_jobs(situation, action, vm)
+            elif action is not None:
                 yield action
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from factory.model.job import RunningJob
 from factory.model.memory import Health
 from factory.model.shape import Shape
 from factory.model.vm import VM, JobId
@@ -21,8 +22,8 @@ class Submit:
     n: int
     shapes: tuple[Shape, ...] = ()
     """One shape for each VM; empty for plain jobs."""
-    orphans: int = 0
-    """Instances of the queue without a VM job; they count against its hard cap."""
+    unowned: int = 0
+    """Instances of the queue that may be alive and have no VM job; they count against its hard cap."""
     reason: str
 
 
@@ -70,6 +71,10 @@ class Remove:
     """ClassAd expression over the job ad, which the schedd checks: the state that justified the removal."""
     vm: VM | None = None
     """The VM, if it has an instance: no polled schedd may show a job running there (rule 5)."""
+    jobs_keep_until: float | None = None
+    """Epoch from which a job that names the VM does not keep it any more: it is proven empty. None: a job keeps it."""
+    despite_jobs: bool = False
+    """True: that time has come."""
     absent: bool = False
     """True: the collector must have no ad of the VM. It is asked again before the removal."""
     master: bool = False
@@ -102,6 +107,8 @@ class Outcome:
     """Jobs that were submitted or changed."""
     tried: bool = True
     """False: no time was left for the command."""
+    kept_by: RunningJob | None = None
+    """The job that runs on the VM, as its ad says, so that it was not ended."""
 
 
 def commands_sent(actions: Iterable[Action]) -> dict[str, str]:

@@ -45,6 +45,8 @@ class InstanceRow:
     """Launch time in epoch seconds; 0: unknown."""
     schedd: str = ""
     """Schedd of its VM job, from its tag."""
+    lease_max: float | None = None
+    """Epoch of the latest end of its lease, from its tag; None: launched by an older apf."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One job, as ``apf explain job`` shows it."""
+"""One job of a user."""
 
 from __future__ import annotations
 
@@ -9,9 +9,26 @@ from factory.model.demand import Room
 from factory.model.vm import JobId
 
 
+@dataclass(frozen=True, slots=True)
+class RunningJob:
+    """A job that runs on a machine, as its ad says. Its owner can have written that."""
+
+    job: JobId
+    owner: str
+    schedd: str = ""
+    """Its schedd; empty: the factory's own."""
+
+    def __str__(self) -> str:
+        return (
+            f"job {self.job} of {self.schedd} (owner {self.owner})"
+            if self.schedd
+            else f"job {self.job} of {self.owner}"
+        )
+
+
 @dataclass(frozen=True)
 class JobFacts:
-    """Attributes of a job, from its schedd."""
+    """Attributes of a job, from its schedd, as ``apf explain job`` shows them."""
 
     job: JobId
     status: int

@@ -139,10 +139,12 @@ class Health:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """Instances in the last complete audit."""
+    """Instances in the last audits."""
 
-    began: float = 0
-    """Time at which it began to query the clouds; 0: no audit yet."""
+    began: Mapping[str, float] = field(default_factory=dict)
+    """Time at which the last audit began in which the cloud of a queue answered, by queue."""
+    asked: frozenset[str] = frozenset()
+    """Queues whose cloud audits ask."""
     ended: frozenset[str] = frozenset()
     """VMs whose instances have all ended."""
     counted: frozenset[str] = frozenset()
@@ -161,10 +163,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class VanishedJob:
-    """A VM job that left the queue although the factory did not remove it."""
+    """A VM job that left the queue, and whose instance may be alive."""
 
     queue: str
     since: float
+    expected: bool = False
+    """True if it was being removed, or its lease had ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,8 @@ class Memory:
     """Time since which neither startd nor master of a VM is in the pool, as far as polled."""
     alone: Mapping[str, float] = field(default_factory=dict)
     """Time since which only the master of a VM is in the pool, as far as polled."""
+    proven: Mapping[str, float] = field(default_factory=dict)
+    """Time since which a VM is proven empty: its master reports that no startd runs, or the cloud that it has ended."""
     unseen: Mapping[str, float] = field(default_factory=dict)
     """Time of the first poll of a VM whose startd has never been in the pool."""
     attempts: Mapping[str, Attempts] = field(default_factory=dict)
@@ -195,9 +201,11 @@ class Memory:
     refused: Mapping[str, int] = field(default_factory=dict)
     """Failed removals of a VM in a row."""
     staying: Mapping[str, str] = field(default_factory=dict)
-    """VM jobs that the factory has not removed, and their queues."""
+    """VM jobs that nobody removed, and their queues."""
+    ending: Mapping[str, str] = field(default_factory=dict)
+    """VM jobs that are being removed or whose lease has ended, and their queues."""
     missing: Mapping[str, VanishedJob] = field(default_factory=dict)
-    """VM jobs that left the queue nevertheless (factory/world/vanished_jobs.py)."""
+    """VM jobs that left the queue and whose instances count until their end is known (world/vanished_jobs.py)."""
     ended: frozenset[str] = frozenset()
     """VMs whose instances have all ended, by the last audit."""
     alive: frozenset[str] = frozenset()

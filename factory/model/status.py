@@ -35,6 +35,8 @@ class BatchStatus:
     lost: int = 0
     orphans: int = 0
     """Instances of this queue without a VM job; they are no capacity and count against every cap."""
+    ending: int = 0
+    """Instances whose VM job was removed and has left the queue; the cloud has not confirmed their end yet."""
     vms: tuple[VM, ...] = ()
     jobs: tuple[PlainJob, ...] = ()
 
@@ -62,8 +64,13 @@ class BatchStatus:
 
     @property
     def may_own_instance(self) -> int:
-        """VM jobs in any state plus orphans: the number that the hard cap limits (rule 6)."""
-        return len(self.vms) + self.orphans
+        """VM jobs in any state, and instances without one: the number that the hard cap limits (rule 6)."""
+        return len(self.vms) + self.unowned
+
+    @property
+    def unowned(self) -> int:
+        """Instances that may be alive and have no VM job."""
+        return self.orphans + self.ending
 
     @property
     def unaccounted(self) -> int:

@@ -14,7 +14,19 @@ from factory.model.status import BatchStatus, Unknown, WmsStatus
 from factory.model.vm import VM, counted
 from factory.state.saved_memory import SavedMemory
 
-_COUNTS = ("pending", "stuck", "running", "suspended", "done", "retiring", "retired", "held", "lost", "orphans")
+_COUNTS = (
+    "pending",
+    "stuck",
+    "running",
+    "suspended",
+    "done",
+    "retiring",
+    "retired",
+    "held",
+    "lost",
+    "orphans",
+    "ending",
+)
 
 
 def decision_report(decision: Decision, outcomes: Iterable[Outcome], now: float) -> dict[str, Any]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from factory.audit.result import AuditReport
 from factory.config.queues import Config
 from factory.decide.decision import Round
-from factory.model.actions import Outcome
+from factory.lifecycle.leases import format_utc
+from factory.model.actions import Outcome, Release, Remove
 from factory.model.memory import FitMemory, Health, Memory
 from factory.model.source import Reading
 from factory.report.monitors import MonitorDispatcher
@@ -58,6 +61,7 @@ class Recorder:
         self._health_file = _read(statedir.health)
         self._reports: dict[str, dict[str, Any]] = {}
         self._logged_problems: frozenset[str] = frozenset()
+        self._logged_kept: set[tuple[str, str]] = set()
 
     def stop(self) -> None:
         """Let the monitors receive the reports that are still queued."""
@@ -83,6 +87,7 @@ class Recorder:
             for monitor in queues[decision.queue].monitors:
                 self._dispatcher.send(monitor, report)
         self._log_problems(knowledge.readings)
+        self._log_kept(itertools.chain(*by_queue.values()), knowledge.saved.memory)
         self.write_status(config, knowledge, now)
         try:
             for decision in round_.decisions:
@@ -97,6 +102,19 @@ class Recorder:
         for line in sorted(problems - self._logged_problems):
             log.warning("%s", line)
         self._logged_problems = problems
+
+    def _log_kept(self, outcomes: Iterable[Outcome], memory: Memory) -> None:
+        """Log once which job keeps a VM from being ended; its owner can have written that into its ad."""
+        kept = {
+            (outcome.action.vm.uuid, str(outcome.kept_by)): outcome.action
+            for outcome in outcomes
+            if outcome.kept_by is not None and isinstance(outcome.action, Remove | Release) and outcome.action.vm
+        }
+        for (uuid, job), action in sorted(kept.items(), key=itemgetter(0)):
+            if (uuid, job) not in self._logged_kept:
+                log.warning('queue=%s vm=%s job="%s" note="%s"', action.queue, uuid, job, _kept_text(action))
+        known = memory.vms.keys() | memory.unseen.keys()
+        self._logged_kept = {key for key in self._logged_kept | kept.keys() if key[0] in known}
 
     def write_status(self, config: Config, knowledge: Knowledge, now: float) -> None:
         """Write status.json."""
@@ -130,9 +148,20 @@ def log_outcomes(outcomes: Iterable[Outcome]) -> None:
     """Log a line for each action that was carried out or failed."""
     for outcome in outcomes:
         action, level = outcome.action, logging.INFO if outcome.error is None else logging.ERROR
+        level = level if outcome.kept_by is None else logging.DEBUG  # the recorder logs it once
         failed = "" if outcome.error is None else f' failed="{outcome.error}"'
         kind = type(action).__name__.lower()
         log.log(level, 'queue=%s %s %s reason="%s"%s', action.queue, kind, action_target(action), action.reason, failed)
+
+
+def _kept_text(action: Remove | Release) -> str:
+    """Return how long a job that says that it runs on a VM keeps it."""
+    if isinstance(action, Remove) and action.jobs_keep_until is not None:
+        until = format_utc(action.jobs_keep_until)
+        return f"the job's ad says that it runs on this VM, which is proven empty; the VM ends after {until}"
+    end = action.vm.lease_end if action.vm is not None else None
+    until = "its lease ends" if end is None else f"its lease ends at {format_utc(end)}"
+    return f"the job's ad says that it runs on this VM, which is not in the pool; the VM is kept until {until}"
 
 
 def _read(path: Path) -> bytes:

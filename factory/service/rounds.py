@@ -199,7 +199,8 @@ class Rounds:
     def _last_audit(self) -> AuditReport:
         """Return the last audit, with its times by the present clock of the host."""
         audited = self._audit()
-        return replace(audited, result=replace(audited.result, began=self._clock.at(audited.result.began)))
+        began = {queue: self._clock.at(moment) for queue, moment in audited.result.began.items()}
+        return replace(audited, result=replace(audited.result, began=began))
 
     def _vm_jobs(self) -> list[VMJobRows]:
         return [each.rows for each in self._observer.readings.values() if isinstance(each.rows, VMJobRows)]

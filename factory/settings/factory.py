@@ -70,6 +70,9 @@ class FactorySettings(Settings):
     """Time limit for a query, edit or submit. After it the factory gives up and ends the worker process."""
     command_timeout: Duration = Field(default=20, ge=1)
     """Time limit for a command to a VM (condor_off, condor_on, condor_drain)."""
+    job_lease: Duration = Field(default=2400, ge=1)
+    """The longest lease of the pool's jobs (JobLeaseDuration). Once a VM is proven empty, a job that names it delays
+    its end by at most this time; a VM that is only missing from the pool is kept for longer."""
     orphans: Literal["terminate", "report"] = "terminate"
     """Treatment of instances that have no VM job. ``terminate``: drain those in the pool and terminate the empty ones;
     ``report``: only report them."""

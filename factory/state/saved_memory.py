@@ -31,7 +31,7 @@ class SavedMemory:
         """
         fit = self.memory.fit
         stuck = {key: seen for key, seen in fit.waiting.items() if seen.stuck is not None}
-        memory = replace(self.memory, fit=replace(fit, waiting=stuck), staying={})
+        memory = replace(self.memory, fit=replace(fit, waiting=stuck), staying={}, ending={})
         short = SavedMemory(memory, dict(self.orphans), self.audit, self.unaudited)
         report: dict[str, Any] = _adapter().dump_python(short, mode="json")
         return report

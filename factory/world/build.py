@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from factory.model.memory import AuditResult, Memory
 from factory.model.pool import PoolRows
 from factory.model.source import Reading
+from factory.model.vm import TERMINATED
 from factory.model.vm_job import VMJobRow, VMJobRows
 from factory.world.tracking import track
 from factory.world.vanished_jobs import count_vanished, update_vanished
@@ -36,7 +37,7 @@ class WorldInputs:
     orphans: Mapping[str, int] = field(default_factory=dict)
     """Instances without a VM job, by queue, by the last audit."""
     audit: AuditResult = field(default_factory=AuditResult)
-    """The last complete audit."""
+    """Results of the last audits."""
     unaudited: frozenset[str] = frozenset()
     """Queues whose cloud no audit has queried yet."""
 
@@ -52,7 +53,7 @@ def make_world(now: float, inputs: WorldInputs) -> World:
         memory = _track_pools(memory, pools, jobs, inputs.believed_after_s, now)
     if schedds:
         memory = update_vanished(memory, jobs, inputs.audit, now)
-    unowned = Counter(inputs.orphans) + Counter(count_vanished(memory, inputs.audit))
+    unowned = Counter(inputs.orphans) + Counter(count_vanished(memory, inputs.audit, expected=False))
     newer_factory = newer_incarnation((job.incarnation for job in jobs), inputs.incarnation)
     return World(
         now=now,
@@ -63,12 +64,13 @@ def make_world(now: float, inputs: WorldInputs) -> World:
         paused=inputs.paused,
         faults=inputs.faults,
         orphans=unowned,
+        ending=count_vanished(memory, inputs.audit, expected=True),
         unaudited=inputs.unaudited,
     )
 
 
 def _track_pools(
-    memory: Memory, pools: Sequence[tuple[PoolRows, float]], jobs: Iterable[VMJobRow], believed_s: float, now: float
+    memory: Memory, pools: Sequence[tuple[PoolRows, float]], jobs: Collection[VMJobRow], believed_s: float, now: float
 ) -> Memory:
     """Return the memory after a poll of collectors, each with the epoch of its poll.
 
@@ -79,10 +81,13 @@ def _track_pools(
     if any(rows.collector_up_s < longest_s for rows, _ in pools):
         return memory
     startds, masters = set(), set()
+    empty = {job.uuid for job in jobs if (job.grid_status or "").lower() in TERMINATED}
     for rows, polled in pools:
         startds |= {row.vm for row in rows.machines.values() if polled - row.heard <= fresh_s.get(row.vm, believed_s)}
-        masters |= {row.vm for row in rows.masters.values() if polled - row.heard <= fresh_s.get(row.vm, believed_s)}
-    return track(memory, startds, fresh_s.keys(), now, masters)
+        fresh = [row for row in rows.masters.values() if polled - row.heard <= fresh_s.get(row.vm, believed_s)]
+        masters |= {row.vm for row in fresh}
+        empty |= {row.vm for row in fresh if not row.startd_runs}
+    return track(memory, startds, fresh_s.keys(), now, masters, empty)
 
 
 def newer_incarnation(seen: Iterable[str], ours: str) -> str | None:

@@ -29,7 +29,7 @@ T = TypeVar("T")
 TIMES: Mapping[type, tuple[str, ...]] = {
     FitMemory: (),  # stuck_s is a span
     Health: (),
-    Memory: ("sent", "absent", "alone", "unseen"),
+    Memory: ("sent", "absent", "alone", "proven", "unseen"),
     Seen: ("joined", "gone"),
     VanishedJob: ("since",),
     Breaker: ("opened", "until"),

@@ -16,7 +16,12 @@ T = TypeVar("T")
 
 
 def track(
-    memory: Memory, machines: Collection[str], vm_jobs: Collection[str], now: float, masters: Collection[str] = ()
+    memory: Memory,
+    machines: Collection[str],
+    vm_jobs: Collection[str],
+    now: float,
+    masters: Collection[str] = (),
+    empty: Collection[str] = (),
 ) -> Memory:
     """Return the memory after a poll of collector and schedd; VMs without a VM job are forgotten.
 
@@ -26,6 +31,7 @@ def track(
         vm_jobs: VMs whose VM job is in the queue.
         now: Epoch of the poll.
         masters: VMs whose master is in the pool.
+        empty: VMs whose master reports that no startd runs, or whose instance has ended by the cloud's word.
     """
     vms = {uuid: seen for uuid in vm_jobs if (seen := _presence(memory.vms.get(uuid), uuid in machines, now))}
     without_startd = [uuid for uuid in vm_jobs if uuid not in machines]
@@ -35,6 +41,7 @@ def track(
         sent=_only(vm_jobs, memory.sent),
         absent=_since(memory.absent, [uuid for uuid in without_startd if uuid not in masters], now),
         alone=_since(memory.alone, [uuid for uuid in without_startd if uuid in masters], now),
+        proven=_since(memory.proven, [uuid for uuid in without_startd if uuid in empty], now),
         unseen=_since(memory.unseen, [uuid for uuid in vm_jobs if uuid not in vms], now),
         attempts=_only(vm_jobs, memory.attempts),
         refused=_only(vm_jobs, memory.refused),

@@ -26,5 +26,8 @@ class World:
     """Queues with a plugin that failed to name its sources, and the reason."""
     orphans: Mapping[str, int] = field(default_factory=dict)
     """Instances without a VM job, by queue: they count against every cap (rule 6)."""
+    ending: Mapping[str, int] = field(default_factory=dict)
+    """VM jobs that were removed and have left the queue, by queue, while the cloud has not confirmed the end of their
+    instances: they count against ``maxinstances``."""
     unaudited: frozenset[str] = frozenset()
     """Queues whose cloud no audit has queried yet, so that their orphans are unknown."""

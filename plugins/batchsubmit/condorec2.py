@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 FROM_INSTANCE = "FROM INSTANCE"
 """Value in place of a key file: ec2_gahp takes the role of the instance that it runs on."""
 
+_LEASE_MARGIN_S = 60
+"""``losttimeout`` is longer than a job's lease by at least this."""
+
 _REMOVE = re.compile(r"(periodic_remove = )(.+)", re.IGNORECASE)
 _LEASE = "time() > TimerRemove || time() > APFLeaseMax"
 """A queue's own periodic_remove adds a reason to end and never replaces these (rule 9)."""
@@ -113,12 +116,18 @@ class CondorEC2(VMSubmitPlugin):
             retire=settings.retire,
             removefraction=settings.removefraction,
             ondemand_first=settings.ondemand_first,
-            timeouts=Timeouts(settings.starttimeout, settings.boottimeout, job_s, settings.losttimeout),
+            timeouts=Timeouts(settings.starttimeout, settings.boottimeout, job_s, self._lost_s),
+            job_lease_s=self.factory.job_lease,
             drain_before_s=settings.lease / 8 if settings.drain_before is None else settings.drain_before,
             maxinstances=settings.maxinstances,
             update_interval_s=self.factory.update_interval,
             builds=self._builds,
         )
+
+    @property
+    def _lost_s(self) -> int:
+        """``losttimeout``, but longer than the lease of a job that may still run on a lost VM (rule 5)."""
+        return max(self.settings.losttimeout, self.factory.job_lease + _LEASE_MARGIN_S)
 
     def submission(self, n: int, shapes: tuple[Shape, ...], tools: SubmitTools) -> Submission:
         """Return one transaction: n items over ``submit_templates/ec2.sub``, and their user-data files.
@@ -156,7 +165,8 @@ class CondorEC2(VMSubmitPlugin):
         }
         lines = [f"{name} = {value}" for name, value in macros.items()]
         lines += [submit_templates.read("ec2.sub"), *tools.owner.lines(), *command_lines(settings)]
-        tags = {**tools.owner.tags, "apf:vm": "$(vm)"} | ({"apf:schedd": schedd} if (schedd := tools.schedd()) else {})
+        tags = {**tools.owner.tags, "apf:vm": "$(vm)", "apf:lease-max": macros["lease_max"]}
+        tags |= {"apf:schedd": schedd} if (schedd := tools.schedd()) else {}
         lines += parameter_lines(settings, tags, spot=shapes[0].spot)
         lines += [_REMOVE.sub(rf"\1{_LEASE} || (\2)", line) for line in settings.lines()]
         return Submission("\n".join(lines) + "\n", tuple(items), files, own_schedd(self.factory), settings.maxinstances)
@@ -183,8 +193,12 @@ class CondorEC2(VMSubmitPlugin):
         )
 
     def check(self) -> Iterator[Finding]:
-        """Check key files, layers of the user-data, and the prices and sizes that Fit compares."""
+        """Check ``losttimeout``, key files, layers of the user-data, and the prices and sizes that Fit compares."""
         settings, queue = self.settings, self.queue.name
+        if settings.losttimeout < self._lost_s:
+            lease = f"a job may run on a lost VM for [Factory] job_lease = {self.factory.job_lease} s"
+            text = f"{settings.losttimeout} s is too short: {lease}; set at least {self._lost_s} s"
+            yield Finding("error", text, queue, self.key("losttimeout"))
         if "Fit" in self.queue.schedplugin and settings.unpriced is not None:
             compared = "Fit compares cores instead, and buys spot if there are two markets"
             text = f"no price is known for {settings.unpriced}: {compared}; set price_<type> and spotprice_<type>"

@@ -102,6 +102,7 @@ def instance_row(instance: Mapping[str, Any]) -> InstanceRow:
         zone=str(instance.get("Placement", {}).get("AvailabilityZone", "")),
         launched=instance["LaunchTime"].timestamp() if "LaunchTime" in instance else 0.0,
         schedd=tags.get("apf:schedd", ""),
+        lease_max=float(lease_max) if (lease_max := tags.get("apf:lease-max", "")).isdigit() else None,
     )
 
 

@@ -10,6 +10,8 @@ from tests.faults.site import CAP, Site
 
 GROUP = "the cloud's API"
 
+_VM_JOBS = "JobUniverse == 9"
+
 _REFUSALS = (
     ("throttling (503 RequestLimitExceeded)", 503, "RequestLimitExceeded"),
     ("no capacity (InsufficientInstanceCapacity)", 500, "InsufficientInstanceCapacity"),
@@ -86,3 +88,16 @@ def _garbage(site: Site) -> None:
         site.submit(1)
         site.wait_hits(3)
         site.factory.rounds(3)
+
+
+@scenario("VM jobs removed by hand while terminations are answered with garbage", GROUP, running=CAP)
+def _removed_by_hand(site: Site) -> None:
+    """HTCondor takes garbage for success, and forgets instances that run on; they count against the cap."""
+    site.submit(2)
+    with site.cloud_breaks(Answers("garbage", ("TerminateInstances", "DescribeInstances"))):
+        removed = [job["ClusterId"] for job in site.pool.jobs(_VM_JOBS, "ClusterId")]
+        site.pool.run("condor_rm", *map(str, removed))
+        clusters = " || ".join(f"ClusterId == {cluster}" for cluster in removed)
+        site.wait(lambda: not site.pool.jobs(clusters), "the VM jobs leave the queue", 180)
+        site.factory.rounds(5)
+    site.health_reset()

@@ -69,9 +69,17 @@ def held(pool: Pool, factory: str, queue: str = "Q", vm: str | None = None) -> J
     return JobId(pool.submit(own | ({} if vm is None else {"My.APFVM": f'"{vm}"'}), 1), 0)
 
 
+def grid(pool: Pool, factory: str, vm: str) -> JobId:
+    """Submit a held grid job that looks like a VM job of this factory."""
+    own = {"universe": "grid", "grid_resource": "batch pbs", "executable": "/bin/true", "hold": "true"}
+    return JobId(
+        pool.submit({**own, "My.APFFactory": f'"{factory}"', "My.APFVM": f'"{vm}"', "My.APF_QUEUE": '"Q"'}, 1), 0
+    )
+
+
 def test_factories_see_only_their_own_pilots_and_vm_jobs(pool: Pool, ask: Ask[object], two: tuple[str, str]) -> None:
     pilots = {name: held(pool, name) for name in two}
-    vm_jobs = {name: held(pool, name, vm=f"vm of {name}") for name in two}
+    vm_jobs = {name: grid(pool, name, f"vm of {name}") for name in two}
     for name in two:
         seen = PilotsSource(schedd=LOCAL, owner=owner(pool), factory_id=name)
         assert [job.job for job in ask(seen.fetch).jobs["Q"]] == [pilots[name]]  # type: ignore[attr-defined]
@@ -154,10 +162,19 @@ def test_factories_see_only_their_own_machines(pool: Pool, ask: Ask[object], two
 
 
 def test_orphan_is_not_confused_with_another_vm(pool: Pool, ask: Ask[object], two: tuple[str, str]) -> None:
-    vm = f"{two[0]}-vm"
-    job = held(pool, two[0], vm=vm)
+    vm, ours = f"{two[0]}-vm", our_vm_jobs(owner(pool), two[0])
+    job = grid(pool, two[0], vm)
     for asked, owned in ((vm, {vm: f"VM job {job} owns it"}), (vm.upper(), {})):
-        assert ask(reap.vms_in_use, LOCAL, [asked]).owned == owned  # type: ignore[attr-defined]
+        assert ask(reap.vms_in_use, LOCAL, [asked], ours).owned == owned  # type: ignore[attr-defined]
+
+
+def test_only_a_grid_job_of_this_factory_owns_an_instance(pool: Pool, ask: Ask[object], two: tuple[str, str]) -> None:
+    """A user can write any APFVM into the ad of their own job."""
+    vm, ours = f"{two[0]}-vm", our_vm_jobs(owner(pool), two[0])
+    held(pool, two[0], vm=vm)
+    grid(pool, two[1], vm)
+    assert ask(reap.vms_in_use, LOCAL, [vm], ours).owned == {}  # type: ignore[attr-defined]
+    assert ask(reap.vms_in_use, LOCAL, [vm], our_vm_jobs("nobody", two[1])).owned == {}  # type: ignore[attr-defined]
 
 
 def test_history_finds_only_jobs_of_the_own_factory(pool: Pool, ask: Ask[object], two: tuple[str, str]) -> None:

@@ -28,7 +28,8 @@ def test_one_query_separates_vm_jobs_and_evictable_jobs(pool: Pool) -> None:
 
     def vm_job(factory: str, vm: str, **more: str) -> int:
         made = {"My.APFFactory": f'"{factory}"', "My.APFVM": vm, "My.APF_QUEUE": '"Q"'}
-        return pool.submit({"executable": "/bin/true", "hold": "true", **made, **more})
+        grid = {"universe": "grid", "grid_resource": "batch pbs", "executable": "/bin/true", "hold": "true"}
+        return pool.submit({**grid, **made, **more})
 
     def sleep(**more: str) -> int:
         asks = {"transfer_executable": "false", "arguments": "1000", "request_memory": "16"}
@@ -40,6 +41,7 @@ def test_one_query_separates_vm_jobs_and_evictable_jobs(pool: Pool) -> None:
         mine = vm_job("one", '"uuid-1"')
         vm_job("ONE", '"uuid-2"')
         vm_job("one", "undefined")
+        vm_job("one", '"uuid-3"', universe="vanilla")  # only a grid job owns an instance
         waits = sleep(max_job_retirement_time="60", requirements="false")
         keeps = sleep()
         until(lambda: pool.jobs(f"ClusterId == {keeps} && JobStatus == 2 && RemoteHost =!= undefined"), "it runs", 60)

@@ -222,10 +222,11 @@ def test_age_of_an_audit_does_not_depend_on_the_clock(make: Make, statedir: Stat
     """After a step back an audit would seem newer than VM jobs that vanished since; those must count (rule 6)."""
     host, before = Host(), time.time()
     began, after = steady() - 10, time.time()
-    rounds = make(config(queue("q")), clock=Clock(host.wall), last_audit=lambda: AuditReport(result=AuditResult(began)))
+    audited = AuditReport(result=AuditResult({"q": began}))
+    rounds = make(config(queue("q")), clock=Clock(host.wall), last_audit=lambda: audited)
     host.set_by = by
     rounds.guarded({"q"})
-    began, slack = status(statedir)["known"]["audit"]["began"] - (by - 10), 0.5  # two clocks are read one by one
+    began, slack = status(statedir)["known"]["audit"]["began"]["q"] - (by - 10), 0.5  # two clocks are read one by one
     assert before - slack <= began <= after + slack
 
 

@@ -107,7 +107,6 @@ def is_readable(text: str) -> bool:
     return True
 
 
-@lru_cache(20_000)
 def _is_value(text: str) -> bool:
     return _PLAIN.fullmatch(text) is not None and (text[0] == '"' or _NUMBER.fullmatch(text) is not None)
 

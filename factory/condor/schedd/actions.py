@@ -9,6 +9,7 @@ from factory.condor.classad.literals import quote, same_text
 from factory.condor.classad.values import value
 from factory.condor.connect import open_collector, open_schedd
 from factory.model.address import PoolAddress, ScheddAddress
+from factory.model.job import RunningJob
 from factory.model.job_status import ON_MACHINE, JobStatus
 from factory.model.vm import JobId, counted
 
@@ -18,6 +19,18 @@ _ON_A_MACHINE = f"({' || '.join(f'JobStatus == {status}' for status in sorted(ON
 
 class NotDone(Exception):
     """The conditions of an act no longer hold; nothing was changed."""
+
+
+class StillUsed(NotDone):
+    """A job runs on the machine, as its ad says. The owner of a job can write that into its ad."""
+
+    def __init__(self, job: RunningJob, startd: str) -> None:
+        super().__init__(job, startd)
+        self.job = job
+        self.startd = startd
+
+    def __str__(self) -> str:
+        return f"{self.job} is running on {self.startd}"
 
 
 def submit(
@@ -59,24 +72,28 @@ def submit(
     return tuple(JobId(result.cluster(), first + i) for i in range(result.num_procs()))
 
 
-def jobs_on_startds(schedd: ScheddAddress, startds: Collection[str]) -> dict[str, str]:
-    """Return the startds on which a job of this schedd runs, and the job.
+def jobs_on_startds(schedd: ScheddAddress, startds: Collection[str]) -> dict[str, RunningJob]:
+    """Return the startds on which a job of this schedd runs, as its ad says, and the job.
 
     ``startds``: names, with or without the host; others are ignored.
     """
-    names = ["RemoteHost", "ClusterId", "ProcId"]
+    names = ["RemoteHost", "ClusterId", "ProcId", "Owner"]
     return fold_jobs_on_startds(open_schedd(schedd).query(constraint=_ON_A_MACHINE, projection=names), startds)
 
 
-def fold_jobs_on_startds(ads: Iterable[Mapping[str, Any]], startds: Collection[str]) -> dict[str, str]:
+def fold_jobs_on_startds(ads: Iterable[Mapping[str, Any]], startds: Collection[str]) -> dict[str, RunningJob]:
     """Return startd → job from the ads of jobs on machines; pure."""
     jobs = {}
     for ad in ads:
         host = str(value(ad, "RemoteHost", ""))  # slot1_1@NAME@HOST; the only slot of a machine can be called NAME@HOST
         name = host.split("@", 1)[-1]
         for startd in {host, host.split("@", 1)[0], name, name.split("@", 1)[0]}.intersection(startds):
-            jobs[startd] = f"{ad['ClusterId']}.{ad['ProcId']}"
+            jobs[startd] = _running_job(ad)
     return jobs
+
+
+def _running_job(ad: Mapping[str, Any]) -> RunningJob:
+    return RunningJob(JobId(int(ad["ClusterId"]), int(ad["ProcId"])), str(value(ad, "Owner", "unknown")))
 
 
 def _constraint(job: JobId, condition: str) -> str:
@@ -114,7 +131,8 @@ def remove(
     and an ``APFVM`` of which it may have no ad of a startd, nor of a master unless ``master`` is true.
 
     Raises:
-        NotDone: the job is gone or no longer meets the condition, a job runs on the startd, or the VM is in the pool.
+        StillUsed: a job runs on the startd by its own word.
+        NotDone: the job is gone or no longer meets the condition, or the VM is in the pool.
     """
     import htcondor2
 
@@ -132,9 +150,10 @@ def _require_no_job(handle: Any, startd: str | None) -> None:
     where = "splitSlotName(RemoteHost)[1]"
     names = ("RemoteHost", "splitSlotName(RemoteHost)[0]", where, f"splitSlotName({where})[0]")
     here = "(" + " || ".join(f"{name} == {quote(startd)}" for name in names) + ")"
-    busy = handle.query(constraint=f"{_ON_A_MACHINE} && {here}", projection=["ClusterId", "ProcId"], limit=1)
-    if busy:
-        raise NotDone(f"job {busy[0]['ClusterId']}.{busy[0]['ProcId']} is running on {startd}")
+    names_ = ["ClusterId", "ProcId", "Owner"]
+    running = handle.query(constraint=f"{_ON_A_MACHINE} && {here}", projection=names_, limit=1)
+    if running:
+        raise StillUsed(_running_job(running[0]), startd)
 
 
 def _require_absent(absent: tuple[PoolAddress, str] | None, master: bool) -> None:
@@ -161,7 +180,8 @@ def release(
     ``empty`` and ``absent`` as for :func:`remove`, for a release that ends the instance; ads of a master are allowed.
 
     Raises:
-        NotDone: the job is gone or no longer meets the condition, or its machine may be busy.
+        StillUsed: a job runs on its machine by its own word.
+        NotDone: the job is gone or no longer meets the condition, or its machine is in the pool.
     """
     import htcondor2
 

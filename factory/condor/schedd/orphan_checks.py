@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from factory.condor.classad.literals import same_text
@@ -28,17 +28,21 @@ class VMsInUse:
     instances: Mapping[str, frozenset[str]]
     """Instance ids in these VM jobs; an empty one for a job that has no instance."""
     busy: Mapping[str, str]
-    """VMs on which a job runs, and the reason text."""
+    """VMs on which a job runs by its own word, and the reason text."""
 
 
-def vms_in_use(schedd: ScheddAddress, vms: Collection[str]) -> VMsInUse:
-    """Return which of these ``APFVM`` a job of this schedd needs, whoever owns the job."""
+def vms_in_use(schedd: ScheddAddress, vms: Collection[str], ours: str) -> VMsInUse:
+    """Return which of these ``APFVM`` a job of this schedd needs.
+
+    ``ours``: constraint for our VM jobs. No other job owns an instance, whatever its owner writes into its ad.
+    """
     names = ["ClusterId", "ProcId", "APFVM", "EC2InstanceName"]
-    owners = open_schedd(schedd).query(constraint=_any_of("APFVM", vms), projection=names)
+    owners = open_schedd(schedd).query(constraint=f"{_GRID} && ({ours}) && ({_any_of('APFVM', vms)})", projection=names)
+    running = acts.jobs_on_startds(schedd, vms)
     return VMsInUse(
         {str(value(ad, "APFVM")): f"VM job {ad['ClusterId']}.{ad['ProcId']} owns it" for ad in owners},
         _by_vm(owners, "EC2InstanceName"),
-        {vm: f"job {job} of {schedd} runs on it" for vm, job in acts.jobs_on_startds(schedd, vms).items()},
+        {vm: f"{replace(job, schedd=str(schedd))} runs on it" for vm, job in running.items()},
     )
 
 

@@ -12,7 +12,7 @@ from factory.condor.classad.literals import same_text
 from factory.condor.classad.values import has, number, text, value
 from factory.condor.connect import open_schedd
 from factory.condor.schedd.evictable_jobs import MAY_BE_EVICTED, startd_of
-from factory.condor.schedd.job_counts import job_name
+from factory.condor.schedd.job_counts import GRID, job_name
 from factory.model.address import ScheddAddress
 from factory.model.job_status import JobStatus
 from factory.model.source import Source
@@ -24,6 +24,7 @@ _PROJECTION = [
     "ProcId",
     "Owner",
     "APFFactory",
+    "JobUniverse",
     "JobStatus",
     "RemoteHost",
     "QDate",
@@ -61,7 +62,7 @@ def queue_vm_jobs(owner: str, factory_id: str, queue: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class VMJobsSource(Source):
-    """VM jobs with this owner and factory id."""
+    """VM jobs with this owner and factory id. Only a grid job owns an instance."""
 
     schedd: ScheddAddress
     owner: str
@@ -77,7 +78,8 @@ class VMJobsSource(Source):
 
     def fetch(self) -> VMJobRows:
         """Query VM jobs and evictable jobs together: most of the time of a query is the pass over all jobs."""
-        either = f"({our_vm_jobs(self.owner, self.factory_id)}) || ({MAY_BE_EVICTED})"
+        ours = f"JobUniverse == {GRID} && {our_vm_jobs(self.owner, self.factory_id)}"
+        either = f"({ours}) || ({MAY_BE_EVICTED})"
         ads = open_schedd(self.schedd).query(constraint=either, projection=_PROJECTION)
         problems: list[str] = []
         rows = list(fold_each(ads, lambda ad: (self._is_ours(ad), ad), job_name, problems))
@@ -88,7 +90,8 @@ class VMJobsSource(Source):
 
     def _is_ours(self, ad: Mapping[str, Any]) -> bool:
         vm = value(ad, "APFVM")
-        mine = (value(ad, "Owner"), value(ad, "APFFactory")) == (self.owner, self.factory_id)
+        marks = (value(ad, "Owner"), value(ad, "APFFactory"), value(ad, "JobUniverse"))
+        mine = marks == (self.owner, self.factory_id, GRID)
         return mine and vm is not None and not isinstance(vm, Enum)  # undefined is an IntEnum
 
 

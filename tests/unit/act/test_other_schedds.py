@@ -12,6 +12,7 @@ from factory.condor.schedd.actions import fold_jobs_on_startds
 from factory.config.queues import Config
 from factory.model.actions import Release, Remove
 from factory.model.address import ScheddAddress
+from factory.model.job import RunningJob
 from factory.model.vm import JobId
 from factory.process.workers import CallFailed
 from factory.settings.factory import FactorySettings
@@ -28,8 +29,9 @@ PILOT = Remove(queue="Q", job=JobId(2, 0), reason="a plain job")
     "host", ["slot1@vm1@ip-10-0-0-1", "slot1_2@vm1@ip-10-0-0-1", "vm1@ip-10-0-0-1", "slot1@vm1", "vm1"]
 )
 def test_recognizes_every_form_of_a_startd_name(host: str) -> None:
-    ad = {"RemoteHost": host, "ClusterId": 7, "ProcId": 1}
-    assert fold_jobs_on_startds([ad, {"ClusterId": 8, "ProcId": 0}], {"vm1", "vm2"}) == {"vm1": "7.1"}
+    ad = {"RemoteHost": host, "ClusterId": 7, "ProcId": 1, "Owner": "ann"}
+    jobs = fold_jobs_on_startds([ad, {"ClusterId": 8, "ProcId": 0}], {"vm1", "vm2"})
+    assert {startd: str(job) for startd, job in jobs.items()} == {"vm1": "job 7.1 of ann"}
 
 
 def test_similar_startd_name_is_another_startd() -> None:
@@ -50,11 +52,14 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def query(
-    threads: ThreadPoolExecutor, config: Config, answer: Mapping[str, str] | CallFailed, silent: Collection[str] = ()
+    threads: ThreadPoolExecutor,
+    config: Config,
+    answer: Mapping[str, RunningJob] | CallFailed,
+    silent: Collection[str] = (),
 ) -> tuple[OtherSchedds, list[ScheddAddress]]:
     asked = []
 
-    def ask(schedd: ScheddAddress, startds: Collection[str]) -> Mapping[str, str]:
+    def ask(schedd: ScheddAddress, startds: Collection[str]) -> Mapping[str, RunningJob]:
         asked.append(schedd)
         assert set(startds) == {"vm1"}
         if isinstance(answer, CallFailed):
@@ -67,10 +72,11 @@ def query(
 def test_asks_every_other_schedd_once_a_round(config: Config, threads: ThreadPoolExecutor) -> None:
     answer, asked = query(threads, config, {})
     assert (asked, answer.objection(END), answer.objection(PILOT)) == ([OTHER], None, None)
-    answer, _ = query(threads, config, {"vm1": "5.0"})
-    assert "job 5.0 of schedd other still runs on vm1" in str(answer.objection(END))
+    answer, _ = query(threads, config, {"vm1": RunningJob(JobId(5, 0), "ann")})
+    assert "job 5.0 of schedd other (owner ann) still runs on vm1" in str(answer.objection(END))
     assert answer.objection(AGAIN) == answer.objection(END)
-    assert answer.objection(PILOT) is None
+    for each in (PILOT, replace(END, despite_jobs=True)):
+        assert (answer.objection(each), answer.job_on(each)) == (None, None)
 
 
 def test_objects_while_a_schedd_does_not_answer(config: Config, threads: ThreadPoolExecutor) -> None:
@@ -97,7 +103,7 @@ def test_plugin_that_cannot_name_its_schedds_stops_only_its_queue(
 
 
 def test_asks_nothing_if_no_vm_may_end(config: Config, threads: ThreadPoolExecutor) -> None:
-    def ask(schedd: ScheddAddress, startds: Collection[str]) -> Mapping[str, str]:
+    def ask(schedd: ScheddAddress, startds: Collection[str]) -> Mapping[str, RunningJob]:
         raise AssertionError(schedd)
 
     assert query_other_schedds([PILOT], OWN, config, (), ask, threads) == OtherSchedds()

@@ -1,5 +1,6 @@
 """Objections of schedds and collector to steps against orphans."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,21 @@ def orphan(step: OrphanStep, second: bool = False, state: str = "running", absen
 def test_objects_to_ending_what_a_job_needs(
     each: Orphan, in_use: list[VMsInUse], in_pool: dict[str, frozenset[str]], why: str | None
 ) -> None:
-    assert objection(each, in_use, in_pool) == why
+    assert objection(each, in_use, in_pool, 2400) == why
+
+
+@pytest.mark.parametrize("step", [OrphanStep.TERMINATE, OrphanStep.REMOVE])
+def test_job_keeps_what_is_proven_empty_for_a_job_lease(step: OrphanStep) -> None:
+    """A user can write into the ad of their own job that it runs there."""
+    each = orphan(step)
+    for proven_s, kept in ((0.0, True), (2399.0, True), (2400.0, False)):
+        why = objection(replace(each, proven_s=proven_s), [BUSY], {}, 2400)
+        assert why == (
+            "job 7.0 runs on it, by its own word; that counts for 2400 s after the first proof" if kept else None
+        )
+    assert objection(replace(each, expired=True), [BUSY], {}, 2400) is None
+    owned = objection(replace(orphan(OrphanStep.TERMINATE), proven_s=9999), [OWNED], {}, 2400)
+    assert owned == "VM job 1.0 owns it"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +86,7 @@ def test_objects_to_ending_a_second_instance_that_may_run_a_job(
     state: str, in_use: list[VMsInUse], in_pool: dict[str, frozenset[str]], why: str | None
 ) -> None:
     """Rule 5: the VM job must still record the first instance."""
-    answer = objection(orphan(OrphanStep.TERMINATE, second=True, state=state), in_use, in_pool)
+    answer = objection(orphan(OrphanStep.TERMINATE, second=True, state=state), in_use, in_pool, 2400)
     assert answer == why if why is None else why in str(answer)
 
 

@@ -148,6 +148,30 @@ def test_terminates_drained_vm_once_its_master_reports_no_startd() -> None:
     assert run(joined, snapshot(310, instances=[instance()], masters=gone))["i-1"].step is OrphanStep.TERMINATE
 
 
+def test_remembers_since_when_an_instance_is_proven_empty() -> None:
+    gone = [master(startd_runs=False)]
+    for first, later in (
+        (snapshot(10, instances=[instance()], masters=gone), snapshot(310, instances=[instance()], masters=gone)),
+        (snapshot(10, instances=[instance(state="stopped")]), snapshot(310, instances=[instance(state="stopped")])),
+    ):
+        assert (run(first)["i-1"].proven_s, run(first, later)["i-1"].proven_s) == (0, 300)
+        again = snapshot(310, instances=[instance()], machines=[machine()])
+        assert run(first, again, replace(later, tick=610))["i-1"].proven_s == 0, "its startd was back meanwhile"
+    assert twice(instances=[instance()]).proven_s is None, "absence is no proof"
+    over = snapshot(10, [job()], [instance(state="terminated")]), snapshot(310, [job()], [instance(state="terminated")])
+    (orphan,) = run(*over).values()
+    assert (orphan.kind, orphan.proven_s) == ("VM job", 300)
+
+
+@pytest.mark.parametrize("machines", [[], [machine(claims=2)]])
+def test_terminates_an_instance_whose_lease_has_ended(machines: list[MachineRow]) -> None:
+    for end, step in ((NOW + 1, None), (NOW - 1, OrphanStep.TERMINATE)):
+        orphan = twice(instances=[instance(lease_max=end)], machines=machines)
+        assert (orphan.step is OrphanStep.TERMINATE, orphan.expired) == (step is not None or not machines, bool(step))
+        assert orphan.ends_despite_jobs(2400) is bool(step)
+    assert "its lease ended at 1970-01-12 13:46:39 UTC" in orphan.why
+
+
 @pytest.mark.parametrize("launched", [NOW - 1000, 0])
 def test_restarted_factory_waits_an_hour_for_older_instances(launched: float) -> None:
     """Rule 1: lost history delays."""

@@ -14,6 +14,7 @@ from factory.audit.result import summarize
 from factory.audit.snapshot import Snapshot, clouds_by_account
 from factory.config import load
 from factory.model.cloud import InstanceRow
+from factory.model.memory import AuditResult
 from factory.model.pool import PoolRows
 from factory.process.workers import Workers
 from factory.state.directory import StateDir
@@ -57,15 +58,27 @@ def test_second_instance_does_not_count_for_the_first() -> None:
     snapshot = AuditSnapshot(build_inventory([job()], PoolRows(10_000), [first, second, alone]), "ap@pool", 0, 50)
     orphans, _ = find_orphans(snapshot, AuditHistory(), OrphanRules())
     assert {orphan.name for orphan in orphans if orphan.counts} == {"i-2", "i-3"}
-    assert summarize(snapshot, orphans).counted == {"vm3"}
-    assert summarize(snapshot, orphans).began == 50, "by the steady clock"
+    assert summarize(snapshot, orphans, {}, AuditResult()).counted == {"vm3"}
 
 
 def test_summary_names_vms_whose_instances_have_all_ended() -> None:
     states = [("i-1", "terminated", "vm1"), ("i-2", "terminated", "vm2"), ("i-3", "running", "vm2"), ("i-4", "x", "")]
     rows = [InstanceRow(name, state, vm, "Q", "", "", 0, "ap@pool") for name, state, vm in states]
     snapshot = AuditSnapshot(build_inventory([], PoolRows(10_000), rows), "ap@pool", 0, 0)
-    assert summarize(snapshot, ()).ended == {"vm1"}
+    assert summarize(snapshot, (), {}, AuditResult()).ended == {"vm1"}
+
+
+def test_summary_keeps_what_is_known_of_a_cloud_that_did_not_answer() -> None:
+    queues = {"east": {"Q", "R"}, "west": {"S"}, "north": {"T"}}
+    before = AuditResult({"Q": 10, "S": 20, "GONE": 5}, frozenset({"Q", "S", "GONE"}), frozenset({"vm1"}))
+    rows = [InstanceRow("i-2", "terminated", "vm2", "Q", "", "", 0, "ap@pool")]
+    snapshot = AuditSnapshot(
+        build_inventory([], PoolRows(10_000), rows), "ap@pool", 0, 50, answered=frozenset({"east"}), complete=False
+    )
+    result = summarize(snapshot, (), queues, before)
+    assert result.began == {"Q": 50, "R": 50, "S": 20, "T": 0}, "by the steady clock"
+    assert (set(result.asked), set(result.ended)) == ({"Q", "R", "S", "T"}, {"vm1", "vm2"})
+    assert summarize(replace(snapshot, complete=True), (), queues, before).ended == {"vm2"}
 
 
 def test_queue_waits_for_an_audit_only_if_its_plugin_reads_the_pool(

@@ -70,7 +70,10 @@ def test_instances_have_all_tags_from_their_launch(tmp_path: Path) -> None:
         for name in names(lines)
         if name.endswith(".Key")
     }
-    assert tags == {"Name": "w", "apf:factory": "f1", "apf:queue": "MY_VMS", "apf:vm": "$(vm)"}
+    lease_max = lines["lease_max"]
+    ours = {"apf:factory": "f1", "apf:queue": "MY_VMS", "apf:vm": "$(vm)", "apf:lease-max": lease_max}
+    assert tags == {"Name": "w", **ours}
+    assert lease_max.isdigit()
     assert lines["ec2_parameter_TagSpecification_1_ResourceType"] == "instance"
 
 

@@ -162,7 +162,7 @@ def test_own_vm_job_that_can_not_be_read_fails_the_reading(monkeypatch: pytest.M
 
     class Odd(Daemon):
         def query(self, *_kinds: object, projection: Iterable[str] = (), **_options: object) -> list[Any]:
-            own = USUAL | {"owner": '"apf"', "jobstatus": '"x"'}
+            own = USUAL | {"owner": '"apf"', "jobuniverse": "9", "jobstatus": '"x"'}
             return [ad(USUAL, projection), ad(own, projection)]
 
     source = VMJobsSource(schedd=HERE, owner="apf", factory_id="f")

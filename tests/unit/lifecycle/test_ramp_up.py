@@ -5,12 +5,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory.lifecycle.plan import plan
 from factory.model.actions import Remove, Submit, Unretire
 from factory.model.ask import Ask
 from factory.model.memory import Attempts, FitMemory, Memory
 from factory.model.shape import Shape
+from factory.model.status import BatchStatus
 from factory.model.vm import Drain, VMState
-from tests.rig.planning import ASKED, BACK, ENDS, IMAGE, OURS, bought, names, planned
+from tests.rig.planning import ASKED, BACK, ENDS, IMAGE, OURS, POLICY, bought, names, planned
 from tests.rig.vms import NOW, vm
 
 
@@ -86,6 +88,18 @@ def test_hard_cap_counts_vm_jobs_in_every_state(n: int, cap: int, states: list[V
     leaving = sum(state in {VMState.RETIRING, VMState.RETIRED} for state in states)
     if len(vms) + n - min(n, leaving) > cap:
         assert any("maxinstances" in note for note in answer.notes)
+
+
+def test_hard_cap_counts_removed_vms_until_the_cloud_confirms_their_end() -> None:
+    """Rule 6."""
+    batch = replace(BatchStatus.of_vms([vm("vm1")]), orphans=1, ending=2)
+    answer = plan(replace(POLICY, maxinstances=5), Ask(3), batch, Memory(), NOW)
+    (submit,) = (action for action in answer.actions if isinstance(action, Submit))
+    assert (submit.n, submit.unowned) == (1, 3)
+    assert answer.notes == (
+        "maxinstances = 5: 4 VMs exist, room for 1 of 3; 2 of them left the queue, and the cloud has not "
+        "confirmed their end",
+    )
 
 
 def test_unretires_a_vm_near_its_lease_end_only_after_an_extension() -> None:

@@ -2,8 +2,8 @@
 
 from factory.lifecycle.removal import NO_INSTANCE
 from factory.model.actions import Remove
-from factory.model.memory import Memory
-from factory.model.vm import VMState
+from factory.model.memory import Memory, Seen
+from factory.model.vm import Hold, VMState
 from tests.rig.planning import names, planned
 from tests.rig.vms import NOW, vm
 
@@ -22,6 +22,23 @@ def test_removes_only_a_vm_proven_empty_that_is_unchanged() -> None:
         for action in removed:
             assert action.vm is not None, "the worker checks that no job runs there"
             assert action.still == 'JobStatus == 2 && EC2InstanceName == "i-vm1"'
+
+
+def test_job_that_names_a_vm_keeps_it_for_a_job_lease_after_the_first_proof() -> None:
+    """Rule 5: the owner of a job can write any RemoteHost into its ad."""
+    ended = Hold(0, 0, "The EC2 server says so")
+    for proven in (vm("vm1", VMState.RETIRED), vm("vm1", VMState.HELD, hold=ended, grid_status="terminated")):
+        for since, late in ((NOW, False), (NOW - 2399, False), (NOW - 2400, True)):
+            (remove,) = planned(0, proven, memory=Memory(proven={"vm1": since})).actions
+            assert isinstance(remove, Remove)
+            assert (remove.jobs_keep_until, remove.despite_jobs) == (since + 2400, late)
+        (remove,) = planned(0, proven, job_lease_s=60).actions
+        assert isinstance(remove, Remove)
+        assert (remove.jobs_keep_until, remove.despite_jobs) == (NOW + 60, False), "a new factory counts from now"
+    missing = Memory(vms={"vm1": Seen(NOW - 9000, NOW - 8000)}, absent={"vm1": NOW - 8000}, proven={"vm1": 0})
+    (remove,) = planned(0, vm("vm1", VMState.LOST), memory=missing).actions
+    assert isinstance(remove, Remove)
+    assert (remove.jobs_keep_until, remove.despite_jobs) == (None, False), "absence is no proof"
 
 
 def test_spares_an_unretired_vm_from_removal_for_two_minutes() -> None:

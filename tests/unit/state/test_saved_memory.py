@@ -49,15 +49,16 @@ KNOWN = SavedMemory(
             {"Q": Backoff(NOW + 900, 1)},
         ),
         staying={"vm1": "Q"},
+        ending={"vm2": "Q"},
     ),
     {"Q": 2},
-    AuditResult(NOW - 30, frozenset({"vm6"}), frozenset({"vm7"})),
+    AuditResult({"Q": NOW - 30}, frozenset({"Q"}), frozenset({"vm6"}), frozenset({"vm7"})),
 )
 
 
 def test_load_returns_what_report_wrote_but_for_long_parts() -> None:
     loaded = load_memory(json.loads(json.dumps(KNOWN.report())))
-    short = replace(KNOWN.memory, staying={}, fit=replace(KNOWN.memory.fit, waiting={"stuck": STUCK}))
+    short = replace(KNOWN.memory, staying={}, ending={}, fit=replace(KNOWN.memory.fit, waiting={"stuck": STUCK}))
     assert loaded == replace(KNOWN, memory=short)
     assert load_memory(SavedMemory().report()) == SavedMemory()
 

@@ -10,7 +10,7 @@ from factory.model.vm_job import VMJobRows
 from factory.world.build import WorldInputs, make_world
 from factory.world.tracking import remember_removals, remember_sent, track
 from factory.world.world import World
-from tests.rig.vms import NOW, job, machine
+from tests.rig.vms import NOW, job, machine, master
 
 OURS = f"{NOW - 1000:.3f} host 1"
 
@@ -110,6 +110,20 @@ def test_remembers_since_when_a_startd_was_never_seen() -> None:
     memory = world(Memory(), pool("vm2"), JOBS).memory
     assert memory.unseen == {"vm1": NOW}
     assert track(memory, {"vm1"}, {"vm1", "vm2"}, NOW + 9).unseen == {}
+
+
+def test_remembers_since_when_a_vm_is_proven_empty() -> None:
+    """Its master reports that no startd runs, or the cloud that the instance has ended."""
+    ends = job("vm2", grid_status="Shutting-Down")
+    rows, empty = VMJobRows((job("vm1"), ends, job("vm3"))), {"vm1": master("vm1", startd_runs=False)}
+    memory = world(Memory(), PoolRows(1000, masters={**empty, "vm3": master("vm3")}), rows).memory
+    assert memory.proven == {"vm1": NOW, "vm2": NOW}
+    later = replace(memory, proven={"vm1": NOW - 9, "vm2": NOW - 9})
+    assert world(later, PoolRows(1000, masters=empty), rows).memory.proven == {"vm1": NOW - 9, "vm2": NOW - 9}
+    old = {"vm1": master("vm1", startd_runs=False, heard=NOW - 700)}
+    assert world(later, PoolRows(1000, masters=old), rows).memory.proven == {"vm2": NOW - 9}, "its ad is too old"
+    joined = PoolRows(1000, {"vm1": machine("vm1")}, empty)
+    assert world(later, joined, rows).memory.proven == {"vm2": NOW - 9}, "its startd is back"
 
 
 def test_counts_failed_removals_until_one_succeeds() -> None:
