@@ -12,6 +12,7 @@ import numpy as np
 
 from factory.fit.packing.column_generation import whole_machines
 from factory.fit.packing.effort import Effort
+from factory.fit.packing.exhaustive import find_cheaper
 from factory.fit.packing.greedy import SCORES, Score, pack
 from factory.fit.packing.problem import Lot, PackingProblem
 from factory.fit.packing.vectors import TINY, Ints
@@ -27,16 +28,17 @@ _EFFORT_US = 80_000
 def find_cheapest(problem: PackingProblem) -> list[Lot]:
     """Return the cheapest packing found; of equal ones the one with fewer machines."""
     best: list[Lot] = []
-    for packing in _packings(problem, Effort(_EFFORT_US)):
+    effort = Effort(_EFFORT_US)
+    for packing in _packings(problem, effort):
         lots = [problem.cheaper(lot) for lot in packing]
         better = not best or _rank(problem, lots) < _rank(problem, best)
         if better:
             best = lots
         if problem.cost(best) <= problem.bound + max(TINY, _tolerance(problem)):
-            break
+            return best
         if not better and len(problem.counts) > _MANY:
-            break  # with many classes all packings are nearly as good
-    return best
+            return best  # with many classes all packings are nearly as good
+    return find_cheaper(problem, best, effort)
 
 
 def _tolerance(problem: PackingProblem) -> float:

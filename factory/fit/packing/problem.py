@@ -85,11 +85,21 @@ class PackingProblem:
     @cached_property
     def bound(self) -> float:
         """A lower bound on the total cost, rounded up to a multiple of the common divisor of all costs."""
+        return self.least_cost(self.counts)
+
+    def least_cost(self, counts: Ints) -> float:
+        """Return a lower bound on the cost of machines for these jobs, rounded up as ``bound``."""
         one = len(self.offers) == 1
-        least = float((self.counts @ self.parts(0)).max() * self.costs[0]) if one else self.relaxed.bound
+        least = float((counts @ self.parts(0)).max() * self.costs[0]) if one else float(counts @ self.relaxed.worth)
+        unit = self._unit
+        return float(np.ceil(least / unit - 1e-6) * unit) if unit else least
+
+    @cached_property
+    def _unit(self) -> float:
+        """The common divisor of all costs; 0 if there is none."""
         unit = float(np.gcd.reduce(np.rint(self.costs * _MICRO).astype(np.int64))) / _MICRO
         whole = unit > 0 and np.allclose(np.rint(self.costs / unit), self.costs / unit, rtol=0, atol=1e-6)
-        return float(np.ceil(least / unit - 1e-6) * unit) if whole else least
+        return unit if whole else 0.0
 
     def cost(self, lots: Iterable[Lot]) -> float:
         """Return the cost of these machines."""
