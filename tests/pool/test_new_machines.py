@@ -148,3 +148,35 @@ def test_machine_whose_health_check_is_late_is_on_its_way(
         stays(factory, then)
         jobs.open()
         jobs.wait_done()
+
+
+def test_job_that_avoids_its_last_machine_gets_another(make_factory: MakeFactory, tmp_path: Path) -> None:
+    """HTCondor's own recipe against black holes: job_machine_attrs."""
+    keys = layer(tmp_path, "NETWORK_HOSTNAME = @vm@.cloud") | {"batchsubmit__condorec2__instance_type": "m5.large"}
+    factory = make_factory(**keys)
+    others = " && ".join(f"TARGET.Machine =!= MachineAttrMachine{i}" for i in range(2))
+    jobs = Work(factory).submit(
+        1, request_cpus=2, job_machine_attrs="Machine", job_machine_attrs_history_length=2,
+        requirements=f'TARGET.APFFactory == "{factory.id}" && {others}',
+    )  # fmt: skip
+    with factory:
+        jobs.wait_running()
+        stays(factory, {"m5.large": 1})
+        (before,) = factory.pool.slots(f'APFFactory == "{factory.id}" && PartitionableSlot')
+        factory.pool.run("condor_vacate_job", str(jobs.cluster))
+        until(lambda: jobs.ads()[0]["JobStatus"] == 1, "the job is idle", 60)
+        jobs.wait_running()
+        assert jobs.ads()[0]["MachineAttrMachine1"] == before["Machine"] != jobs.ads()[0]["MachineAttrMachine0"]
+        stays(factory, {"m5.large": 2})
+
+
+@pytest.mark.parametrize("pinned", ["TARGET.Machine", "TARGET.Name", "Machine"])
+def test_job_pinned_to_a_host_that_is_away_gets_no_machine(make_factory: MakeFactory, pinned: str) -> None:
+    factory = make_factory(**FIT)
+    jobs = Work(factory).submit(1, requirements=f'{pinned} == "node17.example.org"')
+    assert "buys" not in explained(factory, "job", f"{jobs.cluster}.0")
+    with factory:
+        stays(factory, {})
+        assert "buys" not in explained(factory, "job", f"{jobs.cluster}.0")
+        factory.restart()
+        stays(factory, {})
