@@ -13,7 +13,7 @@ from typing import Any
 from factory.condor.classad.guard import MOST_PROBLEMS, why_refused
 from factory.condor.classad.match import NewMachine, match_all, match_all_new
 from factory.condor.classad.references import job_references, machine_references
-from factory.condor.classad.requests import JobRequest, read_job_request
+from factory.condor.classad.requests import JobRequest
 from factory.condor.classad.template_ad import template_ad
 from factory.condor.classad.unready import job_names, may_open
 from factory.condor.collector.partial_slots import match_partial_slots
@@ -23,7 +23,7 @@ from factory.condor.collector.slots import SlotNeeds, Slots, mark_unready
 from factory.condor.connect import open_schedd
 from factory.condor.negotiator import PATIENCE_S, NegotiatorQuery, find_limits
 from factory.condor.schedd.idle_jobs import ScheddQueue
-from factory.condor.schedd.job_groups import IdleJobs, with_requests
+from factory.condor.schedd.job_groups import IdleJobs, checked_request, with_requests
 from factory.condor.schedd.selections import Selection
 from factory.condor.schedd.start_limits import schedd_ad, schedd_limit
 from factory.model.address import PoolAddress, ScheddAddress
@@ -151,7 +151,7 @@ class JobDemandSource(Source):
             clusters = queue.autoclusters()
             if needs.least == _NOTHING:
                 sound = [ad for ad in clusters.values() if why_refused(ad) is None]
-                needs |= _Needs.of([read_job_request(ad) for ad in sound], sound)
+                needs |= _Needs.of([checked_request(ad)[1] for ad in sound], sound)
             slots = needs.query(self.pool, self.factory_id)
             _, asked = machine_references([*slots.kinds.values(), *ads], needs.slots.references)
             late_made = bool(ad.get("JobsUnmaterialized", 0))

@@ -7,6 +7,7 @@ nothing. The negotiator is asked after the jobs are counted: a job that starts i
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from factory.condor.classad.guard import busy_with
 from factory.condor.classad.values import evaluated, has, parse_number
 from factory.condor.connect import open_collector
 from factory.model.address import PoolAddress
@@ -195,7 +197,9 @@ def _of_group(group: JobGroup, ad: Any, known: NegotiatorLimits) -> Iterator[_Li
         if used + cores > quota:
             use = f"{used:g} of {quota:g} cores in use"
             yield _LimitOfGroup(f"quota of {name}", use, math.inf, cores, grows=True)
-    for name, weight in parse_concurrency_limits(evaluated(ad, "ConcurrencyLimits")):
+    with busy_with(ad) if has(ad, "ConcurrencyLimits") else contextlib.nullcontext():
+        wanted = evaluated(ad, "ConcurrencyLimits")
+    for name, weight in parse_concurrency_limits(wanted):
         maximum = concurrency_maximum(name, known.settings)
         if maximum is not None:
             used = known.in_use.get(name, 0.0)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import hashlib
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +26,7 @@ import pebble.pool.process
 from pebble import ProcessExpired, ProcessPool
 
 from factory.process.clock import steady
+from factory.process.work_mark import start_marking
 
 # Pebble counts deadlines by the host's clock, so setting it back an hour would extend them by an hour.
 vars(pebble.pool.process)["time"] = SimpleNamespace(time=steady, sleep=time.sleep)
@@ -44,8 +47,11 @@ class CallTimedOut(CallFailed):
     """A call passed its deadline and its worker was killed; the outcome is unknown."""
 
 
-def _start_worker(parent: int, lock: str | None) -> None:
-    """Prepare a worker: die with the factory, ignore SIGINT, hold the lock that the next factory waits for (rule 3)."""
+def _start_worker(parent: int, lock: str | None, mark: str | None) -> None:
+    """Prepare a worker: die with the factory, ignore SIGINT, hold the lock that the next factory waits for (rule 3).
+
+    ``mark``: file that says what the worker is busy with.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
@@ -53,14 +59,25 @@ def _start_worker(parent: int, lock: str | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if lock is not None:
         fcntl.flock(os.open(lock, os.O_RDWR | os.O_CLOEXEC), fcntl.LOCK_SH)
+    start_marking(mark)
 
 
 class Workers:
-    """Pools of worker processes by address. Calls to one address run one after the other."""
+    """Pools of worker processes by address. Calls to one address run one after the other.
 
-    def __init__(self, lock: Path | None = None, calls: int = _CALLS) -> None:
+    Args:
+        lock: Lock file that each worker holds.
+        calls: Calls after which a worker is replaced.
+        marks: Directory for the marks of the workers (``work_mark.py``), which is emptied; None: a temporary one.
+    """
+
+    def __init__(self, lock: Path | None = None, calls: int = _CALLS, marks: Path | None = None) -> None:
         self._lock = None if lock is None else str(lock)
         self._calls = calls
+        self._temporary = tempfile.TemporaryDirectory(prefix="apf-") if marks is None else None
+        self._marks = marks or Path(self._temporary.name if self._temporary is not None else "")
+        for old in self._marks.iterdir():
+            old.unlink()
         self._pools: dict[str, ProcessPool] = {}
         self._guard = threading.Lock()
         # A worker dies with the thread that started it (PDEATHSIG), so one permanent thread starts them all.
@@ -73,16 +90,17 @@ class Workers:
             if pool is None or not pool.active:  # a worker that died while idle has broken its pool
                 if pool is not None:
                     pool.stop()  # type: ignore[no-untyped-call]
-                pool = self._pools[address] = self._new_pool()
+                pool = self._pools[address] = self._new_pool(address)
             future: Future[T] = pool.schedule(function, args=args, timeout=deadline_s)
         return future
 
-    def _new_pool(self) -> ProcessPool:
+    def _new_pool(self, address: str) -> ProcessPool:
+        mark = self._marks / hashlib.sha256(address.encode()).hexdigest()[:16]
         pool = ProcessPool(
             max_workers=1,
             max_tasks=self._calls,
             initializer=_start_worker,
-            initargs=(os.getpid(), self._lock),
+            initargs=(os.getpid(), self._lock, str(mark)),
             context=multiprocessing.get_context("spawn"),
         )
         self._starter.submit(lambda: pool.active).result()  # reading ``active`` starts the pool
@@ -114,6 +132,8 @@ class Workers:
                 pool.join()
             self._pools.clear()
         self._starter.shutdown()
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
 
 def call_result(future: Future[T], deadline_s: float) -> T:

@@ -85,7 +85,7 @@ class Daemon:
         self._statedir.open()
         lock = self._statedir.lock()
         incarnation = f"{self._statedir.next_start(time.time()):.3f} {socket.gethostname()} {os.getpid()}"
-        workers = Workers(self._statedir.workers_lock)
+        workers = Workers(self._statedir.workers_lock, marks=self._statedir.marks)
         self._reaper = Reaper(self.config, workers, self._statedir, incarnation, (lock,))
         self._rounds = Rounds(
             self.config,

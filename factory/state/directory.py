@@ -47,6 +47,7 @@ class StateDir:
         self.path = root / factory_id
         self.userdata = self.path / "userdata"
         self.logs = self.path / "logs"
+        self.marks = self.path / "workers"
         self.status = self.path / "status.json"
         self.journal = self.path / "journal.jsonl"
         self.paused = self.path / "paused.json"
@@ -64,8 +65,9 @@ class StateDir:
             StateDirError: they can't be created or belong to another account.
         """
         try:
-            self.userdata.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for path in (self.path, self.userdata):
+            for path in (self.userdata, self.marks):
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for path in (self.path, self.userdata, self.marks):
                 if path.stat().st_uid != os.geteuid():
                     raise StateDirError(
                         f"{path} belongs to another account; set [Factory] statedir to a directory of ours"

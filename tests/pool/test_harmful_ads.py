@@ -17,7 +17,7 @@ from factory.condor.schedd.vm_jobs import VMJobsSource
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.demand import Demand, Room
 from factory.model.vm import JobId
-from factory.process.workers import Workers
+from factory.process.workers import CallTimedOut, Workers
 from tests.pool.test_odd_jobs import PLAIN, RULES, negotiated, submit
 from tests.rig.pool import Pool
 from tests.rig.slots import advertise, partitionable
@@ -51,9 +51,9 @@ def workers(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
         yield running
 
 
-def poll(workers: Workers) -> JobDemandRows:
+def poll(workers: Workers, deadline_s: float = 30) -> JobDemandRows:
     source = JobDemandSource(pool=PoolAddress(), queries=frozenset({DemandQuery(None, (PLAIN,))}), factory_id="f")
-    rows = workers.call("all", 30, source.fetch)
+    rows = workers.call("all", deadline_s, source.fetch)
     assert isinstance(rows, JobDemandRows)
     return rows
 
@@ -67,6 +67,41 @@ def served(rows: JobDemandRows) -> int:
         for group in demand.groups
         if group.problem is None and "Nice" in group.requirements and demand.on_shapes[group.key, PLAIN.key].ok
     )
+
+
+BACKTRACKS = 'regexp("^(([a-z])+.)+[A-Z]([a-z])+$", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx{}") =?= true'
+"""An expression that takes a fifth of a second."""
+ENDLESS = " || ".join(f"({BACKTRACKS.format(i)})" for i in range(150))
+
+
+def test_job_whose_evaluation_takes_too_long_is_left_out_of_the_next_poll(pool: Pool, workers: Workers) -> None:
+    """Nothing tells beforehand that it takes so long: its worker is killed, and the next one knows why."""
+    cluster = submit(pool, 1, f"request_memory = ifThenElse({ENDLESS}, 1, 2)")
+    submit(pool, 3, "requirements = Nice =!= true && TARGET.Cpus > 0", "+Nice = false")
+    with pytest.raises(CallTimedOut):
+        poll(workers, deadline_s=8)
+    for _ in range(2):
+        rows = poll(workers)
+        assert served(rows) == 3
+        (named,) = rows.problems
+        assert named.startswith(f"job {cluster}.0 of ")
+        assert "its evaluation took too long; it is tried again after " in named
+
+
+def test_machine_whose_evaluation_takes_too_long_is_left_out_of_the_next_poll(pool: Pool, workers: Workers) -> None:
+    """The jobs that it was matched with are not."""
+    submit(pool, 3, "requirements = Nice =!= true && TARGET.Cpus > 0", "+Nice = false")
+    slots = {"good": "TARGET.Owner =!= undefined", "slow": f'TARGET.Owner =!= "nobody" && ({ENDLESS})'}
+    advertise(pool, [partitionable(name, 8, 16_000, Start=start) for name, start in slots.items()])
+    with pytest.raises(CallTimedOut):
+        poll(workers, deadline_s=8)
+    for _ in range(2):
+        rows = poll(workers)
+        assert served(rows) == 3
+        assert [machine.name for machine in rows.pool.machines] == ["slot1@good"]
+        (named,) = rows.problems
+        assert "slot1@slow" in named
+        assert "its evaluation took too long" in named
 
 
 @pytest.mark.parametrize("which", [which for which in HARMFUL if "themselves" in which or "itself" in which])

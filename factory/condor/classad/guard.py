@@ -7,13 +7,16 @@ one before twice count as a thousand million.
 
 from __future__ import annotations
 
+import contextlib
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from factory.condor.classad.digest import digest_of
 from factory.condor.classad.syntax import Reference, TooLarge, Unreadable, nodes, parse_expression
+from factory.process.work_mark import work_mark
 
 T = TypeVar("T")
 
@@ -72,9 +75,14 @@ class _Sizes:
 def why_refused(ad: Any) -> str | None:
     """Return why an ad (``classad2.ClassAd``) must not be evaluated; None if it may.
 
-    An expression may be too long, nested too deep, refer to too much, or refer to itself. Results are kept.
+    An expression may be too long, nested too deep, refer to too much, or refer to itself. Results are kept. An ad whose
+    evaluation took too long is refused for an hour.
     """
     digest = digest_of(str(ad))
+    until = work_mark().alone_until(digest)
+    if until is not None:
+        again = time.strftime("%H:%M UTC", time.gmtime(until))
+        return f"its evaluation took too long; it is tried again after {again}"
     if digest not in _known:
         if len(_known) > _KEEP:
             _known.clear()
@@ -85,6 +93,11 @@ def why_refused(ad: Any) -> str | None:
         else:
             _known[digest] = None
     return _known[digest]
+
+
+def busy_with(ad: Any) -> contextlib.AbstractContextManager[None]:
+    """Mark an ad while it is evaluated, so that an evaluation which takes too long is known by it."""
+    return work_mark().busy_with(digest_of(str(ad)))
 
 
 def _check(ad: Any) -> None:

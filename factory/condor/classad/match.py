@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
+from factory.condor.classad.clauses import clause_value, failing_clause, is_true, named_expression, split_and
 from factory.condor.classad.digest import digest_of
-from factory.condor.classad.requests import JobRequest, read_job_request, request_on
-from factory.condor.classad.syntax import Operation, Unreadable, parse_expression
+from factory.condor.classad.requests import read_job_request, varies_on, with_request
+from factory.condor.classad.syntax import Unreadable
 from factory.condor.classad.unknowns import KnownAd, Unknowns, certain_names, machine_names
 from factory.condor.classad.values import has
 from factory.model.matches import Match, Matches
+from factory.process.work_mark import work_mark
 
 _YES = Match(True)
 _KEEP = 100_000
@@ -104,14 +106,9 @@ def _match_all(jobs: Mapping[str, Any], machines: Mapping[str, _Candidate]) -> M
         if of_job not in rows:
             known: dict[bytes, Match] = {} if depends_on_time(text) else _known.setdefault(of_job, {})
             missing = [digest for digest in candidates if digest not in known]
-            job_known = KnownAd(job) if missing and new else None
-            request = read_job_request(job) if missing else None
-            names = None if job_known is None else machine_names(job_known)
-            for digest in missing:
-                found = _match(job, candidates[digest], job_known, names)
-                if request is not None and _varies(request, candidates[digest].ad):
-                    found = _with_request(found, job, candidates[digest].ad)
-                known[digest] = _shared(found)
+            if missing:
+                with work_mark().busy_with(of_job):
+                    known |= _found(job, {digest: candidates[digest] for digest in missing}, new=new)
             rows[of_job] = tuple(known[digest] for digest in digests)
             for digest in volatile:
                 known.pop(digest, None)
@@ -121,22 +118,23 @@ def _match_all(jobs: Mapping[str, Any], machines: Mapping[str, _Candidate]) -> M
     return Matches(table, machines)
 
 
-def _varies(request: JobRequest, machine: Any) -> bool:
-    """True if the request of a job may differ on this machine from what it is on none."""
-    return bool(request.refers) and (request.problem is not None or any(has(machine, name) for name in request.refers))
+def _found(job: Any, machines: Mapping[bytes, _Candidate], *, new: bool) -> dict[bytes, Match]:
+    """Return the matches of one job. ``new``: some machines are new ones."""
+    job_known = KnownAd(job) if new else None
+    names = None if job_known is None else machine_names(job_known)
+    request, results = read_job_request(job), {}
+    for digest, machine in machines.items():
+        found = _match(job, machine, digest, job_known, names)
+        if varies_on(request, machine.ad):
+            found = with_request(found, job, machine.ad)
+        results[digest] = _shared(found)
+    return results
 
 
-def _with_request(found: Match, job: Any, machine: Any) -> Match:
-    ask = request_on(job, machine)
-    if ask is None:
-        return replace(found, ok=False, maybe=False, why="the request of the job can't be evaluated there")
-    return replace(found, ask=ask)
-
-
-def _match(job: Any, machine: _Candidate, known: KnownAd | None, names: frozenset[str] | None) -> Match:
+def _match(job: Any, machine: _Candidate, digest: bytes, known: KnownAd | None, names: frozenset[str] | None) -> Match:
     """Match a job with a candidate. A no that only other machines have shown is marked as learned."""
     if known is None or machine.known is None:
-        return match(job, machine.ad)
+        return match(job, machine.ad, digest)
     found = _match_new(job, machine, known, names)
     if found.ok or found.maybe or machine.declared is None:
         return found
@@ -183,21 +181,32 @@ def _forget(jobs: Collection[bytes], machines: Collection[bytes]) -> None:
                 del known[machine]
 
 
-def match(job: Any, machine: Any) -> Match:
-    """Match a job ad and the ad of a machine that is there, in both directions; the result names the failing clause."""
-    if job.symmetricMatch(machine):
-        return _YES
+def match(job: Any, machine: Any, of_machine: bytes = b"") -> Match:
+    """Match a job ad and the ad of a machine that is there, in both directions; the result names the failing clause.
+
+    ``of_machine``: digest of the machine's ad, with which the worker is busy while its Requirements are evaluated.
+    """
     for side, ad, target in (("job", job, machine), ("machine", machine, job)):
-        tree = ad.lookup("Requirements") if has(ad, "Requirements") else None
-        if tree is None or _value(tree, ad, target) is True:
-            continue
-        clause, result = failing_clause(str(tree), ad, target)
-        named = _named_expression(clause, ad)
-        if named is not None and named not in ("true", "false"):
-            clause, result = failing_clause(named, ad, target)
-        undefined = not isinstance(result, bool)
-        return Match(ok=False, why=f"Requirements of the {side}: {clause} is {'undefined' if undefined else 'false'}")
-    return Match(False, why="job and machine do not match")
+        with work_mark().busy_with(of_machine) if of_machine and side == "machine" else nullcontext():
+            failing = _failing(side, ad, target)
+        if failing is not None:
+            return failing
+    return _YES
+
+
+def _failing(side: str, ad: Any, target: Any) -> Match | None:
+    """Return the match that the Requirements of one side prevent; None if they are true."""
+    if not has(ad, "Requirements"):
+        return Match(False, why=f"the {side} has no Requirements")
+    tree = ad.lookup("Requirements")
+    if is_true(clause_value(tree, ad, target)):
+        return None
+    clause, result = failing_clause(str(tree), ad, target)
+    named = named_expression(clause, ad)
+    if named is not None and named not in ("true", "false"):
+        clause, result = failing_clause(named, ad, target)
+    undefined = not isinstance(result, bool)
+    return Match(ok=False, why=f"Requirements of the {side}: {clause} is {'undefined' if undefined else 'false'}")
 
 
 def match_new(job: KnownAd, machine: KnownAd, absent: Collection[str] = (), seen: bool = False) -> Match:
@@ -218,7 +227,7 @@ def match_new(job: KnownAd, machine: KnownAd, absent: Collection[str] = (), seen
             clause, result = _decisive_clause(requirements, ad.ad, unknowns, result)
         except Unreadable as error:
             return Match(False, why=f"Requirements of the {side} can't be read: {error}")
-        value = _value(clause, ad.ad, target.ad)
+        value = clause_value(clause, ad.ad, target.ad)
         outcome = "undefined" if not isinstance(value, bool) else "false"
         why = f"Requirements of the {side}: {clause} is {outcome}"
         expired = side == "machine" and depends_on_time(clause)  # a new machine may stay longer than the one seen
@@ -233,7 +242,7 @@ def match_new(job: KnownAd, machine: KnownAd, absent: Collection[str] = (), seen
 def _decisive_clause(expression: str, ad: Any, unknowns: Unknowns, result: bool | None) -> tuple[str, bool | None]:
     """Return the first clause of an ``&&`` chain that is as the whole is: impossible, or not certain."""
     for clause in split_and(expression):
-        named = _named_expression(clause, ad)
+        named = named_expression(clause, ad)
         if named is not None and named not in ("true", "false") and unknowns.verdict(clause) is result:
             return _decisive_clause(named, ad, unknowns, result)
         if unknowns.verdict(clause) is result:
@@ -241,32 +250,11 @@ def _decisive_clause(expression: str, ad: Any, unknowns: Unknowns, result: bool 
     return expression, result
 
 
-def failing_clause(expression: str, ad: Any, target: Any) -> tuple[str, Any]:
-    """Return the first clause of an ``&&`` chain that is false, else the first that is not true, and its value."""
-    undefined: tuple[str, Any] | None = None
-    for clause in split_and(expression):
-        value = _value(clause, ad, target)
-        if value is False:
-            return clause, value
-        if value is not True and undefined is None:
-            undefined = clause, value
-    return undefined or (expression, None)
-
-
-def _value(clause: Any, ad: Any, target: Any) -> Any:
-    import classad2
-
-    try:
-        return (classad2.ExprTree(clause) if isinstance(clause, str) else clause).eval(ad, target)
-    except Exception as error:  # noqa: BLE001 - the bindings raise many kinds for a clause that is an error
-        return str(error)
-
-
 def _how_to_define(requirements: str, job: Any, machine: Any) -> str:
     """Return the settings that define the attributes which a template leaves undefined, for the reason."""
     import classad2
 
-    unknown = [clause for clause in split_and(requirements) if not isinstance(_value(clause, job, machine), bool)]
+    unknown = [clause for clause in split_and(requirements) if not isinstance(clause_value(clause, job, machine), bool)]
     names = {name.rpartition(".")[2] for clause in unknown for name in job.externalRefs(classad2.ExprTree(clause))}
     keys = [f"sched.fit.machine.{name}" for name in sorted(names, key=str.lower) if name and not has(machine, name)]
     return f" until a machine runs; to define it now, set {', '.join(keys)}" if keys else ""
@@ -275,26 +263,3 @@ def _how_to_define(requirements: str, job: Any, machine: Any) -> str:
 def _of_gpus(clause: str, machine: Any) -> bool:
     """True if a clause asks for properties of GPUs and only the number of the machine's GPUs is known."""
     return "availablegpus" in clause.lower() and not has(machine, "AvailableGPUs") and machine.eval("GPUs") > 0
-
-
-def _named_expression(clause: str, ad: Any) -> str | None:
-    """Return the expression of the attribute if the clause is only its name, such as START."""
-    name = clause.removeprefix("MY.")
-    return str(ad.lookup(name)) if name.isidentifier() and has(ad, name) else None
-
-
-@lru_cache(10_000)
-def split_and(expression: str) -> tuple[str, ...]:
-    """Split an expression at its top-level ``&&``, without the parentheses around the parts."""
-    try:
-        tree = parse_expression(expression)
-    except Unreadable:
-        return (expression,)
-    parts, left = [], [tree]
-    while left:
-        part = left.pop()
-        if isinstance(part, Operation) and part.operator == "&&":
-            left += reversed(part.parts)
-        else:
-            parts.append(part.text)
-    return tuple(parts)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from factory.condor.classad.values import evaluated, number
+from factory.condor.classad.values import evaluated, has, number
 from factory.model.demand import Room
+from factory.model.matches import Match
 
 _DEFAULTS = {"cpus": 1.0, "memory": 0.0, "disk": 0.0, "gpus": 0.0}
 """Requests of usual resources, without the word Request, for jobs that do not say."""
@@ -102,3 +103,16 @@ def _evaluated(ad: Any, name: str, machine: Any) -> object:
         return ad.lookup(name).eval(ad, machine)
     except Exception:  # noqa: BLE001 - the bindings raise many kinds for an expression that is an error
         return None
+
+
+def varies_on(request: JobRequest, machine: Any) -> bool:
+    """True if the request of a job may differ on this machine from what it is on none."""
+    return bool(request.refers) and (request.problem is not None or any(has(machine, name) for name in request.refers))
+
+
+def with_request(found: Match, job: Any, machine: Any) -> Match:
+    """Return the match with the request that the job makes of this machine; no match if that can't be evaluated."""
+    ask = request_on(job, machine)
+    if ask is None:
+        return replace(found, ok=False, maybe=False, why="the request of the job can't be evaluated there")
+    return replace(found, ask=ask)

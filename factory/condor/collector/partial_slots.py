@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from factory.condor.classad.digest import digest_of, short_digest
+from factory.condor.classad.guard import busy_with
 from factory.condor.classad.match import depends_on_time, match
 from factory.condor.classad.values import copy_ad
 from factory.condor.collector.slots import ROOM, Slots
@@ -89,7 +90,8 @@ def _refusals(
         result = _known.get(known_as) if known_as is not None else None
         if result is None:
             ad = ad or _ad_of_free_part(whole, machine.free)
-            result = match(jobs[key], ad)
+            with busy_with(jobs[key]):
+                result = match(jobs[key], ad)
             if known_as is not None:
                 _known[known_as] = result
         if not result.ok:

@@ -75,10 +75,13 @@ class _Grouping:
 
     def _add_class(self, ad: Any, shown: Iterable[tuple[str, str]]) -> str | Refused:
         why = why_refused(ad)
+        if why is None:
+            whole = _representative(ad, self._of_slot[2])
+            why = why_refused(whole)
         if why is not None:
             return Refused(why)
         kind = _kind(shown)
-        self.kinds[kind] = _representative(ad, self._of_slot[2])
+        self.kinds[kind] = whole
         return kind
 
 

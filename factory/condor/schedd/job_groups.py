@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from factory.condor.classad.digest import short_digest
-from factory.condor.classad.guard import why_refused
+from factory.condor.classad.guard import busy_with, why_refused
 from factory.condor.classad.requests import JobRequest, read_job_request, rounded_request
 from factory.condor.classad.syntax import MAX_LENGTH
 from factory.condor.classad.values import copy_ad, has, text, value
@@ -152,7 +152,10 @@ def group_jobs(
 def checked_request(ad: Any) -> tuple[bool, JobRequest]:
     """Return True if an ad may do harm and must not be evaluated; and the request of its job."""
     why = why_refused(ad)
-    return (False, read_job_request(ad)) if why is None else (True, _refused_request(why))
+    if why is not None:
+        return True, _refused_request(why)
+    with busy_with(ad):
+        return False, read_job_request(ad)
 
 
 def _refused_request(why: str) -> JobRequest:
