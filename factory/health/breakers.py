@@ -40,6 +40,7 @@ WAITS_S: Mapping[str, tuple[float, float]] = {
     HoldKind.QUOTA.value: (600, 3600),
     HoldKind.AUTHENTICATION.value: (3600, 3600),
     HoldKind.BAD_REQUEST.value: (3600, 3600),
+    HoldKind.PARAMETER.value: (3600, 3600),
     HoldKind.LOCAL.value: (60, 3600),
     HoldKind.LOST.value: (300, 3600),
     HoldKind.UNKNOWN.value: (300, 3600),
@@ -48,7 +49,16 @@ WAITS_S: Mapping[str, tuple[float, float]] = {
 }
 """Fault → first and longest wait in seconds; the wait doubles from one to the other."""
 
-_QUEUE_WIDE = {HoldKind.THROTTLING.value, HoldKind.ENDPOINT.value, HoldKind.AUTHENTICATION.value, HoldKind.LOCAL.value}
+_QUEUE_WIDE = {
+    kind.value
+    for kind in (
+        HoldKind.THROTTLING,
+        HoldKind.ENDPOINT,
+        HoldKind.AUTHENTICATION,
+        HoldKind.PARAMETER,
+        HoldKind.LOCAL,
+    )
+}
 """Faults that affect all shapes of the queue."""
 
 _MAY_BE_CHANCE = {FAULTY, UNUSED, HoldKind.LOST.value}

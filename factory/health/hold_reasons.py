@@ -24,6 +24,8 @@ class HoldKind(Enum):
     ENDPOINT = "cloud error"
     AUTHENTICATION = "not authorized"
     BAD_REQUEST = "bad request"
+    PARAMETER = "parameter refused"
+    """The cloud does not know a parameter that the configuration of the queue sends with every launch."""
     LOCAL = "error on this host"
     LOST = "instance lost"
     TERMINATION = "termination failed"
@@ -94,6 +96,8 @@ _SUBCODES = {
 }
 """Subcodes of the gridmanager, for texts without an error code or known pattern."""
 
+_METADATA = "MetadataOptions"
+"""Begins the names of the parameters that ``imds`` sends."""
 _XML_CODE = re.compile(r"<Code>\s*([A-Za-z0-9._-]+)\s*</Code>")
 _WORD = re.compile(r"\b(?:(?:Client|Server)\.)?[A-Z][A-Za-z]+(?:\.[A-Z][A-Za-z]+)*\b")
 _MESSAGE = re.compile(r"<Message>\s*(.*?)\s*</Message>", re.DOTALL)
@@ -110,6 +114,8 @@ def classify(hold: Hold) -> HoldReason:
     if hold.code == 42 and hold.subcode != 19:
         return HoldReason(HoldKind.TERMINATION, f"42/{hold.subcode}")
     reason = _by_code(hold.reason) or _by_text(hold.reason)
+    if reason is not None and reason.kind is HoldKind.BAD_REQUEST and _METADATA in hold.reason:
+        return HoldReason(HoldKind.PARAMETER, reason.code)
     if reason is not None:
         return reason
     kind = _SUBCODES.get(hold.subcode, HoldKind.UNKNOWN) if 37 <= hold.code <= 42 else HoldKind.UNKNOWN
@@ -120,7 +126,8 @@ def short_text(hold: Hold) -> str:
     """Return the cloud's message without its XML, in one line of at most 200 characters."""
     message = _MESSAGE.search(hold.reason)
     text = message.group(1) if message else hold.reason
-    return " ".join(text.split())[:200]
+    advice = "; set batchsubmit.condorec2.imds = as-is" if _METADATA in text else ""
+    return " ".join(text.split())[:200] + advice
 
 
 def _by_code(reason: str) -> HoldReason | None:

@@ -48,6 +48,8 @@ class Timeouts:
     """From the join of the startd until the first claim; None: no timeout."""
     lost_s: float = 3600
     """From the last ad of a VM until its end."""
+    advice: str = ""
+    """Advice to people if a VM never joins."""
 
     def stuck(self, vm: VM, now: float) -> str | None:
         """Return the reason why this VM is no longer counted as supply; None if it is."""
@@ -90,7 +92,7 @@ class Timeouts:
         ran = f"instance has run for {now - vm.entered_status:.0f} s"
         if traces.absent is None:
             return Overdue(f"{ran}; its master joined the pool, its startd never did", over, master=True)
-        return Overdue(f"{ran} and never joined the pool", over)
+        return Overdue(f"{ran} and never joined the pool" + (f"; {self.advice}" if self.advice else ""), over)
 
     def _lost(self, vm: VM, traces: Traces, now: float) -> Overdue | None:
         gone = traces.alone if traces.absent is None else traces.absent

@@ -116,13 +116,20 @@ class CondorEC2(VMSubmitPlugin):
             retire=settings.retire,
             removefraction=settings.removefraction,
             ondemand_first=settings.ondemand_first,
-            timeouts=Timeouts(settings.starttimeout, settings.boottimeout, job_s, self._lost_s),
+            timeouts=Timeouts(settings.starttimeout, settings.boottimeout, job_s, self._lost_s, self._advice),
             job_lease_s=self.factory.job_lease,
             drain_before_s=settings.lease / 8 if settings.drain_before is None else settings.drain_before,
             maxinstances=settings.maxinstances,
             update_interval_s=self.factory.update_interval,
             builds=self._builds,
         )
+
+    @property
+    def _advice(self) -> str:
+        """Advice for VMs that never join the pool."""
+        if self.settings.imds_mode != "required":
+            return ""
+        return "the image's cloud-init may not know IMDSv2: try batchsubmit.condorec2.imds = optional"
 
     @property
     def _lost_s(self) -> int:

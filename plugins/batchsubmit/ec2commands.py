@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -14,6 +14,8 @@ from pydantic.fields import FieldInfo
 from factory.plugin import CommaList, KeepLines, Named
 from plugins.batchsubmit.ec2shapes import EC2Shapes
 
+_AMAZON = (".amazonaws.com", ".amazonaws.com.cn", ".localhost")
+"""Endings of the hosts of Amazon, and of the local cloud, which know IMDSv2."""
 _PARAMETER = re.compile(r"[A-Za-z0-9]+(\.[A-Za-z0-9]+)*")
 _OVERWRITTEN = {
     "Action": "",
@@ -63,10 +65,20 @@ class EC2Commands(EC2Shapes):
     a longer text set ``user_data_file``."""
     user_data_file: Path | None = None
     """A file with more user-data."""
+    imds: Literal["required", "optional", "as-is"] | None = None
+    """Access to the metadata service of the instances, which hands out the user-data. ``required``: only with session
+    tokens (IMDSv2), and from the machine itself (hop limit 1); ``optional``: also without tokens; ``as-is``: as the
+    cloud's account says. None: required at Amazon, elsewhere as-is, since another cloud may refuse the parameters."""
     tags: Annotated[dict[str, str], Named("tag_")] = Field(default_factory=dict)
     """``tag_<Name> = value``: further tags of the instances."""
     parameters: Annotated[dict[str, str], Named("parameter_")] = Field(default_factory=dict)
     """``parameter_<Name> = value``: any other parameter of RunInstances, such as MetadataOptions.HttpTokens."""
+
+    @property
+    def imds_mode(self) -> Literal["required", "optional", "as-is"]:
+        """Access to the metadata service, with the default of the endpoint."""
+        host = urlsplit(self.gridresource).hostname or ""
+        return self.imds or ("required" if host.endswith(_AMAZON) else "as-is")
 
     @property
     def disk_gb(self) -> float:
@@ -197,6 +209,9 @@ def parameter_lines(settings: EC2Commands, tags: Mapping[str, str], spot: bool =
         parameters["InstanceMarketOptions.SpotOptions.MaxPrice"] = f"{settings.spot_price:.6f}"
     if settings.iam_profile_name:
         parameters["IamInstanceProfile.Name"] = settings.iam_profile_name
+    if settings.imds_mode != "as-is":
+        parameters["MetadataOptions.HttpTokens"] = settings.imds_mode
+        parameters["MetadataOptions.HttpPutResponseHopLimit"] = "1"
     parameters |= settings.parameters
     values = {name.replace(".", "_"): value for name, value in parameters.items()}
     # HTCondor expands macros in attributes, not in ec2_parameter_*; the attribute wins.

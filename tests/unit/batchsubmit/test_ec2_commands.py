@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from factory.config.fill.schema import schema
 from factory.config.problems import ConfigError
 from factory.config.queues import Queue
-from factory.plugin.batchsubmit import Submission
+from factory.plugin.batchsubmit import Submission, VMSubmitPlugin
 from factory.userdata.compose import UserDataError
 from localcloud import userdata
 from plugins.batchsubmit.condorec2 import CondorEC2
@@ -46,7 +46,7 @@ def test_each_submit_command_has_a_key(tmp_path: Path, command: Command) -> None
 
 
 def test_unset_keys_write_no_line(tmp_path: Path) -> None:
-    lines = commands(submission(vms(tmp_path), tmp_path))
+    lines = commands(submission(vms(tmp_path, imds="as-is"), tmp_path))
     optional = {command.line[0] for command in OPTIONAL if "TagSpecification" not in command.line[0]}
     assert not optional & lines.keys()
     assert "InstanceMarketOptions" not in lines["ec2_parameter_names"]
@@ -58,6 +58,36 @@ def test_parameters_are_named_with_dots_and_set_with_underscores(tmp_path: Path)
     assert {"Version", "IamInstanceProfile.Name", "MetadataOptions.HttpTokens"} <= set(names(lines))
     assert "ec2_iam_profile_name" not in lines, "HTCondor drops it"
     assert [name for name in names(lines) if f"ec2_parameter_{name.replace('.', '_')}" not in lines] == []
+
+
+@pytest.mark.parametrize(
+    ("url", "keys", "tokens"),
+    [
+        ("https://ec2.eu-west-1.amazonaws.com/", {}, "required"),
+        ("https://ec2.cn-north-1.amazonaws.com.cn/", {}, "required"),
+        ("http://ec2.us-east-1.localhost:5000/", {}, "required"),
+        ("https://cloud.example.org:8788/", {}, None),
+        ("https://amazonaws.com.example.org/", {}, None),
+        ("https://cloud.example.org:8788/", {"imds": "required"}, "required"),
+        ("https://ec2.eu-west-1.amazonaws.com/", {"imds": "optional"}, "optional"),
+        ("https://ec2.eu-west-1.amazonaws.com/", {"imds": "as-is"}, None),
+        ("https://ec2.eu-west-1.amazonaws.com/", {"parameter_MetadataOptions.HttpTokens": "optional"}, "optional"),
+    ],
+)
+def test_metadata_service_asks_for_tokens_where_the_cloud_knows_them(
+    tmp_path: Path, url: str, keys: dict[str, str], tokens: str | None
+) -> None:
+    queue = vms(tmp_path, gridresource=url, **keys)
+    lines = commands(submission(queue, tmp_path))
+    assert lines.get("ec2_parameter_MetadataOptions_HttpTokens") == tokens
+    assert ("MetadataOptions.HttpPutResponseHopLimit" in names(lines)) is (tokens is not None)
+
+
+@pytest.mark.parametrize(("imds", "advised"), [("required", True), ("optional", False), ("as-is", False)])
+def test_vm_that_never_joins_may_be_too_old_for_tokens(tmp_path: Path, imds: str, advised: bool) -> None:
+    plugin = vms(tmp_path, imds=imds).batchsubmit
+    assert isinstance(plugin, VMSubmitPlugin)
+    assert ("imds = optional" in plugin.policy().timeouts.advice) is advised
 
 
 def test_instances_have_all_tags_from_their_launch(tmp_path: Path) -> None:

@@ -110,6 +110,14 @@ OTHER = [
 ]
 
 
+@pytest.mark.parametrize("code", ["UnknownParameter", "InvalidParameterCombination", "Unsupported"])
+def test_parameter_of_the_metadata_service_is_no_fault_of_the_shape(code: str) -> None:
+    hold = Hold(40, 12, xml(code, "The parameter MetadataOptions.HttpTokens is not recognized"))
+    assert classify(hold).kind is HoldKind.PARAMETER
+    assert short_text(hold).endswith("not recognized; set batchsubmit.condorec2.imds = as-is")
+    assert classify(Hold(40, 12, xml("AuthFailure", "MetadataOptions"))).kind is HoldKind.AUTHENTICATION
+
+
 @pytest.mark.parametrize(("hold", "kind"), OTHER)
 def test_classifies_hold_codes_and_plain_texts(hold: Hold, kind: HoldKind) -> None:
     assert classify(hold).kind is kind

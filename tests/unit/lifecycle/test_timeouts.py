@@ -32,7 +32,7 @@ def booting(ran: float) -> VM:
 
 def test_removes_a_watched_vm_that_never_joined_after_boottimeout() -> None:
     """Rule 5: docs/decisions/0009-never-joined.md."""
-    watched = {"absent": {"vm1": NOW - 1000}, "unseen": {"vm1": NOW - 1000}}
+    watched: dict[str, Any] = {"absent": {"vm1": NOW - 1000}, "unseen": {"vm1": NOW - 1000}}
     assert planned(booting(899), **watched).actions == ()
     (removal,) = planned(booting(901), **watched).actions
     assert isinstance(removal, Remove)
@@ -41,6 +41,10 @@ def test_removes_a_watched_vm_that_never_joined_after_boottimeout() -> None:
     assert 'EC2InstanceName == "i-vm1"' in removal.still
     assert "never joined" in removal.reason
     assert not removal.master
+    advising = replace(POLICY, timeouts=replace(TIMES, advice="try X"))
+    (removal,) = plan(advising, Ask(), BatchStatus.of_vms([booting(901)]), Memory(**watched), NOW).actions
+    assert isinstance(removal, Remove)
+    assert removal.reason.endswith("and never joined the pool; try X")
 
 
 def test_removes_a_vm_whose_master_alone_joined_after_boottimeout() -> None:
