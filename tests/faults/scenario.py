@@ -35,6 +35,8 @@ class Scenario:
     """Submit commands of the jobs."""
     layer: str = ""
     """HTCondor configuration of the machines."""
+    settings: dict[str, object] = field(default_factory=dict)
+    """Settings of the factory."""
     pool: type[Pool] = Pool
 
     apart: Callable[[Path], tuple[Figures, int, int]] | None = None
@@ -45,7 +47,7 @@ class Scenario:
         if self.apart is not None:
             return self._run_apart(directory)
         started = time.monotonic()
-        site = Site(directory, f"f{number}", self.keys, self.commands, self.layer, self.pool)
+        site = Site(directory, f"f{number}", self.keys, self.commands, self.layer, self.pool, self.settings)
         figures, failed = None, ""
         try:
             with site.running():

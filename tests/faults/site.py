@@ -112,6 +112,7 @@ class Site:
         commands: Mapping[str, object] | None = None,
         layer: str = "",
         pool: type[Pool] = Pool,
+        settings: Mapping[str, object] | None = None,
     ) -> None:
         """Prepare a site.
 
@@ -122,6 +123,7 @@ class Site:
             commands: Submit commands of the jobs.
             layer: Lines for the HTCondor configuration of the machines.
             pool: Class of the pool.
+            settings: Settings of the factory.
         """
         directory.mkdir(parents=True)
         self.directory = directory
@@ -146,6 +148,7 @@ class Site:
             **(keys or {}),
         }
         self._commands = dict(commands or {})
+        self._settings = {"deadline": 15, "command_timeout": 10, "audit_interval": 10, **(settings or {})}
         (directory / "layer.yaml").write_text(_LAYER + "".join(f"      {line}\n" for line in layer.splitlines()))
         (directory / "job.sh").write_text(_JOB.format(directory=directory))
         (directory / "job.sh").chmod(0o755)
@@ -159,8 +162,7 @@ class Site:
                 part.start(_START_S)
             keys = {key: value for key, value in self._keys.items() if value is not None}
             queue = ec2_queue(self.cloud, self._name, **keys)
-            settings = {"deadline": 15, "command_timeout": 10, "audit_interval": 10}
-            self.factory = Factory(self.directory, self.pool, self._name, {"CLOUD": queue}, **settings)
+            self.factory = Factory(self.directory, self.pool, self._name, {"CLOUD": queue}, **self._settings)
             with self.factory:
                 yield self
                 own = _TRACEBACK.search(self.factory.log_text())

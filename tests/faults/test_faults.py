@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults import audits, caps, cloud, machines, ours  # noqa: F401 - they register scenarios
+from tests.faults import audits, caps, cloud, machines, ours, users  # noqa: F401 - they register scenarios
 from tests.faults.scenario import SCENARIOS, Outcome, ScenarioRunner
 
 

@@ -94,7 +94,7 @@ def nodes(tree: Node) -> Iterator[Node]:
             left += part.parts
 
 
-@lru_cache(20_000)
+@lru_cache(500)
 def parse_expression(text: str) -> Node:
     """Return the tree of an expression.
 

@@ -232,7 +232,7 @@ class Unknowns:
         return frozenset(results)
 
 
-@lru_cache(20_000)
+@lru_cache(1000)
 def _compiled(text: str) -> Any:
     import classad2
 
