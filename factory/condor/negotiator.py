@@ -32,6 +32,8 @@ _BELIEVED_S = 600
 _ROOT = "<none>"
 """The group of submitters without an accounting group."""
 _NUMBERED = re.compile(r"(\w+?)(\d*) = (.*)")
+_TEXT = re.compile(r'"[^"\\]*"')
+"""A plain text, which nothing has to evaluate."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,8 @@ def _of_group(group: JobGroup, ad: Any, known: NegotiatorLimits) -> Iterator[_Li
         if used + cores > quota:
             use = f"{used:g} of {quota:g} cores in use"
             yield _LimitOfGroup(f"quota of {name}", use, math.inf, cores, grows=True)
-    with busy_with(ad) if has(ad, "ConcurrencyLimits") else contextlib.nullcontext():
+    plain = not has(ad, "ConcurrencyLimits") or _TEXT.fullmatch(str(ad.lookup("ConcurrencyLimits"))) is not None
+    with contextlib.nullcontext() if plain else busy_with(ad):
         wanted = evaluated(ad, "ConcurrencyLimits")
     for name, weight in parse_concurrency_limits(wanted):
         maximum = concurrency_maximum(name, known.settings)

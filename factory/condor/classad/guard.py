@@ -73,7 +73,12 @@ class _Sizes:
 
 
 def why_refused(ad: Any) -> str | None:
-    """Return why an ad (``classad2.ClassAd``) must not be evaluated; None if it may.
+    """Return why an ad (``classad2.ClassAd``) must not be evaluated; None if it may."""
+    return sign_and_refusal(ad)[1]
+
+
+def sign_and_refusal(ad: Any) -> tuple[bytes, str | None]:
+    """Return the sign of an ad for ``WorkMark``, and why the ad must not be evaluated; None if it may.
 
     An expression may be too long, nested too deep, refer to too much, or refer to itself. Results are kept. An ad whose
     evaluation took too long is refused for an hour.
@@ -82,7 +87,7 @@ def why_refused(ad: Any) -> str | None:
     until = work_mark().alone_until(digest)
     if until is not None:
         again = time.strftime("%H:%M UTC", time.gmtime(until))
-        return f"its evaluation took too long; it is tried again after {again}"
+        return digest, f"its evaluation took too long; it is tried again after {again}"
     if digest not in _known:
         if len(_known) > _KEEP:
             _known.clear()
@@ -92,7 +97,7 @@ def why_refused(ad: Any) -> str | None:
             _known[digest] = str(error)
         else:
             _known[digest] = None
-    return _known[digest]
+    return digest, _known[digest]
 
 
 def busy_with(ad: Any) -> contextlib.AbstractContextManager[None]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from factory.condor.classad.digest import short_digest
-from factory.condor.classad.guard import busy_with, why_refused
+from factory.condor.classad.guard import sign_and_refusal, why_refused
 from factory.condor.classad.requests import JobRequest, read_job_request, rounded_request
 from factory.condor.classad.syntax import MAX_LENGTH
 from factory.condor.classad.values import copy_ad, has, text, value
 from factory.condor.schedd.job_counts import GRID, ON_STARTDS, is_demand
 from factory.model.demand import JobGroup, Room
 from factory.model.matches import Matches
+from factory.process.work_mark import work_mark
 
 GROUP_ATTRIBUTES = [
     "AutoClusterId",
@@ -151,10 +152,10 @@ def group_jobs(
 
 def checked_request(ad: Any) -> tuple[bool, JobRequest]:
     """Return True if an ad may do harm and must not be evaluated; and the request of its job."""
-    why = why_refused(ad)
+    sign, why = sign_and_refusal(ad)
     if why is not None:
         return True, _refused_request(why)
-    with busy_with(ad):
+    with work_mark().busy_with(sign):
         return False, read_job_request(ad)
 
 
