@@ -4,6 +4,7 @@ Thirty attributes that double each other are not among these jobs: condor_submit
 them. tests/unit/condor/classad/test_ad_guard.py has them.
 """
 
+import contextlib
 import subprocess
 from collections.abc import Iterator
 
@@ -58,6 +59,14 @@ def poll(workers: Workers, deadline_s: float = 30) -> JobDemandRows:
     return rows
 
 
+def meet(workers: Workers) -> None:
+    """Poll until the endless ad is known. Its worker is killed once, or twice on a busy host."""
+    with pytest.raises(CallTimedOut):
+        poll(workers, deadline_s=8)
+    with contextlib.suppress(CallTimedOut):
+        poll(workers, deadline_s=25)
+
+
 def served(rows: JobDemandRows) -> int:
     """Return the number of jobs without a harmful attribute that surely run on a new machine."""
     demand = rows.demand(None)
@@ -78,8 +87,7 @@ def test_job_whose_evaluation_takes_too_long_is_left_out_of_the_next_poll(pool: 
     """Nothing tells beforehand that it takes so long: its worker is killed, and the next one knows why."""
     cluster = submit(pool, 1, f"request_memory = ifThenElse({ENDLESS}, 1, 2)")
     submit(pool, 3, "requirements = Nice =!= true && TARGET.Cpus > 0", "+Nice = false")
-    with pytest.raises(CallTimedOut):
-        poll(workers, deadline_s=8)
+    meet(workers)
     for _ in range(2):
         rows = poll(workers)
         assert served(rows) == 3
@@ -93,8 +101,7 @@ def test_machine_whose_evaluation_takes_too_long_is_left_out_of_the_next_poll(po
     submit(pool, 3, "requirements = Nice =!= true && TARGET.Cpus > 0", "+Nice = false")
     slots = {"good": "TARGET.Owner =!= undefined", "slow": f'TARGET.Owner =!= "nobody" && ({ENDLESS})'}
     advertise(pool, [partitionable(name, 8, 16_000, Start=start) for name, start in slots.items()])
-    with pytest.raises(CallTimedOut):
-        poll(workers, deadline_s=8)
+    meet(workers)
     for _ in range(2):
         rows = poll(workers)
         assert served(rows) == 3
