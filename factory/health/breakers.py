@@ -103,7 +103,7 @@ def update_breakers(
         faults: Failures of these VMs; each VM counts once.
         now: Epoch of this round.
         ended: VMs whose instances have ended, by the last audit.
-        missing: VMs whose jobs have left the queue and that no audit has checked; HTCondor may have given them up.
+        missing: VMs whose jobs left the queue unexpectedly and that no audit has checked: HTCondor may have lost them.
         alive: VMs whose instances outlived their jobs, by the last audit; these are ended by us and are no failures.
     """
     vms = tuple(vms)

@@ -71,6 +71,7 @@ def assess(policy: VMPolicy, batch: BatchStatus, memory: Memory, now: float) -> 
     known = memory.health.get(policy.queue, Health())
     late = overdue(batch.vms, policy.timeouts, memory, now)
     faults = failures(batch.vms, policy.timeouts, memory, late, now)
-    health = update_breakers(known, batch.vms, faults, now, memory.ended, memory.missing, memory.alive)
+    given_up = {uuid for uuid, job in memory.missing.items() if not job.expected}
+    health = update_breakers(known, batch.vms, faults, now, memory.ended, given_up, memory.alive)
     health = replace(health, canaries=canary.canary_states(policy.builds, health.proven, batch.vms))
     return Situation(policy, batch, memory, now, health, late, policy.repeat_s(batch.vms))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.model.actions import Plan, Remove, Retire, Unretire
-from factory.model.memory import Memory, Seen
+from factory.model.memory import Health, Memory, Seen, VanishedJob
 from factory.model.vm import Hold, VMState
 from tests.rig.planning import ASKED, OURS, bought, names, planned
 from tests.rig.vms import NOW, vm
@@ -88,3 +88,14 @@ def test_retirement_after_failed_termination_obeys_the_blast_radius() -> None:
     assert any("2 of 10 retirements this round" in note for note in answer.notes)
     asked = [replace(each, retire_time=NOW - 100) for each in vms]
     assert len(names(planned(0, *asked, removefraction=0.2), Retire)) == 10, "a repeated command is not limited"
+
+
+def test_vms_that_were_removed_while_booting_are_no_failures_of_their_shape() -> None:
+    booting = [vm(f"vm{i}", VMState.BOOTING) for i in range(2)]
+    for removed, failures in ((True, 0), (False, 2)):
+        health = planned(0, *booting).health or Health()
+        missing = {each.uuid: VanishedJob("Q", NOW, expected=removed) for each in booting}
+        for ended in (frozenset[str](), frozenset(missing)):
+            memory = Memory(health={"Q": health}, missing=missing, ended=ended)
+            health = planned(0, memory=memory).health or Health()
+        assert [useful for of_shape in health.launches.values() for useful in of_shape] == [False] * failures
