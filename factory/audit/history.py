@@ -15,6 +15,8 @@ from factory.model.pool import MachineRow, MasterRow
 Key = tuple[str, str]
 """Kind and name of an orphan."""
 
+_LOST_S = 3600
+"""Longer than the lease of a job, which is 2400 s unless the pool or the job says otherwise."""
 _STARTS_S = 120
 """A master reports STARTD_StartTime == 0 also while its first startd starts; believed after this."""
 
@@ -55,8 +57,8 @@ class OrphanRules:
 
     @property
     def lost_s(self) -> float:
-        """Wait before a VM that left the pool is ended: longer than a job lease (rule 5)."""
-        return 1.5 * self.job_lease_s
+        """Wait before a VM that left the pool is ended: an hour, or longer if jobs have longer leases (rule 5)."""
+        return max(_LOST_S, 1.5 * self.job_lease_s)
 
 
 @dataclass(frozen=True)

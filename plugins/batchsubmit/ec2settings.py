@@ -66,9 +66,9 @@ class EC2Settings(EC2Commands, SubmitLines):
     """A VM is removed if it has not joined the pool this long after its instance began to run."""
     jobtimeout: Duration | None = Field(default=None, ge=60)
     """A VM that was never claimed retires this long after it joined. None: half of ``idle``."""
-    losttimeout: Duration = Field(default=3600, ge=1)
-    """A VM that left the pool unasked is removed after this, if no job names it. It is longer than a job's lease of
-    40 min."""
+    losttimeout: Duration = Field(default=3600, ge=2460)
+    """A VM that left the pool unasked is removed after this, if no job names it. It is longer than the lease of a job,
+    40 min or ``[Factory] job_lease``."""
 
     @field_validator("condor_attributes", "condor_attribute")
     @classmethod

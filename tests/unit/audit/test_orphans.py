@@ -142,6 +142,11 @@ def test_waits_an_hour_for_a_vm_that_left_the_pool() -> None:
     )
 
 
+@pytest.mark.parametrize(("lease_s", "lost_s"), [(30, 3600), (2400, 3600), (7200, 10_800)])
+def test_wait_for_a_vm_that_left_the_pool_covers_any_job_lease(lease_s: float, lost_s: float) -> None:
+    assert OrphanRules(job_lease_s=lease_s).lost_s == lost_s
+
+
 def test_terminates_drained_vm_once_its_master_reports_no_startd() -> None:
     gone = [master(startd_runs=False, started=NOW - 60)]
     joined = snapshot(10, instances=[instance()], machines=[machine()])
