@@ -96,8 +96,7 @@ class Actor:
         return self._call(acts.jobs_on_startds, schedd, sorted(startds))
 
     def _outcome(self, action: Action, others: OtherSchedds) -> Outcome:
-        objection = others.objection(action) if may_end_vm(action) else None
-        if objection is not None and may_end_vm(action):
+        if may_end_vm(action) and (objection := others.objection(action)) is not None:
             return Outcome(action, error=objection, kept_by=others.job_on(action))
         try:
             return Outcome(action, jobs=tuple(self._perform(action)))
@@ -188,8 +187,7 @@ class Actor:
     def _release(self, action: Release) -> None:
         vm = action.vm
         checks = (vm.uuid, (self._pool, vm.uuid)) if action.ends else ()
-        still = self._our_vm_jobs(action.still)
-        self._call(acts.release, self._schedd, vm.job, still, action.reason, *checks)
+        self._call(acts.release, self._schedd, vm.job, self._our_vm_jobs(action.still), action.reason, *checks)
         self.after("released", action)
 
     def _retire(self, action: Retire) -> None:

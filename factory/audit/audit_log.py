@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from factory.audit.cleanup import COMMANDS
+from factory.audit.history import Key
 from factory.audit.orphans import Orphan, OrphanStep
 from factory.audit.result import AuditReport
 from factory.audit.snapshot import Snapshot
@@ -21,7 +22,7 @@ class AuditLog:
 
     def __init__(self, statedir: StateDir) -> None:
         self._statedir = statedir
-        self._steps: dict[tuple[str, str], OrphanStep] = {}
+        self._steps: dict[Key, OrphanStep] = {}
         self._notes: frozenset[str] = frozenset()
         self._failures: Mapping[str, str] = {}
 
@@ -65,10 +66,7 @@ class AuditLog:
 
     def _orphan(self, orphan: Orphan, failed: str | None) -> None:
         """Log the step against an orphan and its result; a failure only if it is another one than before."""
-        if failed is None:
-            level, result = logging.INFO, ""
-        else:
-            level, result = logging.WARNING, f' failed="{failed}"'
+        level, result = (logging.INFO, "") if failed is None else (logging.WARNING, f' failed="{failed}"')
         if failed is None or self._failures.get(orphan.name) != failed:
             log.log(
                 level, 'queue=%s orphan %s %s step=%s reason="%s"%s',

@@ -12,7 +12,7 @@ from factory.audit.snapshot import Snapshot
 from factory.condor.classad.literals import quote
 from factory.condor.schedd import actions, orphan_checks
 from factory.condor.schedd.orphan_checks import VMsInUse
-from factory.condor.schedd.vm_jobs import our_vm_jobs
+from factory.condor.schedd.vm_jobs import our_vm_jobs, owning_jobs
 from factory.condor.tools import run as tools
 from factory.condor.tools.budget import PARALLEL, CommandBudget, NotBegun
 from factory.config.queues import Config
@@ -84,10 +84,9 @@ class Cleanup:
         pool, within_s = PoolAddress(self.config.factory.pool), self._deadline_s
         schedds = dict.fromkeys((own_schedd(self.config.factory), *others))
         # In parallel, so that no answer is old when the last one arrives.
-        ours = our_vm_jobs(self.config.factory.owner, self.config.factory.id)
-        calls = [
-            self.workers.submit(str(each), within_s, orphan_checks.vms_in_use, each, vms, ours) for each in schedds
-        ]
+        owning = owning_jobs(self.config.factory.owner, self.config.factory.id)
+        ask = orphan_checks.vms_in_use
+        calls = [self.workers.submit(str(each), within_s, ask, each, vms, owning) for each in schedds]
         pool_call = self.workers.submit(str(pool), within_s, orphan_checks.instances_in_pool, pool, vms)
         try:
             in_use = [call_result(call, within_s) for call in calls]

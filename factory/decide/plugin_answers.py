@@ -10,26 +10,14 @@ from typing import TypeVar, get_args
 from factory.model.actions import Action, Plan, Submit
 from factory.model.ask import Ask
 from factory.model.memory import Health
-from factory.model.status import BatchStatus, SiteStatus, Unknown, WmsStatus
+from factory.model.status import BATCH_COUNTS, BatchStatus, SiteStatus, Unknown, WmsStatus
 from factory.plugin.sched import AskStep, Step
 
 T = TypeVar("T")
 
 _COUNTS = {
     WmsStatus: ("notready", "ready", "running", "done", "failed"),
-    BatchStatus: (
-        "pending",
-        "stuck",
-        "running",
-        "suspended",
-        "done",
-        "retiring",
-        "retired",
-        "held",
-        "lost",
-        "orphans",
-        "ending",
-    ),
+    BatchStatus: BATCH_COUNTS,
 }
 
 

@@ -19,11 +19,8 @@ class RunningJob:
     """Its schedd; empty: the factory's own."""
 
     def __str__(self) -> str:
-        return (
-            f"job {self.job} of {self.schedd} (owner {self.owner})"
-            if self.schedd
-            else f"job {self.job} of {self.owner}"
-        )
+        whose = f"{self.schedd} (owner {self.owner})" if self.schedd else self.owner
+        return f"job {self.job} of {whose}"
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,12 @@ class Unknown:
     reason: str
 
 
+BATCH_COUNTS = (
+    "pending", "stuck", "running", "suspended", "done", "retiring", "retired", "held", "lost", "orphans", "ending",
+)  # fmt: skip
+"""Fields of a ``BatchStatus`` that are numbers."""
+
+
 @dataclass(frozen=True)
 class BatchStatus:
     """VMs or plain jobs that a queue already has. Held and lost VMs are counted but are no capacity."""

@@ -10,23 +10,9 @@ from factory.decide.decision import Decision
 from factory.model.actions import Action, ClearRetire, Outcome, Release, Remove, Retire, Submit, Unretire
 from factory.model.memory import Health
 from factory.model.source import Reading
-from factory.model.status import BatchStatus, Unknown, WmsStatus
+from factory.model.status import BATCH_COUNTS, BatchStatus, Unknown, WmsStatus
 from factory.model.vm import VM, counted
 from factory.state.saved_memory import SavedMemory
-
-_COUNTS = (
-    "pending",
-    "stuck",
-    "running",
-    "suspended",
-    "done",
-    "retiring",
-    "retired",
-    "held",
-    "lost",
-    "orphans",
-    "ending",
-)
 
 
 def decision_report(decision: Decision, outcomes: Iterable[Outcome], now: float) -> dict[str, Any]:
@@ -42,7 +28,9 @@ def decision_report(decision: Decision, outcomes: Iterable[Outcome], now: float)
         "notes": list(decision.notes),
         "wms": _info(decision.wms),
         "site": _info(decision.site),
-        "batch": {name: getattr(batch, name) for name in _COUNTS} if isinstance(batch, BatchStatus) else _info(batch),
+        "batch": {name: getattr(batch, name) for name in BATCH_COUNTS}
+        if isinstance(batch, BatchStatus)
+        else _info(batch),
         "states": {state.value: n for state, n in batch.states.items()} if isinstance(batch, BatchStatus) else {},
         "vms": [vm_report(vm) for vm in batch.vms] if isinstance(batch, BatchStatus) else [],
         "actions": [_outcome(outcome) for outcome in outcomes],
@@ -153,7 +141,7 @@ def log_line(report: Mapping[str, Any]) -> str:
     words = [f"queue={report['queue']}", f"outcome={report['outcome']}"]
     words += [f"n={report['n']}"] if report["n"] is not None else []
     words += [f"ready={wms['ready']}"] if "ready" in wms else []
-    shown = [name for name in _COUNTS if batch.get(name) or name in ("pending", "running")]
+    shown = [name for name in BATCH_COUNTS if batch.get(name) or name in ("pending", "running")]
     words += [f"{name}={batch.get(name, 'unknown')}" for name in shown]
     steps = "; ".join(
         f"{step['plugin']} {step['n_in']}->{step['n_out']} ({step['reason']})" for step in report["steps"]

@@ -22,7 +22,7 @@ from factory.condor.schedd import orphan_checks as reap
 from factory.condor.schedd.history import HistorySource, HistoryWindow, RecentJobs
 from factory.condor.schedd.plain_jobs import PilotsSource
 from factory.condor.schedd.plain_jobs import our_plain_jobs as our_pilots
-from factory.condor.schedd.vm_jobs import VMJobsSource, our_vm_jobs, queue_vm_jobs
+from factory.condor.schedd.vm_jobs import VMJobsSource, our_vm_jobs, owning_jobs, queue_vm_jobs
 from factory.config import load
 from factory.config.queues import Config
 from factory.model.actions import Remove
@@ -162,19 +162,19 @@ def test_factories_see_only_their_own_machines(pool: Pool, ask: Ask[object], two
 
 
 def test_orphan_is_not_confused_with_another_vm(pool: Pool, ask: Ask[object], two: tuple[str, str]) -> None:
-    vm, ours = f"{two[0]}-vm", our_vm_jobs(owner(pool), two[0])
+    vm, owning = f"{two[0]}-vm", owning_jobs(owner(pool), two[0])
     job = grid(pool, two[0], vm)
     for asked, owned in ((vm, {vm: f"VM job {job} owns it"}), (vm.upper(), {})):
-        assert ask(reap.vms_in_use, LOCAL, [asked], ours).owned == owned  # type: ignore[attr-defined]
+        assert ask(reap.vms_in_use, LOCAL, [asked], owning).owned == owned  # type: ignore[attr-defined]
 
 
 def test_only_a_grid_job_of_this_factory_owns_an_instance(pool: Pool, ask: Ask[object], two: tuple[str, str]) -> None:
     """A user can write any APFVM into the ad of their own job."""
-    vm, ours = f"{two[0]}-vm", our_vm_jobs(owner(pool), two[0])
+    vm, owning = f"{two[0]}-vm", owning_jobs(owner(pool), two[0])
     held(pool, two[0], vm=vm)
     grid(pool, two[1], vm)
-    assert ask(reap.vms_in_use, LOCAL, [vm], ours).owned == {}  # type: ignore[attr-defined]
-    assert ask(reap.vms_in_use, LOCAL, [vm], our_vm_jobs("nobody", two[1])).owned == {}  # type: ignore[attr-defined]
+    assert ask(reap.vms_in_use, LOCAL, [vm], owning).owned == {}  # type: ignore[attr-defined]
+    assert ask(reap.vms_in_use, LOCAL, [vm], owning_jobs("nobody", two[1])).owned == {}  # type: ignore[attr-defined]
 
 
 def test_history_finds_only_jobs_of_the_own_factory(pool: Pool, ask: Ask[object], two: tuple[str, str]) -> None:

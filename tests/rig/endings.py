@@ -12,7 +12,7 @@ from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.cloud import CloudAct
 
 
-def unclaimed(schedd: ScheddAddress, vms: Collection[str], ours: str) -> VMsInUse:
+def unclaimed(schedd: ScheddAddress, vms: Collection[str], owning: str) -> VMsInUse:
     """Answer that no job needs any VM."""
     return VMsInUse({}, {}, {})
 

@@ -13,12 +13,12 @@ from functools import lru_cache
 from typing import Any
 
 from factory.condor.classad.digest import digest_of, short_digest
-from factory.condor.classad.guard import busy_with
 from factory.condor.classad.match import depends_on_time, match
 from factory.condor.classad.values import copy_ad
 from factory.condor.collector.slots import ROOM, Slots
 from factory.model.demand import JobGroup, Machine, Room
 from factory.model.matches import Match, Matches
+from factory.process.work_mark import work_mark
 
 _FITS = re.compile(r"(?:TARGET\.)?\b(Cpus|Memory|Disk|GPUs)\s*>=\s*(?:MY\.)?Request\1\b", re.IGNORECASE)
 _FREE_ROOM = re.compile(r"(?<![\w.])(?:TARGET\.)?(?:Cpus|Memory|Disk|GPUs)\b", re.IGNORECASE)
@@ -46,13 +46,13 @@ def match_partial_slots(
         _known.clear()
     asks = {group.key: group.least for group in picky}
     texts = {key: str(jobs[key]) for key in asks}
-    digests = {key: None if depends_on_time(text) else digest_of(text) for key, text in texts.items()}
+    digests = {key: digest_of(text) for key, text in texts.items()}
+    timed = {key for key, text in texts.items() if depends_on_time(text)}
     volatile = {kind for kind, ad in slots.kinds.items() if depends_on_time(str(ad))}
 
     def cache_key(key: str, machine: Machine) -> _CacheKey | None:
         """Return the key of a result; None if it holds for this poll only."""
-        of_job = digests[key]
-        return None if of_job is None or machine.kind in volatile else (of_job, machine.kind, machine.free)
+        return None if key in timed or machine.kind in volatile else (digests[key], machine.kind, machine.free)
 
     machines, kinds = [], dict[tuple[str, Room], str]()
     more: dict[str, tuple[str, dict[str, Match]]] = {}
@@ -62,7 +62,7 @@ def match_partial_slots(
             continue
         of = machine.kind, machine.free
         if of not in kinds:
-            refusals = _refusals(slots.kinds[machine.kind], machine, asks, cache_key, jobs, on_kinds)
+            refusals = _refusals(slots.kinds[machine.kind], machine, asks, cache_key, jobs, digests, on_kinds)
             kinds[of] = _kind(machine.kind, refusals)
             more[kinds[of]] = machine.kind, refusals
         machines.append(machine if kinds[of] == machine.kind else replace(machine, kind=kinds[of]))
@@ -79,6 +79,7 @@ def _refusals(
     asks: Mapping[str, Room],
     cache_key: Callable[[str, Machine], _CacheKey | None],
     jobs: Mapping[str, Any],
+    digests: Mapping[str, bytes],
     on_kinds: Matches,
 ) -> dict[str, Match]:
     """Return the groups that fit the free part by their request and match the empty machine, but not that part."""
@@ -90,7 +91,7 @@ def _refusals(
         result = _known.get(known_as) if known_as is not None else None
         if result is None:
             ad = ad or _ad_of_free_part(whole, machine.free)
-            with busy_with(jobs[key]):
+            with work_mark().busy_with(digests[key]):
                 result = match(jobs[key], ad)
             if known_as is not None:
                 _known[known_as] = result

@@ -31,13 +31,13 @@ class VMsInUse:
     """VMs on which a job runs by its own word, and the reason text."""
 
 
-def vms_in_use(schedd: ScheddAddress, vms: Collection[str], ours: str) -> VMsInUse:
+def vms_in_use(schedd: ScheddAddress, vms: Collection[str], owning: str) -> VMsInUse:
     """Return which of these ``APFVM`` a job of this schedd needs.
 
-    ``ours``: constraint for our VM jobs. No other job owns an instance, whatever its owner writes into its ad.
+    ``owning``: constraint for our jobs that may own an instance; no other does, whatever its owner writes into its ad.
     """
     names = ["ClusterId", "ProcId", "APFVM", "EC2InstanceName"]
-    owners = open_schedd(schedd).query(constraint=f"{_GRID} && ({ours}) && ({_any_of('APFVM', vms)})", projection=names)
+    owners = open_schedd(schedd).query(constraint=f"({owning}) && ({_any_of('APFVM', vms)})", projection=names)
     running = acts.jobs_on_startds(schedd, vms)
     return VMsInUse(
         {str(value(ad, "APFVM")): f"VM job {ad['ClusterId']}.{ad['ProcId']} owns it" for ad in owners},

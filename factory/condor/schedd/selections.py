@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
+from factory.condor.classad.clauses import is_true
 from factory.condor.classad.expressions import checked_expression
 from factory.condor.classad.references import references
-from factory.condor.classad.values import number, value
+from factory.condor.classad.values import value
 
 Selection = str | None
 """A ClassAd expression over the job ad; None: all jobs."""
@@ -95,4 +96,4 @@ def _is_true(tree: Any, row: Any) -> bool:
         result = tree.eval(row)
     except UnicodeDecodeError:  # a string, which is not true
         return False
-    return result is True or bool(number(result))
+    return is_true(result)

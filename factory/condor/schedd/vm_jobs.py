@@ -55,6 +55,11 @@ def our_vm_jobs(owner: str, factory_id: str) -> str:
     return f"{same_text('Owner', owner)} && {same_text('APFFactory', factory_id)} && APFVM =!= undefined"
 
 
+def owning_jobs(owner: str, factory_id: str) -> str:
+    """Return the constraint for VM jobs of this owner and factory that may own an instance: only a grid job does."""
+    return f"JobUniverse == {GRID} && {our_vm_jobs(owner, factory_id)}"
+
+
 def queue_vm_jobs(owner: str, factory_id: str, queue: str) -> str:
     """Return the constraint for all VM jobs of one queue, whatever their state."""
     return f"{our_vm_jobs(owner, factory_id)} && {same_text('APF_QUEUE', queue)}"
@@ -78,8 +83,7 @@ class VMJobsSource(Source):
 
     def fetch(self) -> VMJobRows:
         """Query VM jobs and evictable jobs together: most of the time of a query is the pass over all jobs."""
-        ours = f"JobUniverse == {GRID} && {our_vm_jobs(self.owner, self.factory_id)}"
-        either = f"({ours}) || ({MAY_BE_EVICTED})"
+        either = f"({owning_jobs(self.owner, self.factory_id)}) || ({MAY_BE_EVICTED})"
         ads = open_schedd(self.schedd).query(constraint=either, projection=_PROJECTION)
         problems: list[str] = []
         rows = list(fold_each(ads, lambda ad: (self._is_ours(ad), ad), job_name, problems))
