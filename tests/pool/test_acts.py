@@ -12,11 +12,12 @@ from factory.act.actor import Actor
 from factory.condor.schedd import actions as acts
 from factory.condor.schedd.vm_jobs import our_vm_jobs
 from factory.config import load
-from factory.model.actions import Retire
+from factory.model.actions import Retire, Submit
 from factory.model.address import PoolAddress, ScheddAddress
 from factory.model.vm import JobId, VMState
 from factory.process.workers import CallFailed, Workers
 from factory.state.directory import StateDir
+from tests.pool.test_letter_case import configured
 from tests.rig.chains import conf
 from tests.rig.pool import Pool
 from tests.rig.vms import vm
@@ -72,6 +73,24 @@ def test_worker_checks_the_hard_cap_again_before_submitting(
     assert isinstance(submitted, tuple)
     assert len(submitted) == 2
     assert sorted(ad["APFVM"] for ad in pool.jobs(mine(pool, factory_id))) == ["a", "b", "vm", "vm"]
+
+
+@pytest.mark.parametrize(
+    ("unowned", "error"), [(0, None), (1, "0 jobs in the queue and 1 to submit exceed the cap of 0")]
+)
+def test_worker_counts_instances_without_a_vm_job_against_the_hard_cap(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unowned: int, error: str | None
+) -> None:
+    """Rule 6, checked again when the VM jobs are submitted."""
+    monkeypatch.setenv("CONDOR_CONFIG", pool.env["CONDOR_CONFIG"])
+    factory_id, statedir = f"acts{next(_ids)}", StateDir(tmp_path, "acts")
+    statedir.open()
+    workers = Workers()
+    buy = Submit(queue="Q", n=1, unowned=unowned, reason="test")
+    (outcome,) = Actor(configured(tmp_path, pool, factory_id, "Q"), workers, statedir, "1000 host 1").act([buy])
+    workers.stop()
+    pool.run("condor_rm", "-constraint", f'APFFactory == "{factory_id}"', check=False)
+    assert (outcome.error is None) if error is None else (error in str(outcome.error))
 
 
 def test_removes_jobs_at_once_if_the_schedd_changes_their_owner(
