@@ -88,20 +88,20 @@ def test_same_client_token_launches_once(cloud: CloudProcess, launched: list[str
 
 
 def test_filter_finds_tags_set_at_launch(cloud: CloudProcess, launched: list[str]) -> None:
-    tags = [{"Key": "apf:factory", "Value": "f1"}, {"Key": "apf:queue", "Value": "q"}]
+    tags = [{"Key": "apf:factory", "Value": "tagged"}, {"Key": "apf:queue", "Value": "q"}]
     spec = [{"ResourceType": "instance", "Tags": tags}]
     instance_id = run(cloud, launched, TagSpecifications=spec)["Instances"][0]["InstanceId"]
     pages = cloud.client().get_paginator("describe_instances")
     found = [
         instance["InstanceId"]
         for page in pages.paginate(
-            Filters=[{"Name": "tag:apf:factory", "Values": ["f1"]}], PaginationConfig={"PageSize": 5}
+            Filters=[{"Name": "tag:apf:factory", "Values": ["tagged"]}], PaginationConfig={"PageSize": 5}
         )
         for reservation in page["Reservations"]
         for instance in reservation["Instances"]
     ]
     assert found == [instance_id]
-    assert cloud.instances()[instance_id]["tags"] == {"apf:factory": "f1", "apf:queue": "q"}
+    assert cloud.instances()[instance_id]["tags"] == {"apf:factory": "tagged", "apf:queue": "q"}
 
 
 def test_launches_as_many_as_max_count(cloud: CloudProcess, launched: list[str]) -> None:
