@@ -202,7 +202,7 @@ class CondorEC2(VMSubmitPlugin):
     def check(self) -> Iterator[Finding]:
         """Check ``losttimeout``, key files, layers of the user-data, and the prices and sizes that Fit compares."""
         settings, queue = self.settings, self.queue.name
-        if settings.losttimeout < self._lost_s:
+        if "losttimeout" in settings.model_fields_set and settings.losttimeout < self._lost_s:
             lease = f"a job may run on a lost VM for [Factory] job_lease = {self.factory.job_lease} s"
             text = f"{settings.losttimeout} s is too short: {lease}; set at least {self._lost_s} s"
             yield Finding("error", text, queue, self.key("losttimeout"))

@@ -8,7 +8,7 @@ import yaml
 
 from factory.condor.schedd.vm_jobs import queue_vm_jobs
 from factory.condor.tools.dry_run import dummy_token
-from factory.plugin.batchsubmit import Submission, Token
+from factory.plugin.batchsubmit import Submission, Token, VMSubmitPlugin
 from tests.rig.queues import NOW, VMS, commands, make_queue, submit_tools
 
 TOKEN = dummy_token("apf", 1)
@@ -126,3 +126,18 @@ def test_template_shows_the_attributes_of_the_user_data(tmp_path: Path) -> None:
     (template,) = make_queue(tmp_path, VMS, factory={"update_interval": 120}).batchsubmit.templates()
     assert template.build == build
     assert not {"APFBuild", "APFVM"} & {name for name, _ in template.attributes}
+
+
+@pytest.mark.parametrize(
+    ("own", "lost_s", "found"), [({}, 7260, 0), ({"losttimeout": "1h"}, 7260, 1), ({"losttimeout": "3h"}, 10_800, 0)]
+)
+def test_lost_vm_is_kept_for_longer_than_the_lease_of_a_job(
+    tmp_path: Path, own: dict[str, str], lost_s: int, found: int
+) -> None:
+    keys = {**VMS, **{f"batchsubmit.condorec2.{key}": value for key, value in own.items()}}
+    plugin = make_queue(tmp_path, keys, factory={"job_lease": "2h"}).batchsubmit
+    assert isinstance(plugin, VMSubmitPlugin)
+    assert plugin.policy().timeouts.lost_s == lost_s
+    texts = [finding.text for finding in plugin.check() if "is too short" in finding.text]
+    assert len(texts) == found
+    assert all("set at least 7260 s" in text for text in texts)
